@@ -1,0 +1,83 @@
+// Package bench runs the program as a whole and measures it from outside. Its folders are commands:
+// each makes its own network in namespaces, runs for a bounded time, and prints a table.
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Program is a built synoptic.
+type Program struct{ path, dir string }
+
+// Build compiles the module's command into a temporary folder, which Close removes. The working
+// directory must be inside the module.
+func Build() (*Program, error) {
+	dir, err := os.MkdirTemp("", "synoptic-bench-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "synoptic")
+	if out, err := exec.Command("go", "build", "-o", path, "synoptic/cmd/synoptic").CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("build synoptic: %w: %s", err, out)
+	}
+	return &Program{path, dir}, nil
+}
+
+// Close removes the program.
+func (p *Program) Close() error { return os.RemoveAll(p.dir) }
+
+// Run is one finished run.
+type Run struct {
+	Wall, User, System time.Duration
+	MaxRSS             int64 // bytes
+	Records            int   // port records written
+	End                End
+}
+
+// End holds the fields of scan_end that the benchmarks report.
+type End struct {
+	Sent     uint64
+	Open     uint64
+	Closed   uint64
+	Filtered uint64
+	RxDrops  uint64 `json:"rx_drops"`
+	PPS      float64
+	Duration float64 `json:"duration_s"`
+	Complete bool
+}
+
+// CPUPerMillion is the processor time, user and system, per million probes sent.
+func (r Run) CPUPerMillion() time.Duration {
+	return time.Duration(float64(r.User+r.System) / float64(r.End.Sent) * 1e6)
+}
+
+// Run runs the program to its end. Its exit code must be 0.
+func (p *Program) Run(args ...string) (r Run, err error) {
+	cmd := exec.Command(p.path, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begun := time.Now()
+	if err := cmd.Run(); err != nil {
+		return r, fmt.Errorf("synoptic %v: %w: %s", args, err, stderr.String())
+	}
+	r.Wall = time.Since(begun)
+	r.User, r.System = cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime()
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		r.MaxRSS = int64(usage.Maxrss) << 10 // getrusage(2): KiB on Linux
+	}
+	lines := bytes.Split(bytes.TrimSpace(stdout.Bytes()), []byte("\n"))
+	if len(lines) < 2 {
+		return r, errors.New("no record stream on standard output")
+	}
+	r.Records = len(lines) - 2
+	return r, json.Unmarshal(lines[len(lines)-1], &r.End)
+}

@@ -1,0 +1,143 @@
+// Package testnet makes the networks that tests and benchmarks scan: a fresh
+// network namespace for the process, and target hosts in a second one at the
+// far end of a veth pair. Nothing in here can reach a real network.
+//
+//	test process (own namespace)                     target namespace (anonymous)
+//	┌────────────────────────────┐                  ┌───────────────────────────────┐
+//	│ lo   Link 10.76.0.1/24 ────┼────── veth ──────┼─ PeerLink 10.76.0.2/24   lo   │
+//	│      10.77.0.0/16 via .2   │                  │  local 10.77.0.0/16 dev lo    │
+//	│      (or on-link)          │                  │  listeners, nftables, capture │
+//	└────────────────────────────┘                  └───────────────────────────────┘
+//
+// The target answers for the whole prefix with the kernel's own TCP stack
+// (AnyIP, ip-route(8) type local): a port is open where a listener is bound,
+// closed elsewhere, silent or lossy where a rule says so.
+//
+// A test package opts in with
+//
+//	func TestMain(m *testing.M) { testnet.Main(m) }
+//
+// and a test begins with testnet.New, which skips it, with the reason printed,
+// where namespaces are not to be had.
+//
+// What the target kernel sends has its TCP checksum left to an offload that
+// veth does not perform: a capture shows such replies with an unfinished
+// checksum. What a packet socket sent is seen as it was sent.
+package testnet
+
+import (
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+// InterfacePrefix begins the name of every interface made here. A test that
+// adds an interface of its own to its namespace names it so too: New refuses to
+// work beside any other interface, which might lead to a real network.
+const InterfacePrefix = "tn"
+
+// Config describes one network. The zero value is a /16 on-link.
+type Config struct {
+	// Prefix holds the target addresses; default 10.77.0.0/16. IPv4.
+	Prefix netip.Prefix
+	// Subnet is the link's own network; default 10.76.0.0/24. Its first host
+	// is the scanner, its second the target. Networks that exist at the same
+	// time need different prefixes and subnets.
+	Subnet netip.Prefix
+	// Gateway routes Prefix through the far end of the link. Without it
+	// Prefix is on-link: every target is asked for by ARP.
+	Gateway bool
+	// Alive restricts which part of Prefix exists: the rest answers neither
+	// ARP nor probes. Default: all of Prefix.
+	Alive []netip.Prefix
+	// MTU of the link in bytes; default 1500.
+	MTU int
+}
+
+func (c Config) withDefaults() Config {
+	if !c.Prefix.IsValid() {
+		c.Prefix = netip.MustParsePrefix("10.77.0.0/16")
+	}
+	if !c.Subnet.IsValid() {
+		c.Subnet = netip.MustParsePrefix("10.76.0.0/24")
+	}
+	c.Prefix, c.Subnet = c.Prefix.Masked(), c.Subnet.Masked()
+	if len(c.Alive) == 0 {
+		c.Alive = []netip.Prefix{c.Prefix}
+	}
+	if c.MTU == 0 {
+		c.MTU = 1500
+	}
+	return c
+}
+
+// Match selects packets on their way to the targets. The zero value matches
+// everything IPv4.
+type Match struct {
+	Prefix netip.Prefix // destination; zero: any
+	Port   uint16       // TCP destination port; 0: any packet, not only TCP
+}
+
+// Direction is seen from the target.
+type Direction uint8
+
+const (
+	In   Direction = 1 << iota // probes, before the target sees them
+	Out                        // replies
+	Both = In | Out
+)
+
+// Frame is one captured link-layer frame.
+type Frame struct {
+	Time     time.Time // kernel software time stamp
+	Data     []byte    // from the Ethernet header on, a VLAN tag in its place; not to be modified
+	Length   int       // bytes on the wire; longer than Data if truncated
+	Outgoing bool      // sent by the target, not to it
+}
+
+// Main is the whole of a TestMain: it runs the tests in a fresh network
+// namespace (and user namespace, unless root), or in place where that is not
+// allowed, and exits.
+func Main(m *testing.M) {
+	_ = Enter() // the reason is kept for Require
+	os.Exit(m.Run())
+}
+
+// Require skips a test that needs a test network where none can be made.
+func Require(t testing.TB) {
+	t.Helper()
+	if err := available(); err != nil {
+		t.Skipf("no test network: %v", err)
+	}
+}
+
+// New makes a network for one test and destroys it with the test.
+func New(t testing.TB, c Config) *Network {
+	t.Helper()
+	Require(t)
+	n, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.t = t
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Errorf("destroy test network: %v", err)
+		}
+	})
+	for _, w := range n.Warnings {
+		t.Logf("testnet: %s", w)
+	}
+	return n
+}
+
+// check gives a method's error to the test the network belongs to, so that a
+// test may ignore the result of Drop, Loss and the like.
+func (n *Network) check(err error) error {
+	if err != nil && n.t != nil {
+		n.t.Helper()
+		n.t.Fatal(err)
+	}
+	return err
+}

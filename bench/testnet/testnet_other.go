@@ -1,0 +1,66 @@
+//go:build !linux
+
+package testnet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"golang.org/x/net/bpf"
+)
+
+var errNotLinux = fmt.Errorf("network namespaces on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+
+// Enter says that there are no network namespaces here.
+func Enter() error { return errNotLinux }
+
+func available() error { return errNotLinux }
+
+// Network cannot be made here.
+type Network struct {
+	Link             string
+	PeerLink         string
+	Source           netip.Addr
+	GatewayAddr      netip.Addr
+	Prefix           netip.Prefix
+	HardwareAddr     net.HardwareAddr
+	PeerHardwareAddr net.HardwareAddr
+	Warnings         []string
+
+	t testing.TB
+}
+
+func Open(Config) (*Network, error)                     { return nil, errNotLinux }
+func (n *Network) Do(func() error) error                { return n.check(errNotLinux) }
+func (n *Network) Close() error                         { return errNotLinux }
+func (n *Network) Drop(Match) error                     { return n.check(errNotLinux) }
+func (n *Network) DropPort(uint16) error                { return n.check(errNotLinux) }
+func (n *Network) DropPrefix(netip.Prefix) error        { return n.check(errNotLinux) }
+func (n *Network) Reject(Match, uint8) error            { return n.check(errNotLinux) }
+func (n *Network) Loss(float64, Direction) error        { return n.check(errNotLinux) }
+func (n *Network) Serve(string) (netip.AddrPort, error) { return netip.AddrPort{}, errNotLinux }
+
+func (n *Network) Listen(t testing.TB, addr string) netip.AddrPort {
+	t.Helper()
+	t.Fatal(errNotLinux)
+	return netip.AddrPort{}
+}
+
+// Capture cannot be made here.
+type Capture struct{}
+
+func (n *Network) StartCapture(...bpf.Instruction) (*Capture, error) { return nil, errNotLinux }
+
+func (n *Network) Capture(t testing.TB, _ ...bpf.Instruction) *Capture {
+	t.Helper()
+	t.Fatal(errNotLinux)
+	return nil
+}
+
+func (c *Capture) Stop() []Frame { return nil }
+func (c *Capture) Err() error    { return errNotLinux }
+func (c *Capture) Lost() uint64  { return 0 }

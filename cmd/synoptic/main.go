@@ -1,0 +1,86 @@
+// Command synoptic is a TCP SYN scanner for authorized, network-wide sweeps.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version of the program, in scan_start and by --version.
+const version = "0.1.0"
+
+// Exit codes, a contract with scripts.
+const (
+	exitComplete = 0
+	exitFailure  = 1 // something failed while scanning
+	exitUsage    = 2 // refused before the first probe because of what was asked
+	exitStopped  = 3 // interrupted before the end
+	exitCoverage = 4 // complete, but coverage below --min-coverage
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// streams are the program's three standard files.
+type streams struct {
+	in       io.Reader
+	out, err *os.File
+}
+
+// exit is an outcome that is not an error to print, only an exit code.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// failure is an error while scanning; every other error is about what was asked.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+func run(ctx context.Context, args []string, std streams) int {
+	root := &cobra.Command{
+		Use:           "synoptic",
+		Short:         "Which TCP ports of my network answer?",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetArgs(args)
+	root.AddCommand(newScanCommand(std, args))
+	err := root.ExecuteContext(ctx)
+	var code exit
+	var fail failure
+	switch {
+	case err == nil:
+		return exitComplete
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &fail):
+		printError(std.err, err)
+		return exitFailure
+	}
+	printError(std.err, err)
+	return exitUsage
+}
+
+// printError says what failed and, where the error knows, how to mend it.
+func printError(w io.Writer, err error) {
+	fmt.Fprintf(w, "synoptic: %v\n", err)
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		fmt.Fprintf(w, "hint: %s\n", h.Hint())
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"synoptic/bench/testnet"
+)
+
+// The test binary is the program when it is called by the program's name, so that tests run the
+// real thing as a child: flags, signals, exit codes and all.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "synoptic" {
+		main()
+		return
+	}
+	testnet.Main(m)
+}
+
+// program links the test binary under the program's name and returns its path.
+func program(t testing.TB) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "synoptic")
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// outcome is what a run of the program left behind.
+type outcome struct {
+	stdout, stderr string
+	code           int
+	cmd            *exec.Cmd
+}
+
+func synoptic(t testing.TB, args ...string) outcome {
+	t.Helper()
+	cmd := exec.Command(program(t), args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
+}
+
+// record holds the fields of all record types that tests look at.
+type record struct {
+	Type     string
+	IP       netip.Addr
+	Port     uint16
+	State    string
+	Reason   string
+	EventID  string `json:"event_id"`
+	Hostname string
+	Service  string
+	TTL      uint8
+	RTT      *int64 `json:"rtt_us"`
+	MSS      uint16
+	Seed     uint64
+	Targets  uint64
+	Probes   uint64
+	Sent     uint64
+	Open     uint64
+	Closed   uint64
+	Filtered uint64
+	Silent   uint64 `json:"no_response"`
+	NoARP    uint64 `json:"no_arp"`
+	Invalid  uint64
+	RxDrops  uint64 `json:"rx_drops"`
+	TxErrors uint64 `json:"tx_errors"`
+	Backend  string
+	Coverage float64
+	Duration float64 `json:"duration_s"`
+	PPS      float64
+	Complete bool
+}
+
+// stream is a parsed record stream.
+type stream struct {
+	start, end record
+	ports      []record
+}
+
+func parseStream(t testing.TB, out string) stream {
+	t.Helper()
+	var s stream
+	var n int
+	sc := bufio.NewScanner(strings.NewReader(out))
+	for ; sc.Scan(); n++ {
+		var r record
+		if err := json.Unmarshal(sc.Bytes(), &r); err != nil {
+			t.Fatalf("line %d: %v: %q", n+1, err, sc.Text())
+		}
+		switch {
+		case n == 0 && r.Type == "scan_start":
+			s.start = r
+		case r.Type == "port" && s.end.Type == "":
+			s.ports = append(s.ports, r)
+		case r.Type == "scan_end" && s.end.Type == "":
+			s.end = r
+		default:
+			t.Fatalf("line %d: unexpected %q", n+1, sc.Text())
+		}
+	}
+	if s.start.Type == "" || s.end.Type == "" {
+		t.Fatalf("stream of %d lines lacks scan_start or scan_end:\n%.2000s", n, out)
+	}
+	return s
+}
+
+// endpoint is one port of one address.
+type endpoint = netip.AddrPort
+
+// found is the set of endpoints in a state; a record that stands twice is an error.
+func (s stream) found(t testing.TB, state string) map[endpoint]bool {
+	t.Helper()
+	set := map[endpoint]bool{}
+	for _, r := range s.ports {
+		if r.State != state {
+			continue
+		}
+		e := netip.AddrPortFrom(r.IP, r.Port)
+		if set[e] {
+			t.Errorf("%s %s is reported twice", e, state)
+		}
+		set[e] = true
+	}
+	return set
+}
+
+// sameSet reports the differences, the first few by name.
+func sameSet(t testing.TB, what string, got, want map[endpoint]bool) {
+	t.Helper()
+	differ := func(verb string, a, b map[endpoint]bool) {
+		var n int
+		var some []string
+		for e := range a {
+			if !b[e] {
+				if n++; n <= 5 {
+					some = append(some, e.String())
+				}
+			}
+		}
+		if n > 0 {
+			t.Errorf("%s: %d %s, for instance %s", what, n, verb, strings.Join(some, " "))
+		}
+	}
+	differ("missing", want, got)
+	differ("invented", got, want)
+}
+
+func TestScripts(t *testing.T) {
+	testnet.Require(t) // scripts scan loopback: of a namespace that holds nothing else
+	path := program(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", fmt.Sprintf("%s%c%s", filepath.Dir(path), filepath.ListSeparator, os.Getenv("PATH")))
+			return nil
+		},
+	})
+}

@@ -1,0 +1,355 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+
+	"synoptic/bench/testnet"
+)
+
+// seeds is how many seeds a test over seeds takes: few for a developer, as many as
+// SYNOPTIC_TEST_SEEDS says in the gate.
+func seeds(t testing.TB) int {
+	s := os.Getenv("SYNOPTIC_TEST_SEEDS")
+	if s == "" {
+		return 2
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("SYNOPTIC_TEST_SEEDS=%q is not a number of seeds", s)
+	}
+	return n
+}
+
+// truth is what a test network answers.
+type truth struct{ open, closed, silent map[endpoint]bool }
+
+// populate makes the network of the acceptance criterion: port 80 open on every address, 443 and
+// 8080 on a few, 9 dropped, the rest closed. It returns the truth for the addresses of prefix.
+func populate(t testing.TB, n *testnet.Network, prefix netip.Prefix) truth {
+	tr := truth{map[endpoint]bool{}, map[endpoint]bool{}, map[endpoint]bool{}}
+	rng := rand.New(rand.NewPCG(1, 2))
+	few := map[endpoint]bool{}
+	for range 60 {
+		a := prefix.Addr().As4()
+		size := 1 << (32 - prefix.Bits())
+		k := rng.IntN(size)
+		a[2], a[3] = a[2]|byte(k>>8), a[3]|byte(k)
+		few[netip.AddrPortFrom(netip.AddrFrom4(a), []uint16{443, 8080}[rng.IntN(2)])] = true
+	}
+	n.Listen(t, "0.0.0.0:80")
+	for e := range few {
+		n.Listen(t, e.String())
+	}
+	if err := n.DropPort(9); err != nil {
+		t.Fatal(err)
+	}
+	for a := prefix.Addr(); prefix.Contains(a); a = a.Next() {
+		for _, port := range []uint16{9, 80, 443, 8080} {
+			e := netip.AddrPortFrom(a, port)
+			switch {
+			case port == 9:
+				tr.silent[e] = true
+			case port == 80, few[e]:
+				tr.open[e] = true
+			default:
+				tr.closed[e] = true
+			}
+		}
+	}
+	return tr
+}
+
+// The main job: on a /16 answered by a kernel's own stack, every seed finds exactly the truth.
+func TestScanFindsTheTruth(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	want := populate(t, n, prefix)
+	for seed := range seeds(t) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "50k", "--show", "all", "--seed", fmt.Sprint(seed))
+			if o.code != 0 {
+				t.Fatalf("exit %d: %s", o.code, o.stderr)
+			}
+			s := parseStream(t, o.stdout)
+			sameSet(t, "open", s.found(t, "open"), want.open)
+			sameSet(t, "closed", s.found(t, "closed"), want.closed)
+			sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
+			e := s.end
+			if !e.Complete || e.Coverage != 1 || e.Sent != 4<<16 || e.Open != uint64(len(want.open)) ||
+				e.Closed != uint64(len(want.closed)) || e.Filtered != 1<<16 || e.Silent != 1<<16 || e.RxDrops != 0 || e.TxErrors != 0 || e.Invalid != 0 {
+				t.Errorf("scan_end does not add up: %+v", e)
+			}
+			if s.start.Seed != uint64(seed) || s.start.Backend != "afpacket" || s.start.Probes != 4<<16 {
+				t.Errorf("scan_start: %+v", s.start)
+			}
+			t.Logf("%.0f pps, %.2f s, user %v, system %v", e.PPS, e.Duration, o.cmd.ProcessState.UserTime(), o.cmd.ProcessState.SystemTime())
+		})
+	}
+}
+
+// By default only open ports are records.
+func TestScanShowsOpenByDefault(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/24")
+	n := testnet.New(t, testnet.Config{Prefix: prefix})
+	want := populate(t, n, prefix)
+	s := parseStream(t, synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9").stdout)
+	sameSet(t, "open", s.found(t, "open"), want.open)
+	if len(s.ports) != len(want.open) {
+		t.Errorf("%d port records, want the %d open ones only", len(s.ports), len(want.open))
+	}
+	for _, r := range s.ports {
+		if r.Reason != "syn-ack" || r.TTL == 0 || r.RTT == nil || r.MSS == 0 || r.EventID == "" || (r.Port == 80) != (r.Service == "http") {
+			t.Fatalf("record lacks what the reply said: %+v", r)
+		}
+	}
+}
+
+// The unprivileged backend gives the same sets with its own reasons.
+func TestConnectFindsTheTruth(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/23")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	want := populate(t, n, prefix)
+	o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--show", "all", "--backend", "connect", "--wait", "2s")
+	s := parseStream(t, o.stdout)
+	sameSet(t, "open", s.found(t, "open"), want.open)
+	sameSet(t, "closed", s.found(t, "closed"), want.closed)
+	sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
+	for _, r := range s.ports {
+		if want := map[string]string{"open": "connect", "closed": "refused", "filtered": "timeout"}[r.State]; r.Reason != want {
+			t.Fatalf("%s has reason %s, want %s", r.State, r.Reason, want)
+		}
+	}
+	if o.code != 0 || !s.end.Complete || s.end.Backend != "connect" {
+		t.Errorf("exit %d, scan_end %+v", o.code, s.end)
+	}
+}
+
+// An independent capture on the far side of the wire: one good SYN per (target, port), nothing else.
+func TestWire(t *testing.T) {
+	const rate = "20k"
+	prefix, excluded := netip.MustParsePrefix("10.77.0.0/21"), netip.MustParsePrefix("10.77.3.0/24")
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	populate(t, n, prefix)
+	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
+	for _, profile := range []string{"mss", "linux", "windows", "none"} {
+		t.Run(profile, func(t *testing.T) {
+			capture := n.Capture(t)
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", rate, "--exclude", excluded.String(), "--syn-profile", profile)
+			frames := capture.Stop()
+			if o.code != 0 || capture.Err() != nil || capture.Lost() != 0 {
+				t.Fatalf("exit %d, capture error %v, %d lost; %s", o.code, capture.Err(), capture.Lost(), o.stderr)
+			}
+			seen := map[endpoint]int{}
+			for _, f := range frames {
+				e, ok := checkProbe(t, f)
+				if !ok {
+					continue
+				}
+				seen[e]++
+				if !prefix.Contains(e.Addr()) || excluded.Contains(e.Addr()) || !ports[e.Port()] {
+					t.Fatalf("probe to %s, which is not in the set", e)
+				}
+				if seen[e] > 1 {
+					t.Fatalf("%s was probed %d times", e, seen[e])
+				}
+			}
+			if want := (2048 - 256) * 4; len(seen) != want {
+				t.Errorf("%d of %d positions were probed", len(seen), want)
+			}
+		})
+	}
+}
+
+// checkProbe decodes a captured frame with gopacket and recomputes its checksums. ok is false for
+// what is no probe: ARP, and the resets of the scanner's kernel.
+func checkProbe(t *testing.T, f testnet.Frame) (e endpoint, ok bool) {
+	t.Helper()
+	if f.Outgoing {
+		return e, false
+	}
+	pkt := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.Default)
+	ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+	tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP)
+	if ip == nil || tcp == nil || !tcp.SYN {
+		return e, false
+	}
+	if pkt.ErrorLayer() != nil || tcp.ACK || tcp.RST || tcp.FIN {
+		t.Fatalf("malformed probe: %v", pkt)
+	}
+	ipSum, tcpSum := ip.Checksum, tcp.Checksum
+	tcp.SetNetworkLayerForChecksum(ip)
+	buf := gopacket.NewSerializeBuffer()
+	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{ComputeChecksums: true}, ip, tcp, gopacket.Payload(tcp.Payload)); err != nil {
+		t.Fatal(err)
+	}
+	if ip.Checksum != ipSum || tcp.Checksum != tcpSum {
+		t.Fatalf("checksums %#04x %#04x, want %#04x %#04x: %v", ipSum, tcpSum, ip.Checksum, tcp.Checksum, pkt)
+	}
+	dst, _ := netip.AddrFromSlice(ip.DstIP)
+	return netip.AddrPortFrom(dst, uint16(tcp.DstPort)), true
+}
+
+// On-link targets are addressed each by its own link address, and one that has none costs no probe.
+func TestOnLink(t *testing.T) {
+	alive := netip.MustParsePrefix("10.77.0.64/26")
+	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{alive}})
+	n.Listen(t, "0.0.0.0:80")
+	capture := n.Capture(t)
+	s := parseStream(t, synoptic(t, "scan", "10.77.0.0/24", "-p", "80,81", "--show", "all").stdout)
+	frames := capture.Stop()
+	if got := len(s.found(t, "open")); got != 64 {
+		t.Errorf("%d open, want 64", got)
+	}
+	if got := len(s.found(t, "closed")); got != 64 {
+		t.Errorf("%d closed, want 64", got)
+	}
+	var noARP int
+	for _, r := range s.ports {
+		if (r.Reason == "no-arp") == alive.Contains(r.IP) {
+			t.Fatalf("%s: reason %s", r.IP, r.Reason)
+		}
+		if r.Reason == "no-arp" {
+			noARP++
+		}
+	}
+	if noARP != 192*2 || s.end.NoARP != 192*2 || s.end.Sent != 128 {
+		t.Errorf("%d no-arp records, scan_end %+v", noARP, s.end)
+	}
+	var probes int
+	for _, f := range frames {
+		if e, ok := checkProbe(t, f); ok {
+			probes++
+			if !alive.Contains(e.Addr()) {
+				t.Fatalf("probe to %s, which has no link address", e)
+			}
+		}
+	}
+	if probes != 128 {
+		t.Errorf("%d probes on the wire, want 128", probes)
+	}
+}
+
+// A gateway that does not exist is an error before the first probe.
+func TestSilentGateway(t *testing.T) {
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	if out, err := exec.Command("ip", "route", "add", "10.88.0.0/16", "via", strings.Replace(n.GatewayAddr.String(), ".0.2", ".0.77", 1)).CombinedOutput(); err != nil {
+		t.Skipf("no iproute2 to add a route with: %v %s", err, out)
+	}
+	capture := n.Capture(t)
+	o := synoptic(t, "scan", "10.88.0.0/24", "-p", "80")
+	if o.code != 1 || !strings.Contains(o.stderr, "10.76.0.77") || !strings.Contains(o.stderr, "hint: ") || !strings.Contains(o.stderr, "--gateway-mac") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+	if o.stdout != "" {
+		t.Errorf("records of a scan that did not start: %s", o.stdout)
+	}
+	for _, f := range capture.Stop() {
+		if _, ok := checkProbe(t, f); ok {
+			t.Fatal("a probe was sent")
+		}
+	}
+}
+
+// ICMP errors that quote our cookie give a position its state, with the router and the code's reason.
+func TestICMPReasons(t *testing.T) {
+	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Gateway: true})
+	for i, code := range []uint8{0, 1, 3, 9, 10, 13} {
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)}), 32)
+		if err := n.Reject(testnet.Match{Prefix: prefix}, code); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := parseStream(t, synoptic(t, "scan", "10.77.0.1-10.77.0.6", "-p", "80", "--show", "all").stdout)
+	want := map[string]string{
+		"10.77.0.1": "unreachable icmp-net-unreachable", "10.77.0.2": "unreachable icmp-host-unreachable",
+		"10.77.0.3": "filtered icmp-port-unreachable", "10.77.0.4": "filtered icmp-net-prohibited",
+		"10.77.0.5": "filtered icmp-host-prohibited", "10.77.0.6": "filtered icmp-admin-prohibited",
+	}
+	for _, r := range s.ports {
+		if got := r.State + " " + r.Reason; got != want[r.IP.String()] {
+			t.Errorf("%s: %s, want %s", r.IP, got, want[r.IP.String()])
+		}
+		delete(want, r.IP.String())
+	}
+	if len(want) != 0 {
+		t.Errorf("no record of %v", want)
+	}
+}
+
+// Shards of one seed partition the probes.
+func TestShards(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/24")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	want := populate(t, n, prefix)
+	got := map[endpoint]bool{}
+	var probes uint64
+	for i := range 3 {
+		s := parseStream(t, synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--seed", "5", "--shard", fmt.Sprintf("%d/3", i+1)).stdout)
+		probes += s.end.Sent
+		for e := range s.found(t, "open") {
+			if got[e] {
+				t.Errorf("%s is in two shards", e)
+			}
+			got[e] = true
+		}
+	}
+	sameSet(t, "open over all shards", got, want.open)
+	if probes != 1024 {
+		t.Errorf("%d probes over all shards, want 1024", probes)
+	}
+}
+
+// An interrupt ends the stream with whole lines, complete:false and exit code 3.
+func TestInterrupt(t *testing.T) {
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	for _, backend := range []string{"afpacket", "connect"} {
+		t.Run(backend, func(t *testing.T) {
+			cmd := exec.Command(program(t), "scan", "10.77.0.0/16", "-p", "80", "--rate", "2k", "--backend", backend)
+			var out strings.Builder
+			first := make(chan struct{}, 1)
+			cmd.Stdout = writerFunc(func(p []byte) (int, error) {
+				select {
+				case first <- struct{}{}:
+				default:
+				}
+				return out.Write(p)
+			})
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-first
+			time.Sleep(300 * time.Millisecond)
+			interrupted := time.Now()
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait()
+			t.Logf("ended %v after the interrupt", time.Since(interrupted))
+			if code := cmd.ProcessState.ExitCode(); code != 3 {
+				t.Errorf("exit %d, want 3", code)
+			}
+			if !strings.HasSuffix(out.String(), "\n") {
+				t.Error("the last line is torn")
+			}
+			if s := parseStream(t, out.String()); s.end.Complete || len(s.ports) == 0 || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
+				t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
+			}
+		})
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

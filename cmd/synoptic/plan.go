@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"synoptic/scan"
+)
+
+// writePlan says in words what a scan is going to do.
+func writePlan(w io.Writer, p *scan.Plan) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	addrs := p.Space.Addrs()
+	row("targets", "%s × %s = %s", count(addrs.Len(), "address", "addresses"),
+		count(uint64(p.Space.NumPorts()), "port", "ports"), count(p.Space.Len(), "probe", "probes"))
+	if p.ShardOf > 1 {
+		row("shard", "%d of %d: %s", p.ShardI, p.ShardOf, count(p.Probes(), "probe", "probes"))
+	}
+	row("excluded", "%s", count(p.Targets.Excluded, "address", "addresses"))
+	if len(p.Broadcast) > 0 {
+		row("left out", "%s (broadcast)", joinAddrs(p.Broadcast))
+	}
+	if sc := p.Targets.Scope; sc != nil {
+		row("scope", "%s, %s authorized", sc.File, count(sc.Addresses, "address", "addresses"))
+	}
+	row("backend", "%s: %s", p.Backend, p.BackendReason)
+	if p.Routes == nil {
+		row("path", "chosen by the kernel")
+	} else {
+		for i := range p.Routes.Paths {
+			path := &p.Routes.Paths[i]
+			hop := "on-link"
+			switch {
+			case path.Local:
+				hop = "this host"
+			case path.Gateway.IsValid():
+				hop = "next hop " + path.Gateway.String()
+			}
+			row("path", "%s from %s, %s", path.Link.Name, path.Src, hop)
+		}
+		row("ports", "from %d-%d, syn profile %s, %d-byte frames", p.SourcePorts.Min, p.SourcePorts.Max, p.Profile, p.FrameLen)
+	}
+	row("rate", "%s: %s", perSecond(p.Rate), p.RateReason)
+	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
+	row("seed", "%d", p.Seed)
+	row("duration", "%s and more where answers are slow", clock(p.Duration()))
+}
+
+func joinAddrs(all []netip.Addr) string {
+	const most = 4
+	var words []string
+	for i, a := range all {
+		if i == most {
+			words = append(words, fmt.Sprintf("and %d more", len(all)-most))
+			break
+		}
+		words = append(words, a.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// count writes a number with its unit: "1 port", "65,536 ports".
+func count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
+}
+
+func grouped(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// perSecond writes a rate as it is typed: "9.9k pps".
+func perSecond(pps float64) string {
+	switch {
+	case pps >= 1e6:
+		return fmt.Sprintf("%.4gM pps", pps/1e6)
+	case pps >= 1e3:
+		return fmt.Sprintf("%.4gk pps", pps/1e3)
+	}
+	return fmt.Sprintf("%.3g pps", pps)
+}
+
+func memory(n uint64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.4g MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.4g KiB", float64(n)/(1<<10))
+	}
+	return count(n, "byte", "bytes")
+}
+
+// clock writes a duration for a person: "0.8s", "12s", "3m20s", "5h12m0s".
+func clock(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

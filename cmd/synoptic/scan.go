@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"synoptic/ratelimit"
+	"synoptic/results"
+	"synoptic/results/sink"
+	"synoptic/scan"
+	"synoptic/scan/permute"
+	"synoptic/scan/probe"
+	"synoptic/scan/target"
+)
+
+// scanFlags are the words of the command line, not yet understood.
+type scanFlags struct {
+	ports    string
+	topPorts int
+
+	targetFiles  []string
+	exclude      []string
+	excludeFiles []string
+	scope        string
+
+	rate, bandwidth string
+	wait            time.Duration
+	seed            uint64
+	shard           string
+
+	iface      string
+	sourceIP   string
+	sourcePort uint16
+	gatewayMAC string
+	backend    string
+	profile    string
+	maxMemory  string
+
+	outputs     []string
+	show        []string
+	minCoverage float64
+	dryRun      bool
+	quiet       bool
+}
+
+// defaultTopPorts are scanned where no port is named.
+const defaultTopPorts = 1000
+
+func newScanCommand(std streams, args []string) *cobra.Command {
+	var f scanFlags
+	cmd := &cobra.Command{
+		Use:   "scan [flags] TARGET...",
+		Short: "Find the TCP ports that answer",
+		Long: `Sends one TCP SYN to every port of every target, in random order, and reports
+which ports answer. TARGET is an address (10.0.0.1), a prefix (10.0.0.0/16), a
+range (10.0.0.1-10.0.0.99), an octet pattern (10.0.0-3.1-254), a host name, or
+one port of one host (10.0.0.1:443). Scan only what you are authorized to scan.
+
+On a terminal the results are a table. Redirected, they are JSON lines.`,
+		Example: `  synoptic scan 127.0.0.1 -p-
+  synoptic scan 10.20.0.0/16 -p 22,80,443 --rate 50k -o scan.jsonl
+  synoptic scan -i targets.txt --exclude-file never.txt --top-ports 100 --dry-run`,
+		RunE: func(cmd *cobra.Command, targets []string) error {
+			return runScan(cmd, &f, targets, args, std)
+		},
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVarP(&f.ports, "ports", "p", "", "ports: 22,80,8000-8100,http or - for 1-65535")
+	fl.IntVar(&f.topPorts, "top-ports", 0, fmt.Sprintf("the N ports most worth asking (default %d where -p is not given)", defaultTopPorts))
+	fl.StringArrayVarP(&f.targetFiles, "targets-file", "i", nil, "read targets from a file, one a line (- for standard input)")
+	fl.StringSliceVar(&f.exclude, "exclude", nil, "targets to leave out")
+	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read targets to leave out from a file")
+	fl.StringVar(&f.scope, "scope", "", "file with the authorized prefixes: a target outside is refused")
+	fl.StringVarP(&f.rate, "rate", "r", "", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
+	fl.StringVar(&f.bandwidth, "bandwidth", "", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
+	fl.DurationVar(&f.wait, "wait", scan.DefaultWait, "longest wait for answers after the last probe")
+	fl.Uint64Var(&f.seed, "seed", 0, "seed of the probe order (default random)")
+	fl.StringVar(&f.shard, "shard", "", "scan part i of n of the same seed: 2/8")
+	fl.StringVarP(&f.iface, "interface", "e", "", "interface to send from (default by the routing table)")
+	fl.StringVar(&f.sourceIP, "source-ip", "", "address to send from (default by the routing table)")
+	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source port (default above the ephemeral range)")
+	fl.StringVar(&f.gatewayMAC, "gateway-mac", "", "link address of the gateway (default by the neighbour table and ARP)")
+	fl.StringVar(&f.backend, "backend", scan.BackendAuto, "auto, afpacket (raw frames) or connect (no privilege needed)")
+	fl.StringVar(&f.profile, "syn-profile", probe.ProfileMSS.String(), "TCP options of a probe: mss, linux, windows or none")
+	fl.StringVar(&f.maxMemory, "max-memory", "256M", "memory of the result map at most")
+	fl.StringArrayVarP(&f.outputs, "output", "o", nil, "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
+	fl.StringSliceVar(&f.show, "show", []string{"open"}, "states to report: open, closed, filtered, all")
+	fl.Float64Var(&f.minCoverage, "min-coverage", 0, "exit with 4 where a smaller share of the probes could be sent")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no plan, no progress, no summary on standard error")
+	return cmd
+}
+
+// runScan does what the command says, in the order that sends nothing before all is known good:
+// flags, targets, plan, outputs, scan.
+func runScan(cmd *cobra.Command, f *scanFlags, targets, args []string, std streams) error {
+	ctx := cmd.Context()
+	config, err := f.config(ctx, cmd, targets, std)
+	if err != nil {
+		return err
+	}
+	config.Args = args
+	plan, err := scan.NewPlan(config)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		writePlan(std.out, plan)
+		return nil
+	}
+	screen := newScreen(std, f.quiet)
+	outputs, err := f.openOutputs(std, screen)
+	if err != nil {
+		return err
+	}
+	defer outputs.Close()
+	screen.begin(plan)
+	s, err := scan.New(plan)
+	if err != nil {
+		return err
+	}
+	stopProgress := screen.follow(s)
+	end, err := s.Run(ctx, outputs)
+	stopProgress()
+	if end != nil {
+		screen.finish(end)
+	}
+	switch {
+	case err != nil:
+		return failure{err}
+	case end == nil || !end.Complete:
+		return exit(exitStopped)
+	case end.Coverage < f.minCoverage:
+		return exit(exitCoverage)
+	}
+	return nil
+}
+
+// config understands the flags.
+func (f *scanFlags) config(ctx context.Context, cmd *cobra.Command, targets []string, std streams) (c scan.Config, err error) {
+	c = scan.Config{
+		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
+		Backend: f.backend, Interface: f.iface, SourcePort: f.sourcePort, Wait: f.wait,
+	}
+	if len(targets) == 0 && len(f.targetFiles) == 0 {
+		return c, usage("give an address, a prefix or a host name, or a file with -i", "no target given")
+	}
+	ports, err := f.parsePorts(targets)
+	if err != nil {
+		return c, err
+	}
+	if f.rate != "" {
+		if c.Rate, err = ratelimit.ParseRate(f.rate); err != nil {
+			return c, fmt.Errorf("--rate: %w", err)
+		}
+	}
+	if f.bandwidth != "" {
+		if c.Bandwidth, err = ratelimit.ParseBandwidth(f.bandwidth); err != nil {
+			return c, fmt.Errorf("--bandwidth: %w", err)
+		}
+	}
+	if f.wait <= 0 {
+		return c, usage("give a duration such as 8s", "--wait %v is not above 0", f.wait)
+	}
+	if f.shard != "" {
+		if c.ShardI, c.ShardOf, err = permute.ParseShard(f.shard); err != nil {
+			return c, fmt.Errorf("--shard: %w", err)
+		}
+	}
+	if f.sourceIP != "" {
+		if c.Source, err = netip.ParseAddr(f.sourceIP); err != nil {
+			return c, usage("give an address of this host", "--source-ip: %v", err)
+		}
+	}
+	if cmd.Flags().Changed("source-port") && f.sourcePort == 0 {
+		return c, usage("choose a port from 1 to 65520", "--source-port 0 is not a TCP port")
+	}
+	if f.gatewayMAC != "" {
+		if c.GatewayMAC, err = net.ParseMAC(f.gatewayMAC); err != nil || len(c.GatewayMAC) != 6 {
+			return c, usage("give six bytes in hex: 02:00:5e:10:00:01", "--gateway-mac: %q is not an Ethernet address", f.gatewayMAC)
+		}
+	}
+	if c.Profile, err = probe.ParseProfile(f.profile); err != nil {
+		return c, fmt.Errorf("--syn-profile: %w", err)
+	}
+	if c.MaxMemory, err = parseBytes(f.maxMemory); err != nil {
+		return c, fmt.Errorf("--max-memory: %w", err)
+	}
+	if c.Show, err = parseShow(f.show); err != nil {
+		return c, err
+	}
+	if f.minCoverage < 0 || f.minCoverage > 1 {
+		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
+	}
+	c.Targets, err = target.Load(ctx, target.Config{
+		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
+		ScopeFile: f.scope, Ports: ports, Stdin: std.in,
+	})
+	return c, err
+}
+
+func (f *scanFlags) parsePorts(targets []string) (*target.Ports, error) {
+	switch {
+	case f.ports != "" && f.topPorts != 0:
+		return nil, usage("give one of them", "--ports and --top-ports are both given")
+	case f.ports != "":
+		p, err := target.ParsePorts(f.ports)
+		if err != nil {
+			return nil, fmt.Errorf("--ports: %w", err)
+		}
+		return p, nil
+	case f.topPorts != 0:
+		p, err := target.TopPorts(f.topPorts)
+		if err != nil {
+			return nil, fmt.Errorf("--top-ports: %w", err)
+		}
+		return p, nil
+	}
+	return target.TopPorts(defaultTopPorts)
+}
+
+func parseShow(words []string) (show results.State, err error) {
+	for _, w := range words {
+		switch strings.TrimSpace(w) {
+		case "open":
+			show |= results.Open
+		case "closed":
+			show |= results.Closed
+		case "filtered":
+			show |= results.Filtered
+		case "all":
+			show |= results.Open | results.Closed | results.Filtered
+		default:
+			return 0, usage("the states are open, closed, filtered and all", "--show: unknown state %q", w)
+		}
+	}
+	if show == 0 {
+		return 0, usage("the states are open, closed, filtered and all", "--show: no state given")
+	}
+	return show, nil
+}
+
+// openOutputs opens every destination, so that one that cannot be written is known before the first
+// packet. Without -o, standard output gets the table on a terminal and JSON lines elsewhere.
+func (f *scanFlags) openOutputs(std streams, screen *screen) (results.Sink, error) {
+	var all sink.Tee
+	switch {
+	case term.IsTerminal(int(std.out.Fd())):
+		all = append(all, screen)
+	case len(f.outputs) == 0:
+		all = append(all, sink.NewJSONLines(keepOpen{std.out}))
+	}
+	for _, spec := range f.outputs {
+		s, err := sink.Open(spec, std.out)
+		if err != nil {
+			all.Close()
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// keepOpen is a file that its user must not close.
+type keepOpen struct{ *os.File }
+
+func (keepOpen) Close() error { return nil }

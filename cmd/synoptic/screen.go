@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"synoptic/results"
+	"synoptic/scan"
+)
+
+// screen is what a person sees: the table on standard output, and on standard error the plan, one
+// live progress line and the summary. Where both are the same terminal, the progress line is taken
+// away before a row is written, and drawn again after.
+//
+// It is the sink of the table: a results.Sink.
+type screen struct {
+	std   streams
+	quiet bool
+	live  bool // standard error is a terminal: a line can be drawn over
+
+	mu       sync.Mutex
+	progress string // the line that stands now, or ""
+	rows     bytes.Buffer
+	header   bool
+	colour   bool
+}
+
+func newScreen(std streams, quiet bool) *screen {
+	return &screen{
+		std: std, quiet: quiet,
+		live:   !quiet && term.IsTerminal(int(std.err.Fd())),
+		colour: os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(std.out.Fd())),
+	}
+}
+
+// begin says what is going to happen.
+func (s *screen) begin(p *scan.Plan) {
+	if s.quiet {
+		return
+	}
+	if s.live {
+		writePlan(s.std.err, p)
+	}
+	if p.BackendHint != "" {
+		fmt.Fprintf(s.std.err, "synoptic: scanning by connect(): %s (hint: %s)\n", p.BackendReason, p.BackendHint)
+	}
+	if len(p.Broadcast) > 0 && !s.live {
+		fmt.Fprintf(s.std.err, "synoptic: broadcast addresses left out: %s\n", joinAddrs(p.Broadcast))
+	}
+}
+
+// progressEvery is how often the progress line is drawn.
+const progressEvery = 200 * time.Millisecond
+
+// follow draws the progress line until the function it returns is called.
+func (s *screen) follow(sc *scan.Scan) (stop func()) {
+	if !s.live {
+		return func() {}
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		before := sc.Progress()
+		for {
+			select {
+			case <-done:
+				s.draw("")
+				return
+			case <-tick.C:
+				now := sc.Progress()
+				s.draw(progressLine(before, now))
+				before = now
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+// progressLine is one line under 80 columns.
+func progressLine(before, now scan.Progress) string {
+	if now.Elapsed == 0 {
+		return "resolving link addresses"
+	}
+	pps := float64(now.Sent-before.Sent) / max(now.Elapsed-before.Elapsed, time.Millisecond).Seconds()
+	share := float64(now.Done) / float64(now.Total)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%5.1f%%  %s  %s open", 100*share, perSecond(pps), grouped(now.Open))
+	if now.RxDrops > 0 {
+		fmt.Fprintf(&b, "  %s replies dropped", grouped(now.RxDrops))
+	}
+	switch {
+	case now.Done == now.Total:
+		b.WriteString("  waiting for the last answers")
+	case now.Paused:
+		b.WriteString("  paused: an output is behind")
+	case share > 0:
+		left := time.Duration(float64(now.Elapsed) * (1 - share) / share)
+		fmt.Fprintf(&b, "  %s left", clock(left))
+	}
+	return b.String()
+}
+
+const eraseLine = "\r\x1b[K" // ECMA-48 EL: erase to the end of the line
+
+// draw puts up the progress line, or takes it away.
+func (s *screen) draw(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if width, _, err := term.GetSize(int(s.std.err.Fd())); err == nil && len(line) >= width && width > 0 {
+		line = line[:width-1] // a wrapped line could not be erased
+	}
+	if line != s.progress {
+		fmt.Fprint(s.std.err, eraseLine+line)
+	}
+	s.progress = line
+}
+
+// finish says how it went.
+func (s *screen) finish(end *results.ScanEnd) {
+	if s.quiet {
+		return
+	}
+	warn := func(n uint64, format string) {
+		if n > 0 {
+			fmt.Fprintf(s.std.err, "synoptic: "+format+"\n", grouped(n))
+		}
+	}
+	warn(end.RxDrops, "the kernel dropped %s packets unread: results may be missing (hint: lower --rate)")
+	warn(end.TxErrors, "%s probes could not be sent: "+strings.ReplaceAll(end.Error, "%", "%%"))
+	if !s.live {
+		return
+	}
+	word := "complete"
+	if !end.Complete {
+		word = "stopped before the end"
+	}
+	fmt.Fprintf(s.std.err, "%s: %s in %s, %s open, %s closed, %s filtered (%s silent)\n", word,
+		count(end.Sent, "probe", "probes"), clock(time.Duration(end.Duration*float64(time.Second))),
+		grouped(end.Open), grouped(end.Closed), grouped(end.Filtered), grouped(end.NoResponse))
+}
+
+// Start has nothing to show: begin has shown the plan.
+func (s *screen) Start(*results.ScanStart) error { return nil }
+
+// Ports formats a batch of rows.
+func (s *screen) Ports(batch []results.Port) error {
+	if !s.header {
+		s.header = true
+		fmt.Fprintf(&s.rows, "%-15s  %5s  %-11s  %-16s  %-12s  %3s  %s\n", "ADDRESS", "PORT", "STATE", "SERVICE", "REASON", "TTL", "RTT")
+	}
+	for i := range batch {
+		s.row(&batch[i])
+	}
+	if s.rows.Len() > 1<<16 {
+		return s.Flush()
+	}
+	return nil
+}
+
+func (s *screen) row(p *results.Port) {
+	state := fmt.Sprintf("%-11s", p.Reason.Label())
+	if s.colour && p.Reason.State() == results.Open {
+		state = "\x1b[32m" + state + "\x1b[0m"
+	}
+	var ttl, rtt string
+	if p.TTL != 0 {
+		ttl = fmt.Sprint(p.TTL)
+	}
+	if p.HasRTT {
+		rtt = fmt.Sprintf("%.2fms", float64(p.RTT)/float64(time.Millisecond))
+	}
+	line := fmt.Sprintf("%-15s  %5d  %s  %-16s  %-12s  %3s  %s  %s", p.Addr, p.Port, state, p.Service, p.Reason, ttl, rtt, p.Hostname)
+	s.rows.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+// Flush writes the rows, with the progress line out of their way.
+func (s *screen) Flush() error {
+	if s.rows.Len() == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.progress != "" {
+		fmt.Fprint(s.std.err, eraseLine)
+	}
+	_, err := s.std.out.Write(s.rows.Bytes())
+	s.rows.Reset()
+	if s.progress != "" {
+		fmt.Fprint(s.std.err, s.progress)
+	}
+	if err != nil {
+		return fmt.Errorf("write to the terminal: %w", err)
+	}
+	return nil
+}
+
+// End writes the last rows.
+func (s *screen) End(*results.ScanEnd) error { return s.Flush() }
+
+// Close leaves the terminal as it was.
+func (s *screen) Close() error { return nil }

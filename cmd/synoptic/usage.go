@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// usageError is a word of the command line that makes no sense.
+type usageError struct{ msg, hint string }
+
+func (e *usageError) Error() string { return e.msg }
+func (e *usageError) Hint() string  { return e.hint }
+
+func usage(hint, format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...), hint}
+}
+
+// parseBytes understands 64M, 1G, 65536.
+func parseBytes(s string) (int64, error) {
+	digits, unit := s, int64(1)
+	if i := strings.IndexAny(s, "kKmMgG"); i >= 0 && i == len(s)-1 {
+		digits = s[:i]
+		unit = map[byte]int64{'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}[s[i]|0x20]
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > 1<<50/unit {
+		return 0, usage("give a size such as 256M", "%q is not a size in bytes", s)
+	}
+	return n * unit, nil
+}

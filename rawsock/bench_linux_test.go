@@ -1,0 +1,65 @@
+package rawsock
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"synoptic/bench/testnet"
+)
+
+// BenchmarkSend times one 54-byte frame over a veth pair, the receiving side's softirq
+// included, which runs within the system call. The target drops the frames as some other host's.
+func BenchmarkSend(b *testing.B) {
+	for _, bypass := range []bool{false, true} {
+		for _, batch := range []int{1, 16, 64, 256, 1024} {
+			b.Run(fmt.Sprintf("batch=%d/bypass=%v", batch, bypass), func(b *testing.B) {
+				n := testnet.New(b, testnet.Config{})
+				tx := openTx(b, TxConfig{Interface: interfaceIndex(b, n.Link), FrameLen: 54, Batch: batch, BypassQdisc: bypass})
+				probe := syn(b, netip.AddrPortFrom(n.Source, testPortMin), netip.MustParseAddrPort("10.77.1.2:9"), 1)
+				for i := range batch {
+					copy(tx.Frame(i), ethernet([]byte{2, 0, 0, 0, 0, 9}, n.HardwareAddr, probe))
+				}
+				b.ReportAllocs()
+				began, cpu := time.Now(), CPUTime()
+				for left := b.N; left > 0 && time.Since(began) < 5*time.Second; left -= batch {
+					send(b, tx, 0, min(batch, left))
+				}
+				b.ReportMetric(float64(CPUTime()-cpu)/float64(tx.Stats().Sent), "cpu-ns/frame")
+			})
+		}
+	}
+}
+
+// BenchmarkNext times the walk over one block of real packets, again and again.
+func BenchmarkNext(b *testing.B) {
+	n := testnet.New(b, testnet.Config{})
+	rx := openRx(b, RxConfig{Interface: interfaceIndex(b, n.Link), Retire: 100 * time.Millisecond})
+	frame := stray(b, n, 0)
+	tx := targetTx(b, n, TxConfig{FrameLen: len(frame), Batch: 1000})
+	for i := range tx.Batch() {
+		copy(tx.Frame(i), frame)
+	}
+	send(b, tx, 0, tx.Batch())
+	if ready, err := rx.Wait(deadline); !ready || err != nil || !rx.take() {
+		b.Fatal(ready, err)
+	}
+	left, at := rx.left, rx.at
+	b.ReportMetric(float64(left), "packets/block")
+	b.ReportAllocs()
+	var bytes int
+	for b.Loop() {
+		if rx.left == 0 {
+			rx.left, rx.at = left, at
+		}
+		p, ok := rx.Next()
+		if !ok {
+			b.Fatal("the block ended early")
+		}
+		bytes += len(p.Data) + int(p.Data[9])
+	}
+	if bytes == 0 {
+		b.Fatal("no data")
+	}
+}

@@ -1,0 +1,19 @@
+// Package rawsock is the only door to the kernel's packet sockets: one sender
+// (Tx), one receiver (Rx), and what a scanner must know about its own process.
+//
+// The way of a probe and of its answer:
+//
+//  1. The caller patches Tx.Frame(i) in place; the frames live as long as the Tx.
+//  2. Tx.Send hands a run of frames to the kernel, one sendmmsg(2) per batch. What the
+//     kernel did not accept was not sent, and Send says so.
+//  3. A reply that reaches the interface is judged by a classic BPF program (filter.go)
+//     in the kernel: only TCP SYN-ACK and RST to our source ports, and ICMP errors that
+//     quote a probe of ours, are copied into the ring.
+//  4. Rx.Wait sleeps until the kernel hands over a block of the ring; Rx.Next walks the
+//     block's packets where they lie. Nothing is copied and nothing allocated.
+//
+// A Tx and an Rx each belong to one goroutine (one lane); only the methods that say so
+// may be called from another. Both need CAP_NET_RAW in the user namespace that owns the
+// network namespace, and nothing more. Linux only: elsewhere NewTx and NewRx return an
+// error that Is errors.ErrUnsupported.
+package rawsock

@@ -1,0 +1,46 @@
+package rawsock
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrPermission: the process may not open raw sockets. The error that Is
+	// ErrPermission has a Hint that says how to get the right.
+	ErrPermission = errors.New("raw sockets need CAP_NET_RAW")
+
+	// ErrInterface: the interface does not exist, is down, or went away while in use.
+	// The socket is of no further use.
+	ErrInterface = errors.New("interface is down or gone")
+
+	// ErrBackpressure: the kernel took no (more) frames for MaxSendWait. Nothing is
+	// lost: call Send again for the rest.
+	ErrBackpressure = errors.New("kernel send queue is full")
+)
+
+// hintError adds to an error what the user can do about it.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
+
+// Hint returns one lower-case sentence: how the user can remove the cause.
+func (e *hintError) Hint() string { return e.hint }
+
+func permissionError(op string, cause error) error {
+	return &hintError{
+		err:  fmt.Errorf("%s: %w: %w", op, ErrPermission, cause),
+		hint: "run `sudo setcap cap_net_raw+ep` on the binary once, or run it as root",
+	}
+}
+
+func interfaceError(op string, index int, cause error) error {
+	return &hintError{
+		err:  fmt.Errorf("%s: interface %d: %w: %w", op, index, ErrInterface, cause),
+		hint: "check with `ip link` that the interface exists and is up",
+	}
+}

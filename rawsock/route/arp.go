@@ -1,0 +1,98 @@
+package route
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"golang.org/x/net/bpf"
+)
+
+// ARP over Ethernet (RFC 826). Offsets count from the Ethernet header.
+const (
+	arpHardware     = 14 // 2 bytes: 1, Ethernet
+	arpProtocol     = 16 // 2 bytes: 0x0800, IPv4
+	arpLengths      = 18 // 6 and 4
+	arpOperation    = 20 // 1 request, 2 reply
+	arpSenderMAC    = 22
+	arpSenderIP     = 28
+	arpTargetMAC    = 32
+	arpTargetIP     = 38
+	arpLength       = 42 // the driver pads to the minimum frame
+	etherTypeARP    = 0x0806
+	arpEthernetIPv4 = 1<<16 | 0x0800 // hardware and protocol
+	arpReplyLengths = 6<<24 | 4<<16 | 2
+)
+
+// newRequest is a broadcast ARP request without the address asked for, which
+// setTarget puts in.
+func newRequest(mac [6]byte, src uint32) []byte {
+	b := make([]byte, 0, arpLength)
+	b = append(b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	b = append(b, mac[:]...)
+	b = binary.BigEndian.AppendUint16(b, etherTypeARP)
+	b = binary.BigEndian.AppendUint32(b, arpEthernetIPv4)
+	b = binary.BigEndian.AppendUint32(b, arpReplyLengths-1) // operation 1
+	b = append(b, mac[:]...)
+	b = binary.BigEndian.AppendUint32(b, src)
+	return append(b, make([]byte, arpLength-len(b))...)
+}
+
+func setTarget(request []byte, addr uint32) {
+	binary.BigEndian.PutUint32(request[arpTargetIP:], addr)
+}
+
+// parseReply returns who answers. It rejects what is not a well-formed reply to
+// a request from (mac, src), and a link address that no host can have; whether
+// the sender was asked, the caller knows.
+func parseReply(b []byte, mac [6]byte, src uint32) (sender uint32, senderMAC [6]byte, ok bool) {
+	if len(b) < arpLength ||
+		binary.BigEndian.Uint16(b[12:]) != etherTypeARP ||
+		binary.BigEndian.Uint32(b[arpHardware:]) != arpEthernetIPv4 ||
+		binary.BigEndian.Uint32(b[arpLengths:]) != arpReplyLengths ||
+		[6]byte(b[arpTargetMAC:]) != mac ||
+		binary.BigEndian.Uint32(b[arpTargetIP:]) != src {
+		return 0, senderMAC, false
+	}
+	senderMAC = [6]byte(b[arpSenderMAC:])
+	if senderMAC[0]&1 != 0 || senderMAC == [6]byte{} { // a group or nobody
+		return 0, senderMAC, false
+	}
+	return binary.BigEndian.Uint32(b[arpSenderIP:]), senderMAC, true
+}
+
+// replyFilter keeps other hosts' ARP traffic, which a large broadcast domain has
+// plenty of, out of the socket's buffer. A reply may be broadcast (RFC 3927
+// §2.5), so the packet type does not decide.
+func replyFilter(mac [6]byte, src uint32) []bpf.Instruction {
+	target := binary.BigEndian.Uint32(mac[2:])
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: arpHardware, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arpEthernetIPv4, SkipTrue: 9},
+		bpf.LoadAbsolute{Off: arpLengths, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arpReplyLengths, SkipTrue: 7},
+		bpf.LoadAbsolute{Off: arpTargetIP, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: src, SkipTrue: 5},
+		bpf.LoadAbsolute{Off: arpTargetMAC, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(mac[:])), SkipTrue: 3},
+		bpf.LoadAbsolute{Off: arpTargetMAC + 2, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: target, SkipTrue: 1},
+		bpf.RetConstant{Val: 128},
+		bpf.RetConstant{Val: 0},
+	}
+}
+
+func (h *hosts) sort() {
+	slices.Sort(h.addrs)
+	h.addrs = slices.Compact(h.addrs)
+}
+
+// accept takes a frame that may be a reply.
+func (h *hosts) accept(b []byte, mac [6]byte, src uint32) {
+	sender, senderMAC, ok := parseReply(b, mac, src)
+	if !ok {
+		return
+	}
+	if i, asked := slices.BinarySearch(h.addrs, sender); asked {
+		h.set(i, senderMAC)
+	}
+}

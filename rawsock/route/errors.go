@@ -1,0 +1,105 @@
+package route
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"go4.org/netipx"
+)
+
+// NoRouteError: the kernel will not send to a target.
+type NoRouteError struct {
+	Range     netipx.IPRange // the first such part of the targets
+	Interface string         // the one that Options asked for, if any
+	Reason    string         // which kind of refusal
+	Err       error          // the kernel's, may be nil
+}
+
+func (e *NoRouteError) Error() string {
+	via := ""
+	if e.Interface != "" {
+		via = " through " + e.Interface
+	}
+	return fmt.Sprintf("no route to %s%s: %s", rangeString(e.Range), via, e.Reason)
+}
+
+func (e *NoRouteError) Unwrap() error { return e.Err }
+
+// Hint says how to get a route, or do without.
+func (e *NoRouteError) Hint() string {
+	leave := fmt.Sprintf("leave it out with `--exclude %s`", rangeString(e.Range))
+	if e.Interface != "" {
+		return fmt.Sprintf("see `ip route show dev %s`; add a route, leave --interface to the kernel, or %s", e.Interface, leave)
+	}
+	return fmt.Sprintf("see `ip route get %s`; add a route, or %s", e.Range.From(), leave)
+}
+
+// BroadcastError: a target is a broadcast address of a connected network.
+type BroadcastError struct{ Range netipx.IPRange }
+
+func (e *BroadcastError) Error() string {
+	return fmt.Sprintf("target %s is a broadcast address", rangeString(e.Range))
+}
+
+// Hint says what to aim at instead.
+func (e *BroadcastError) Hint() string {
+	return "name hosts, or the network as a whole: its broadcast address is left out of it"
+}
+
+// InterfaceError: the interface asked for cannot be used.
+type InterfaceError struct {
+	Name     string
+	Err      error
+	Existing []string // names of the interfaces there are
+}
+
+func (e *InterfaceError) Error() string { return fmt.Sprintf("interface %s: %v", e.Name, e.Err) }
+
+func (e *InterfaceError) Unwrap() error { return e.Err }
+
+// Hint lists the interfaces there are.
+func (e *InterfaceError) Hint() string {
+	return "interfaces of this host: " + strings.Join(e.Existing, ", ")
+}
+
+// LinkTypeError: probes cannot be framed for an interface.
+type LinkTypeError struct {
+	Name string
+	Type string // as ip-link(8) names it
+}
+
+func (e *LinkTypeError) Error() string {
+	return fmt.Sprintf("interface %s: link type %s is not supported", e.Name, e.Type)
+}
+
+// Hint says what works.
+func (e *LinkTypeError) Hint() string {
+	return "choose an Ethernet, loopback or tunnel --interface, or use `--backend connect`"
+}
+
+// NoNeighbourError: a next hop does not say its link address.
+type NoNeighbourError struct {
+	Addr netip.Addr
+	Link string
+}
+
+func (e *NoNeighbourError) Error() string {
+	return fmt.Sprintf("%v on %s answers no ARP", e.Addr, e.Link)
+}
+
+// Hint says how to do without an answer.
+func (e *NoNeighbourError) Hint() string {
+	return "check that the gateway is up, or give its link address with --gateway-mac"
+}
+
+// rangeString is the shortest form that target flags take.
+func rangeString(r netipx.IPRange) string {
+	if r.From() == r.To() {
+		return r.From().String()
+	}
+	if p, ok := r.Prefix(); ok {
+		return p.String()
+	}
+	return r.String()
+}

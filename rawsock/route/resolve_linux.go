@@ -1,0 +1,222 @@
+package route
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// requestBatch requests are sent before the answers are looked at; answers
+	// to so many fit into any receive buffer.
+	requestBatch = 64
+	// receiveBuffer is wished for; the kernel grants net.core.rmem_max.
+	receiveBuffer = 4 << 20
+	// waitStep bounds how long a cancelled context goes unnoticed.
+	waitStep = 50 * time.Millisecond
+)
+
+// known are the states of a neighbour whose link address can be used
+// (linux/neighbour.h). A stale one was right some time ago; the kernel would
+// send to it as well.
+const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
+
+func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o ResolveOptions) error {
+	if !src.Is4() || len(link.HardwareAddr) != 6 {
+		return fmt.Errorf("source %v, link address %q: want IPv4 and 48 bits", src, link.HardwareAddr)
+	}
+	if err := h.readNeighbours(link.Index); err != nil {
+		return err
+	}
+	total := len(h.addrs)
+	o.Progress(total-h.missing, total)
+	if h.missing == 0 {
+		return nil
+	}
+	b := src.As4()
+	s, err := newARPSocket(link, binary.BigEndian.Uint32(b[:]))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s.fd)
+
+	gap := o.Gap
+	for range o.Tries {
+		if err := s.ask(ctx, h, o); err != nil {
+			return err
+		}
+		for deadline := time.Now().Add(gap); h.missing > 0; {
+			left := time.Until(deadline)
+			if left <= 0 {
+				break
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := s.wait(min(left, waitStep)); err != nil {
+				return err
+			}
+			if err := s.receive(h); err != nil {
+				return err
+			}
+		}
+		o.Progress(total-h.missing, total)
+		if h.missing == 0 {
+			return nil
+		}
+		gap *= 2
+	}
+	return nil
+}
+
+// readNeighbours takes what the kernel knows.
+func (h *hosts) readNeighbours(index int) error {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer handle.Close()
+	all, err := handle.NeighList(index, netlink.FAMILY_V4)
+	// An interrupted dump lacks some, which are asked for.
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return fmt.Errorf("read the neighbour table: %w", err)
+	}
+	for _, n := range all {
+		ip := n.IP.To4()
+		if n.State&known == 0 || ip == nil || len(n.HardwareAddr) != 6 {
+			continue
+		}
+		if i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip)); asked {
+			h.set(i, [6]byte(n.HardwareAddr))
+		}
+	}
+	return nil
+}
+
+// arpSocket is a packet socket that sees only replies to our requests.
+type arpSocket struct {
+	fd      int
+	mac     [6]byte
+	src     uint32
+	request []byte
+	buf     [128]byte
+}
+
+// newARPSocket returns with the socket bound: an answer to the first request
+// cannot be missed.
+func newARPSocket(link Link, src uint32) (s *arpSocket, err error) {
+	s = &arpSocket{mac: [6]byte(link.HardwareAddr), src: src}
+	s.request = newRequest(s.mac, src)
+	// Protocol 0 receives nothing, so no frame gets in before the filter.
+	s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("open an ARP socket", err)
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(s.fd)
+		}
+	}()
+	raw, err := bpf.Assemble(replyFilter(s.mac, src))
+	if err != nil {
+		return nil, fmt.Errorf("assemble the ARP filter: %w", err)
+	}
+	prog := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}); err != nil {
+		return nil, os.NewSyscallError("attach the ARP filter", err)
+	}
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
+		return nil, os.NewSyscallError("enlarge the ARP socket's buffer", err)
+	}
+	protocol := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ARP))
+	if err := unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: link.Index}); err != nil {
+		return nil, os.NewSyscallError("bind the ARP socket", err)
+	}
+	return s, nil
+}
+
+// ask sends one request for each host still missing, as the limiter allows.
+func (s *arpSocket) ask(ctx context.Context, h *hosts, o ResolveOptions) error {
+	for i := 0; i < len(h.addrs) && h.missing > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		granted := o.Take(min(requestBatch, h.missing))
+		if granted <= 0 {
+			if err := s.wait(time.Millisecond); err != nil {
+				return err
+			}
+		}
+		for ; i < len(h.addrs) && granted > 0; i++ {
+			if h.known[i] {
+				continue
+			}
+			if err := s.send(h.addrs[i]); err != nil {
+				return err
+			}
+			granted--
+		}
+		if err := s.receive(h); err != nil {
+			return err
+		}
+		o.Progress(len(h.addrs)-h.missing, len(h.addrs))
+	}
+	return nil
+}
+
+// send retries while the interface's queue is full, for a second at most; a
+// request that is given up then is made up for by the next try.
+func (s *arpSocket) send(addr uint32) error {
+	setTarget(s.request, addr)
+	for range 1000 {
+		_, err := unix.Write(s.fd, s.request)
+		switch err {
+		case nil:
+			return nil
+		case unix.EINTR:
+		case unix.ENOBUFS, unix.EAGAIN:
+			time.Sleep(time.Millisecond)
+		default:
+			return os.NewSyscallError("send an ARP request", err)
+		}
+	}
+	return nil
+}
+
+// receive takes all answers that are there.
+func (s *arpSocket) receive(h *hosts) error {
+	for {
+		n, err := unix.Read(s.fd, s.buf[:])
+		switch err {
+		case nil:
+			h.accept(s.buf[:n], s.mac, s.src)
+		case unix.EAGAIN:
+			return nil
+		case unix.EINTR:
+		default:
+			return os.NewSyscallError("receive ARP replies", err)
+		}
+	}
+}
+
+// wait returns when an answer is there or the time has passed.
+func (s *arpSocket) wait(d time.Duration) error {
+	ms := int((d + time.Millisecond - 1) / time.Millisecond)
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, ms)
+	if err != nil && err != unix.EINTR {
+		return os.NewSyscallError("wait for ARP replies", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package rawsock
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// MinSnap is the least snap length, in bytes: the longest headers an answer can have
+// (IP 60, ICMP 8, quoted IP 60, and 8 quoted bytes of TCP).
+const MinSnap = 60 + 8 + 60 + 8
+
+const (
+	// 16 MiB is the minimum useful: some 100,000 replies, 0.1 s of a million a second,
+	// which is the pause that a busy host may impose on the reader.
+	defaultRing  = 16 << 20
+	defaultBlock = 256 << 10
+	defaultSnap  = 160
+	// A block that is not full is handed over after this time, so it bounds how late
+	// a lone reply is seen. Packet times are the kernel's and do not suffer from it.
+	defaultRetire = 5 * time.Millisecond
+
+	// What TPACKET_V3 puts before the data of a cooked socket's packet: header and
+	// sockaddr_ll aligned to 16, and 16 more (tpacket_rcv: macoff = netoff =
+	// TPACKET_ALIGN(tp_hdrlen) + 16, with tp_hdrlen = TPACKET3_HDRLEN = 68).
+	slotHeader = 96
+	// Block descriptor, BLK_HDR_LEN in net/packet/af_packet.c.
+	blockHeader = 48
+)
+
+// RxConfig describes an Rx. Interface and the ports are required.
+type RxConfig struct {
+	Interface int // interface index, 1 or more
+
+	// PortMin to PortMax, both included, are the source ports of our probes. The
+	// kernel passes only TCP SYN-ACK and RST to them, and ICMP type 3 and 11 that
+	// quotes a TCP segment from them.
+	PortMin, PortMax uint16
+
+	// RingBytes is the size of the ring: a multiple of BlockBytes, at least two
+	// blocks. 0 means 16 MiB, the minimum useful for a fast scan.
+	RingBytes int
+
+	// BlockBytes is the unit in which the kernel hands packets over: a multiple of
+	// the page size. 0 means 256 KiB (some 1600 replies).
+	BlockBytes int
+
+	// Snap is the number of bytes kept of a packet, at least MinSnap. 0 means 160.
+	// The kernel's filter returns it, and TPACKET_V3 packs packets one behind the
+	// other, so a packet takes what it is long, at most 96+Snap bytes, and the ring
+	// holds as many whatever offloads (GRO, TSO, jumbo frames) the interface has. A
+	// capture library that must fit the largest packet into each slot gets 64 KiB
+	// slots when offloads are on, and a ring of a few dozen of them loses replies.
+	Snap int
+
+	// Retire is the time after which a block that is not full is handed over, in
+	// whole milliseconds, 1 ms or more. 0 means 5 ms.
+	Retire time.Duration
+}
+
+// geometry is a TPACKET_V3 ring as struct tpacket_req3 wants it.
+type geometry struct {
+	blockBytes, blocks int
+	slotBytes, slots   int // formal: V3 ignores slots on receive but checks their product
+	snap, retireMs     int
+}
+
+// geometry fills in zero values and refuses what the kernel would (packet_set_ring), but
+// with the numbers.
+func (c RxConfig) geometry(pageSize int) (geometry, error) {
+	if c.BlockBytes == 0 {
+		c.BlockBytes = defaultBlock
+	}
+	if c.RingBytes == 0 {
+		c.RingBytes = (defaultRing + c.BlockBytes - 1) / c.BlockBytes * c.BlockBytes
+	}
+	if c.Snap == 0 {
+		c.Snap = defaultSnap
+	}
+	if c.Retire == 0 {
+		c.Retire = defaultRetire
+	}
+	g := geometry{
+		blockBytes: c.BlockBytes,
+		blocks:     c.RingBytes / max(c.BlockBytes, 1),
+		slotBytes:  (slotHeader + c.Snap + 15) &^ 15, // TPACKET_ALIGNMENT
+		snap:       c.Snap,
+		retireMs:   int(c.Retire / time.Millisecond),
+	}
+	switch {
+	case c.Interface < 1:
+		return g, fmt.Errorf("interface index %d: must be 1 or more", c.Interface)
+	case c.PortMin == 0 || c.PortMin > c.PortMax:
+		return g, fmt.Errorf("source ports %d to %d: must be an ascending range from 1", c.PortMin, c.PortMax)
+	case c.Snap < MinSnap || c.Snap > 1<<16:
+		return g, fmt.Errorf("snap length of %d bytes: must be %d to %d", c.Snap, MinSnap, 1<<16)
+	case c.BlockBytes < 0 || c.BlockBytes%pageSize != 0:
+		return g, fmt.Errorf("ring block of %d bytes: must be a multiple of the page size, %d bytes", c.BlockBytes, pageSize)
+	case c.BlockBytes < blockHeader+g.slotBytes:
+		return g, fmt.Errorf("ring block of %d bytes: must hold its header and one packet, %d bytes", c.BlockBytes, blockHeader+g.slotBytes)
+	case c.RingBytes%c.BlockBytes != 0:
+		return g, fmt.Errorf("ring of %d bytes: must be a multiple of the block, %d bytes", c.RingBytes, c.BlockBytes)
+	case g.blocks < 2:
+		return g, fmt.Errorf("ring of %d bytes: must hold two blocks of %d bytes, one to fill and one to read", c.RingBytes, c.BlockBytes)
+	case int64(c.RingBytes) > math.MaxInt32:
+		return g, fmt.Errorf("ring of %d bytes: must be at most %d", c.RingBytes, math.MaxInt32)
+	case g.retireMs < 1 || c.Retire%time.Millisecond != 0:
+		return g, fmt.Errorf("retire time %v: must be whole milliseconds, 1ms or more", c.Retire)
+	}
+	g.slots = g.blocks * (g.blockBytes / g.slotBytes)
+	return g, nil
+}
+
+// Packet is one received packet. Data lies in the ring: it is valid until the next Wait,
+// the Next that crosses into another block (or finds none), or Close. Who needs it longer
+// copies it.
+type Packet struct {
+	Data []byte // from the IP header on, at most RxConfig.Snap bytes
+	Time int64  // kernel's receive time, nanoseconds since the Unix epoch (CLOCK_REALTIME)
+	Len  int    // length before it was cut to the snap length, IP header included
+}
+
+// RxStats are counts since NewRx, of packets that passed the filter.
+type RxStats struct {
+	Packets uint64 // put into the ring
+	Drops   uint64 // lost because the ring was full
+	Freezes uint64 // times that the ring became full
+}

@@ -1,0 +1,152 @@
+package results
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/dchest/siphash"
+)
+
+// Port is the state of one TCP port of one address. Zero fields are left out of the record.
+type Port struct {
+	Time       int64 // of the deciding packet, nanoseconds since the Unix epoch
+	Addr       netip.Addr
+	Port       uint16
+	Reason     Reason
+	Hostname   string        // the name that the address was resolved from
+	Service    string        // IANA name of the port number: a guess from the number alone
+	TTL        uint8         // of the reply's IP header
+	RTT        time.Duration // from the probe's send call to the reply's kernel timestamp
+	HasRTT     bool          // RTT is known: replies older than the send-time table have none
+	Attempt    uint8         // the attempt that was answered, from 1
+	Window     uint16        // TCP window of a SYN-ACK
+	MSS        uint16        // TCP maximum segment size option of a SYN-ACK
+	Source     netip.Addr    // our address
+	SourcePort uint16        // our port
+	Iface      string        // the interface of the probe
+	Router     netip.Addr    // the sender of an ICMP error
+}
+
+// Range is RFC 6335 section 6's class of the port number: system, user or dynamic.
+func (p *Port) Range() string {
+	switch {
+	case p.Port < 1024:
+		return "system"
+	case p.Port < 49152:
+		return "user"
+	}
+	return "dynamic"
+}
+
+// EventID identifies what the record says, not when it was said: 32 hex digits of SipHash-2-4-128
+// over (scan, address, protocol, port, state), so that a receiver can drop a record it has already.
+func (p *Port) EventID(scanID string) string {
+	var b [32]byte
+	return string(p.appendEventID(b[:0], scanID))
+}
+
+func (p *Port) appendEventID(b []byte, scanID string) []byte {
+	var buf [160]byte
+	m := append(buf[:0], scanID...)
+	m = append(m, '|')
+	m = p.Addr.AppendTo(m)
+	m = append(m, "|tcp|"...)
+	m = strconv.AppendUint(m, uint64(p.Port), 10)
+	m = append(m, '|')
+	m = append(m, p.Reason.Label()...)
+	lo, hi := siphash.Hash128(0, 0, m)
+	var sum [16]byte
+	for i := range 8 {
+		sum[i], sum[8+i] = byte(lo>>(8*i)), byte(hi>>(8*i))
+	}
+	return hex.AppendEncode(b, sum[:])
+}
+
+// timeLayout is RFC 3339 with all nine digits, so that records sort as text.
+const timeLayout = "2006-01-02T15:04:05.000000000Z"
+
+// AppendJSON appends the record as one JSON object without a line end. It does not allocate unless
+// b is too small or a name holds characters that JSON escapes.
+func (p *Port) AppendJSON(b []byte, scanID string) []byte {
+	b = append(b, `{"v":1,"type":"port","ts":"`...)
+	b = time.Unix(0, p.Time).UTC().AppendFormat(b, timeLayout)
+	b = append(b, `","scan_id":`...)
+	b = appendString(b, scanID)
+	b = append(b, `,"event_id":"`...)
+	b = p.appendEventID(b, scanID)
+	b = append(b, `","ip":"`...)
+	b = p.Addr.AppendTo(b)
+	b = append(b, `","port":`...)
+	b = strconv.AppendUint(b, uint64(p.Port), 10)
+	b = append(b, `,"proto":"tcp","state":"`...)
+	b = append(b, p.Reason.Label()...)
+	b = append(b, `","reason":"`...)
+	b = append(b, p.Reason.String()...)
+	b = append(b, '"')
+	if p.Hostname != "" {
+		b = append(b, `,"hostname":`...)
+		b = appendString(b, p.Hostname)
+	}
+	if p.Service != "" {
+		b = append(b, `,"service":`...)
+		b = appendString(b, p.Service)
+	}
+	b = append(b, `,"range":"`...)
+	b = append(b, p.Range()...)
+	b = append(b, '"')
+	if p.Router.IsValid() {
+		b = append(b, `,"router":"`...)
+		b = p.Router.AppendTo(b)
+		b = append(b, '"')
+	}
+	if p.TTL != 0 {
+		b = appendUint(b, "ttl", uint64(p.TTL))
+	}
+	if p.HasRTT {
+		b = appendUint(b, "rtt_us", uint64(max(p.RTT, 0)/time.Microsecond))
+	}
+	if p.Attempt != 0 {
+		b = appendUint(b, "attempt", uint64(p.Attempt))
+	}
+	if p.Reason == SYNACK { // a window of 0 is a finding, not an absence
+		b = appendUint(b, "window", uint64(p.Window))
+	}
+	if p.MSS != 0 {
+		b = appendUint(b, "mss", uint64(p.MSS))
+	}
+	if p.Source.IsValid() {
+		b = append(b, `,"src_ip":"`...)
+		b = p.Source.AppendTo(b)
+		b = append(b, '"')
+	}
+	if p.SourcePort != 0 {
+		b = appendUint(b, "src_port", uint64(p.SourcePort))
+	}
+	if p.Iface != "" {
+		b = append(b, `,"iface":`...)
+		b = appendString(b, p.Iface)
+	}
+	return append(b, '}')
+}
+
+func appendUint(b []byte, name string, v uint64) []byte {
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return strconv.AppendUint(b, v, 10)
+}
+
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string always marshals
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

@@ -1,0 +1,107 @@
+package results
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// SchemaVersion is the field "v" of every record: it changes when a field changes its meaning.
+const SchemaVersion = 1
+
+// NewScanID draws 128 random bits in hex.
+func NewScanID() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails: crypto/rand, Go 1.24
+	return hex.EncodeToString(id[:])
+}
+
+// Time is a moment in a record: RFC 3339 in UTC with nanoseconds.
+type Time time.Time
+
+// MarshalJSON writes the moment with all nine digits.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return time.Time(t).UTC().AppendFormat(nil, `"`+timeLayout+`"`), nil
+}
+
+// Scope is the authorized address space that the targets were held against.
+type Scope struct {
+	File      string `json:"file"`
+	SHA256    string `json:"sha256"`
+	Addresses uint64 `json:"addresses"`
+}
+
+// ScanStart opens the stream: what is going to be asked, from where, how fast.
+type ScanStart struct {
+	Time          Time     `json:"ts"`
+	ScanID        string   `json:"scan_id"`
+	Version       string   `json:"version"`
+	Args          []string `json:"args"`
+	Targets       uint64   `json:"targets"`  // addresses
+	Excluded      uint64   `json:"excluded"` // addresses asked for and left out
+	Ports         int      `json:"ports"`
+	Probes        uint64   `json:"probes"` // positions of this scan or shard
+	Shard         string   `json:"shard,omitempty"`
+	Seed          uint64   `json:"seed"`
+	Rate          string   `json:"rate"` // probes per second
+	Backend       string   `json:"backend"`
+	BackendReason string   `json:"backend_reason"`
+	Iface         string   `json:"iface,omitempty"`
+	Source        string   `json:"src_ip,omitempty"`
+	Scope         *Scope   `json:"scope,omitempty"`
+}
+
+// ScanEnd closes the stream: what was done and how far it can be trusted.
+type ScanEnd struct {
+	Time          Time    `json:"ts"`
+	ScanID        string  `json:"scan_id"`
+	Probes        uint64  `json:"probes"`
+	Sent          uint64  `json:"sent"`          // accepted by the kernel
+	Retransmitted uint64  `json:"retransmitted"` // of these, second and later attempts
+	Open          uint64  `json:"open"`
+	Closed        uint64  `json:"closed"`
+	Filtered      uint64  `json:"filtered"`    // with the silent ones: open+closed+filtered = positions settled
+	NoResponse    uint64  `json:"no_response"` // of these, silent
+	NoARP         uint64  `json:"no_arp"`      // of these, on-link without a link address, not probed
+	Replies       uint64  `json:"replies"`     // genuine ones, duplicates included
+	Duplicates    uint64  `json:"duplicates"`
+	Outranked     uint64  `json:"outranked"` // genuine, but a better state was known
+	Invalid       uint64  `json:"invalid"`   // packets to our ports that no probe of ours explains
+	Late          uint64  `json:"late"`      // genuine, but their position had left the window
+	TxErrors      uint64  `json:"tx_errors"`
+	TxRetries     uint64  `json:"tx_retries"` // back-pressure of the send path, waited out
+	RxDrops       uint64  `json:"rx_drops"`   // replies that the kernel dropped before we read them
+	Coverage      float64 `json:"coverage"`   // settled / probes
+	Duration      float64 `json:"duration_s"`
+	PPS           float64 `json:"pps"` // sent / time spent sending
+	Backend       string  `json:"backend"`
+	BackendReason string  `json:"backend_reason"`
+	Error         string  `json:"error,omitempty"`
+	Complete      bool    `json:"complete"`
+}
+
+// AppendJSON appends the record as one JSON object without a line end.
+func (s *ScanStart) AppendJSON(b []byte) ([]byte, error) {
+	type body ScanStart
+	return appendTyped(b, struct {
+		V    int    `json:"v"`
+		Type string `json:"type"`
+		*body
+	}{SchemaVersion, "scan_start", (*body)(s)})
+}
+
+// AppendJSON appends the record as one JSON object without a line end.
+func (s *ScanEnd) AppendJSON(b []byte) ([]byte, error) {
+	type body ScanEnd
+	return appendTyped(b, struct {
+		V    int    `json:"v"`
+		Type string `json:"type"`
+		*body
+	}{SchemaVersion, "scan_end", (*body)(s)})
+}
+
+func appendTyped(b []byte, v any) ([]byte, error) {
+	line, err := json.Marshal(v)
+	return append(b, line...), err
+}

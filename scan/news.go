@@ -1,0 +1,141 @@
+package scan
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synoptic/results"
+)
+
+// news carries records from the lanes to the sinks, in batches. Lanes never wait in put: when more
+// than highWater records queue, full makes the senders pause, so that what still comes in is bounded
+// by the replies in flight. No record is ever dropped.
+type news struct {
+	mu      sync.Mutex
+	batches [][]results.Port
+	records int
+	free    [][]results.Port // emptied batches for reuse
+
+	full atomic.Bool
+	wake chan struct{} // holds one token while batches may wait
+}
+
+const (
+	newsBatch = 256
+	// highWater of 65,536 records is some 14 MB, a fifteenth of a second of a file sink's work.
+	highWater = 1 << 16
+	// flushEvery is half of what the contract allows between an event and its line in the output.
+	flushEvery = 100 * time.Millisecond
+	// pauseNap is how often a paused sender looks again.
+	pauseNap = time.Millisecond
+)
+
+func newNews() *news { return &news{wake: make(chan struct{}, 1)} }
+
+// batch gives an empty batch to fill.
+func (n *news) batch() []results.Port {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if k := len(n.free); k > 0 {
+		b := n.free[k-1]
+		n.free = n.free[:k-1]
+		return b
+	}
+	return make([]results.Port, 0, newsBatch)
+}
+
+// put hands over a batch and gives the next one to fill.
+func (n *news) put(b []results.Port) []results.Port {
+	if len(b) == 0 {
+		return b
+	}
+	n.mu.Lock()
+	n.batches = append(n.batches, b)
+	n.records += len(b)
+	n.full.Store(n.records > highWater)
+	n.mu.Unlock()
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+	return n.batch()
+}
+
+// add hands over a single record, for lanes that have one at a time.
+func (n *news) add(p results.Port) { n.put(append(n.batch(), p)) }
+
+// waitRoom blocks while the sinks are behind. It reports false when ctx ended first.
+func (n *news) waitRoom(ctx context.Context) bool {
+	for n.full.Load() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pauseNap):
+		}
+	}
+	return true
+}
+
+func (n *news) take() []([]results.Port) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	b := n.batches
+	n.batches = nil
+	return b
+}
+
+func (n *news) done(b []results.Port) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.records -= len(b)
+	n.full.Store(n.records > highWater)
+	if len(n.free) < 64 {
+		n.free = append(n.free, b[:0])
+	}
+}
+
+// pump writes batches to the sink until stop is closed and nothing waits any more. After the sink's
+// first error, which failed is told, it only empties the queue.
+func (n *news) pump(sink results.Sink, stop <-chan struct{}, failed func(error)) {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	var broken bool
+	flushed := time.Now()
+	check := func(err error) {
+		if err != nil && !broken {
+			broken = true
+			failed(err)
+		}
+	}
+	flush := func() {
+		if !broken {
+			check(sink.Flush())
+		}
+		flushed = time.Now()
+	}
+	drain := func() {
+		for _, b := range n.take() {
+			if !broken {
+				check(sink.Ports(b))
+			}
+			n.done(b)
+			if time.Since(flushed) > flushEvery {
+				flush()
+			}
+		}
+	}
+	for {
+		select {
+		case <-n.wake:
+			drain()
+		case <-tick.C:
+			flush()
+		case <-stop:
+			drain()
+			flush()
+			return
+		}
+	}
+}

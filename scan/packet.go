@@ -1,0 +1,74 @@
+package scan
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+)
+
+// packetLanes is the backend afpacket: one sender lane over all paths, one receiver lane per interface.
+type packetLanes struct {
+	*engine
+	limiter *ratelimit.Limiter
+	rxs     []*rawsock.Rx
+	links   []*route.Link
+	egress  []*egress
+}
+
+func (b *packetLanes) open(ctx context.Context) (err error) {
+	if b.rxs, b.links, err = openReceivers(b.Plan); err != nil {
+		return err
+	}
+	take := func(n int) int {
+		granted, err := b.limiter.Take(ctx, n)
+		if err != nil {
+			return 0 // stopped: Resolve sees it by its own context
+		}
+		return granted
+	}
+	if b.egress, err = openEgress(ctx, b.Plan, take); err != nil {
+		closeAll(b.rxs)
+		return err
+	}
+	return nil
+}
+
+func (b *packetLanes) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := make(chan struct{})
+	var receivers sync.WaitGroup
+	for i, rx := range b.rxs {
+		lane := &rxLane{engine: b.engine, rx: rx, iface: b.links[i].Name}
+		receivers.Go(func() {
+			if err := lane.run(stop); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	tx := &txLane{engine: b.engine, positions: b.Positions, egress: b.egress, limiter: b.limiter}
+	begun := time.Now()
+	err := tx.run(ctx)
+	b.sending.Store(int64(time.Since(begun)))
+	if err == nil {
+		b.cool(ctx)
+	}
+	close(stop)
+	for _, rx := range b.rxs {
+		rx.Wake()
+	}
+	receivers.Wait()
+	if err == nil && ctx.Err() != nil {
+		err = stopCause(ctx)
+	}
+	return err
+}
+
+func (b *packetLanes) close() {
+	closeAll(b.egress)
+	closeAll(b.rxs)
+}

@@ -1,0 +1,298 @@
+package scan
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go4.org/netipx"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+	"synoptic/results"
+	"synoptic/scan/permute"
+	"synoptic/scan/probe"
+	"synoptic/scan/target"
+)
+
+// Plan is everything that is decided before the first packet. Making one sends nothing.
+type Plan struct {
+	Config // with defaults filled in
+
+	ScanID      string
+	Space       *target.Space // Config.Targets without the broadcast addresses
+	Permutation *permute.Permutation
+	Positions   permute.Range // the whole scan, or this shard of it
+
+	BackendReason string       // why Config.Backend is what it is now
+	BackendHint   string       // how to get a better one, or ""
+	Routes        *route.Plan  // nil for the connect backend
+	Broadcast     []netip.Addr // directly connected broadcast addresses inside the targets, left out
+	SourcePorts   PortRange    // ours, one per attempt; empty for the connect backend
+	Window        uint64       // positions that the result map holds at once
+	RateReason    string       // where Config.Rate comes from
+	FrameLen      int          // bytes of a probe handed to the kernel, link header included
+}
+
+// PortRange is an inclusive range of TCP ports.
+type PortRange struct{ Min, Max uint16 }
+
+// maxAttempts is how many source ports a scan reserves: the attempt number is added to the first.
+const maxAttempts = 16
+
+// NewPlan looks at the host (routes, capabilities, port ranges) and decides. Its errors carry a
+// Hint where the user can mend them.
+func NewPlan(c Config) (*Plan, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Config: c, ScanID: results.NewScanID(), Space: c.Targets.Space}
+	if !p.HasSeed {
+		p.Seed = rand.Uint64() & maxSeed
+	}
+	if err := p.chooseBackend(); err != nil {
+		return nil, err
+	}
+	if p.Backend == BackendAFPacket {
+		if err := p.chooseRoutes(); err != nil {
+			return nil, err
+		}
+		if p.SourcePorts, err = chooseSourcePorts(c.SourcePort); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.chooseFrame(); err != nil {
+		return nil, err
+	}
+	if p.Permutation, err = permute.New(p.Space.Len(), p.Seed); err != nil {
+		return nil, err
+	}
+	if p.Positions, err = permute.Shard(p.Space.Len(), c.ShardI, c.ShardOf); err != nil {
+		return nil, err
+	}
+	if p.Positions.Len() == 0 {
+		return nil, refuse("use fewer shards than probes", "shard %d of %d of %d probes is empty", c.ShardI, c.ShardOf, p.Space.Len())
+	}
+	if p.Window, err = results.WindowFor(p.Positions.Len(), c.MaxMemory); err != nil {
+		return nil, err
+	}
+	p.chooseRate()
+	return p, nil
+}
+
+func (p *Plan) chooseBackend() error {
+	canRaw := rawsock.CanRaw()
+	ipv6 := hasIPv6(p.Space.Addrs())
+	switch p.Backend {
+	case BackendAFPacket:
+		if canRaw != nil {
+			return fmt.Errorf("backend afpacket: %w", canRaw)
+		}
+		if ipv6 {
+			return refuse("use --backend connect for IPv6 targets", "backend afpacket: IPv6 targets cannot be probed raw yet")
+		}
+		p.BackendReason = "asked for"
+	case BackendConnect:
+		p.BackendReason = "asked for"
+	case BackendAuto:
+		switch {
+		case ipv6:
+			p.Backend, p.BackendReason = BackendConnect, "IPv6 targets cannot be probed raw yet"
+		case canRaw != nil:
+			p.Backend, p.BackendReason = BackendConnect, canRaw.Error()
+			if h, ok := canRaw.(interface{ Hint() string }); ok {
+				p.BackendHint = h.Hint()
+			}
+		default:
+			p.Backend, p.BackendReason = BackendAFPacket, "raw sockets are permitted"
+		}
+	default:
+		return refuse("the backends are auto, afpacket and connect", "unknown backend %q", p.Backend)
+	}
+	if p.Backend == BackendConnect {
+		switch {
+		case p.Interface != "":
+			return refuse("leave --interface out, or run where raw sockets are permitted", "backend connect (%s) leaves the interface to the kernel", p.BackendReason)
+		case p.GatewayMAC != nil:
+			return refuse("leave --gateway-mac out, or run where raw sockets are permitted", "backend connect (%s) leaves link addresses to the kernel", p.BackendReason)
+		case p.SourcePort != 0:
+			return refuse("leave --source-port out, or run where raw sockets are permitted", "backend connect (%s) leaves source ports to the kernel", p.BackendReason)
+		}
+	}
+	return nil
+}
+
+func hasIPv6(s *target.Set) bool {
+	n := s.Len()
+	return n > 0 && s.At(n-1).Is6() // IPv4 sorts first
+}
+
+func (p *Plan) chooseRoutes() (err error) {
+	p.Routes, err = route.New(p.Space.Addrs().Ranges(), route.Options{Interface: p.Interface, Source: p.Source})
+	if err != nil {
+		return err
+	}
+	if p.Broadcast = p.Routes.Broadcast; len(p.Broadcast) > 0 {
+		if p.Space, err = p.Space.Without(p.Broadcast); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chooseSourcePorts takes ports outside the host's ephemeral range, so that no reply to us can
+// belong to a connection of the host, and none of its connections is disturbed.
+func chooseSourcePorts(asked uint16) (PortRange, error) {
+	if asked != 0 {
+		if asked > 65535-maxAttempts+1 {
+			return PortRange{}, refuse(fmt.Sprintf("choose a source port up to %d", 65535-maxAttempts+1),
+				"source port %d leaves no room for %d attempts", asked, maxAttempts)
+		}
+		return PortRange{asked, asked + maxAttempts - 1}, nil
+	}
+	lo, hi, err := rawsock.EphemeralPorts()
+	if err != nil {
+		return PortRange{}, err
+	}
+	switch {
+	case int(hi)+maxAttempts <= 65535:
+		return PortRange{hi + 1, hi + maxAttempts}, nil
+	case lo >= 1024+maxAttempts:
+		return PortRange{lo - maxAttempts, lo - 1}, nil
+	}
+	return PortRange{}, refuse("give a port that no local program uses with --source-port",
+		"the ephemeral range %d-%d leaves no room for source ports", lo, hi)
+}
+
+// connectFrameLen is the length of the SYN that Linux sends for connect(2): Ethernet 14, IPv4 20,
+// TCP 20 and 20 bytes of options.
+const connectFrameLen = 74
+
+func (p *Plan) chooseFrame() error {
+	p.FrameLen = connectFrameLen
+	if p.Routes == nil {
+		return nil
+	}
+	for i := range p.Routes.Paths {
+		t, err := p.template(&p.Routes.Paths[i], nil)
+		if err != nil {
+			return err
+		}
+		p.FrameLen = max(p.FrameLen*min(i, 1), t.Len())
+	}
+	return nil
+}
+
+// template builds the constant bytes of the probes that leave by a path.
+func (p *Plan) template(path *route.Path, gateway net.HardwareAddr) (*probe.Template, error) {
+	c := probe.TemplateConfig{Framing: probe.FramingNone, Src: path.Src, Profile: p.Profile}
+	if path.Link.Framing == rawsock.Ethernet {
+		c.Framing, c.SrcMAC, c.DstMAC = probe.FramingEthernet, path.Link.HardwareAddr, gateway
+		if gateway == nil {
+			c.DstMAC = make(net.HardwareAddr, 6) // patched per probe
+		}
+	}
+	return probe.NewTemplate(c)
+}
+
+func (p *Plan) chooseRate() {
+	switch {
+	case p.Rate > 0:
+		p.RateReason = "asked for"
+	case p.Bandwidth > 0:
+		p.Rate = math.Inf(1) // the bandwidth alone decides
+	case p.local():
+		p.Rate, p.RateReason = DefaultLoopbackRate, "the default where no network is crossed"
+	default:
+		p.Rate, p.RateReason = DefaultRate, "the default"
+	}
+	if p.Bandwidth == 0 {
+		return
+	}
+	if limit := ratelimit.PacketsPerSecond(p.Bandwidth, p.FrameLen); limit < p.Rate {
+		p.Rate, p.RateReason = limit, fmt.Sprintf("%g bit/s of %d-byte frames", p.Bandwidth, p.FrameLen)
+	}
+}
+
+// local tells whether every probe stays on this host.
+func (p *Plan) local() bool {
+	if p.Routes != nil {
+		return !slices.ContainsFunc(p.Routes.Paths, func(path route.Path) bool { return !path.Local })
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		own = nil // then only 127/8 and ::1 are known to be local
+	}
+	for r := range p.Space.Addrs().Ranges() {
+		if !isLocal(r, own) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLocal(r netipx.IPRange, own []net.Addr) bool {
+	if r.From().IsLoopback() && r.To().IsLoopback() {
+		return true
+	}
+	return r.From() == r.To() && slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, ok := a.(*net.IPNet)
+		return ok && prefix.IP.Equal(r.From().AsSlice())
+	})
+}
+
+// Probes is how many positions the scan covers.
+func (p *Plan) Probes() uint64 { return p.Positions.Len() }
+
+// Duration is how long the scan takes if everything answers quickly.
+func (p *Plan) Duration() time.Duration {
+	return time.Duration(float64(p.Probes())/p.Rate*float64(time.Second)) + cooldownFloor
+}
+
+// Interfaces are the names of the interfaces used, comma-separated; "" where the kernel chooses.
+func (p *Plan) Interfaces() string {
+	return p.join(func(path *route.Path) string { return path.Link.Name })
+}
+
+// Sources are the source addresses used, comma-separated; "" where the kernel chooses.
+func (p *Plan) Sources() string {
+	return p.join(func(path *route.Path) string { return path.Src.String() })
+}
+
+func (p *Plan) join(f func(*route.Path) string) string {
+	if p.Routes == nil {
+		return ""
+	}
+	var all []string
+	for i := range p.Routes.Paths {
+		if s := f(&p.Routes.Paths[i]); !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// Start is the record that opens the stream.
+func (p *Plan) Start(at time.Time) *results.ScanStart {
+	s := &results.ScanStart{
+		Time: results.Time(at), ScanID: p.ScanID, Version: p.Version, Args: p.Args,
+		Targets: p.Space.Addrs().Len(), Excluded: p.Targets.Excluded, Ports: p.Space.NumPorts(), Probes: p.Probes(),
+		Seed: p.Seed, Rate: strconv.FormatFloat(p.Rate, 'f', -1, 64), Backend: p.Backend, BackendReason: p.BackendReason,
+		Iface: p.Interfaces(), Source: p.Sources(),
+	}
+	if p.ShardOf > 1 {
+		s.Shard = fmt.Sprintf("%d/%d", p.ShardI, p.ShardOf)
+	}
+	if sc := p.Targets.Scope; sc != nil {
+		s.Scope = &results.Scope{File: sc.File, SHA256: sc.SHA256, Addresses: sc.Addresses}
+	}
+	return s
+}

@@ -1,0 +1,45 @@
+package scan
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestCooldown(t *testing.T) {
+	near, far := netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("10.99.0.1")
+	if prefixBucket(near) == prefixBucket(far) {
+		t.Fatal("choose two addresses in different buckets")
+	}
+	const limit = 8 * time.Second
+	var e rttEstimator
+	if got := e.cooldown(limit); got != cooldownBlind {
+		t.Errorf("nothing answered: %v, want %v", got, cooldownBlind)
+	}
+	if got := e.cooldown(time.Second); got != time.Second {
+		t.Errorf("nothing answered, --wait 1s: %v", got)
+	}
+	for range 1000 {
+		e.observe(near, 200*time.Microsecond)
+	}
+	if got := e.cooldown(limit); got != cooldownFloor {
+		t.Errorf("a LAN: %v, want the floor %v", got, cooldownFloor)
+	}
+	for range 1000 { // one far host among many near replies must count
+		e.observe(near, 200*time.Microsecond)
+		e.observe(far, 600*time.Millisecond)
+	}
+	if got := e.cooldown(limit); got != 2400*time.Millisecond {
+		t.Errorf("a host 600 ms away: %v, want 2.4s", got)
+	}
+	e.observe(netip.MustParseAddr("2001:db8::1"), time.Minute)
+	if got := e.cooldown(limit); got != limit {
+		t.Errorf("a host a minute away: %v, want the limit %v", got, limit)
+	}
+	single := rttEstimator{}
+	single.observe(near, 100*time.Millisecond)
+	single.observe(near, 900*time.Millisecond)
+	if got := time.Duration(single.largest.Load()); got != 200*time.Millisecond {
+		t.Errorf("smoothed 100, 900 ms with gain 1/8: %v, want 200ms", got)
+	}
+}

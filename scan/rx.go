@@ -1,0 +1,127 @@
+package scan
+
+import (
+	"fmt"
+	"time"
+
+	"synoptic/rawsock"
+	"synoptic/results"
+	"synoptic/scan/probe"
+)
+
+// rxLane turns the packets of one interface into news:
+//
+//	packet → parse → genuine? → index → position → mark → news?
+//
+// It never waits for anything but packets: news are handed over without blocking.
+type rxLane struct {
+	*engine
+	rx    *rawsock.Rx
+	iface string
+	news  []results.Port
+	reply probe.Reply
+	seen  rxTally
+	drops uint64 // of the kernel, as published
+}
+
+// rxTally is the lane's own count, published once per wake-up.
+type rxTally struct{ replies, duplicates, outranked, invalid, late uint64 }
+
+// rxNap bounds how long a lane sleeps without looking at the kernel's drop counter.
+const rxNap = 100 * time.Millisecond
+
+// run reads until stop is closed (with rx.Wake) and the ring is empty.
+func (l *rxLane) run(stop <-chan struct{}) error {
+	l.news = l.queue.batch()
+	for {
+		if _, err := l.rx.Wait(rxNap); err != nil {
+			return err
+		}
+		for {
+			pkt, ok := l.rx.Next()
+			if !ok {
+				break
+			}
+			l.packet(pkt.Data, pkt.Time)
+		}
+		l.news = l.queue.put(l.news)
+		if err := l.publish(); err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+	}
+}
+
+func (l *rxLane) packet(data []byte, received int64) {
+	r := &l.reply
+	if verdict := probe.Parse(data, r); verdict != probe.Accepted || !l.key.Genuine(r) {
+		l.seen.invalid++
+		return
+	}
+	index, ok := l.Space.Index(r.Target, r.Port)
+	if !ok {
+		l.seen.invalid++
+		return
+	}
+	l.seen.replies++
+	pos := l.Permutation.Position(index)
+	reason := reasonOf(r)
+	state := reason.State()
+	old, ok := l.results.Mark(pos, state)
+	if !ok {
+		l.seen.late++
+		return
+	}
+	switch {
+	case old&state != 0:
+		l.seen.duplicates++
+		return
+	case old.Best() != 0 && old.Best() < state: // lower bits rank higher
+		l.seen.outranked++
+		return
+	}
+	l.tally.count(old, reason)
+	rtt, hasRTT := l.times.rtt(pos, l.cursor.Load(), received)
+	if hasRTT {
+		l.rtts.observe(r.Target, rtt)
+	}
+	if l.Show&state == 0 {
+		return
+	}
+	l.news = l.emit(l.news, results.Port{
+		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
+		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: uint8(r.LocalPort-l.SourcePorts.Min) + 1,
+		Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
+	})
+}
+
+func reasonOf(r *probe.Reply) results.Reason {
+	switch r.Kind {
+	case probe.KindSYNACK:
+		return results.SYNACK
+	case probe.KindRST:
+		return results.RST
+	}
+	return results.FromICMP(r.ICMPType, r.ICMPCode)
+}
+
+// publish adds what the lane has counted to the scan's counters.
+func (l *rxLane) publish() error {
+	l.tally.replies.Add(l.seen.replies)
+	l.tally.duplicates.Add(l.seen.duplicates)
+	l.tally.outranked.Add(l.seen.outranked)
+	l.tally.invalid.Add(l.seen.invalid)
+	l.tally.late.Add(l.seen.late)
+	l.seen = rxTally{}
+	stats, err := l.rx.Stats()
+	if err != nil {
+		return fmt.Errorf("read drop counter of %s: %w", l.iface, err)
+	}
+	l.tally.rxDrops.Add(stats.Drops - l.drops)
+	l.drops = stats.Drops
+	return nil
+}

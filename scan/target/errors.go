@@ -1,0 +1,52 @@
+package target
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error says which word of the user's input is wrong, where it stands and why.
+type Error struct {
+	Source string // file name, "standard input", or a flag; "" for a word of the command line
+	Line   int    // from 1; 0 where there are no lines
+	Text   string // the word as given; "" when the error is about no single word
+	Err    error
+	hint   string
+}
+
+// Error returns "source:line: "text": cause" less the parts that are not known.
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Source != "" {
+		b.WriteString(e.Source)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, ":%d", e.Line)
+		}
+		b.WriteString(": ")
+	}
+	if e.Text != "" {
+		fmt.Fprintf(&b, "%q: ", shorten(e.Text))
+	}
+	b.WriteString(e.Err.Error())
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint returns what the user can do about it, without the word "hint:"; it may be "".
+func (e *Error) Hint() string { return e.hint }
+
+// wrong makes an Error about a word; whoever knows where the word stands adds source and line.
+func wrong(text, hint, format string, args ...any) *Error {
+	return &Error{Text: text, hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+// shorten keeps a word of a wrong kind of file (binary, one endless line) from filling the screen.
+func shorten(s string) string {
+	const limit = 80
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}

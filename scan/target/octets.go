@@ -1,0 +1,146 @@
+package target
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// maxPatternRanges bounds what one octet pattern may expand to; 2^22 ranges take 32 MiB.
+const maxPatternRanges = 1 << 22
+
+// octets is a pattern such as 10.0.0-3.1-254 or 10.*.1,3.5: for each octet the set of its values.
+type octets [4][256]bool
+
+const octetHint = `an octet is a number 0-255, a range "1-254", a list "1,3,7-9" or "*"`
+
+// parseOctets reads four octets separated by dots; a plain address is the simplest pattern.
+func parseOctets(word, s string) (*octets, error) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 4 {
+		return nil, wrong(word, "write four octets, or a CIDR prefix such as 10.0.0.0/8",
+			"not an address, it has %d of the 4 octets", len(parts))
+	}
+	var o octets
+	for i, part := range parts {
+		for item := range strings.SplitSeq(part, ",") {
+			from, to, isRange := strings.Cut(item, "-")
+			switch {
+			case item == "*":
+				from, to, isRange = "0", "255", true
+			case isRange && from == "":
+				from = "0" // nmap's open ends: "-" is 0-255
+			}
+			if !isRange {
+				to = from
+			} else if to == "" {
+				to = "255"
+			}
+			first, err := parseOctet(word, from)
+			if err != nil {
+				return nil, err
+			}
+			last, err := parseOctet(word, to)
+			if err != nil {
+				return nil, err
+			}
+			if first > last {
+				return nil, wrong(word, fmt.Sprintf("write %d-%d", last, first), "octet range %s is reversed", item)
+			}
+			for v := first; v <= last; v++ {
+				o[i][v] = true
+			}
+		}
+	}
+	if n := o.numRanges(); n > maxPatternRanges {
+		return nil, wrong(word, "write it as CIDR prefixes, or leave addresses out with --exclude-file instead of a pattern",
+			"octet pattern makes %d separate ranges, more than %d", n, maxPatternRanges)
+	}
+	return &o, nil
+}
+
+func parseOctet(word, s string) (int, error) {
+	switch {
+	case s == "":
+		return 0, wrong(word, octetHint, "not an address, an octet is empty")
+	case strings.Trim(s, "0123456789") != "":
+		return 0, wrong(word, octetHint, "not an address, octet %q is not a number", shorten(s))
+	case len(s) > 1 && s[0] == '0':
+		return 0, wrong(word, "leave the leading zero out: elsewhere it makes the number octal",
+			"not an address, octet %q has a leading zero", shorten(s))
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n > 255 {
+		return 0, wrong(word, octetHint, "not an address, octet %s is above 255", shorten(s))
+	}
+	return n, nil
+}
+
+// single returns the address of a pattern that has only one.
+func (o *octets) single() (netip.Addr, bool) {
+	var a addr4
+	for i := range o {
+		if o.size(i) != 1 {
+			return netip.Addr{}, false
+		}
+		for v, in := range o[i] {
+			if in {
+				a = a<<8 | addr4(v)
+			}
+		}
+	}
+	return a.netip(), true
+}
+
+// size returns how many values octet i may take.
+func (o *octets) size(i int) (n int) {
+	for _, in := range o[i] {
+		if in {
+			n++
+		}
+	}
+	return n
+}
+
+// deepest returns the last octet that is not "*": the octets behind it only make its ranges longer.
+func (o *octets) deepest() int {
+	i := 3
+	for i > 0 && o.size(i) == 256 {
+		i--
+	}
+	return i
+}
+
+// numRanges bounds the number of disjoint ranges from above.
+func (o *octets) numRanges() int {
+	d, n := o.deepest(), 0
+	for v := range 256 {
+		if o[d][v] && (v == 0 || !o[d][v-1]) {
+			n++
+		}
+	}
+	for i := range d {
+		n *= o.size(i)
+	}
+	return n
+}
+
+// addTo adds the pattern's ranges in ascending order.
+func (o *octets) addTo(r *ranges) { o.expand(r, 0, 0, o.deepest()) }
+
+// expand adds the addresses whose octets before i are prefix.
+func (o *octets) expand(r *ranges, prefix addr4, i, deepest int) {
+	below := addr4(1)<<(8*(3-i)) - 1 // the octets behind i, all ones
+	for v, in := range o[i] {
+		if !in {
+			continue
+		}
+		a := prefix | addr4(v)*(below+1)
+		if i == deepest {
+			r.v4 = push(r.v4, span[addr4]{a, a | below}) // push joins neighbouring values
+		} else {
+			o.expand(r, a, i+1, deepest)
+		}
+	}
+}

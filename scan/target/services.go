@@ -1,0 +1,118 @@
+package target
+
+import (
+	_ "embed"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The TCP rows of IANA's Service Name and Transport Protocol Port Number Registry (RFC 6335), registry
+// state of 2025-11-14; IANA dedicates registry data under CC0 1.0. iana-tcp-services.md has the details.
+//
+//go:embed iana-tcp-services.csv
+var servicesCSV string
+
+// registry is the part of the CSV that is asked for: names are substrings of the embedded file.
+type registry struct {
+	rows []service
+	name [65536]uint16 // row of the port's first name plus one, 0 for none
+}
+
+type service struct {
+	name        string
+	first, last uint16
+}
+
+// loadRegistry takes about a millisecond, so it is kept out of the start of the program.
+var loadRegistry = sync.OnceValue(func() *registry {
+	r := &registry{rows: make([]service, 0, strings.Count(servicesCSV, "\n"))}
+	for line := range strings.SplitSeq(servicesCSV, "\n") {
+		// Port and name are never quoted and no description holds a line break; a test reads the file
+		// with encoding/csv and compares.
+		ports, rest, _ := strings.Cut(line, ",")
+		name, _, _ := strings.Cut(rest, ",")
+		from, to, isRange := strings.Cut(ports, "-")
+		if !isRange {
+			to = from
+		}
+		first, err1 := strconv.ParseUint(from, 10, 16)
+		last, err2 := strconv.ParseUint(to, 10, 16)
+		if err1 != nil || err2 != nil {
+			continue // the header and the end of the file
+		}
+		r.rows = append(r.rows, service{name, uint16(first), uint16(last)})
+		for p := first; p <= last; p++ {
+			if r.name[p] == 0 {
+				r.name[p] = uint16(len(r.rows))
+			}
+		}
+	}
+	return r
+})
+
+// Service returns the IANA service name of a TCP port, the registry's first where it has several, or
+// "". It is a guess from the number alone. O(1); no allocation once the registry is read, which Load does.
+func Service(port uint16) string {
+	r := loadRegistry()
+	row := r.name[port]
+	if row == 0 {
+		return ""
+	}
+	return r.rows[row-1].name
+}
+
+// namedPorts yields first and last port of every registry row with the name.
+func namedPorts(name string) iter.Seq2[uint16, uint16] {
+	return func(yield func(first, last uint16) bool) {
+		for _, s := range loadRegistry().rows {
+			if strings.EqualFold(s.name, name) && !yield(s.first, s.last) {
+				return
+			}
+		}
+	}
+}
+
+// nameHint proposes the registered name nearest to a mistyped one.
+func nameHint(name string) string {
+	best, distance := "", 3
+	if len(name) < 5 {
+		distance = 2 // two changes in a short name make it any other short name
+	}
+	if len(name) < 32 { // the longest name has 15 letters (RFC 6335 section 5.1); some old ones a few more
+		for _, s := range loadRegistry().rows {
+			if d := editDistance(strings.ToLower(name), strings.ToLower(s.name), distance); d < distance {
+				best, distance = s.name, d
+			}
+		}
+	}
+	if best == "" {
+		return portsHint
+	}
+	return fmt.Sprintf("did you mean %q? %s", best, portsHint)
+}
+
+// editDistance is Levenshtein's, or limit where it cannot be below it.
+func editDistance(a, b string, limit int) int {
+	if max(len(a)-len(b), len(b)-len(a)) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], d
+		}
+	}
+	return min(limit, row[len(b)])
+}
