@@ -72,7 +72,7 @@ func (p *Program) Run(args ...string) (r Run, err error) {
 	r.Wall = time.Since(begun)
 	r.User, r.System = cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.MaxRSS = int64(usage.Maxrss) << 10 // getrusage(2): KiB on Linux
+		r.MaxRSS = usage.Maxrss << 10 // getrusage(2): KiB on Linux
 	}
 	lines := bytes.Split(bytes.TrimSpace(stdout.Bytes()), []byte("\n"))
 	if len(lines) < 2 {

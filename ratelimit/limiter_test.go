@@ -310,9 +310,11 @@ func TestBadRates(t *testing.T) {
 func TestReturn(t *testing.T) {
 	clock := newFakeClock()
 	l := mustNew(t, 100e3, clock)
-	n, _ := l.Take(context.Background(), 1)
+	if _, err := l.Take(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
 	clock.now = clock.now.Add(time.Millisecond)
-	n, _ = l.Take(context.Background(), 1000)
+	n, _ := l.Take(context.Background(), 1000)
 	if n != 100 {
 		t.Fatalf("%d tokens after 1 ms at 100k", n)
 	}

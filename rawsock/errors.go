@@ -6,15 +6,15 @@ import (
 )
 
 var (
-	// ErrPermission: the process may not open raw sockets. The error that Is
+	// ErrPermission means that the process may not open raw sockets. The error that Is
 	// ErrPermission has a Hint that says how to get the right.
 	ErrPermission = errors.New("raw sockets need CAP_NET_RAW")
 
-	// ErrInterface: the interface does not exist, is down, or went away while in use.
+	// ErrInterface means that the interface does not exist, is down, or went away while in use.
 	// The socket is of no further use.
 	ErrInterface = errors.New("interface is down or gone")
 
-	// ErrBackpressure: the kernel took no (more) frames for MaxSendWait. Nothing is
+	// ErrBackpressure means that the kernel took no (more) frames for MaxSendWait. Nothing is
 	// lost: call Send again for the rest.
 	ErrBackpressure = errors.New("kernel send queue is full")
 )

@@ -1,3 +1,5 @@
+// Package results holds what a scan finds: the record types with their encoding, and the lock-free
+// map that remembers the state of every position.
 package results
 
 import (

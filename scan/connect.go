@@ -66,7 +66,7 @@ func (b *connectLanes) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				break
 			}
-			pos := pos // this connection's own
+			pos := pos            // this connection's own
 			b.advance(pos+1, nil) // no position leaves the window silent: each connect ends in a state
 			pending.Go(func() {
 				b.probe(ctx, pos)

@@ -104,6 +104,9 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if err == nil {
 		err = stopCause(ctx) // a sink broke
 	}
+	if n := s.results.Overruns(); err == nil && n > 0 {
+		err = refuse("give more --max-memory or a lower --rate", "%d replies came while their slot of the result map was being reused: later results may be wrong", n)
+	}
 	end := s.end(start, complete && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
 }

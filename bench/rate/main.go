@@ -61,7 +61,7 @@ func run(seconds int) error {
 			return err
 		}
 		if capture.Err() != nil || capture.Lost() > 0 {
-			return fmt.Errorf("capture: %v, %d frames lost", capture.Err(), capture.Lost())
+			return fmt.Errorf("capture: %d frames lost, %w", capture.Lost(), capture.Err())
 		}
 		report(rate, frames)
 	}

@@ -126,6 +126,7 @@ func attach(fd int, filter []bpf.Instruction) error {
 	for i, r := range raw {
 		prog[i] = syscall.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
+	//nolint:staticcheck // SA1019: x/net/bpf assembles but does not attach, and x/sys belongs to rawsock
 	return os.NewSyscallError("attach filter", syscall.AttachLsf(fd, prog))
 }
 

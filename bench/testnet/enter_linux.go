@@ -142,7 +142,7 @@ func reexec(flags uintptr) error {
 		os.Exit(128 + int(ws.Signal()))
 	}
 	os.Exit(cmd.ProcessState.ExitCode())
-	panic("unreachable")
+	return nil // not reached
 }
 
 // settle runs first inside: it makes sure that this is a namespace without a

@@ -4,6 +4,7 @@ package testnet
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -72,7 +73,8 @@ func TestEnter(t *testing.T) {
 	if got, want := string(out), "argv0 [-some args] 1 lo true\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}
-	if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 7 {
+	var e *exec.ExitError
+	if !errors.As(err, &e) || e.ExitCode() != 7 {
 		t.Errorf("ended with %v, want exit status 7", err)
 	}
 }
@@ -98,7 +100,8 @@ func TestEnterPassesSignals(t *testing.T) {
 		t.Error(err)
 	}
 	err = cmd.Wait()
-	if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 9 {
+	var e *exec.ExitError
+	if !errors.As(err, &e) || e.ExitCode() != 9 {
 		t.Errorf("ended with %v, want exit status 9", err)
 	}
 }
@@ -159,7 +162,8 @@ func TestForbidden(t *testing.T) {
 	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}}
 	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
 	out, err := cmd.CombinedOutput()
-	if e, ok := err.(*exec.ExitError); ok && e.ExitCode() == 3 {
+	var e *exec.ExitError
+	if errors.As(err, &e) && e.ExitCode() == 3 {
 		t.Skipf("cannot forbid namespaces here: %s", out)
 	}
 	if err != nil || !strings.Contains(string(out), "--- SKIP: TestTwoNetworks") || !strings.Contains(string(out), "no test network: make a network namespace: ") {

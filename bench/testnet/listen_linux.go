@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -87,7 +88,8 @@ func (l *listener) serve() {
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
 				continue
 			}
 			return
@@ -97,7 +99,7 @@ func (l *listener) serve() {
 }
 
 func (l *listener) close() error {
-	err := l.Listener.Close()
+	err := l.Close()
 	<-l.done
 	return err
 }

@@ -28,6 +28,8 @@ package testnet
 import (
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -104,10 +106,22 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Require skips a test that needs a test network where none can be made.
+// RequireEnv names what must not be skipped for want of it, comma-separated: "network", "peers".
+const RequireEnv = "SYNOPTIC_TEST_REQUIRE"
+
+// Required tells whether a missing part of the surroundings is a failure, as it is in the gate.
+func Required(part string) bool {
+	return slices.Contains(strings.Split(os.Getenv(RequireEnv), ","), part)
+}
+
+// Require skips a test that needs a test network where none can be made, or fails it where
+// RequireEnv says so.
 func Require(t testing.TB) {
 	t.Helper()
 	if err := available(); err != nil {
+		if Required("network") {
+			t.Fatalf("no test network: %v", err)
+		}
 		t.Skipf("no test network: %v", err)
 	}
 }

@@ -23,7 +23,8 @@ func dial(addr string) error {
 	if err == nil {
 		c.Close()
 	}
-	if e, ok := err.(net.Error); ok && e.Timeout() {
+	var e net.Error
+	if errors.As(err, &e) && e.Timeout() {
 		return fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
 	}
 	return err
@@ -62,7 +63,7 @@ func TestPortStates(t *testing.T) {
 				}
 			}
 			// Not alive: no answer, and without a gateway not even to ARP.
-			want := syscall.Errno(syscall.EHOSTUNREACH)
+			want := syscall.EHOSTUNREACH
 			if err := dial("10.77.128.1:80"); gateway && !errors.Is(err, os.ErrDeadlineExceeded) ||
 				!gateway && !errors.Is(err, want) && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("a host that is not alive: %v", err)
@@ -208,10 +209,10 @@ func TestLoss(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := New(t, Config{Gateway: true})
 			n.Loss(c.percent, c.d)
-			cap := n.Capture(t)
+			capture := n.Capture(t)
 			sendUDP(t, n, 9, count)
 			in, out := 0, 0
-			for _, f := range cap.Stop() {
+			for _, f := range capture.Stop() {
 				switch {
 				case len(f.Data) < 34 || f.Data[12] != 8 || f.Data[13] != 0:
 				case f.Outgoing && f.Data[23] == 1:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -122,15 +123,16 @@ func runScan(cmd *cobra.Command, f *scanFlags, targets, args []string, std strea
 	if err != nil {
 		return err
 	}
-	defer outputs.Close()
-	screen.begin(plan)
 	s, err := scan.New(plan)
 	if err != nil {
+		outputs.Close()
 		return err
 	}
+	screen.begin(plan)
 	stopProgress := screen.follow(s)
 	end, err := s.Run(ctx, outputs)
 	stopProgress()
+	err = errors.Join(err, outputs.Close())
 	if end != nil {
 		screen.finish(end)
 	}

@@ -8,7 +8,7 @@ import (
 	"go4.org/netipx"
 )
 
-// NoRouteError: the kernel will not send to a target.
+// A NoRouteError says that the kernel will not send to a target.
 type NoRouteError struct {
 	Range     netipx.IPRange // the first such part of the targets
 	Interface string         // the one that Options asked for, if any
@@ -35,7 +35,7 @@ func (e *NoRouteError) Hint() string {
 	return fmt.Sprintf("see `ip route get %s`; add a route, or %s", e.Range.From(), leave)
 }
 
-// BroadcastError: a target is a broadcast address of a connected network.
+// A BroadcastError says that a target is a broadcast address of a connected network.
 type BroadcastError struct{ Range netipx.IPRange }
 
 func (e *BroadcastError) Error() string {
@@ -47,7 +47,7 @@ func (e *BroadcastError) Hint() string {
 	return "name hosts, or the network as a whole: its broadcast address is left out of it"
 }
 
-// InterfaceError: the interface asked for cannot be used.
+// An InterfaceError says that the interface asked for cannot be used.
 type InterfaceError struct {
 	Name     string
 	Err      error
@@ -63,7 +63,7 @@ func (e *InterfaceError) Hint() string {
 	return "interfaces of this host: " + strings.Join(e.Existing, ", ")
 }
 
-// LinkTypeError: probes cannot be framed for an interface.
+// A LinkTypeError says that probes cannot be framed for an interface.
 type LinkTypeError struct {
 	Name string
 	Type string // as ip-link(8) names it
@@ -78,7 +78,7 @@ func (e *LinkTypeError) Hint() string {
 	return "choose an Ethernet, loopback or tunnel --interface, or use `--backend connect`"
 }
 
-// NoNeighbourError: a next hop does not say its link address.
+// A NoNeighbourError says that a next hop does not tell its link address.
 type NoNeighbourError struct {
 	Addr netip.Addr
 	Link string

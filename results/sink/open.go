@@ -54,6 +54,8 @@ func Open(spec string, stdout io.Writer) (results.Sink, error) {
 	return newSink(f), nil
 }
 
+// nopCloser is a destination that its opener closes.
 type nopCloser struct{ io.Writer }
 
+// Close leaves it open.
 func (nopCloser) Close() error { return nil }

@@ -16,16 +16,16 @@ const maxLine = 1 << 20
 
 // parseWord reads one word, which may be a comma-separated list, and hands each target on.
 func parseWord(word string, p place, add func(entry, string, place) error) error {
-	any := false
+	found := false
 	err := splitList(strings.TrimSpace(word), func(text string) error {
-		any = true
+		found = true
 		e, err := parseEntry(text)
 		if err != nil {
 			return p.at(err)
 		}
 		return add(e, text, p)
 	})
-	if err == nil && !any {
+	if err == nil && !found {
 		return p.at(wrong(word, targetHint, "empty target"))
 	}
 	return err
