@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -38,7 +37,7 @@ func (p *Program) Close() error { return os.RemoveAll(p.dir) }
 // Run is one finished run.
 type Run struct {
 	Wall, User, System time.Duration
-	MaxRSS             int64 // bytes
+	PeakRSS            int64 // bytes, as of some milliseconds before the end
 	Records            int   // port records written
 	End                End
 }
@@ -66,14 +65,17 @@ func (p *Program) Run(args ...string) (r Run, err error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begun := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return r, fmt.Errorf("synoptic %v: %w", args, err)
+	}
+	peak := watchMemory(cmd.Process.Pid)
+	err = cmd.Wait()
+	r.PeakRSS = peak()
+	if err != nil {
 		return r, fmt.Errorf("synoptic %v: %w: %s", args, err, stderr.String())
 	}
 	r.Wall = time.Since(begun)
 	r.User, r.System = cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.MaxRSS = usage.Maxrss << 10 // getrusage(2): KiB on Linux
-	}
 	lines := bytes.Split(bytes.TrimSpace(stdout.Bytes()), []byte("\n"))
 	if len(lines) < 2 {
 		return r, errors.New("no record stream on standard output")

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/results"
 )
@@ -22,8 +21,7 @@ import (
 // with as many under way as the file limit allows.
 type connectLanes struct {
 	*engine
-	limiter *ratelimit.Limiter
-	slots   chan struct{} // one token per connection under way
+	slots chan struct{} // one token per connection under way
 }
 
 const (
@@ -48,13 +46,17 @@ func (b *connectLanes) open(context.Context) error {
 func (b *connectLanes) close() {}
 
 func (b *connectLanes) run(ctx context.Context) error {
+	limiter, err := b.limiter()
+	if err != nil {
+		return err
+	}
 	begun := time.Now()
 	var pending sync.WaitGroup
 	for pos := b.Positions.Begin; pos < b.Positions.End; {
 		if !b.queue.waitRoom(ctx) {
 			break
 		}
-		n, err := b.limiter.Take(ctx, int(min(uint64(cap(b.slots)), b.Positions.End-pos)))
+		n, err := limiter.Take(ctx, int(min(uint64(cap(b.slots)), b.Positions.End-pos)))
 		if err != nil {
 			break // stopped
 		}

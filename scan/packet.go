@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 )
@@ -13,18 +12,22 @@ import (
 // packetLanes is the backend afpacket: one sender lane over all paths, one receiver lane per interface.
 type packetLanes struct {
 	*engine
-	limiter *ratelimit.Limiter
-	rxs     []*rawsock.Rx
-	links   []*route.Link
-	egress  []*egress
+	rxs    []*rawsock.Rx
+	links  []*route.Link
+	egress []*egress
 }
 
 func (b *packetLanes) open(ctx context.Context) (err error) {
 	if b.rxs, b.links, err = openReceivers(b.Plan); err != nil {
 		return err
 	}
+	limiter, err := b.limiter()
+	if err != nil {
+		closeAll(b.rxs)
+		return err
+	}
 	take := func(n int) int {
-		granted, err := b.limiter.Take(ctx, n)
+		granted, err := limiter.Take(ctx, n)
 		if err != nil {
 			return 0 // stopped: Resolve sees it by its own context
 		}
@@ -50,9 +53,8 @@ func (b *packetLanes) run(ctx context.Context) error {
 			}
 		})
 	}
-	tx := &txLane{engine: b.engine, positions: b.Positions, egress: b.egress, limiter: b.limiter}
 	begun := time.Now()
-	err := tx.run(ctx)
+	err := b.send(ctx)
 	b.sending.Store(int64(time.Since(begun)))
 	if err == nil {
 		b.cool(ctx)
@@ -66,6 +68,15 @@ func (b *packetLanes) run(ctx context.Context) error {
 		err = stopCause(ctx)
 	}
 	return err
+}
+
+func (b *packetLanes) send(ctx context.Context) error {
+	limiter, err := b.limiter()
+	if err != nil {
+		return err
+	}
+	lane := &txLane{engine: b.engine, positions: b.Positions, egress: b.egress, limiter: limiter}
+	return lane.run(ctx)
 }
 
 func (b *packetLanes) close() {

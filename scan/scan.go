@@ -67,13 +67,9 @@ func New(p *Plan) (*Scan, error) {
 func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limiter, err := ratelimit.New(s.Rate, ratelimit.System())
-	if err != nil {
-		return nil, err
-	}
-	var b backend = &packetLanes{engine: &s.engine, limiter: limiter}
+	var b backend = &packetLanes{engine: &s.engine}
 	if s.Backend == BackendConnect {
-		b = &connectLanes{engine: &s.engine, limiter: limiter}
+		b = &connectLanes{engine: &s.engine}
 	}
 	if err := b.open(ctx); err != nil {
 		return nil, err
@@ -90,7 +86,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 		defer close(pumpDone)
 		s.queue.pump(sink, pumpStop, func(err error) { cancel(err) })
 	}()
-	err = b.run(ctx)
+	err := b.run(ctx)
 	if err != nil {
 		cancel(err)
 	}
@@ -109,6 +105,11 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	}
 	end := s.end(start, complete && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
+}
+
+// limiter begins to count now: what is not sent from now on is credit, within the limiter's bounds.
+func (e *engine) limiter() (*ratelimit.Limiter, error) {
+	return ratelimit.New(e.Rate, ratelimit.System())
 }
 
 // stopCause is the error that ended ctx, or nil where it was only told to stop.

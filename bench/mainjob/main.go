@@ -73,7 +73,7 @@ func run() error {
 			median(func(r bench.Run) float64 { return r.Wall.Seconds() }),
 			median(func(r bench.Run) float64 { return r.End.PPS }),
 			median(func(r bench.Run) float64 { return float64(r.CPUPerMillion()) / float64(time.Second) }),
-			median(func(r bench.Run) float64 { return float64(r.MaxRSS) / (1 << 20) }),
+			median(func(r bench.Run) float64 { return float64(r.PeakRSS) / (1 << 20) }),
 			all[0].End.Open,
 			median(func(r bench.Run) float64 { return float64(r.End.RxDrops) }))
 	}
