@@ -53,7 +53,7 @@ func (c *Counter) Value() (uint64, error) {
 	if err != nil {
 		return 0, c.n.check(err)
 	}
-	o, err := conn.ResetObject(c.object)
+	o, err := conn.GetObject(c.object)
 	if err != nil {
 		return 0, c.n.check(fmt.Errorf("read counter: %w", err))
 	}

@@ -32,10 +32,11 @@ type Network struct {
 	home, ns netns.NsHandle
 	target   *netlink.Handle
 
-	mu     sync.Mutex
-	closed bool
-	chains map[nftables.ChainHook]*nftables.Chain
-	ports  []*listener
+	mu               sync.Mutex
+	closed           bool
+	chains           map[place]*nftables.Chain
+	counters, bursts int // made so far, for their names
+	ports            []*listener
 }
 
 var serial atomic.Uint32 // makes interface names and link addresses unique in the process
@@ -98,7 +99,7 @@ func Open(c Config) (n *Network, err error) {
 		PeerHardwareAddr: net.HardwareAddr{0x02, 0x76, 0, 0, byte(id), 0x02},
 		home:             netns.None(),
 		ns:               netns.None(),
-		chains:           map[nftables.ChainHook]*nftables.Chain{},
+		chains:           map[place]*nftables.Chain{},
 	}
 	defer func() {
 		if err != nil {

@@ -64,7 +64,7 @@ func (n *Network) Loss(percent float64, d Direction) error {
 	return nil
 }
 
-// rule appends to the chain of the hook, in the target's one IPv4 table.
+// rule appends to the filter chain of the hook.
 func (n *Network) rule(hook *nftables.ChainHook, m Match, verdict ...expr.Any) error {
 	match, err := m.expressions()
 	if err != nil {
@@ -72,24 +72,47 @@ func (n *Network) rule(hook *nftables.ChainHook, m Match, verdict ...expr.Any) e
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	conn, err := n.nftables()
+	if err != nil {
+		return n.check(err)
+	}
+	return n.check(n.append(conn, hook, nftables.ChainPriorityFilter, append(match, verdict...)...))
+}
+
+// table is the target's only one.
+var table = &nftables.Table{Name: "testnet", Family: nftables.TableFamilyIPv4}
+
+// place is where in the kernel's path a chain hangs.
+type place struct {
+	hook     nftables.ChainHook
+	priority nftables.ChainPriority // lower is earlier
+}
+
+func (n *Network) nftables() (*nftables.Conn, error) {
 	conn, err := nftables.New(nftables.WithNetNSFd(int(n.ns)))
 	if err != nil {
-		return n.check(fmt.Errorf("open nftables: %w", err))
+		return nil, fmt.Errorf("open nftables: %w", err)
 	}
-	table := &nftables.Table{Name: "testnet", Family: nftables.TableFamilyIPv4}
-	chain := n.chains[*hook]
+	return conn, nil
+}
+
+// append adds a rule at the end of a chain, together with what conn already holds. The caller has
+// locked the network.
+func (n *Network) append(conn *nftables.Conn, hook *nftables.ChainHook, priority *nftables.ChainPriority, rule ...expr.Any) error {
+	at := place{*hook, *priority}
+	chain := n.chains[at]
 	if chain == nil {
 		conn.AddTable(table)
 		chain = conn.AddChain(&nftables.Chain{
-			Name: fmt.Sprintf("hook%d", *hook), Table: table,
-			Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: nftables.ChainPriorityFilter,
+			Name: fmt.Sprintf("hook%d.%d", at.hook, at.priority), Table: table,
+			Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: priority,
 		})
 	}
-	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(match, verdict...)})
+	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
 	if err := conn.Flush(); err != nil {
-		return n.check(fmt.Errorf("add nftables rule: %w", err))
+		return fmt.Errorf("add nftables rule: %w", err)
 	}
-	n.chains[*hook] = chain
+	n.chains[at] = chain
 	return nil
 }
 

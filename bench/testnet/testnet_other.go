@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/net/bpf"
 )
@@ -42,6 +43,8 @@ func (n *Network) DropPort(uint16) error                { return n.check(errNotL
 func (n *Network) DropPrefix(netip.Prefix) error        { return n.check(errNotLinux) }
 func (n *Network) Reject(Match, uint8) error            { return n.check(errNotLinux) }
 func (n *Network) Loss(float64, Direction) error        { return n.check(errNotLinux) }
+func (n *Network) Bursts(_, _ time.Duration) error      { return n.check(errNotLinux) }
+func (n *Network) CountSYN(Match) (*Counter, error)     { return nil, n.check(errNotLinux) }
 func (n *Network) Serve(string) (netip.AddrPort, error) { return netip.AddrPort{}, errNotLinux }
 
 func (n *Network) Listen(t testing.TB, addr string) netip.AddrPort {
@@ -49,6 +52,11 @@ func (n *Network) Listen(t testing.TB, addr string) netip.AddrPort {
 	t.Fatal(errNotLinux)
 	return netip.AddrPort{}
 }
+
+// Counter cannot be made here.
+type Counter struct{}
+
+func (c *Counter) Value() (uint64, error) { return 0, errNotLinux }
 
 // Capture cannot be made here.
 type Capture struct{}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"synoptic/bench/testnet"
+)
+
+// listeners are the loopback ports that the kernel itself says are listened on (what `ss -ltn` shows).
+func listeners(t *testing.T) map[endpoint]bool {
+	t.Helper()
+	local := netip.MustParseAddr("127.0.0.1")
+	set := map[endpoint]bool{}
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		f, err := os.Open(file)
+		if err != nil {
+			continue // no IPv6
+		}
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 4 || fields[3] != "0A" { // TCP_LISTEN, include/net/tcp_states.h
+				continue
+			}
+			addr, port, _ := strings.Cut(fields[1], ":")
+			n, err := strconv.ParseUint(port, 16, 16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := hex.DecodeString(addr) // host byte order within each 32-bit word
+			if err != nil {
+				t.Fatal(err)
+			}
+			wildcard := strings.Trim(addr, "0") == ""
+			if wildcard || len(b) == 4 && netip.AddrFrom4([4]byte{b[3], b[2], b[1], b[0]}) == local {
+				set[netip.AddrPortFrom(local, uint16(n))] = true
+			}
+		}
+	}
+	return set
+}
+
+// All ports of this host, scanned by either backend, are what the kernel says.
+func TestLoopbackAgreesWithTheKernel(t *testing.T) {
+	testnet.Require(t)
+	for _, addr := range []string{"127.0.0.1:0", "127.0.0.1:1", "127.0.0.1:65535", "0.0.0.0:8080", "[::]:9090", "127.0.0.2:7777", "127.0.0.1:61000"} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	want := listeners(t)
+	if len(want) < 6 {
+		t.Fatalf("the kernel names %d listeners, want at least 6", len(want))
+	}
+	for _, backend := range []string{"afpacket", "connect"} {
+		t.Run(backend, func(t *testing.T) {
+			o := synoptic(t, "scan", "127.0.0.1", "-p-", "--backend", backend)
+			s := parseStream(t, o.stdout)
+			sameSet(t, "open", s.found(t, "open"), want)
+			if s.end.Open+s.end.Closed != 65535 || s.end.Sent != 65535 {
+				t.Errorf("not every port answered: %+v", s.end)
+			}
+		})
+	}
+}
