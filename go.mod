@@ -3,7 +3,6 @@ module synoptic
 go 1.26.0
 
 require (
-	github.com/cilium/ebpf v0.22.0
 	github.com/dchest/siphash v1.2.3
 	github.com/google/go-cmp v0.7.0
 	github.com/google/gopacket v1.1.19
