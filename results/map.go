@@ -285,13 +285,12 @@ func (m *Map) seal(from, to uint64, silent func(position uint64)) (left uint64) 
 	return left
 }
 
-// Silent calls f for each silent position in the window, in order, until f returns
-// false. It is for the end of a scan: a reply that comes meanwhile may or may not
-// be seen.
-func (m *Map) Silent(f func(position uint64) bool) {
-	high := m.high.Load()
-	for from := m.low.Load(); from < high; {
-		slots, next := wordSpan(from, high)
+// Silent calls f for each silent position of [from, to) that is in the window, in
+// order, until f returns false. A reply that comes meanwhile may or may not be seen.
+func (m *Map) Silent(from, to uint64, f func(position uint64) bool) {
+	to = min(to, m.high.Load())
+	for from = max(from, m.low.Load()); from < to; {
+		slots, next := wordSpan(from, to)
 		quiet := silentSlots(atomic.LoadUint64(&m.words[from&m.mask/wordSlots])) & slots
 		for ; quiet != 0; quiet &= quiet - 1 {
 			if !f(from&^(wordSlots-1) + uint64(bits.TrailingZeros64(quiet))/slotBits) {

@@ -2,6 +2,7 @@ package results
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -171,13 +172,13 @@ func TestMapAgainstReference(t *testing.T) {
 				want = append(want, p)
 			}
 		}
-		m.Silent(func(p uint64) bool { got = append(got, p); return true })
+		m.Silent(0, math.MaxUint64, func(p uint64) bool { got = append(got, p); return true })
 		if !slices.Equal(got, want) {
 			t.Fatalf("silent at the end: %v, want %v", got, want)
 		}
 		if len(want) > 1 {
 			n := 0
-			m.Silent(func(uint64) bool { n++; return n < 2 })
+			m.Silent(0, math.MaxUint64, func(uint64) bool { n++; return n < 2 })
 			if n != 2 {
 				t.Fatalf("Silent did not stop, %d calls", n)
 			}
@@ -224,7 +225,7 @@ func TestUnsentIsNotSilent(t *testing.T) {
 	m := newSmallMap(t, 0, 100, 4)
 	m.Advance(40, nil)
 	m.Mark(3, Unsent)
-	m.Silent(func(p uint64) bool {
+	m.Silent(0, math.MaxUint64, func(p uint64) bool {
 		if p == 3 {
 			t.Error("unsent position among the silent")
 		}
@@ -426,7 +427,7 @@ func TestConcurrentWindow(t *testing.T) {
 		cursor.Store(p)
 	}
 	receiving.Wait()
-	m.Silent(func(p uint64) bool { silent(p); return true })
+	m.Silent(0, math.MaxUint64, func(p uint64) bool { silent(p); return true })
 	open := 0
 	for i := range outcomes {
 		switch n := outcomes[i].Load(); n {

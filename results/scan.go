@@ -52,27 +52,39 @@ type ScanStart struct {
 	Scope         *Scope   `json:"scope,omitempty"`
 }
 
+// Estimate is a figure with its 95 % interval.
+type Estimate struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
 // ScanEnd closes the stream: what was done and how far it can be trusted.
 type ScanEnd struct {
-	Time          Time    `json:"ts"`
-	ScanID        string  `json:"scan_id"`
-	Probes        uint64  `json:"probes"`
-	Sent          uint64  `json:"sent"`          // accepted by the kernel
-	Retransmitted uint64  `json:"retransmitted"` // of these, second and later attempts
-	Open          uint64  `json:"open"`
-	Closed        uint64  `json:"closed"`
-	Filtered      uint64  `json:"filtered"`    // with the silent ones: open+closed+filtered = positions settled
-	NoResponse    uint64  `json:"no_response"` // of these, silent
-	NoARP         uint64  `json:"no_arp"`      // of these, on-link without a link address, not probed
-	Replies       uint64  `json:"replies"`     // genuine ones, duplicates included
-	Duplicates    uint64  `json:"duplicates"`
-	Outranked     uint64  `json:"outranked"` // genuine, but a better state was known
-	Invalid       uint64  `json:"invalid"`   // packets to our ports that no probe of ours explains
-	Late          uint64  `json:"late"`      // genuine, but their position had left the window
-	TxErrors      uint64  `json:"tx_errors"`
-	TxRetries     uint64  `json:"tx_retries"` // back-pressure of the send path, waited out
-	RxDrops       uint64  `json:"rx_drops"`   // replies that the kernel dropped before we read them
-	Coverage      float64 `json:"coverage"`   // settled / probes
+	Time          Time   `json:"ts"`
+	ScanID        string `json:"scan_id"`
+	Probes        uint64 `json:"probes"`
+	Sent          uint64 `json:"sent"`          // accepted by the kernel
+	Retransmitted uint64 `json:"retransmitted"` // of these, second and later attempts
+	Open          uint64 `json:"open"`
+	Closed        uint64 `json:"closed"`
+	Filtered      uint64 `json:"filtered"`    // with the silent ones: open+closed+filtered = positions settled
+	NoResponse    uint64 `json:"no_response"` // of these, silent
+	NoARP         uint64 `json:"no_arp"`      // of these, on-link without a link address, not probed
+	Replies       uint64 `json:"replies"`     // genuine ones, duplicates included
+	Duplicates    uint64 `json:"duplicates"`
+	Outranked     uint64 `json:"outranked"` // genuine, but a better state was known
+	Invalid       uint64 `json:"invalid"`   // packets to our ports that no probe of ours explains
+	Late          uint64 `json:"late"`      // genuine, but their position had left the window
+	TxErrors      uint64 `json:"tx_errors"`
+	TxRetries     uint64 `json:"tx_retries"` // back-pressure of the send path, waited out
+	RxDrops       uint64 `json:"rx_drops"`   // replies that the kernel dropped before we read them
+	// LossEstimate is the two-way loss, MissedOpen the open ports that no attempt found, both with
+	// their 95 % intervals (docs/accuracy.md); nil where nothing can be said.
+	LossEstimate *Estimate `json:"loss_estimate,omitempty"`
+	MissedOpen   *Estimate `json:"missed_open_estimate,omitempty"`
+
+	Coverage      float64 `json:"coverage"` // settled / probes
 	Duration      float64 `json:"duration_s"`
 	PPS           float64 `json:"pps"` // sent / time spent sending
 	Backend       string  `json:"backend"`

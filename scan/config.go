@@ -25,6 +25,10 @@ const (
 	DefaultRate = 10_000
 	// DefaultLoopbackRate in probes per second holds where there is no network to hurt.
 	DefaultLoopbackRate = 500_000
+	// DefaultAttempts finds what one lost packet, or two, would hide.
+	DefaultAttempts = 3
+	// DefaultRetryGap is long enough to outlast most bursts of loss.
+	DefaultRetryGap = time.Second
 	// DefaultWait caps the cooldown after the last probe.
 	DefaultWait = 8 * time.Second
 	// DefaultMaxMemory in bytes bounds the result map: 2^29 positions.
@@ -50,6 +54,10 @@ type Config struct {
 	SourcePort uint16 // of the first attempt; outside the ephemeral range by default
 	GatewayMAC net.HardwareAddr
 	Profile    probe.Profile
+
+	Attempts     int           // probes that a silent position gets at most, 1 to 10; 0: DefaultAttempts
+	RetryGap     time.Duration // between two attempts; shorter on a network known to be fast
+	TargetRecall float64       // share of the responsive positions to find; decides the attempts instead
 
 	Wait      time.Duration // cap of the cooldown
 	MaxMemory int64         // bytes of the result map at most
@@ -92,6 +100,24 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Wait < 0 {
 		return c, refuse("give a duration such as 8s", "negative --wait")
+	}
+	if c.Attempts < 0 || c.Attempts > maxTries {
+		return c, refuse(fmt.Sprintf("give 0 to %d retries", maxTries-1), "%d retries", c.Attempts-1)
+	}
+	if c.TargetRecall < 0 || c.TargetRecall >= 1 {
+		return c, refuse("give a share such as 0.999", "a target recall of %v is not a share below 1", c.TargetRecall)
+	}
+	if c.RetryGap < 0 {
+		return c, refuse("give a duration such as 1s", "negative retry gap")
+	}
+	if c.Attempts == 0 {
+		c.Attempts = DefaultAttempts
+	}
+	if c.TargetRecall > 0 {
+		c.Attempts = maxTries
+	}
+	if c.RetryGap == 0 {
+		c.RetryGap = DefaultRetryGap
 	}
 	if c.Wait == 0 {
 		c.Wait = DefaultWait

@@ -142,6 +142,7 @@ func (b *connectLanes) settle(pos uint64, p results.Port) {
 func (b *connectLanes) unsent(pos uint64) {
 	b.results.Mark(pos, results.Unsent)
 	b.tally.txErrors.Add(1)
+	b.tally.unsent.Add(1)
 }
 
 // connect tries to complete a handshake and takes it down at once with a RST, which leaves no

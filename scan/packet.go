@@ -75,7 +75,7 @@ func (b *packetLanes) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lane := &txLane{engine: b.engine, positions: b.Positions, egress: b.egress, limiter: limiter}
+	lane := &txLane{engine: b.engine, schedule: b.newSchedule(b.Positions), egress: b.egress, limiter: limiter}
 	return lane.run(ctx)
 }
 

@@ -85,7 +85,21 @@ func NewPlan(c Config) (*Plan, error) {
 		return nil, err
 	}
 	p.chooseRate()
-	return p, nil
+	return p, p.checkWindow()
+}
+
+// checkWindow refuses a scan whose retries would come when their positions have left the window. It
+// would not go wrong, but wait for its window instead of holding its rate.
+func (p *Plan) checkWindow() error {
+	if p.Backend == BackendConnect || p.Window >= p.Positions.Len() {
+		return nil
+	}
+	need := p.Rate * (p.RetryGap*time.Duration(p.Attempts-1) + p.Wait).Seconds()
+	if reach := float64(p.Window) * 7 / 8; need > reach {
+		return refuse(fmt.Sprintf("give --max-memory %dM, or a lower --rate, fewer --retries or a shorter --retry-gap", int64(need*8/7/2)>>20+1),
+			"the result map holds %.3g positions, but %d attempts %v apart at %.4g pps need %.3g", reach, p.Attempts, p.RetryGap, p.Rate, need)
+	}
+	return nil
 }
 
 func (p *Plan) chooseBackend() error {

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -14,9 +15,13 @@ import (
 type rttEstimator struct {
 	smoothed [256]atomic.Int64 // ns, 0: no sample yet
 	largest  atomic.Int64      // ns, the largest smoothed value ever seen
+
+	// histogram counts round trips by size: four buckets to a doubling, in µs.
+	histogram [4 * 32]atomic.Uint32
 }
 
 func (e *rttEstimator) observe(a netip.Addr, rtt time.Duration) {
+	e.histogram[rttBucket(rtt)].Add(1)
 	s := &e.smoothed[prefixBucket(a)]
 	v := s.Load()
 	if v == 0 {
@@ -57,4 +62,52 @@ func (e *rttEstimator) cooldown(limit time.Duration) time.Duration {
 		d = max(cooldownFloor, 4*time.Duration(largest))
 	}
 	return min(d, limit)
+}
+
+// rttBucket is the histogram's bucket of a round trip: the position of its highest bit and the two
+// bits below it.
+func rttBucket(rtt time.Duration) int {
+	us := uint64(min(max(rtt.Microseconds(), 4), 1<<31))
+	high := bits.Len64(us) - 1
+	return high*4 + int(us>>(high-2)&3)
+}
+
+// percentile is the upper end of the bucket that holds the share q of the round trips; ok is false
+// while there are too few for it to mean something.
+func (e *rttEstimator) percentile(q float64) (rtt time.Duration, ok bool) {
+	var counts [len(e.histogram)]uint64
+	var total uint64
+	for i := range e.histogram {
+		counts[i] = uint64(e.histogram[i].Load())
+		total += counts[i]
+	}
+	if total < 100 {
+		return 0, false
+	}
+	left := uint64(q * float64(total))
+	for i, n := range counts {
+		if n > left {
+			return time.Duration(4+i%4+1) << (i / 4) / 4 * time.Microsecond, true
+		}
+		left -= n
+	}
+	return 0, false
+}
+
+const (
+	// retryGapFloor outlasts a burst of loss of some length: of two packets sent back to back that
+	// lose one, over 93 % lose both (Wan et al., On the Origin of Scanning, IMC 2020).
+	retryGapFloor = 250 * time.Millisecond
+	// retryGapRTTs times the 99th percentile of the round trips is far beyond an answer still on its way.
+	retryGapRTTs = 4
+)
+
+// retryGap is the time between two attempts at a silent position: limit, or less on a network known
+// to be fast.
+func (e *rttEstimator) retryGap(limit time.Duration) time.Duration {
+	p99, ok := e.percentile(0.99)
+	if !ok {
+		return limit
+	}
+	return min(limit, max(retryGapFloor, retryGapRTTs*p99))
 }

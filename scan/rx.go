@@ -63,7 +63,7 @@ func (l *rxLane) packet(data []byte, received int64) {
 		return
 	}
 	index, ok := l.Space.Index(r.Target, r.Port)
-	if !ok {
+	if !ok || r.LocalPort < l.SourcePorts.Min || r.LocalPort > l.SourcePorts.Max {
 		l.seen.invalid++
 		return
 	}
@@ -85,7 +85,11 @@ func (l *rxLane) packet(data []byte, received int64) {
 		return
 	}
 	l.tally.count(old, reason)
-	rtt, hasRTT := l.times.rtt(pos, l.cursor.Load(), received)
+	attempt := uint8(r.LocalPort - l.SourcePorts.Min)
+	if old.Best() == 0 {
+		l.loss.answer(pos, reason, attempt)
+	}
+	rtt, hasRTT := l.rtt(pos, attempt, received)
 	if hasRTT {
 		l.rtts.observe(r.Target, rtt)
 	}
@@ -94,9 +98,18 @@ func (l *rxLane) packet(data []byte, received int64) {
 	}
 	l.news = l.emit(l.news, results.Port{
 		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
-		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: uint8(r.LocalPort-l.SourcePorts.Min) + 1,
+		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: attempt + 1,
 		Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
 	})
+}
+
+// rtt is the round trip of the attempt that was answered.
+func (l *rxLane) rtt(pos uint64, attempt uint8, received int64) (time.Duration, bool) {
+	times := l.times[attempt].Load()
+	if times == nil {
+		return 0, false
+	}
+	return times.rtt(pos, received)
 }
 
 func reasonOf(r *probe.Reply) results.Reason {

@@ -10,6 +10,7 @@ import (
 
 	"synoptic/ratelimit"
 	"synoptic/results"
+	"synoptic/scan/permute"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
 )
@@ -23,7 +24,8 @@ type engine struct {
 	*Plan
 	key     probe.Key
 	results *results.Map
-	times   *sendTimes
+	times   [maxAttempts]atomic.Pointer[sendTimes] // by attempt; the sender makes one when it first needs it
+	loss    *lossStats                             // nil for the connect backend
 	rtts    rttEstimator
 	queue   *news
 	tally   tally
@@ -56,7 +58,10 @@ func New(p *Plan) (*Scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scan{engine{Plan: p, key: key, results: m, queue: newNews(), times: newSendTimes(p.Rate, p.Positions.Len())}}
+	s := &Scan{engine{Plan: p, key: key, results: m, queue: newNews()}}
+	if p.Backend != BackendConnect {
+		s.loss = newLossStats(p.Positions.Begin, s.chunkLen(), p.Positions.Len())
+	}
 	s.cursor.Store(p.Positions.Begin)
 	return s, nil
 }
@@ -105,6 +110,38 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	}
 	end := s.end(start, complete && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
+}
+
+// chunkTime is how much sending makes a chunk of the schedule.
+const chunkTime = 20 * time.Millisecond
+
+// chunkLen is the length of the schedule's chunks in positions: a power of two, so that send times
+// and samples do not straddle two of them, and a small part of the window.
+func (e *engine) chunkLen() uint64 {
+	return min(ceilPow2(max(uint64(e.Rate*chunkTime.Seconds()), sampleOneIn)), max(e.results.Reach()/16, 1))
+}
+
+// newSchedule is the schedule of a sender lane's range of positions.
+func (e *engine) newSchedule(positions permute.Range) *schedule {
+	s := &schedule{
+		positions: positions, first: positions.Begin, chunkLen: e.loss.chunkLen, reach: e.results.Reach(),
+		gap:    func() time.Duration { return e.rtts.retryGap(e.RetryGap) },
+		policy: fixedRetries{uint8(e.Attempts - 1), e.loss.settle},
+	}
+	if e.TargetRecall > 0 {
+		s.policy = targetRecall{e.TargetRecall, e.loss}
+	}
+	return s
+}
+
+// timesOf is the send-time table of an attempt, for the sender.
+func (e *engine) timesOf(attempt uint8) *sendTimes {
+	t := e.times[attempt].Load()
+	if t == nil {
+		t = newSendTimes(e.Rate, e.Positions.Len())
+		e.times[attempt].Store(t)
+	}
+	return t
 }
 
 // limiter begins to count now: what is not sent from now on is credit, within the limiter's bounds.
@@ -166,7 +203,7 @@ func (e *engine) emitSilent(ctx context.Context) {
 	if record == nil {
 		return
 	}
-	e.results.Silent(func(pos uint64) bool {
+	e.results.Silent(e.Positions.Begin, e.Positions.End, func(pos uint64) bool {
 		record(pos)
 		return e.queue.waitRoom(ctx)
 	})
@@ -195,22 +232,29 @@ func (e *engine) sendError(err error) {
 	}
 }
 
+// silent is the number of positions probed so far that have not answered.
+func (e *engine) silent() uint64 {
+	t := &e.tally
+	done := e.cursor.Load() - e.Positions.Begin
+	return done - min(done, uint64(t.open.Load()+t.closed.Load()+t.filtered.Load())+t.unsent.Load())
+}
+
 // end is the closing record.
 func (e *engine) end(start time.Time, complete bool, err error) *results.ScanEnd {
 	t := &e.tally
 	done := e.cursor.Load() - e.Positions.Begin
 	open, closed, answered := uint64(t.open.Load()), uint64(t.closed.Load()), uint64(t.filtered.Load())
-	unsent := t.txErrors.Load()
-	silent := done - min(done, open+closed+answered+unsent)
+	unsent, silent := t.unsent.Load(), e.silent()
 	end := &results.ScanEnd{
-		ScanID: e.ScanID, Probes: e.Probes(), Sent: t.sent.Load(),
+		ScanID: e.ScanID, Probes: e.Probes(), Sent: t.sent.Load(), Retransmitted: t.retransmitted.Load(),
 		Open: open, Closed: closed, Filtered: answered + silent, NoResponse: silent + uint64(t.timeouts.Load()), NoARP: uint64(t.noARP.Load()),
 		Replies: t.replies.Load(), Duplicates: t.duplicates.Load(), Outranked: t.outranked.Load(),
 		Invalid: t.invalid.Load(), Late: t.late.Load(),
-		TxErrors: unsent, TxRetries: t.txRetries.Load(), RxDrops: t.rxDrops.Load(),
+		TxErrors: t.txErrors.Load(), TxRetries: t.txRetries.Load(), RxDrops: t.rxDrops.Load(),
 		Coverage: float64(done-min(done, unsent)) / float64(e.Probes()),
 		Backend:  e.Backend, BackendReason: e.BackendReason, Complete: complete,
 	}
+	end.LossEstimate, end.MissedOpen = e.estimates()
 	now := time.Now()
 	end.Time = results.Time(now)
 	end.Duration = now.Sub(start).Seconds()
@@ -221,7 +265,7 @@ func (e *engine) end(start time.Time, complete bool, err error) *results.ScanEnd
 	case err != nil:
 		end.Error = err.Error()
 	case e.firstSendError.err != nil:
-		end.Error = fmt.Sprintf("%d probes could not be sent, the first: %v", unsent, e.firstSendError.err)
+		end.Error = fmt.Sprintf("%d probes could not be sent, the first: %v", t.txErrors.Load(), e.firstSendError.err)
 	}
 	return end
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// sendTimes is the coarse table position → send time, so that a round-trip time needs no state per
-// probe and no bits of the sequence number. It remembers the last `horizon` of sending.
+// sendTimes is the coarse table position → send time of one attempt, so that a round-trip time needs
+// no state per probe and no bits of the sequence number. It remembers the last `horizon` of sending.
 //
 // One sender lane stores, receiver lanes load; an entry is one atomic word, so a reader sees the old
 // or the new time, never half of one. A reader that comes between the provisional and the final
@@ -16,14 +16,15 @@ type sendTimes struct {
 	micros []atomic.Uint32 // Unix time in µs modulo 2^32 (71 minutes), per granule of positions
 	shift  uint            // log2 of the positions that share an entry
 	mask   uint64
+	cursor atomic.Uint64 // one past the last position stored
 }
 
 const (
 	// sendTimeHorizon is the oldest probe whose round trip is still measured.
-	sendTimeHorizon = 16 * time.Second
-	// sendTimeEntries bounds the table to 16 MiB; above 262,144 pps positions share entries, at
+	sendTimeHorizon = 8 * time.Second
+	// sendTimeEntries bounds the table to 8 MiB; above 262,144 pps positions share entries, at
 	// 3 M pps sixteen of them, which are sent within 6 µs.
-	sendTimeEntries = 1 << 22
+	sendTimeEntries = 1 << 21
 )
 
 func newSendTimes(rate float64, positions uint64) *sendTimes {
@@ -47,11 +48,15 @@ func (s *sendTimes) set(position uint64, unixNano int64) {
 	s.micros[position>>s.shift&s.mask].Store(uint32(unixNano / 1000))
 }
 
+// sent says that positions before cursor have been stored: entries one span behind are reused.
+func (s *sendTimes) sent(cursor uint64) { s.cursor.Store(cursor) }
+
 // rtt is the time from the position's probe to received, a Unix time in nanoseconds. ok is false
-// where the entry has been reused since: cursor is the first position not yet sent.
-func (s *sendTimes) rtt(position, cursor uint64, received int64) (d time.Duration, ok bool) {
+// where the entry has been reused since.
+func (s *sendTimes) rtt(position uint64, received int64) (d time.Duration, ok bool) {
 	first := position &^ (s.granule() - 1) // of the entry
-	if cursor-first > uint64(len(s.micros))<<s.shift {
+	// Less than zero within the batch being sent: cursor is stored behind it.
+	if behind := int64(s.cursor.Load() - first); behind > int64(len(s.micros))<<s.shift {
 		return 0, false
 	}
 	micros := int32(uint32(received/1000) - s.micros[position>>s.shift&s.mask].Load())

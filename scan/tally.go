@@ -10,9 +10,10 @@ import (
 // tally holds the scan's counters. Lanes add to them once per batch or wake-up, not per packet,
 // so that their cache lines stay quiet.
 type tally struct {
-	sent, txErrors, txRetries            atomic.Uint64
-	open, closed, filtered               atomic.Int64 // positions by best state; filtered without the silent ones
-	noARP, timeouts                      atomic.Int64 // of the filtered
+	sent, retransmitted                  atomic.Uint64
+	txErrors, txRetries, unsent          atomic.Uint64 // unsent: positions whose first probe failed
+	open, closed, filtered               atomic.Int64  // positions by best state; filtered without the silent ones
+	noARP, timeouts                      atomic.Int64  // of the filtered
 	replies, duplicates, outranked, late atomic.Uint64
 	invalid, rxDrops                     atomic.Uint64
 }

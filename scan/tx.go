@@ -9,67 +9,127 @@ import (
 	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/results"
-	"synoptic/scan/permute"
 )
 
-// txLane sends the probes of a range of positions, in order:
+// txLane sends the probes of a range of positions:
 //
-//	limiter grants n → window advances → position → index → (address, port) → path
-//	→ frame patched in the path's next slot → one kick per path and batch
+//	schedule gives a pass → silent positions → limiter grants n of them → window advances
+//	→ index → (address, port) → path → frame patched in the path's next slot → one kick per path
 //
-// It owns its egresses. With receivers it shares only the result map, the send times and counters.
+// It owns its schedule and egresses. With receivers it shares only the result map, the send times and
+// counters.
 type txLane struct {
 	*engine
-	positions permute.Range
-	egress    []*egress
-	limiter   *ratelimit.Limiter
-	news      []results.Port
+	schedule *schedule
+	egress   []*egress
+	limiter  *ratelimit.Limiter
+	news     []results.Port
+	due      []uint64 // positions of the batch in the making
 }
 
 // errGone ends a lane whose interface has vanished or gone down.
 var errGone = errors.New("the interface is gone")
 
+// idleNap bounds how long a lane sleeps while chunks wait for their gap: the gap may shrink meanwhile.
+const idleNap = 10 * time.Millisecond
+
 func (l *txLane) run(ctx context.Context) error {
 	l.news = l.queue.batch()
 	silent := l.silentRecorder(&l.news)
 	defer func() { l.queue.put(l.news) }()
-	batch := uint64(l.egress[0].tx.Batch())
-	for pos := l.positions.Begin; pos < l.positions.End; {
+	l.due = make([]uint64, 0, l.egress[0].tx.Batch())
+	for {
 		if !l.queue.waitRoom(ctx) {
 			return nil
 		}
-		n, err := l.limiter.Take(ctx, int(min(batch, l.positions.End-pos)))
+		now := time.Now()
+		pass, wait := l.schedule.next(now)
+		if pass == nil {
+			if wait < 0 {
+				return nil // everything is sent
+			}
+			if l.news = l.queue.put(l.news); !nap(ctx, min(wait, idleNap)) {
+				return nil // stopped
+			}
+			continue
+		}
+		if l.collect(pass); len(l.due) == 0 {
+			l.schedule.finish(now)
+			continue
+		}
+		n, err := l.limiter.Take(ctx, len(l.due))
 		if err != nil {
 			return nil // stopped
 		}
-		end := l.trim(pos, uint64(n))
-		l.limiter.Return(n - int(end-pos))
-		l.advance(end, silent)
-		for ; pos < end; pos++ {
-			l.craft(pos)
+		n = l.trim(pass, n)
+		pass.cursor = l.due[n-1] + 1
+		if pass.first {
+			l.advance(pass.cursor, silent)
+		}
+		for _, pos := range l.due[:n] {
+			l.craft(pass, pos)
 		}
 		for _, e := range l.egress {
-			if err := l.flush(ctx, e); err != nil {
+			if err := l.flush(ctx, pass, e); err != nil {
 				return err
 			}
 		}
 		l.news = l.queue.put(l.news)
 	}
-	return nil
 }
 
-// trim ends a batch where an entry of the send-time table ends, if it can, so that no entry spans
-// two batches and the pause between them.
-func (l *txLane) trim(pos, n uint64) (end uint64) {
-	end = pos + n
-	if aligned := end &^ (l.times.granule() - 1); aligned > pos {
-		return aligned
+// nap reports false when ctx ended first.
+func nap(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
-	return end
+}
+
+// collect puts the next positions of a pass into due, as many as make a batch.
+func (l *txLane) collect(p *pass) {
+	l.due = l.due[:0]
+	if p.first {
+		if p.cursor == p.begin && l.loss != nil {
+			l.loss.open(p.begin)
+		}
+		for pos := p.cursor; pos < p.end && len(l.due) < cap(l.due); pos++ {
+			l.due = append(l.due, pos)
+		}
+		return
+	}
+	l.results.Silent(p.cursor, p.end, func(pos uint64) bool {
+		if p.step == stepAll || inSample(pos) {
+			l.due = append(l.due, pos)
+		}
+		return len(l.due) < cap(l.due)
+	})
+}
+
+// trim takes back from a grant of n what would split an entry of the send-time table between two
+// batches and the pause between them.
+func (l *txLane) trim(p *pass, n int) int {
+	if !p.first {
+		return n
+	}
+	end := l.due[n-1] + 1
+	if aligned := end &^ (l.timesOf(0).granule() - 1); aligned > p.cursor {
+		l.limiter.Return(int(end - aligned))
+		return int(aligned - p.cursor)
+	}
+	return n
 }
 
 // craft puts the probe of one position into its path's batch.
-func (l *txLane) craft(pos uint64) {
+func (l *txLane) craft(p *pass, pos uint64) {
+	if !p.first {
+		if state, ok := l.results.Get(pos); !ok || state != 0 {
+			l.limiter.Return(1) // answered while the grant was waited for
+			return
+		}
+	}
 	addr, port := l.Space.At(l.Permutation.Index(pos))
 	e := l.egress[l.Routes.Lookup(addr)]
 	frame := e.tx.Frame(e.n)
@@ -81,7 +141,8 @@ func (l *txLane) craft(pos uint64) {
 		}
 		e.tmpl.PatchMAC(frame, mac)
 	}
-	sport := l.SourcePorts.Min
+	// The attempt rides in the source port, so that a reply tells which one it answers.
+	sport := l.SourcePorts.Min + uint16(p.attempt(pos))
 	e.tmpl.Patch(frame, addr, sport, port, l.key.Hash(e.path.Src, addr, sport, port))
 	e.positions[e.n] = pos
 	e.n++
@@ -104,34 +165,34 @@ func (l *txLane) settleUnprobed(pos uint64, p results.Port) {
 
 // flush hands a path's batch to the kernel. What the kernel refuses for good is counted, marked as
 // not sent and reported; the scan goes on unless the interface is gone.
-func (l *txLane) flush(ctx context.Context, e *egress) error {
+func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
 	n := e.n
 	if n == 0 {
 		return nil
 	}
 	e.n = 0
 	begun := time.Now().UnixNano()
-	for _, pos := range e.positions[:n] {
-		l.times.set(pos, begun) // provisional: a reply may come before the kick returns
-	}
+	l.sentAt(p, e.positions[:n], begun, 0) // provisional: a reply may come before the kick returns
 	for sent := 0; sent < n; {
 		k, err := e.tx.Send(sent, n)
-		l.tally.sent.Add(uint64(k))
-		l.sentAt(e.positions[sent:sent+k], begun)
+		l.count(p, e.positions[sent:sent+k])
+		if k > 0 { // the kick's duration is spread evenly over its packets
+			l.sentAt(p, e.positions[sent:sent+k], begun, (time.Now().UnixNano()-begun)/int64(k))
+		}
 		sent += k
 		switch {
 		case err == nil:
 		case errors.Is(err, rawsock.ErrBackpressure):
 			l.tally.txRetries.Add(1)
 			if ctx.Err() != nil {
-				l.unsent(e.positions[sent:n])
+				l.unsent(p, e.positions[sent:n])
 				return nil
 			}
 		case errors.Is(err, rawsock.ErrInterface):
-			l.unsent(e.positions[sent:n])
+			l.unsent(p, e.positions[sent:n])
 			return fmt.Errorf("send on %s: %w: %w", e.path.Link.Name, errGone, err)
 		default:
-			l.unsent(e.positions[sent : sent+1])
+			l.unsent(p, e.positions[sent:sent+1])
 			l.sendError(fmt.Errorf("send on %s: %w", e.path.Link.Name, err))
 			sent++
 		}
@@ -140,21 +201,39 @@ func (l *txLane) flush(ctx context.Context, e *egress) error {
 	return nil
 }
 
-// sentAt spreads the duration of a kick evenly over its packets.
-func (l *txLane) sentAt(positions []uint64, begun int64) {
-	if len(positions) == 0 {
+// count counts probes that the kernel has accepted.
+func (l *txLane) count(p *pass, positions []uint64) {
+	l.tally.sent.Add(uint64(len(positions)))
+	if p.first {
 		return
 	}
-	step := (time.Now().UnixNano() - begun) / int64(len(positions))
-	for i, pos := range positions {
-		l.times.set(pos, begun+int64(i)*step)
+	l.tally.retransmitted.Add(uint64(len(positions)))
+	if p.step == stepSample {
+		l.loss.retried.Add(uint64(len(positions)))
 	}
 }
 
-// unsent marks positions whose probe the kernel did not accept, so that they do not pass for silent.
-func (l *txLane) unsent(positions []uint64) {
+// sentAt stores send times, step nanoseconds apart.
+func (l *txLane) sentAt(p *pass, positions []uint64, begun, step int64) {
+	for i, pos := range positions {
+		l.timesOf(p.attempt(pos)).set(pos, begun+int64(i)*step)
+	}
+	end := positions[len(positions)-1] + 1
+	l.timesOf(p.probes).sent(end)
+	if p.sampled {
+		l.timesOf(p.probes + 1).sent(end)
+	}
+}
+
+// unsent marks positions whose first probe the kernel did not accept, so that they do not pass for
+// silent. A lost retry leaves its position as silent as it was.
+func (l *txLane) unsent(p *pass, positions []uint64) {
+	l.tally.txErrors.Add(uint64(len(positions)))
+	if !p.first {
+		return
+	}
 	for _, pos := range positions {
 		l.results.Mark(pos, results.Unsent)
 	}
-	l.tally.txErrors.Add(uint64(len(positions)))
+	l.tally.unsent.Add(uint64(len(positions)))
 }

@@ -55,7 +55,7 @@ func run(seconds int) error {
 		if err != nil {
 			return err
 		}
-		_, err = program.Run("scan", targets(rate*seconds/ports), "-p", fmt.Sprintf("1-%d", ports), "--rate", fmt.Sprint(rate), "--wait", "500ms")
+		_, err = program.Run("scan", targets(rate*seconds/ports), "-p", fmt.Sprintf("1-%d", ports), "--rate", fmt.Sprint(rate), "--retries", "0", "--wait", "500ms")
 		frames := capture.Stop()
 		if err != nil {
 			return err

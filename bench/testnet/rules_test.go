@@ -30,7 +30,7 @@ var udpOrICMP = []bpf.Instruction{
 func TestBursts(t *testing.T) {
 	const (
 		on, period = 60 * time.Millisecond, 250 * time.Millisecond
-		edge       = time.Millisecond // between the stamp and the rule
+		edge       = 5 * time.Millisecond // between the stamp and the rule
 	)
 	n := New(t, Config{Gateway: true})
 	if err := n.Bursts(on, period); err != nil {

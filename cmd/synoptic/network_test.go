@@ -77,7 +77,7 @@ func TestScanFindsTheTruth(t *testing.T) {
 	want := populate(t, n, prefix)
 	for seed := range seeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "50k", "--show", "all", "--seed", fmt.Sprint(seed))
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "50k", "--retries", "0", "--show", "all", "--seed", fmt.Sprint(seed))
 			if o.code != 0 {
 				t.Fatalf("exit %d: %s", o.code, o.stderr)
 			}
@@ -145,7 +145,7 @@ func TestWire(t *testing.T) {
 	for _, profile := range []string{"mss", "linux", "windows", "none"} {
 		t.Run(profile, func(t *testing.T) {
 			capture := n.Capture(t)
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", rate, "--exclude", excluded.String(), "--syn-profile", profile)
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", rate, "--retries", "0", "--exclude", excluded.String(), "--syn-profile", profile)
 			frames := capture.Stop()
 			if o.code != 0 || capture.Err() != nil || capture.Lost() != 0 {
 				t.Fatalf("exit %d, capture error %v, %d lost; %s", o.code, capture.Err(), capture.Lost(), o.stderr)
@@ -295,7 +295,7 @@ func TestShards(t *testing.T) {
 	got := map[endpoint]bool{}
 	var probes uint64
 	for i := range 3 {
-		s := parseStream(t, synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--seed", "5", "--shard", fmt.Sprintf("%d/3", i+1)).stdout)
+		s := parseStream(t, synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--seed", "5", "--shard", fmt.Sprintf("%d/3", i+1)).stdout)
 		probes += s.end.Sent
 		for e := range s.found(t, "open") {
 			if got[e] {

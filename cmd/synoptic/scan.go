@@ -33,6 +33,9 @@ type scanFlags struct {
 	scope        string
 
 	rate, bandwidth string
+	retries         int
+	retryGap        time.Duration
+	targetRecall    float64
 	wait            time.Duration
 	seed            uint64
 	shard           string
@@ -83,6 +86,9 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.StringVar(&f.scope, "scope", "", "file with the authorized prefixes: a target outside is refused")
 	fl.StringVarP(&f.rate, "rate", "r", "", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
 	fl.StringVar(&f.bandwidth, "bandwidth", "", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
+	fl.IntVar(&f.retries, "retries", scan.DefaultAttempts-1, "probes to a silent port after the first, 0 to 9")
+	fl.DurationVar(&f.retryGap, "retry-gap", scan.DefaultRetryGap, "time between two probes to a port; shorter on a network known to be fast")
+	fl.Float64Var(&f.targetRecall, "target-recall", 0, "retry as the measured loss asks for, to find this share: 0.999")
 	fl.DurationVar(&f.wait, "wait", scan.DefaultWait, "longest wait for answers after the last probe")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the probe order (default random)")
 	fl.StringVar(&f.shard, "shard", "", "scan part i of n of the same seed: 2/8")
@@ -170,6 +176,16 @@ func (f *scanFlags) config(ctx context.Context, cmd *cobra.Command, targets []st
 			return c, fmt.Errorf("--bandwidth: %w", err)
 		}
 	}
+	if cmd.Flags().Changed("retries") && f.targetRecall != 0 {
+		return c, usage("give one of them", "--retries and --target-recall are both given")
+	}
+	if f.retries < 0 || f.retries > 9 {
+		return c, usage("give 0 to 9 retries", "--retries %d is out of range", f.retries)
+	}
+	if f.retryGap <= 0 {
+		return c, usage("give a duration such as 1s", "--retry-gap %v is not above 0", f.retryGap)
+	}
+	c.Attempts, c.RetryGap, c.TargetRecall = f.retries+1, f.retryGap, f.targetRecall
 	if f.wait <= 0 {
 		return c, usage("give a duration such as 8s", "--wait %v is not above 0", f.wait)
 	}
