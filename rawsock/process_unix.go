@@ -1,4 +1,4 @@
-//go:build linux || darwin
+//go:build unix
 
 package rawsock
 
@@ -16,5 +16,5 @@ func FileLimit() (uint64, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return 0, fmt.Errorf("read open file limit: %w", err)
 	}
-	return lim.Cur, nil
+	return uint64(lim.Cur), nil //nolint:unconvert // int64 on the BSDs
 }

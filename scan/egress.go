@@ -23,25 +23,6 @@ type egress struct {
 	n         int
 }
 
-// openReceivers opens one receiver per interface in use. When it returns, no reply can be missed.
-func openReceivers(p *Plan) (rxs []*rawsock.Rx, links []*route.Link, err error) {
-	seen := map[int]bool{}
-	for i := range p.Routes.Paths {
-		link := &p.Routes.Paths[i].Link
-		if seen[link.Index] {
-			continue
-		}
-		seen[link.Index] = true
-		rx, err := rawsock.NewRx(rawsock.RxConfig{Interface: link.Index, PortMin: p.SourcePorts.Min, PortMax: p.SourcePorts.Max})
-		if err != nil {
-			closeAll(rxs)
-			return nil, nil, fmt.Errorf("receive on %s: %w", link.Name, err)
-		}
-		rxs, links = append(rxs, rx), append(links, link)
-	}
-	return rxs, links, nil
-}
-
 // openEgress resolves the next hops and opens one sender per path. take is the rate limiter's
 // grant: address resolution is paced like probes.
 func openEgress(ctx context.Context, p *Plan, take func(int) int) (out []*egress, err error) {
@@ -62,23 +43,19 @@ func openEgress(ctx context.Context, p *Plan, take func(int) int) (out []*egress
 
 func newEgress(ctx context.Context, p *Plan, path int, take func(int) int) (*egress, error) {
 	e := &egress{path: &p.Routes.Paths[path]}
-	gateway := p.GatewayMAC
+	gateway, err := p.GatewayMAC, error(nil)
 	switch {
 	case e.path.Link.Framing != rawsock.Ethernet:
 		gateway = nil
 	case !e.path.Gateway.IsValid():
 		gateway = nil
-		var err error
-		if e.neighbours, err = route.Resolve(ctx, e.path.Link, e.path.Src, onLink(p.Routes, path), route.ResolveOptions{Take: take}); err != nil {
-			return nil, fmt.Errorf("resolve link addresses on %s: %w", e.path.Link.Name, err)
-		}
+		e.neighbours, err = route.Resolve(ctx, e.path.Link, e.path.Src, onLink(p.Routes, path), route.ResolveOptions{Take: take})
 	case gateway == nil:
-		var err error
-		if gateway, err = route.ResolveGateway(ctx, e.path); err != nil {
-			return nil, err
-		}
+		gateway, err = route.ResolveGateway(ctx, e.path)
 	}
-	var err error
+	if err != nil {
+		return nil, err
+	}
 	if e.tmpl, err = p.template(e.path, gateway); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -18,7 +19,7 @@ type lossStats struct {
 	chunkLen uint64
 	ring     []chunkLoss // by chunk number modulo its length
 
-	retried atomic.Uint64 // positions of samples that were asked again
+	silent, retried atomic.Uint64 // positions of sampled chunks that were silent, and of their samples
 
 	mu      sync.Mutex
 	totals  attemptCounts // of chunks that have left the ring
@@ -29,10 +30,23 @@ type lossStats struct {
 const lossRing = 4096
 
 type chunkLoss struct {
-	// answered counts first answers by evidence (SYN-ACK, RST), membership of the sample, and attempt.
-	answered [2][2][maxAttempts]atomic.Uint32
-	history  atomic.Uint32 // probes<<1 | sampled, once these attempts have had their time; 0 before
+	// answered counts first answers by evidence (SYN-ACK, RST), divisor and attempt. The divisor is the
+	// power of two that the position is a multiple of: it tells which samples the position is in,
+	// before the chunk's sample is chosen.
+	answered [2][maxStride + 1][maxAttempts]atomic.Uint32
+	// history is what the chunk's positions have had, once it has had its time; 0 before.
+	history atomic.Uint32
 }
+
+// packHistory puts probes (of the positions outside the sample) and stride (0: no sample) into a word.
+func packHistory(c *chunk) uint32 {
+	if !c.sampled {
+		return uint32(c.probes) << 8
+	}
+	return uint32(c.probes)<<8 | uint32(c.stride)
+}
+
+func unpackHistory(word uint32) (probes, stride int) { return int(word >> 8), int(word & 0xff) }
 
 // attemptCounts[evidence][attempts given] holds the first answers by attempt.
 type attemptCounts [2][maxAttempts + 1][maxAttempts]uint64
@@ -46,19 +60,17 @@ func (l *lossStats) chunk(pos uint64) *chunkLoss {
 	return &l.ring[(pos-l.begin)/l.chunkLen%uint64(len(l.ring))]
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // answer counts the first answer of a position. attempt counts from 0.
 func (l *lossStats) answer(pos uint64, reason results.Reason, attempt uint8) {
 	if reason != results.SYNACK && reason != results.RST {
 		return // ICMP errors are rate-limited by their senders: they tell nothing about loss
 	}
-	l.chunk(pos).answered[b2i(reason == results.RST)][b2i(inSample(pos))][attempt].Add(1)
+	evidence := 0
+	if reason == results.RST {
+		evidence = 1
+	}
+	divisor := min(bits.TrailingZeros64(pos), maxStride)
+	l.chunk(pos).answered[evidence][divisor][attempt].Add(1)
 }
 
 // open begins a chunk: what its slot held before goes to the totals.
@@ -80,19 +92,22 @@ func (l *lossStats) open(begin uint64) {
 
 // settle notes what attempts a chunk has had.
 func (l *lossStats) settle(c *chunk) {
-	l.chunk(c.begin).history.Store(uint32(c.probes)<<1 | uint32(b2i(c.sampled)))
+	l.chunk(c.begin).history.Store(packHistory(c))
 }
 
 func (c *chunkLoss) addTo(t *attemptCounts) {
-	history := c.history.Load()
-	if history == 0 {
+	probes, stride := unpackHistory(c.history.Load())
+	if probes == 0 {
 		return
 	}
 	for evidence := range c.answered {
-		for sample := range c.answered[evidence] {
-			attempts := int(history>>1) + int(history&1)*sample
+		for divisor := range c.answered[evidence] {
+			attempts := probes
+			if stride > 0 && divisor >= stride {
+				attempts++
+			}
 			for k := range attempts {
-				t[evidence][attempts][k] += uint64(c.answered[evidence][sample][k].Load())
+				t[evidence][attempts][k] += uint64(c.answered[evidence][divisor][k].Load())
 			}
 		}
 	}
@@ -100,12 +115,17 @@ func (c *chunkLoss) addTo(t *attemptCounts) {
 
 // addSample adds what the chunk's sample has shown.
 func (c *chunkLoss) addSample(s *sampleCounts) {
-	if c.history.Load()&1 == 0 {
+	_, stride := unpackHistory(c.history.Load())
+	if stride == 0 {
 		return
 	}
 	for evidence := range c.answered {
-		s.answered += uint64(c.answered[evidence][0][0].Load() + c.answered[evidence][1][0].Load())
-		s.found += uint64(c.answered[evidence][1][1].Load())
+		for divisor := range c.answered[evidence] {
+			s.answered += uint64(c.answered[evidence][divisor][0].Load())
+			if divisor >= stride {
+				s.found += uint64(c.answered[evidence][divisor][1].Load())
+			}
+		}
 	}
 }
 
@@ -117,17 +137,15 @@ func (l *lossStats) sampled() sampleCounts {
 	for i := range l.ring {
 		l.ring[i].addSample(&s)
 	}
-	s.retried = l.retried.Load()
+	s.silent, s.retried = l.silent.Load(), l.retried.Load()
 	return s
 }
 
-// found is how many of the sample of the chunk at begin answered when asked again.
-func (l *lossStats) found(begin uint64) (n uint32) {
-	c := l.chunk(begin)
-	for evidence := range c.answered {
-		n += c.answered[evidence][1][1].Load()
-	}
-	return n
+// found is how many of a chunk's sample answered when asked again.
+func (l *lossStats) found(c *chunk) uint64 {
+	var s sampleCounts
+	l.chunk(c.begin).addSample(&s)
+	return s.found
 }
 
 // counts are the totals with the chunks still in the ring.

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -40,6 +41,25 @@ func (b *packetLanes) open(ctx context.Context) (err error) {
 	return nil
 }
 
+// openReceivers opens one receiver per interface in use. When it returns, no reply can be missed.
+func openReceivers(p *Plan) (rxs []*rawsock.Rx, links []*route.Link, err error) {
+	seen := map[int]bool{}
+	for i := range p.Routes.Paths {
+		link := &p.Routes.Paths[i].Link
+		if seen[link.Index] {
+			continue
+		}
+		seen[link.Index] = true
+		rx, err := rawsock.NewRx(rawsock.RxConfig{Interface: link.Index, PortMin: p.SourcePorts.Min, PortMax: p.SourcePorts.Max})
+		if err != nil {
+			closeAll(rxs)
+			return nil, nil, fmt.Errorf("receive on %s: %w", link.Name, err)
+		}
+		rxs, links = append(rxs, rx), append(links, link)
+	}
+	return rxs, links, nil
+}
+
 func (b *packetLanes) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -49,7 +69,7 @@ func (b *packetLanes) run(ctx context.Context) error {
 		lane := &rxLane{engine: b.engine, rx: rx, iface: b.links[i].Name}
 		receivers.Go(func() {
 			if err := lane.run(stop); err != nil {
-				cancel(err)
+				cancel(fatal{err})
 			}
 		})
 	}
@@ -76,7 +96,11 @@ func (b *packetLanes) send(ctx context.Context) error {
 		return err
 	}
 	lane := &txLane{engine: b.engine, schedule: b.newSchedule(b.Positions), egress: b.egress, limiter: limiter}
-	return lane.run(ctx)
+	err = lane.run(ctx)
+	for _, e := range b.egress {
+		b.tally.txRetries.Add(e.tx.Stats().Backpressure)
+	}
+	return err
 }
 
 func (b *packetLanes) close() {

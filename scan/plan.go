@@ -294,8 +294,8 @@ func (p *Plan) join(f func(*route.Path) string) string {
 	return strings.Join(all, ",")
 }
 
-// Start is the record that opens the stream.
-func (p *Plan) Start(at time.Time) *results.ScanStart {
+// StartRecord is the record that opens the stream.
+func (p *Plan) StartRecord(at time.Time) *results.ScanStart {
 	s := &results.ScanStart{
 		Time: results.Time(at), ScanID: p.ScanID, Version: p.Version, Args: p.Args,
 		Targets: p.Space.Addrs().Len(), Excluded: p.Targets.Excluded, Ports: p.Space.NumPorts(), Probes: p.Probes(),

@@ -1,7 +1,8 @@
 package scan
 
 import (
-	"synoptic/results"
+	"math"
+
 	"synoptic/scan/estimate"
 )
 
@@ -11,10 +12,19 @@ import (
 type targetRecall struct {
 	recall float64
 	loss   *lossStats
+	silent func(begin, end uint64) uint64 // silent positions of a chunk
 }
 
-// maxTries bounds the attempts at a position under a target recall.
-const maxTries = 10
+const (
+	// maxTries bounds the attempts at a position under a target recall.
+	maxTries = 10
+	// sampleBudget is what the look into silence may cost, as a share of the first tries: where nothing
+	// is lost, a scan with a target sends that much more and no more.
+	sampleBudget = 0.04
+	// spareBelow is what the share of missed ports must be shown to be under before silence is
+	// spared, while there is more of the scan to learn from.
+	spareBelow = 0.01
+)
 
 func (r targetRecall) final(c *chunk) bool {
 	if c.probes < maxTries {
@@ -24,21 +34,41 @@ func (r targetRecall) final(c *chunk) bool {
 	return true
 }
 
-func (r targetRecall) step(c *chunk) step {
+func (r targetRecall) step(c *chunk, more bool) step {
 	r.loss.settle(c)
 	switch {
+	case c.probes > 1:
+		return r.again(c)
 	case !c.sampled:
-		return stepSample
-	case c.probes == 1:
-		s := r.loss.sampled()
-		v := estimate.Sample(s.answered, s.retried*sampleOneIn, s.retried, s.found, r.recall)
-		// Half of what may be missed is left for chance. A chunk whose own sample found something
-		// is not spared, whatever the average says: losses come in bursts.
-		if s.retried == 0 || r.loss.found(c.begin) == 0 && v.Missed.Value <= (1-r.recall)/2 {
-			return stepRetire
-		}
+		return r.sample(c)
+	}
+	s := r.loss.sampled()
+	v := estimate.Sample(s.answered, s.silent, s.retried, s.found, r.recall)
+	switch {
+	// Half of what may be missed is left for chance. A chunk whose own sample found something is
+	// not spared, whatever the average says: losses come in bursts.
+	case r.loss.found(c) > 0, v.Missed.Value > (1-r.recall)/2:
+		return stepAll
+	case more && v.Missed.High > spareBelow:
+		return stepDefer
+	}
+	return stepRetire
+}
+
+// sample chooses the sample of a chunk: all of its silence where that is cheap.
+func (r targetRecall) sample(c *chunk) step {
+	silent := r.silent(c.begin, c.end)
+	share := float64(silent) / float64(c.end-c.begin)
+	if share <= sampleBudget {
 		return stepAll
 	}
+	c.stride = min(uint8(math.Ceil(math.Log2(share/sampleBudget))), maxStride)
+	r.loss.silent.Add(silent)
+	return stepSample
+}
+
+// again decides on a pass after the second over all silence.
+func (r targetRecall) again(c *chunk) step {
 	t := r.loss.counts()
 	groups, _ := t.groups()
 	loss, _ := estimate.Loss(groups)
@@ -48,25 +78,10 @@ func (r targetRecall) step(c *chunk) step {
 	return stepAll
 }
 
-// sampleCounts are what the sample has shown.
+// sampleCounts are what the samples have shown.
 type sampleCounts struct {
 	answered uint64 // positions of sampled chunks that answered the first try
-	retried  uint64 // positions of the sample that did not, and were asked again
+	silent   uint64 // positions of sampled chunks that did not
+	retried  uint64 // of these, in the sample and asked again
 	found    uint64 // of these, answered then
-}
-
-// estimates are the loss and the number of open ports missed, with their intervals; nil where
-// nothing can be said, as after one attempt at everything.
-func (e *engine) estimates() (loss, missed *results.Estimate) {
-	if e.loss == nil {
-		return nil, nil
-	}
-	t := e.loss.counts()
-	groups, open := t.groups()
-	p, ok := estimate.Loss(groups)
-	if !ok {
-		return nil, nil
-	}
-	m := estimate.Missed(open, p, e.silent())
-	return &results.Estimate{Value: p.Value, Low: p.Low, High: p.High}, &results.Estimate{Value: m.Value, Low: m.Low, High: m.High}
 }

@@ -30,12 +30,26 @@ type rxTally struct{ replies, duplicates, outranked, invalid, late uint64 }
 // rxNap bounds how long a lane sleeps without looking at the kernel's drop counter.
 const rxNap = 100 * time.Millisecond
 
-// run reads until stop is closed (with rx.Wake) and the ring is empty.
+// rxLast is how long a stopped lane waits for what the kernel still holds: blocks that are not full
+// are handed over within half of it.
+const rxLast = 10 * time.Millisecond
+
+// run reads until stop is closed (with rx.Wake), and then on until the ring is empty.
 func (l *rxLane) run(stop <-chan struct{}) error {
 	l.news = l.queue.batch()
-	for {
-		if _, err := l.rx.Wait(rxNap); err != nil {
+	nap, quiet := rxNap, 0
+	for quiet < 2 { // the first wait after the stop may be cut short by the wake
+		ready, err := l.rx.Wait(nap)
+		if err != nil {
 			return err
+		}
+		select {
+		case <-stop:
+			nap = rxLast
+			if quiet++; ready {
+				quiet = 0
+			}
+		default:
 		}
 		for {
 			pkt, ok := l.rx.Next()
@@ -48,12 +62,8 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 		if err := l.publish(); err != nil {
 			return err
 		}
-		select {
-		case <-stop:
-			return nil
-		default:
-		}
 	}
+	return nil
 }
 
 func (l *rxLane) packet(data []byte, received int64) {
@@ -67,10 +77,14 @@ func (l *rxLane) packet(data []byte, received int64) {
 		l.seen.invalid++
 		return
 	}
-	l.seen.replies++
 	pos := l.Permutation.Position(index)
 	reason := reasonOf(r)
+	if reason == results.ReasonNone {
+		l.seen.invalid++ // probe accepts only what has a reason
+		return
+	}
 	state := reason.State()
+	l.seen.replies++
 	old, ok := l.results.Mark(pos, state)
 	if !ok {
 		l.seen.late++

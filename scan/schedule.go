@@ -22,17 +22,20 @@ type schedule struct {
 	policy    policy
 	gap       func() time.Duration
 
-	first  uint64                  // where the next chunk of first tries begins
-	queues [maxAttempts + 2]chunks // by passes done; in each, the one that waits longest is first
-	active *pass
+	first    uint64                  // where the next chunk of first tries begins
+	queues   [maxAttempts + 2]chunks // by passes done; in each, the one that waits longest is first
+	deferred chunks                  // until the policy has seen more of the scan
+	asked    time.Time               // when it was last asked about a deferred one
+	active   *pass
 }
 
 // policy says how often silent positions are asked again.
 type policy interface {
 	// final tells that a chunk gets no further pass, whatever comes in.
 	final(c *chunk) bool
-	// step is asked when the gap after the chunk's last pass is over.
-	step(c *chunk) step
+	// step is asked when the gap after the chunk's last pass is over. It may choose c.stride. more
+	// tells that later chunks will add to what is known.
+	step(c *chunk, more bool) step
 }
 
 // step is what a chunk gets next.
@@ -42,6 +45,7 @@ const (
 	stepRetire step = iota // nothing more
 	stepSample             // its silent positions that belong to the sample
 	stepAll                // all its silent positions
+	stepDefer              // not known yet
 )
 
 // chunk is a run of positions that share their history.
@@ -51,22 +55,23 @@ type chunk struct {
 	passes     uint8     // ended so far, the first tries included
 	probes     uint8     // that every position of it has had while silent
 	sampled    bool      // positions of the sample have had one probe more
+	stride     uint8     // log2 of: one position in how many belongs to the sample
 }
+
+// maxStride makes the smallest sample one position in 32.
+const maxStride = 5
+
+// inSample tells whether a position belongs to a chunk's sample. Positions at regular distances in the
+// order of sending are a fair sample, because that order is random.
+func (c *chunk) inSample(pos uint64) bool { return pos&(1<<c.stride-1) == 0 }
 
 // attempt is the number, from 0, of the probe that a position gets next.
 func (c *chunk) attempt(pos uint64) uint8 {
-	if c.sampled && inSample(pos) {
+	if c.sampled && c.inSample(pos) {
 		return c.probes + 1
 	}
 	return c.probes
 }
-
-// sampleOneIn is the share of positions whose silence is looked into first: 1/32, so that a scan that
-// loses nothing sends 3 % more at most. Every 32nd position in the order of sending is a fair
-// sample, because that order is random.
-const sampleOneIn = 32
-
-func inSample(pos uint64) bool { return pos%sampleOneIn == 0 }
 
 // pass is one walk over a chunk.
 type pass struct {
@@ -106,6 +111,9 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 		return s.active, 0
 	}
 	wait = -1
+	if s.retryDeferred(now) {
+		return s.active, 0
+	}
 	gap := s.gap()
 	for i := len(s.queues) - 1; i > 0; i-- {
 		for c := s.queues[i].front(); c != nil; c = s.queues[i].front() {
@@ -117,25 +125,77 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 			}
 			due := *c
 			s.queues[i].pop()
-			if step := s.policy.step(&due); step != stepRetire {
-				s.active = &pass{chunk: due, step: step, cursor: due.begin}
+			if s.take(due, s.more()) {
 				return s.active, 0
 			}
 		}
 	}
-	end := min(s.first+s.chunkLen, s.positions.End)
-	if s.first == s.positions.End || end > s.oldest()+s.reach {
+	if !s.room() {
+		if s.deferred.front() != nil {
+			wait = max(min(wait, deferEvery), 0)
+		}
 		return nil, wait
 	}
-	c := chunk{begin: s.first, end: end}
-	s.first = end
+	c := chunk{begin: s.first, end: min(s.first+s.chunkLen, s.positions.End)}
+	s.first = c.end
 	s.active = &pass{chunk: c, step: stepAll, first: true, cursor: c.begin}
 	return s.active, 0
+}
+
+// deferEvery is how often the policy is asked again about deferred chunks.
+const deferEvery = 20 * time.Millisecond
+
+// retryDeferred asks again about the deferred chunks, in order, until one is to be worked on.
+func (s *schedule) retryDeferred(now time.Time) bool {
+	more := s.more()
+	if more && now.Sub(s.asked) < deferEvery {
+		return false
+	}
+	s.asked = now
+	for c := s.deferred.front(); c != nil; c = s.deferred.front() {
+		again := *c
+		s.deferred.pop()
+		before := len(s.deferred.all)
+		if s.take(again, more) {
+			return true
+		}
+		if len(s.deferred.all) > before {
+			return false // deferred once more, and with it those behind
+		}
+	}
+	return false
+}
+
+// take asks the policy about a chunk and does what it says; true where the chunk is now active.
+func (s *schedule) take(c chunk, more bool) bool {
+	switch step := s.policy.step(&c, more); step {
+	case stepRetire:
+		return false
+	case stepDefer:
+		s.deferred.push(c)
+		return false
+	default:
+		s.active = &pass{chunk: c, step: step, cursor: c.begin}
+		return true
+	}
+}
+
+// more tells whether chunks will come of which nothing is known yet.
+func (s *schedule) more() bool {
+	return s.room() || s.queues[1].front() != nil || s.queues[2].front() != nil
+}
+
+// room tells whether first tries are left that fit the window.
+func (s *schedule) room() bool {
+	return s.first != s.positions.End && min(s.first+s.chunkLen, s.positions.End) <= s.oldest()+s.reach
 }
 
 // oldest is the first position whose answers may still change what is sent: it must stay in the window.
 func (s *schedule) oldest() uint64 {
 	oldest := s.first
+	if c := s.deferred.front(); c != nil {
+		oldest = min(oldest, c.begin)
+	}
 	for i := range s.queues {
 		if c := s.queues[i].front(); c != nil {
 			oldest = min(oldest, c.begin)
@@ -174,4 +234,4 @@ func (f fixedRetries) final(c *chunk) bool {
 	return true
 }
 
-func (fixedRetries) step(*chunk) step { return stepAll }
+func (fixedRetries) step(*chunk, bool) step { return stepAll }

@@ -69,8 +69,11 @@ func (l *txLane) run(ctx context.Context) error {
 		for _, pos := range l.due[:n] {
 			l.craft(pass, pos)
 		}
-		for _, e := range l.egress {
+		for i, e := range l.egress {
 			if err := l.flush(ctx, pass, e); err != nil {
+				for _, rest := range l.egress[i+1:] {
+					l.unsent(pass, rest.positions[:rest.n])
+				}
 				return err
 			}
 		}
@@ -101,7 +104,7 @@ func (l *txLane) collect(p *pass) {
 		return
 	}
 	l.results.Silent(p.cursor, p.end, func(pos uint64) bool {
-		if p.step == stepAll || inSample(pos) {
+		if p.step == stepAll || p.inSample(pos) {
 			l.due = append(l.due, pos)
 		}
 		return len(l.due) < cap(l.due)
@@ -183,7 +186,6 @@ func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
 		switch {
 		case err == nil:
 		case errors.Is(err, rawsock.ErrBackpressure):
-			l.tally.txRetries.Add(1)
 			if ctx.Err() != nil {
 				l.unsent(p, e.positions[sent:n])
 				return nil

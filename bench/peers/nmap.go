@@ -49,8 +49,9 @@ func parseNmap(r io.Reader) (map[netip.AddrPort]bool, error) {
 				Type string `xml:"addrtype,attr"`
 			} `xml:"address"`
 			Ports []struct {
-				ID    uint16 `xml:"portid,attr"`
-				State struct {
+				Protocol string `xml:"protocol,attr"`
+				ID       uint16 `xml:"portid,attr"`
+				State    struct {
 					State string `xml:"state,attr"`
 				} `xml:"state"`
 			} `xml:"ports>port"`
@@ -67,7 +68,7 @@ func parseNmap(r io.Reader) (map[netip.AddrPort]bool, error) {
 				return open, fmt.Errorf("host address: %w", err)
 			}
 			for _, p := range host.Ports {
-				if p.State.State == "open" {
+				if p.Protocol == "tcp" && p.State.State == "open" {
 					open[netip.AddrPortFrom(addr, p.ID)] = true
 				}
 			}

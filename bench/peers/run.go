@@ -39,7 +39,7 @@ func run(ctx context.Context, bound time.Duration, dir, path string, args []stri
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case limited.Err() != nil:
+	case err != nil && limited.Err() != nil:
 		r.Stopped = true
 		return nil
 	case err != nil:

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"synoptic/bench/testnet"
+	"synoptic/results"
 )
 
 // The test binary is the program when it is called by the program's name, so that tests run the
@@ -88,10 +89,15 @@ type record struct {
 	RxDrops  uint64 `json:"rx_drops"`
 	TxErrors uint64 `json:"tx_errors"`
 	Backend  string
-	Coverage float64
-	Duration float64 `json:"duration_s"`
-	PPS      float64
-	Complete bool
+	Attempt  uint8
+	Loss     *results.Estimate `json:"loss_estimate"`
+	Missed   *results.Estimate `json:"missed_open_estimate"`
+
+	Retransmitted uint64
+	Coverage      float64
+	Duration      float64 `json:"duration_s"`
+	PPS           float64
+	Complete      bool
 }
 
 // stream is a parsed record stream.

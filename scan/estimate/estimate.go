@@ -92,7 +92,7 @@ func below(p float64, f func(float64) float64) float64 {
 	return 0
 }
 
-// above finds the root over p of f, which rises with its argument and is expected to be negative at
+// above finds the root over p > 0 of f, which rises with its argument and is expected to be negative at
 // p; the end is 1 where f is still negative there.
 func above(p float64, f func(float64) float64) float64 {
 	if p >= 1 || f(p) >= 0 {
@@ -125,6 +125,7 @@ func root(f func(float64) float64, lo, hi float64) float64 {
 		// Ridders: an exponential through three points makes them a straight line.
 		last := x
 		x = mid - (mid-lo)*fmid/math.Sqrt(fmid*fmid-flo*fhi)
+		x = math.Min(math.Max(x, lo), hi) // rounding must not leave the bracket, least of all to 0
 		fx := f(x)
 		if fx == 0 || math.Abs(x-last) <= 1e-9*x {
 			return x

@@ -34,6 +34,23 @@ func TestLossEdges(t *testing.T) {
 	}
 }
 
+// TestLossLargeCounts: few losses among up to some 2^59 answers, where a solver loses its digits first.
+func TestLossLargeCounts(t *testing.T) {
+	for n := uint64(1000); n < math.MaxUint64/20; n = n*17/13 + 1 {
+		for _, lost := range []uint64{1, 2, 7, 30, 31, 1000} {
+			for k := 2; k <= 10; k++ {
+				g := Group{k, make([]uint64, k)}
+				g.Answered[0], g.Answered[1] = n, lost
+				l, _ := Loss([]Group{g, {1, []uint64{n}}})
+				want := float64(lost) / float64(n)
+				if want < 0.01 && (math.Abs(l.Value/want-1) > 0.03 || !(l.Low < l.Value && l.Value < l.High)) {
+					t.Fatalf("%d lost of %d, %d attempts: %+v", lost, n, k, l)
+				}
+			}
+		}
+	}
+}
+
 func TestLossMergesGroups(t *testing.T) {
 	one, _ := Loss([]Group{{3, []uint64{900, 80, 11}}})
 	many, _ := Loss([]Group{{3, []uint64{400, 50, 1}}, {1, []uint64{7}}, {3, []uint64{500, 30, 10}}})
@@ -75,6 +92,8 @@ func FuzzEstimates(f *testing.F) {
 	f.Add(uint64(math.MaxUint64), uint64(1), uint64(0), uint64(0), uint64(math.MaxUint64), 2, uint64(math.MaxUint64))
 	f.Add(uint64(1), uint64(math.MaxUint64), uint64(9), uint64(9), uint64(3), 4, uint64(1))
 	f.Add(uint64(31), uint64(30), uint64(0), uint64(0), uint64(3), 0, uint64(1))
+	f.Add(uint64(math.MaxUint64), uint64(1), uint64(0), uint64(0), uint64(0), 2, uint64(5))
+	f.Add(uint64(math.MaxUint64), uint64(0), uint64(1), uint64(math.MaxUint64), uint64(0), 3, uint64(5))
 	f.Fuzz(func(t *testing.T, a, b, c, d, single uint64, attempts int, silent uint64) {
 		groups := []Group{{attempts % 12, []uint64{a, b, c, d}}, {1, []uint64{single}}, {2, []uint64{c, d}}}
 		loss, ok := Loss(groups)

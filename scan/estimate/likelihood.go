@@ -20,7 +20,7 @@ func newSample(groups []Group) sample {
 	s := sample{strata: make([]stratum, 0, len(groups))}
 	for _, g := range groups {
 		n := answered(g)
-		if g.Attempts < 1 || n == 0 {
+		if g.Attempts < 2 || n == 0 {
 			continue
 		}
 		for k, a := range counts(g) {
@@ -96,10 +96,10 @@ func (s *sample) mostLikely() float64 {
 	if s.lost == 0 {
 		return 0
 	}
-	// A position has lost at most p/(1-p) attempts in the mean, the value for K without bound: so p
-	// is no lower than this.
-	lo := s.lost / (s.n + s.lost)
-	return root(func(p float64) float64 { return s.expectedLost(p) - s.lost }, lo, 1)
+	// A position has lost between p/(1+p) ≥ p/2 attempts in the mean, the value for K = 2, and p/(1-p),
+	// that for K without bound.
+	lo, hi := s.lost/(s.n+s.lost), math.Min(1, 2*s.lost/s.n)
+	return root(func(p float64) float64 { return s.expectedLost(p) - s.lost }, lo, hi)
 }
 
 // highest is the maximum of the log-likelihood with p left free to exceed 1, p being mostLikely. That

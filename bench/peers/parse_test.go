@@ -1,0 +1,108 @@
+package peers
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The samples in testdata are what Debian's versions wrote about 10.77.0.4/31 with port 80 open on
+// both, 443 on .5, 8080 closed and 9 silent (masscan with --show closed, zmap on port 80).
+func sample(t *testing.T, tool Tool) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", tool.output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func set(endpoints ...string) map[netip.AddrPort]bool {
+	s := map[netip.AddrPort]bool{}
+	for _, e := range endpoints {
+		s[netip.MustParseAddrPort(e)] = true
+	}
+	return s
+}
+
+// byText makes a set comparable for cmp.
+func byText(s map[netip.AddrPort]bool) map[string]bool {
+	m := map[string]bool{}
+	for e, v := range s {
+		m[e.String()] = v
+	}
+	return m
+}
+
+func TestParseSamples(t *testing.T) {
+	job := Job{Ports: "80"}
+	all := set("10.77.0.4:80", "10.77.0.5:80", "10.77.0.5:443")
+	for _, c := range []struct {
+		tool Tool
+		want map[netip.AddrPort]bool
+	}{{Nmap, all}, {Masscan, all}, {Zmap, set("10.77.0.4:80", "10.77.0.5:80")}} {
+		got, err := c.tool.parse(bytes.NewReader(sample(t, c.tool)), job)
+		if err != nil {
+			t.Errorf("%s: %v", c.tool.Name, err)
+		}
+		if d := cmp.Diff(byText(c.want), byText(got)); d != "" {
+			t.Errorf("%s: (-want +got)\n%s", c.tool.Name, d)
+		}
+		if got, err := c.tool.parse(strings.NewReader(""), job); err != nil || len(got) != 0 {
+			t.Errorf("%s: an empty file gives %v, %v", c.tool.Name, got, err)
+		}
+	}
+}
+
+// An interrupted nmap leaves a file that ends early: what was complete counts.
+func TestParseHalfAFile(t *testing.T) {
+	whole := string(sample(t, Nmap))
+	half := whole[:strings.Index(whole, `<address addr="10.77.0.5"`)]
+	got, err := parseNmap(strings.NewReader(half))
+	if err == nil {
+		t.Error("half a file was taken for a whole one")
+	}
+	if d := cmp.Diff(byText(set("10.77.0.4:80")), byText(got)); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, c := range []struct {
+		tool Tool
+		text string
+	}{
+		{Nmap, `<nmaprun><host><address addr="nowhere" addrtype="ipv4"/></host></nmaprun>`},
+		{Nmap, `<nmaprun><host><ports><port portid="65536"/></ports></host></nmaprun>`},
+		{Masscan, "open tcp 80 10.77.0.4\n"},
+		{Masscan, "open tcp 65536 10.77.0.4 1\n"},
+		{Masscan, "open tcp 80 10.77.0 1\n"},
+		{Zmap, "10.77.0\n"},
+	} {
+		if got, err := c.tool.parse(strings.NewReader(c.text), Job{Ports: "80"}); err == nil {
+			t.Errorf("%s: %q gave %v", c.tool.Name, c.text, got)
+		}
+	}
+	if _, err := Zmap.parse(strings.NewReader(""), Job{Ports: "80,443"}); err == nil {
+		t.Error("zmap took two ports")
+	}
+}
+
+// An address of the link layer is no target, and a datagram port no TCP port.
+func TestParseLooksClosely(t *testing.T) {
+	got, err := parseNmap(strings.NewReader(`<nmaprun><host><address addr="10.77.0.4" addrtype="ipv4"/>` +
+		`<address addr="02:76:00:00:01:02" addrtype="mac"/><ports><port protocol="tcp" portid="22"><state state="open"/></port>` +
+		`<port protocol="udp" portid="53"><state state="open"/></port><port protocol="tcp" portid="23"><state state="open|filtered"/></port></ports></host></nmaprun>`))
+	if d := cmp.Diff(byText(set("10.77.0.4:22")), byText(got)); err != nil || d != "" {
+		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+	got, err = parseMasscanList(strings.NewReader("open udp 53 10.77.0.4 1\nopen tcp 22 10.77.0.4 1\n"))
+	if d := cmp.Diff(byText(set("10.77.0.4:22")), byText(got)); err != nil || d != "" {
+		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+
+	"synoptic/bench/testnet"
+)
+
+// probesOnTheWire are the times of the probes to each endpoint, and of the first answer from each
+// that left the target.
+func probesOnTheWire(t *testing.T, frames []testnet.Frame) (probes map[endpoint][]time.Time, answers map[endpoint]time.Time) {
+	t.Helper()
+	probes, answers = map[endpoint][]time.Time{}, map[endpoint]time.Time{}
+	for _, f := range frames {
+		if e, ok := checkProbe(t, f); ok {
+			probes[e] = append(probes[e], f.Time)
+			continue
+		}
+		pkt := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.NoCopy)
+		ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+		tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP)
+		if !f.Outgoing || tcp == nil {
+			continue
+		}
+		src, _ := netip.AddrFromSlice(ip.SrcIP)
+		if e := netip.AddrPortFrom(src, uint16(tcp.SrcPort)); answers[e].IsZero() {
+			answers[e] = f.Time
+		}
+	}
+	return probes, answers
+}
+
+// On the wire: a silent position gets exactly N+1 probes, spaced by the gap, one that answers no
+// more after its answer.
+func TestRetriesOnTheWire(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/22")
+	for _, c := range []struct {
+		retries int
+		loss    float64
+	}{{0, 0}, {1, 0}, {3, 0}, {2, 20}} {
+		t.Run(fmt.Sprintf("retries=%d/loss=%v", c.retries, c.loss), func(t *testing.T) {
+			n := testnet.New(t, testnet.Config{Gateway: true})
+			want := populate(t, n, prefix)
+			if c.loss > 0 {
+				n.Loss(c.loss, testnet.Both)
+			}
+			capture := n.Capture(t)
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "20k", "--retries", fmt.Sprint(c.retries))
+			s := parseStream(t, o.stdout)
+			probes, answers := probesOnTheWire(t, capture.Stop())
+			var sent, again uint64
+			for e, at := range probes {
+				sent += uint64(len(at))
+				again += uint64(len(at) - 1)
+				answer := answers[e]
+				if len(at) > c.retries+1 {
+					t.Fatalf("%s got %d probes, want %d at most", e, len(at), c.retries+1)
+				}
+				if answer.IsZero() && len(at) != c.retries+1 {
+					t.Fatalf("%s was silent and got %d probes, want %d", e, len(at), c.retries+1)
+				}
+				for i, probed := range at {
+					if !answer.IsZero() && probed.After(answer.Add(time.Millisecond)) {
+						t.Fatalf("%s was probed %v after it had answered", e, probed.Sub(answer))
+					}
+					if i > 0 && probed.Sub(at[i-1]) < 200*time.Millisecond {
+						t.Fatalf("%s was probed twice within %v", e, probed.Sub(at[i-1]))
+					}
+				}
+			}
+			if len(probes) != 4096 || s.end.Sent != sent || s.end.Retransmitted != again {
+				t.Errorf("%d positions, %d probes, %d of them again on the wire; scan_end says %d, %d", len(probes), sent, again, s.end.Sent, s.end.Retransmitted)
+			}
+			if c.loss == 0 {
+				sameSet(t, "open", s.found(t, "open"), want.open)
+			}
+			t.Logf("loss estimate %v, missed open %v, %d of %d open found", s.end.Loss, s.end.Missed, s.end.Open, len(want.open))
+		})
+	}
+}

@@ -1,0 +1,133 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/results"
+	"synoptic/scan/permute"
+	"synoptic/scan/probe"
+	"synoptic/scan/target"
+)
+
+// engine is what the lanes share: the plan, which nobody changes any more, and words that are
+// atomics inside.
+type engine struct {
+	*Plan
+	key     probe.Key
+	results *results.Map
+	times   [maxAttempts]atomic.Pointer[sendTimes] // by attempt; the sender makes one when it first needs it
+	loss    *lossStats                             // nil for the connect backend
+	rtts    rttEstimator
+	queue   *news
+	tally   tally
+	cursor  atomic.Uint64 // the first position not yet handed to a sender
+	started atomic.Int64  // Unix time in ns
+	sending atomic.Int64  // ns from the first probe to the last
+
+	firstSendError struct {
+		sync.Mutex
+		err error
+	}
+}
+
+// chunkTime is how much sending makes a chunk of the schedule.
+const chunkTime = 20 * time.Millisecond
+
+// chunkLen is the length of the schedule's chunks in positions: a power of two, so that send times
+// and samples do not straddle two of them, and a small part of the window.
+func (e *engine) chunkLen() uint64 {
+	return min(ceilPow2(max(uint64(e.Rate*chunkTime.Seconds()), 1<<maxStride)), max(e.results.Reach()/16, 1))
+}
+
+// newSchedule is the schedule of a sender lane's range of positions.
+func (e *engine) newSchedule(positions permute.Range) *schedule {
+	s := &schedule{
+		positions: positions, first: positions.Begin, chunkLen: e.loss.chunkLen, reach: e.results.Reach(),
+		gap:    func() time.Duration { return e.rtts.retryGap(e.RetryGap) },
+		policy: fixedRetries{uint8(e.Attempts - 1), e.loss.settle},
+	}
+	if e.TargetRecall > 0 {
+		s.policy = targetRecall{e.TargetRecall, e.loss, e.countSilent}
+	}
+	return s
+}
+
+// countSilent is the number of silent positions in [begin, end).
+func (e *engine) countSilent(begin, end uint64) (n uint64) {
+	e.results.Silent(begin, end, func(uint64) bool { n++; return true })
+	return n
+}
+
+// timesOf is the send-time table of an attempt, for the sender.
+func (e *engine) timesOf(attempt uint8) *sendTimes {
+	t := e.times[attempt].Load()
+	if t == nil {
+		t = newSendTimes(e.Rate, e.Positions.Len())
+		e.times[attempt].Store(t)
+	}
+	return t
+}
+
+// limiter begins to count now: what is not sent from now on is credit, within the limiter's bounds.
+func (e *engine) limiter() (*ratelimit.Limiter, error) {
+	return ratelimit.New(e.Rate, ratelimit.System())
+}
+
+// advance makes room in the result map for the positions before end, and makes them count as sent:
+// their replies may come before the sender's call returns.
+func (e *engine) advance(end uint64, silent func(uint64)) {
+	e.tally.left.Add(e.results.Advance(end, silent))
+	e.cursor.Store(end)
+}
+
+// silentRecorder gives the function that turns silent positions into records as they leave the
+// window, or nil where nobody wants them.
+func (e *engine) silentRecorder(batch *[]results.Port) func(uint64) {
+	if e.Show&results.Filtered == 0 {
+		return nil
+	}
+	return func(pos uint64) {
+		addr, port := e.Space.At(e.Permutation.Index(pos))
+		*batch = e.emit(*batch, results.Port{Time: time.Now().UnixNano(), Addr: addr, Port: port, Reason: results.NoResponse})
+	}
+}
+
+// emit completes a record and appends it to a batch, which it hands over when full.
+func (e *engine) emit(batch []results.Port, p results.Port) []results.Port {
+	if len(e.Targets.Names) > 0 {
+		p.Hostname = e.Targets.Names[p.Addr]
+	}
+	p.Service = target.Service(p.Port)
+	batch = append(batch, p)
+	if len(batch) == cap(batch) {
+		return e.queue.put(batch)
+	}
+	return batch
+}
+
+// sendError keeps the first error of a send that was given up; the counter tells how many there were.
+func (e *engine) sendError(err error) {
+	e.firstSendError.Lock()
+	defer e.firstSendError.Unlock()
+	if e.firstSendError.err == nil {
+		e.firstSendError.err = err
+	}
+}
+
+// fatal is the cause of a context that the scan itself has ended, as against one whose caller has
+// told the scan to stop, which is no error.
+type fatal struct{ error }
+
+// stopCause is the error that ended ctx, or nil where the scan was only told to stop.
+func stopCause(ctx context.Context) error {
+	var f fatal
+	if errors.As(context.Cause(ctx), &f) {
+		return f.error
+	}
+	return nil
+}
