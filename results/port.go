@@ -28,7 +28,22 @@ type Port struct {
 	SourcePort uint16        // our port
 	Iface      string        // the interface of the probe
 	Router     netip.Addr    // the sender of an ICMP error
+	Suspect    Suspect       // why not to believe that the port is open
+	Verified   Verified      // whether a handshake could be completed
+	Banner     []byte        // what the server said first, up to MaxBanner bytes
 }
+
+// Verified is the outcome of completing the handshake with an open port.
+type Verified uint8
+
+const (
+	VerifyNone  Verified = iota // not tried
+	VerifyTrue                  // a connection was made
+	VerifyFalse                 // none could be made
+)
+
+// MaxBanner bytes of a banner are kept.
+const MaxBanner = 256
 
 // Range is RFC 6335 section 6's class of the port number: system, user or dynamic.
 func (p *Port) Range() string {
@@ -72,7 +87,7 @@ const timeLayout = "2006-01-02T15:04:05.000000000Z"
 // b is too small or a name holds characters that JSON escapes.
 func (p *Port) AppendJSON(b []byte, scanID string) []byte {
 	b = append(b, `{"v":1,"type":"port","ts":"`...)
-	b = time.Unix(0, p.Time).UTC().AppendFormat(b, timeLayout)
+	b = appendTime(b, p.Time)
 	b = append(b, `","scan_id":`...)
 	b = appendString(b, scanID)
 	b = append(b, `,"event_id":"`...)
@@ -129,7 +144,38 @@ func (p *Port) AppendJSON(b []byte, scanID string) []byte {
 		b = append(b, `,"iface":`...)
 		b = appendString(b, p.Iface)
 	}
+	b = p.Suspect.appendJSON(b)
+	if p.Verified != VerifyNone {
+		b = append(b, `,"verified":`...)
+		b = strconv.AppendBool(b, p.Verified == VerifyTrue)
+	}
+	if len(p.Banner) > 0 {
+		b = append(b, `,"banner":`...)
+		b = appendBanner(b, p.Banner)
+	}
 	return append(b, '}')
+}
+
+// appendBanner writes bytes of unknown encoding as a JSON string, each as the character of its number
+// (ISO 8859-1), so that a reader gets every byte back.
+func appendBanner(b, banner []byte) []byte {
+	const hexDigits = "0123456789abcdef"
+	b = append(b, '"')
+	for _, c := range banner {
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c >= 0x7f:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
+}
+
+func appendTime(b []byte, unixNano int64) []byte {
+	return time.Unix(0, unixNano).UTC().AppendFormat(b, timeLayout)
 }
 
 func appendUint(b []byte, name string, v uint64) []byte {

@@ -35,6 +35,9 @@ type portJSON struct {
 	SrcIP    *netip.Addr `json:"src_ip,omitempty"`
 	SrcPort  uint16      `json:"src_port,omitempty"`
 	Iface    string      `json:"iface,omitempty"`
+	Suspect  []string    `json:"suspect,omitempty"`
+	Verified *bool       `json:"verified,omitempty"`
+	Banner   string      `json:"banner,omitempty"`
 }
 
 func reference(p *Port, scanID string) portJSON {
@@ -57,6 +60,18 @@ func reference(p *Port, scanID string) portJSON {
 	if p.Reason == SYNACK {
 		r.Window = &p.Window
 	}
+	for _, s := range []Suspect{SYNACKAll, Win0NoOpts} {
+		if p.Suspect&s != 0 {
+			r.Suspect = append(r.Suspect, s.String())
+		}
+	}
+	if p.Verified != VerifyNone {
+		ok := p.Verified == VerifyTrue
+		r.Verified = &ok
+	}
+	for _, c := range p.Banner {
+		r.Banner += string(rune(c))
+	}
 	return r
 }
 
@@ -76,6 +91,8 @@ func drawPort(t *rapid.T) Port {
 		TTL: rapid.Uint8().Draw(t, "ttl"), RTT: time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "rtt")),
 		HasRTT: rapid.Bool().Draw(t, "has rtt"), Attempt: rapid.Uint8().Draw(t, "attempt"),
 		Window: rapid.Uint16().Draw(t, "window"), MSS: rapid.Uint16().Draw(t, "mss"),
+		Suspect: Suspect(rapid.Uint8Range(0, 3).Draw(t, "suspect")), Verified: Verified(rapid.Uint8Range(0, 2).Draw(t, "verified")),
+		Banner:     rapid.SliceOfN(rapid.Byte(), 0, MaxBanner).Draw(t, "banner"),
 		SourcePort: rapid.Uint16().Draw(t, "source port"), Iface: rapid.StringN(-1, 15, 15).Draw(t, "iface"),
 	}
 	if rapid.Bool().Draw(t, "has source") {

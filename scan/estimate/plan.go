@@ -4,8 +4,8 @@ import "math"
 
 // safety is how many times less than allowed Attempts plans to leave. What is left is random: where c
 // positions may be missed and c/2 are expected, more than c are missed with probability 9 % for
-// c = 1, 1.4 % for c = 10 and 3 in a million for c = 100. It also covers a loss that grows to √2 of what was
-// measured (at two attempts) before the plan fails.
+// c = 1, 1.4 % for c = 10 and 0.02 % for c = 30. After two attempts it also covers a loss √2 times the
+// measured one.
 const safety = 2
 
 // Attempts is how many attempts in all a position that stays silent needs, from 1 to limit (at least 1),
