@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,8 +39,15 @@ func (p *Program) Close() error { return os.RemoveAll(p.dir) }
 type Run struct {
 	Wall, User, System time.Duration
 	PeakRSS            int64 // bytes, as of some milliseconds before the end
-	Records            int   // port records written
+	Ports              []Port
 	End                End
+}
+
+// Port holds the fields of a port record that the benchmarks look at.
+type Port struct {
+	IP   netip.Addr
+	Port uint16
+	RTT  *int64 `json:"rtt_us"`
 }
 
 // End holds the fields of scan_end that the benchmarks report.
@@ -80,6 +88,12 @@ func (p *Program) Run(args ...string) (r Run, err error) {
 	if len(lines) < 2 {
 		return r, errors.New("no record stream on standard output")
 	}
-	r.Records = len(lines) - 2
+	for _, line := range lines[1 : len(lines)-1] {
+		var p Port
+		if err := json.Unmarshal(line, &p); err != nil {
+			return r, fmt.Errorf("%w: %s", err, line)
+		}
+		r.Ports = append(r.Ports, p)
+	}
 	return r, json.Unmarshal(lines[len(lines)-1], &r.End)
 }

@@ -64,8 +64,9 @@ type ScanEnd struct {
 	Time          Time   `json:"ts"`
 	ScanID        string `json:"scan_id"`
 	Probes        uint64 `json:"probes"`
-	Sent          uint64 `json:"sent"`          // accepted by the kernel
-	Retransmitted uint64 `json:"retransmitted"` // of these, second and later attempts
+	Sent          uint64 `json:"sent"`                    // accepted by the kernel
+	Retransmitted uint64 `json:"retransmitted"`           // of these, second and later attempts
+	Canaries      uint64 `json:"canary_probes,omitempty"` // besides
 	Open          uint64 `json:"open"`
 	Closed        uint64 `json:"closed"`
 	Filtered      uint64 `json:"filtered"`    // with the silent ones: open+closed+filtered = positions settled

@@ -59,6 +59,10 @@ type Config struct {
 	RetryGap     time.Duration // between two attempts; shorter on a network known to be fast
 	TargetRecall float64       // share of the responsive positions to find; decides the attempts instead
 
+	Canaries  bool // ask every host for two random ports first: who opens those opens anything
+	Verify    bool // complete the handshake with open ports, and listen for a banner
+	ShowHosts bool // sum up every host at the end
+
 	Wait      time.Duration // cap of the cooldown
 	MaxMemory int64         // bytes of the result map at most
 	Show      results.State // states that become records; open by default

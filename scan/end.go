@@ -25,7 +25,7 @@ func (e *engine) end(start time.Time, complete bool, err error) *results.ScanEnd
 		silent = t.left.Load() // what is still in the window was not waited for
 	}
 	end := &results.ScanEnd{
-		ScanID: e.ScanID, Probes: e.Probes(), Sent: t.sent.Load(), Retransmitted: t.retransmitted.Load(),
+		ScanID: e.ScanID, Probes: e.Probes(), Sent: t.sent.Load(), Retransmitted: t.retransmitted.Load(), Canaries: e.canaries,
 		Open: open, Closed: closed, Filtered: answered + silent, NoResponse: silent + uint64(t.timeouts.Load()), NoARP: uint64(t.noARP.Load()),
 		Replies: t.replies.Load(), Duplicates: t.duplicates.Load(), Outranked: t.outranked.Load(),
 		Invalid: t.invalid.Load(), Late: t.late.Load(),

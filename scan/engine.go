@@ -18,6 +18,7 @@ import (
 // atomics inside.
 type engine struct {
 	*Plan
+	emits   results.State // states that lanes hand on: what is shown, and what hosts are judged by
 	key     probe.Key
 	results *results.Map
 	times   [maxAttempts]atomic.Pointer[sendTimes] // by attempt; the sender makes one when it first needs it
@@ -28,6 +29,8 @@ type engine struct {
 	cursor  atomic.Uint64 // the first position not yet handed to a sender
 	started atomic.Int64  // Unix time in ns
 	sending atomic.Int64  // ns from the first probe to the last
+
+	canaries uint64 // probes to canary ports
 
 	firstSendError struct {
 		sync.Mutex
@@ -88,7 +91,7 @@ func (e *engine) advance(end uint64, silent func(uint64)) {
 // silentRecorder gives the function that turns silent positions into records as they leave the
 // window, or nil where nobody wants them.
 func (e *engine) silentRecorder(batch *[]results.Port) func(uint64) {
-	if e.Show&results.Filtered == 0 {
+	if e.emits&results.Filtered == 0 {
 		return nil
 	}
 	return func(pos uint64) {

@@ -107,14 +107,22 @@ func (l *rxLane) packet(data []byte, received int64) {
 	if hasRTT {
 		l.rtts.observe(r.Target, rtt)
 	}
-	if l.Show&state == 0 {
+	if l.emits&state == 0 {
 		return
 	}
 	l.news = l.emit(l.news, results.Port{
 		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
 		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: attempt + 1,
-		Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
+		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
 	})
+}
+
+// suspectOf is what the reply alone gives away: SYN proxies answer so (naabu issue 1733).
+func suspectOf(r *probe.Reply) results.Suspect {
+	if r.Kind == probe.KindSYNACK && r.Window == 0 && r.OptionLen == 0 {
+		return results.Win0NoOpts
+	}
+	return 0
 }
 
 // rtt is the round trip of the attempt that was answered.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +37,10 @@ func New(p *Plan) (*Scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{Plan: p, key: key, results: m, queue: newNews()}
+	e := &engine{Plan: p, emits: p.Show | results.Open, key: key, results: m, queue: newNews()}
+	if p.ShowHosts {
+		e.emits |= results.Closed
+	}
 	if p.Backend != BackendConnect {
 		e.loss = newLossStats(p.Positions.Begin, e.chunkLen(), p.Positions.Len())
 	}
@@ -58,6 +62,10 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if e.Backend == BackendConnect {
 		b = &connectLanes{engine: e}
 	}
+	sink, err := e.judge(ctx, sink)
+	if err != nil {
+		return nil, err
+	}
 	if err := b.open(ctx); err != nil {
 		return nil, err
 	}
@@ -73,7 +81,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 		defer close(pumpDone)
 		e.queue.pump(sink, pumpStop, func(err error) { cancel(fatal{err}) })
 	}()
-	err := b.run(ctx)
+	err = b.run(ctx)
 	if err != nil {
 		cancel(fatal{err})
 	}
@@ -92,6 +100,24 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	}
 	end := e.end(start, ctx.Err() == nil && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
+}
+
+// judge puts before the outputs what looks at records on their way: verification, then suspicion.
+func (e *engine) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
+	h := &hosts{Sink: outputs, show: e.Show, summaries: e.ShowHosts, seen: map[netip.Addr]*hostState{}}
+	h.expected = func() float64 {
+		return float64(e.Space.NumPorts()) * float64(e.cursor.Load()-e.Positions.Begin) / float64(e.Space.Len())
+	}
+	if e.Canaries {
+		var err error
+		if h.liars, e.canaries, err = probeCanaries(ctx, e.Plan); err != nil {
+			return nil, fmt.Errorf("canary ports: %w", err)
+		}
+	}
+	if !e.Verify {
+		return h, nil
+	}
+	return newVerifier(ctx, e, h)
 }
 
 // drainTime is how long a stopped scan waits for its outputs to take what they were given.

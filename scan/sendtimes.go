@@ -45,21 +45,28 @@ func ceilPow2(v uint64) uint64 { return 1 << bits.Len64(v-1) }
 func (s *sendTimes) granule() uint64 { return 1 << s.shift }
 
 func (s *sendTimes) set(position uint64, unixNano int64) {
-	s.micros[position>>s.shift&s.mask].Store(uint32(unixNano / 1000))
+	s.micros[position>>s.shift&s.mask].Store(max(uint32(unixNano/1000), 1))
 }
+
+// forget says that the time is not known well enough. Entry 0 means so, and a time that is 0 is 1.
+func (s *sendTimes) forget(position uint64) { s.micros[position>>s.shift&s.mask].Store(0) }
 
 // sent says that positions before cursor have been stored: entries one span behind are reused.
 func (s *sendTimes) sent(cursor uint64) { s.cursor.Store(cursor) }
 
 // rtt is the time from the position's probe to received, a Unix time in nanoseconds. ok is false
-// where the entry has been reused since.
+// where the entry has been reused since, or the time was never known well.
 func (s *sendTimes) rtt(position uint64, received int64) (d time.Duration, ok bool) {
 	first := position &^ (s.granule() - 1) // of the entry
 	// Less than zero within the batch being sent: cursor is stored behind it.
 	if behind := int64(s.cursor.Load() - first); behind > int64(len(s.micros))<<s.shift {
 		return 0, false
 	}
-	micros := int32(uint32(received/1000) - s.micros[position>>s.shift&s.mask].Load())
+	sent := s.micros[position>>s.shift&s.mask].Load()
+	if sent == 0 {
+		return 0, false
+	}
+	micros := int32(uint32(received/1000) - sent)
 	// A reply cannot precede its probe, but the two clock readings may be a little out of order.
 	return time.Duration(max(micros, 0)) * time.Microsecond, true
 }

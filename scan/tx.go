@@ -159,12 +159,16 @@ func (l *txLane) settleUnprobed(pos uint64, p results.Port) {
 	}
 	l.tally.count(0, p.Reason)
 	l.tally.noARP.Add(1)
-	if l.Show&p.Reason.State() == 0 {
+	if l.emits&p.Reason.State() == 0 {
 		return
 	}
 	p.Time = time.Now().UnixNano()
 	l.news = l.emit(l.news, p)
 }
+
+// kick is how many frames go to the kernel in one call. More would save nothing that can be measured
+// (rawsock's BenchmarkSend), while the send time of each frame is known only as well as its kick's.
+const kick = 16
 
 // flush hands a path's batch to the kernel. What the kernel refuses for good is counted, marked as
 // not sent and reported; the scan goes on unless the interface is gone.
@@ -177,10 +181,10 @@ func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
 	begun := time.Now().UnixNano()
 	l.sentAt(p, e.positions[:n], begun, 0) // provisional: a reply may come before the kick returns
 	for sent := 0; sent < n; {
-		k, err := e.tx.Send(sent, n)
+		k, err := e.tx.Send(sent, min(sent+kick, n))
 		l.count(p, e.positions[sent:sent+k])
-		if k > 0 { // the kick's duration is spread evenly over its packets
-			l.sentAt(p, e.positions[sent:sent+k], begun, (time.Now().UnixNano()-begun)/int64(k))
+		if k > 0 {
+			l.kicked(p, e.positions[sent:sent+k], begun, time.Now().UnixNano())
 		}
 		sent += k
 		switch {
@@ -213,6 +217,25 @@ func (l *txLane) count(p *pass, positions []uint64) {
 	if p.step == stepSample {
 		l.loss.retried.Add(uint64(len(positions)))
 	}
+}
+
+// A kick that takes longer than kickSlack and kickSlow for each frame was interrupted, and nobody
+// knows where: rather no round trip than a wrong one.
+const (
+	kickSlack = 100 * time.Microsecond
+	kickSlow  = 10 * time.Microsecond
+)
+
+// kicked stores the send times of a kick's frames, spread evenly over its duration.
+func (l *txLane) kicked(p *pass, positions []uint64, begun, ended int64) {
+	n := int64(len(positions))
+	if ended-begun > int64(kickSlack)+n*int64(kickSlow) {
+		for _, pos := range positions {
+			l.timesOf(p.attempt(pos)).forget(pos)
+		}
+		return
+	}
+	l.sentAt(p, positions, begun, (ended-begun)/n)
 }
 
 // sentAt stores send times, step nanoseconds apart.

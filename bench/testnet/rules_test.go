@@ -153,7 +153,8 @@ func TestCountSYN(t *testing.T) {
 		t.Errorf("reading changed the count to %d", got)
 	}
 
-	// A whole connection is one SYN: neither ACK nor FIN, nor what the target sends.
+	// A whole connection is one SYN: neither ACK nor FIN, nor what the target sends. Nor is the SYN-ACK
+	// that answers a connection from there.
 	m := New(t, Config{Prefix: netip.MustParsePrefix("10.79.0.0/24"), Subnet: netip.MustParsePrefix("10.78.0.0/30"), Gateway: true})
 	m.Listen(t, "0.0.0.0:80")
 	c, err := m.CountSYN(Match{})
@@ -165,6 +166,14 @@ func TestCountSYN(t *testing.T) {
 	}
 	if err := dial("10.79.0.7:81"); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a closed port: %v", err)
+	}
+	back, err := net.Listen("tcp4", netip.AddrPortFrom(m.Source, 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	if err := m.Do(func() error { return dial(back.Addr().String()) }); err != nil {
+		t.Fatal(err)
 	}
 	if got := count(c); got != 2 {
 		t.Errorf("two connections counted as %d SYNs", got)

@@ -26,6 +26,7 @@ type synProbe struct {
 	sport, dport  uint16
 	seq           uint32
 	frame         []byte
+	earlier       []synProbe // to the same port
 }
 
 // parseProbe reads a frame that the responder's filter passed: IPv4 without options, TCP.

@@ -1,252 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
-
-	"synoptic/bench/testnet"
 )
-
-// A peer that injects. Every case is a scan of its own: the program as a child, one subject port and
-// one witness port of one address, and a peer that sees both probes, sends the case's frames and
-// only then answers for the witness. The link and the receive ring keep the order, so the witness's
-// record says that every frame before it was seen: nothing here waits for time to pass.
-
-// hostileCase is what a peer sends about the subject's probe, and all that may come of it. Frames
-// that are in none of the counters are those that the kernel's filter keeps from us.
-type hostileCase struct {
-	name string
-	// frames makes the injection from the subject's and the witness's probe.
-	frames func(t testing.TB, p, witness synProbe) [][]byte
-
-	records    []string // of the subject, in order, as found.String has them; none: silent to the end
-	duplicates uint64
-	outranked  uint64
-	invalid    uint64
-	unseen     uint64 // rejected by the kernel's filter
-}
-
-const (
-	subjectPort = 80
-	witnessPort = 7
-)
-
-// found is a port record with the fields that a reply decides.
-type found struct {
-	IP            netip.Addr
-	Port          uint16
-	State, Reason string
-	Router        string
-	TTL           uint8
-	MSS           uint16
-	Attempt       uint8
-	SourcePort    uint16 `json:"src_port"`
-}
-
-func (f found) endpoint() endpoint { return netip.AddrPortFrom(f.IP, f.Port) }
-
-// String is "state reason", with the router and the MSS where the record has them.
-func (f found) String() string {
-	s := f.State + " " + f.Reason
-	if f.Router != "" {
-		s += " router=" + f.Router
-	}
-	if f.MSS != 0 {
-		s += fmt.Sprintf(" mss=%d", f.MSS)
-	}
-	return s
-}
-
-// counters are those of scan_end that packets decide.
-type counters struct {
-	Probes, Sent, Retransmitted    uint64
-	Open, Closed, Filtered         uint64
-	NoResponse                     uint64 `json:"no_response"`
-	NoARP                          uint64 `json:"no_arp"`
-	Replies, Duplicates, Outranked uint64
-	Invalid, Late                  uint64
-	TxErrors                       uint64 `json:"tx_errors"`
-	RxDrops                        uint64 `json:"rx_drops"`
-	Coverage                       float64
-	Complete                       bool
-}
-
-// hostileStream is what a scan among forgers wrote: the records by endpoint, in order, and the end.
-type hostileStream struct {
-	records map[endpoint][]found
-	end     counters
-}
-
-func parseHostile(t testing.TB, stdout string) hostileStream {
-	t.Helper()
-	parseStream(t, stdout) // its form
-	s := hostileStream{records: map[endpoint][]found{}}
-	for line := range strings.Lines(stdout) {
-		var r struct {
-			Type string
-			found
-		}
-		err := json.Unmarshal([]byte(line), &r)
-		switch r.Type {
-		case "port":
-			s.records[r.endpoint()] = append(s.records[r.endpoint()], r.found)
-		case "scan_end":
-			err = json.Unmarshal([]byte(line), &s.end)
-		}
-		if err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-	}
-	return s
-}
-
-// tally counts records as scan_end does: an endpoint is what its last record says.
-func (s hostileStream) tally() (c counters) {
-	for _, all := range s.records {
-		switch last := all[len(all)-1]; last.State {
-		case "open":
-			c.Open++
-		case "closed":
-			c.Closed++
-		default:
-			c.Filtered++
-			if last.Reason == "no-response" {
-				c.NoResponse++
-			}
-		}
-	}
-	return c
-}
-
-// caseAddress is the subject and witness of the i-th case.
-func caseAddress(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(i), 1}) }
-
-// excluded is the neighbour that each case's scan is told to leave out.
-func excluded(p synProbe) netip.Addr { return p.target.Next() }
-
-// caseSourcePort is the first of sixteen that the i-th case's scan listens on, with a gap to the next.
-func caseSourcePort(i int) uint16 { return 20000 + 32*uint16(i) }
-
-// playHostile runs the cases, several at a time: each has its own source ports, which are all that the
-// kernel's filter lets a scan see.
-func playHostile(t *testing.T, cases []hostileCase) {
-	n := quietNetwork(t)
-	seen := make([]struct{ subject, witness synProbe }, len(cases))
-	n.Respond(t, func(r *testnet.Responder, frame []byte) {
-		p := parseProbe(frame)
-		i := int(p.target.As4()[2])
-		if i >= len(cases) || p.target != caseAddress(i) {
-			t.Errorf("probe to %s, which is not in the set", p.endpoint())
-			return
-		}
-		got := &seen[i]
-		slot := &got.subject
-		if p.dport == witnessPort {
-			slot = &got.witness
-		}
-		if slot.frame != nil {
-			t.Errorf("%s: %s was probed twice", cases[i].name, p.endpoint())
-		}
-		*slot = p
-		if got.subject.frame == nil || got.witness.frame == nil {
-			return
-		}
-		c := &cases[i]
-		frames := c.frames(t, got.subject, got.witness)
-		if genuine := uint64(len(c.records)) + c.duplicates + c.outranked; uint64(len(frames)) != genuine+c.invalid+c.unseen {
-			t.Errorf("%s: the case counts %d+%d+%d of %d frames", c.name, genuine, c.invalid, c.unseen, len(frames))
-		}
-		if err := r.Send(append(frames, got.witness.synAck(t))...); err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	})
-
-	// A receive ring is 16 MiB of the kernel's memory.
-	const atOnce = 8
-	path := program(t)
-	outcomes := make([]chan outcome, len(cases))
-	slots := make(chan struct{}, atOnce)
-	for i := range cases {
-		outcomes[i] = make(chan outcome, 1)
-		a := caseAddress(i)
-		cmd := exec.Command(path, "scan", a.String(), a.Next().String(), "--exclude", a.Next().String(),
-			"-p", fmt.Sprintf("%d,%d", subjectPort, witnessPort), "--source-port", fmt.Sprint(caseSourcePort(i)),
-			"--show", "all", "--retries", "0")
-		go func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			var stdout, stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			if err := cmd.Run(); err != nil {
-				fmt.Fprintln(&stderr, err)
-			}
-			outcomes[i] <- outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
-		}()
-	}
-	for i, c := range cases {
-		o := <-outcomes[i]
-		t.Run(c.name, func(t *testing.T) {
-			if o.code != 0 {
-				t.Fatalf("exit %d: %s", o.code, o.stderr)
-			}
-			c.check(t, i, parseHostile(t, o.stdout))
-		})
-	}
-}
-
-// check holds the whole stream against the case: which records, in which order, and every counter.
-func (c *hostileCase) check(t *testing.T, i int, s hostileStream) {
-	a := caseAddress(i)
-	records := c.records
-	want := counters{
-		Probes: 2, Sent: 2, Coverage: 1, Complete: true, Open: 1,
-		Replies: uint64(len(c.records)) + c.duplicates + c.outranked + 1, Duplicates: c.duplicates, Outranked: c.outranked, Invalid: c.invalid,
-	}
-	if len(records) == 0 {
-		records, want.NoResponse = []string{"filtered no-response"}, 1
-	}
-	switch last := records[len(records)-1]; {
-	case strings.HasPrefix(last, "open "):
-		want.Open++
-	case strings.HasPrefix(last, "closed "):
-		want.Closed++
-	default:
-		want.Filtered++
-	}
-	if s.end != want {
-		t.Errorf("scan_end\n%+v, want\n%+v", s.end, want)
-	}
-	for port, want := range map[uint16][]string{subjectPort: records, witnessPort: {"open syn-ack"}} {
-		e := netip.AddrPortFrom(a, port)
-		var got []string
-		for _, f := range s.records[e] {
-			got = append(got, f.String())
-			if f.Reason != "no-response" && (f.SourcePort != caseSourcePort(i) || f.Attempt != 1) {
-				t.Errorf("%s: source port %d, attempt %d", e, f.SourcePort, f.Attempt)
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: records %q, want %q", e, got, want)
-		}
-	}
-	if len(s.records) != 2 {
-		t.Errorf("records of other ports: %v", s.records)
-	}
-}
-
-// quietNetwork is a prefix whose addresses all exist for nobody but a responder.
-func quietNetwork(t testing.TB) *testnet.Network {
-	return testnet.New(t, testnet.Config{Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.255.254/32")}})
-}
-
-var router = netip.MustParseAddr("10.99.0.1")
 
 // Who does not know the cookie, or does not hold the address, port or number that it proves, says nothing.
 func TestForgeries(t *testing.T) {
@@ -581,4 +341,52 @@ func TestOddAnswers(t *testing.T) {
 		})
 	}
 	playHostile(t, cases)
+}
+
+// Every attempt has a source port and so a number of its own: each proves the attempt that it answers
+// and no other, and answers to several attempts are one record.
+func TestAnswersToAttempts(t *testing.T) {
+	playHostile(t, []hostileCase{
+		{
+			name: "all, the last one first", attempts: 3,
+			frames: func(t testing.TB, p, _ synProbe) [][]byte {
+				return [][]byte{p.synAck(t), p.earlier[1].synAck(t), p.earlier[0].synAck(t)}
+			},
+			records: []string{"open syn-ack attempt=3"}, duplicates: 2,
+		},
+		{
+			name: "better and worse ones", attempts: 3,
+			frames: func(t testing.TB, p, _ synProbe) [][]byte {
+				first, second := p.earlier[0], p.earlier[1]
+				return [][]byte{first.rst(t), second.synAck(t), p.rst(t), p.icmp(t, router, 3, 13, p.quote(8)), first.synAck(t)}
+			},
+			records: []string{"closed rst", "open syn-ack attempt=2"}, duplicates: 2, outranked: 1,
+		},
+		{
+			name: "icmp about the first, rst to the second", attempts: 2,
+			frames: func(t testing.TB, p, _ synProbe) [][]byte {
+				first := p.earlier[0]
+				return [][]byte{first.icmp(t, router, 3, 1, first.quote(8)), p.tcp(t, "RA", p.seq), first.icmp(t, router, 11, 0, first.quote(8))}
+			},
+			records: []string{"unreachable icmp-host-unreachable router=10.99.0.1", "closed rst attempt=2"}, duplicates: 1,
+		},
+		{
+			name: "with each other's numbers", attempts: 3,
+			frames: func(t testing.TB, p, _ synProbe) (all [][]byte) {
+				attempts := []synProbe{p.earlier[0], p.earlier[1], p}
+				for i, q := range attempts {
+					for j, other := range attempts {
+						if i == j {
+							continue
+						}
+						quote := q.quote(8)
+						binary.BigEndian.PutUint32(quote[ipLen+4:], other.seq)
+						all = append(all, q.tcp(t, "SA", other.seq+1), q.tcp(t, "RA", other.seq), q.icmp(t, router, 3, 1, quote))
+					}
+				}
+				return all
+			},
+			invalid: 18,
+		},
+	})
 }

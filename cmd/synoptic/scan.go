@@ -50,6 +50,9 @@ type scanFlags struct {
 
 	outputs     []string
 	show        []string
+	canaries    bool
+	verify      bool
+	showHosts   bool
 	minCoverage float64
 	dryRun      bool
 	quiet       bool
@@ -101,6 +104,9 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.StringVar(&f.maxMemory, "max-memory", "256M", "memory of the result map at most")
 	fl.StringArrayVarP(&f.outputs, "output", "o", nil, "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
 	fl.StringSliceVar(&f.show, "show", []string{"open"}, "states to report: open, closed, filtered, all")
+	fl.BoolVar(&f.canaries, "canaries", false, "first ask every host for two random ports, to find those that open any")
+	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and keep what the server says first")
+	fl.BoolVar(&f.showHosts, "show-hosts", false, "sum up every host at the end")
 	fl.Float64Var(&f.minCoverage, "min-coverage", 0, "exit with 4 where a smaller share of the probes could be sent")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no plan, no progress, no summary on standard error")
@@ -216,6 +222,7 @@ func (f *scanFlags) config(ctx context.Context, cmd *cobra.Command, targets []st
 	if c.Show, err = parseShow(f.show); err != nil {
 		return c, err
 	}
+	c.Canaries, c.Verify, c.ShowHosts = f.canaries, f.verify, f.showHosts
 	if f.minCoverage < 0 || f.minCoverage > 1 {
 		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
 	}

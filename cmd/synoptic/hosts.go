@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"synoptic/results"
+)
+
+// hostPortsShown is how many open ports a row of the host table names.
+const hostPortsShown = 20
+
+// Hosts formats a batch of host summaries as rows.
+func (s *screen) Hosts(batch []results.Host) error {
+	for i := range batch {
+		s.hostRow(&batch[i])
+	}
+	return s.Flush()
+}
+
+func (s *screen) hostRow(h *results.Host) {
+	var ports []string
+	for _, p := range h.Open[:min(len(h.Open), hostPortsShown)] {
+		ports = append(ports, fmt.Sprint(p))
+	}
+	if more := h.OpenCount - len(ports); more > 0 {
+		ports = append(ports, fmt.Sprintf("and %d more", more))
+	}
+	line := fmt.Sprintf("%-15s  %5d open, %5d closed", h.Addr, h.OpenCount, h.ClosedCount)
+	if h.HasRTT {
+		line += fmt.Sprintf(", median %.2fms", float64(h.RTT)/float64(time.Millisecond))
+	}
+	if h.Suspect != 0 {
+		line += ", suspect: " + h.Suspect.String()
+	}
+	if len(ports) > 0 {
+		line += ": " + strings.Join(ports, " ")
+	}
+	s.rows.WriteString(line + "\n")
+}

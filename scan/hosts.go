@@ -1,0 +1,151 @@
+package scan
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"synoptic/results"
+)
+
+// hosts follows what each host answers: it tags those whose open ports are not to be believed, and at
+// the end sums every host up, where that is asked for. It is a sink before the outputs.
+//
+// A port record is written at once, so a host found out half-way has untagged records too; its
+// summary has the tag, and with canaries it is known before the first record.
+type hosts struct {
+	results.Sink
+	show      results.State // states that become port records
+	summaries bool
+	expected  func() float64 // probes that a host has had by now
+	liars     map[netip.Addr]bool
+
+	seen  map[netip.Addr]*hostState
+	batch []results.Port
+}
+
+// hostState is what one host has answered so far.
+type hostState struct {
+	open, closed int
+	ports        []uint16 // open ones, up to MaxHostPorts; only for summaries
+	hostname     string
+	first, last  int64
+	rtts         [15]uint32 // µs, a fair sample of the round trips (reservoir sampling)
+	measured     int
+	suspect      results.Suspect
+}
+
+const (
+	// A host is implausible from 16 open ports on that are at least half of what it was asked.
+	implausibleOpen  = 16
+	implausibleShare = 0.5
+	// maxJudged bounds the memory where hosts are only judged, to some 200 MB: hosts beyond are not.
+	maxJudged = 1 << 20
+)
+
+// Ports tags a batch and hands on what is to be shown.
+func (h *hosts) Ports(batch []results.Port) error {
+	h.batch = h.batch[:0]
+	for _, p := range batch {
+		p.Suspect |= h.note(&p)
+		if h.show&p.Reason.State() != 0 {
+			h.batch = append(h.batch, p)
+		}
+	}
+	if len(h.batch) == 0 {
+		return nil
+	}
+	return h.Sink.Ports(h.batch)
+}
+
+// note adds an answer to its host and tells what the host is suspected of.
+func (h *hosts) note(p *results.Port) results.Suspect {
+	state := p.Reason.State()
+	if state == results.Filtered || state == results.Closed && !h.summaries {
+		return 0 // silence and errors of routers are not the host's
+	}
+	s := h.seen[p.Addr]
+	if s == nil {
+		if !h.summaries && len(h.seen) >= maxJudged {
+			return 0
+		}
+		s = &hostState{hostname: p.Hostname, first: p.Time}
+		if h.liars[p.Addr] {
+			s.suspect = results.SYNACKAll
+		}
+		h.seen[p.Addr] = s
+	}
+	s.first, s.last = min(s.first, p.Time), max(s.last, p.Time)
+	if p.HasRTT {
+		s.measure(p.RTT)
+	}
+	if state == results.Closed {
+		s.closed++
+		return s.suspect
+	}
+	s.open++
+	s.suspect |= p.Suspect
+	if h.summaries && len(s.ports) < results.MaxHostPorts {
+		s.ports = append(s.ports, p.Port)
+	}
+	if s.open >= implausibleOpen && float64(s.open) >= implausibleShare*h.expected() {
+		s.suspect |= results.SYNACKAll
+	}
+	return s.suspect
+}
+
+// measure keeps a fair sample of the round trips (Vitter, Random Sampling with a Reservoir, 1985,
+// algorithm R).
+func (s *hostState) measure(rtt time.Duration) {
+	us := uint32(min(rtt.Microseconds(), 1<<32-1))
+	if s.measured < len(s.rtts) {
+		s.rtts[s.measured] = us
+	} else if i := rand.IntN(s.measured + 1); i < len(s.rtts) {
+		s.rtts[i] = us
+	}
+	s.measured++
+}
+
+// median is the median round trip, exact for up to 15 replies.
+func (s *hostState) median() time.Duration {
+	sample := slices.Sorted(slices.Values(s.rtts[:min(s.measured, len(s.rtts))]))
+	return time.Duration(sample[len(sample)/2]) * time.Microsecond
+}
+
+// End hands on the summaries, by address, before the closing record.
+func (h *hosts) End(end *results.ScanEnd) error {
+	if h.summaries {
+		if err := h.summarize(); err != nil {
+			return err
+		}
+	}
+	return h.Sink.End(end)
+}
+
+func (h *hosts) summarize() error {
+	addrs := make([]netip.Addr, 0, len(h.seen))
+	for a := range h.seen {
+		addrs = append(addrs, a)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	batch := make([]results.Host, 0, newsBatch)
+	for i, a := range addrs {
+		s := h.seen[a]
+		host := results.Host{
+			Addr: a, Hostname: s.hostname, Open: s.ports, OpenCount: s.open, ClosedCount: s.closed,
+			First: s.first, Last: s.last, HasRTT: s.measured > 0, Suspect: s.suspect,
+		}
+		slices.Sort(host.Open)
+		if host.HasRTT {
+			host.RTT = s.median()
+		}
+		if batch = append(batch, host); len(batch) == cap(batch) || i == len(addrs)-1 {
+			if err := h.Sink.Hosts(batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return nil
+}

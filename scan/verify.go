@@ -1,0 +1,151 @@
+package scan
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock"
+	"synoptic/results"
+)
+
+// verifier completes the handshake with every open port before its record goes on, and listens for
+// what the server says first. It is a sink before the others:
+//
+//	batch ─▶ open? ─▶ limiter ─▶ slot ─▶ connect(2), read ─▶ collect ─▶ next sink
+//	           └ anything else ─────────────────────────────▶ collect
+//
+// Where connections are slower than discoveries, Ports blocks; the queue before it fills, and the
+// senders pause.
+type verifier struct {
+	results.Sink
+	ctx     context.Context
+	source  netip.Addr
+	limiter *ratelimit.Limiter
+	slots   chan struct{}
+	pending sync.WaitGroup
+
+	mu  sync.Mutex
+	out []results.Port // done, waiting for the next hand-over
+}
+
+const (
+	// verifyRate connections a second are tried at most, and no more than the scan's own rate.
+	verifyRate = 2000
+	// verifyMax connections are open at once at most.
+	verifyMax = 1024
+	// verifyConnect bounds a handshake: one retransmission of the SYN by the kernel, RFC 6298's
+	// initial timeout of 1 s, is within it.
+	verifyConnect = 3 * time.Second
+	// verifyListen is how long a server may take to speak first.
+	verifyListen = 2 * time.Second
+)
+
+func newVerifier(ctx context.Context, e *engine, next results.Sink) (*verifier, error) {
+	limiter, err := ratelimit.New(min(e.Rate, verifyRate), ratelimit.System())
+	if err != nil {
+		return nil, err
+	}
+	slots, err := connectSlots(verifyMax)
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{Sink: next, ctx: ctx, source: e.Source, limiter: limiter, slots: make(chan struct{}, slots)}, nil
+}
+
+// connectSlots is how many connections may be under way at once: most, or what the file limit allows.
+func connectSlots(most int) (int, error) {
+	files, err := rawsock.FileLimit()
+	if err != nil {
+		return 0, err
+	}
+	return int(max(1, min(int64(most), int64(files)-filesKept))), nil
+}
+
+// Ports starts a connection for every open port of the batch.
+func (v *verifier) Ports(batch []results.Port) error {
+	for _, p := range batch {
+		if p.Reason.State() != results.Open || !v.admit() {
+			v.collect(p)
+			continue
+		}
+		v.pending.Go(func() {
+			v.verify(&p)
+			<-v.slots
+			v.collect(p)
+		})
+	}
+	return v.handOver()
+}
+
+// admit waits for a token and a slot; false when the scan is told to stop.
+func (v *verifier) admit() bool {
+	if _, err := v.limiter.Take(v.ctx, 1); err != nil {
+		return false
+	}
+	select {
+	case v.slots <- struct{}{}:
+		return true
+	case <-v.ctx.Done():
+		return false
+	}
+}
+
+func (v *verifier) verify(p *results.Port) {
+	ctx, cancel := context.WithTimeout(v.ctx, verifyConnect)
+	defer cancel()
+	d := net.Dialer{KeepAlive: -1}
+	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPortFrom(v.source, 0), netip.AddrPortFrom(p.Addr, p.Port))
+	if err != nil {
+		if v.ctx.Err() == nil { // else nobody knows
+			p.Verified = results.VerifyFalse
+		}
+		return
+	}
+	defer conn.Close()
+	conn.SetLinger(0) // taken down by a RST: no TIME_WAIT behind thousands of connections
+	p.Verified = results.VerifyTrue
+	defer context.AfterFunc(v.ctx, func() { conn.SetReadDeadline(time.Now()) })()
+	conn.SetReadDeadline(time.Now().Add(verifyListen))
+	banner := make([]byte, results.MaxBanner)
+	n, _ := conn.Read(banner) // a server that waits for us to speak says nothing
+	p.Banner = banner[:n]
+}
+
+func (v *verifier) collect(p results.Port) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.out = append(v.out, p)
+}
+
+// handOver gives the next sink what is done.
+func (v *verifier) handOver() error {
+	v.mu.Lock()
+	out := v.out
+	v.out = nil
+	v.mu.Unlock()
+	if len(out) == 0 {
+		return nil
+	}
+	return v.Sink.Ports(out)
+}
+
+// Flush hands on what is done; the scan calls it ten times a second.
+func (v *verifier) Flush() error {
+	if err := v.handOver(); err != nil {
+		return err
+	}
+	return v.Sink.Flush()
+}
+
+// End waits for the connections under way.
+func (v *verifier) End(end *results.ScanEnd) error {
+	v.pending.Wait()
+	if err := v.handOver(); err != nil {
+		return err
+	}
+	return v.Sink.End(end)
+}
