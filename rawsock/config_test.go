@@ -58,9 +58,9 @@ func TestRingGeometry(t *testing.T) {
 		{"block not of pages", func(c *RxConfig) { c.BlockBytes = 4097 }, []string{"4097", "4096"}},
 		{"negative block", func(c *RxConfig) { c.BlockBytes = -4096 }, []string{"-4096", "4096"}},
 		{"packet larger than block", func(c *RxConfig) { c.BlockBytes, c.Snap = 4096, 4000 }, []string{"4096", "4144"}},
-		{"ring not of blocks", func(c *RxConfig) { c.RingBytes = defaultBlock*2 + 1 }, []string{"524289", "262144"}},
+		{"ring not of blocks", func(c *RxConfig) { c.RingBytes = defaultBlock*2 + 1 }, []string{"131073", "65536"}},
 		{"ring of two blocks", func(c *RxConfig) { c.RingBytes = defaultBlock * 2 }, nil},
-		{"ring of one block", func(c *RxConfig) { c.RingBytes = defaultBlock }, []string{"262144 bytes: must hold two blocks of 262144"}},
+		{"ring of one block", func(c *RxConfig) { c.RingBytes = defaultBlock }, []string{"65536 bytes: must hold two blocks of 65536"}},
 		{"retire below a millisecond", func(c *RxConfig) { c.Retire = time.Microsecond }, []string{"1µs"}},
 		{"retire not whole", func(c *RxConfig) { c.Retire = 1500 * time.Microsecond }, []string{"1.5ms"}},
 	} {

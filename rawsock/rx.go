@@ -13,8 +13,10 @@ const MinSnap = 60 + 8 + 60 + 8
 const (
 	// 16 MiB is the minimum useful: some 100,000 replies, 0.1 s of a million a second,
 	// which is the pause that a busy host may impose on the reader.
-	defaultRing  = 16 << 20
-	defaultBlock = 256 << 10
+	defaultRing = 16 << 20
+	// A block that is retired before it is full takes a whole place in the ring: 256 of them outlast a
+	// reader's pause of more than a second however slowly packets come.
+	defaultBlock = 64 << 10
 	defaultSnap  = 160
 	// A block that is not full is handed over after this time, so it bounds how late
 	// a lone reply is seen. Packet times are the kernel's and do not suffer from it.
@@ -42,7 +44,7 @@ type RxConfig struct {
 	RingBytes int
 
 	// BlockBytes is the unit in which the kernel hands packets over: a multiple of
-	// the page size. 0 means 256 KiB (some 1600 replies).
+	// the page size. 0 means 64 KiB (some 400 replies).
 	BlockBytes int
 
 	// Snap is the number of bytes kept of a packet, at least MinSnap. 0 means 160.

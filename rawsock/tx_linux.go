@@ -69,7 +69,7 @@ func NewTx(c TxConfig) (*Tx, error) {
 	if err != nil {
 		return nil, socketError(op, err)
 	}
-	if err := configureTx(fd, c, ifi.Name); err != nil {
+	if err := configureTx(fd, c); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("%s: interface %s: %w", op, ifi.Name, err)
 	}
@@ -98,15 +98,15 @@ func NewTx(c TxConfig) (*Tx, error) {
 	return t, nil
 }
 
-func configureTx(fd int, c TxConfig, name string) error {
+func configureTx(fd int, c TxConfig) error {
 	// FORCE passes wmem_max but needs CAP_NET_ADMIN; a smaller buffer is no failure.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, c.SendBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, c.SendBuffer)
 	}
 	if c.Framing == Loopback {
-		if err := unix.BindToDevice(fd, name); err != nil {
-			return fmt.Errorf("bind to device: %w", err)
-		}
+		// Not bound to lo: an own address of another interface has its local route there, so a look-up
+		// restricted to lo would take it for a neighbour on lo, and the kernel answers a SYN with a
+		// RST only where the packet's route is local (tcp_v4_send_reset, net/ipv4/tcp_ipv4.c).
 		// Without IP_RECVERR raw_send_hdrinc (net/ipv4/raw.c) turns ENOBUFS into
 		// success and the packet is lost unseen. ICMP errors do not reach the
 		// socket: they are matched by protocol, and no packet has protocol 255.

@@ -203,7 +203,7 @@ func TestSendCulprit(t *testing.T) {
 		want unix.Errno
 	}{
 		{"header of 60 bytes in a packet of 40", func(f []byte) { f[0] = 0x4f }, unix.EINVAL},
-		{"destination that needs SO_BROADCAST", func(f []byte) { copy(f[16:], []byte{255, 255, 255, 255}) }, unix.EACCES},
+		{"destination that needs SO_BROADCAST", func(f []byte) { copy(f[16:], []byte{127, 255, 255, 255}) }, unix.EACCES},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			rx := openRx(t, RxConfig{Interface: lo})

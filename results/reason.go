@@ -76,7 +76,7 @@ func (r Reason) Label() string {
 // 3.2.2.1, RFC 1812 section 5.2.7.1), or ReasonNone where it says nothing about a TCP probe.
 func FromICMP(icmpType, code uint8) Reason {
 	switch {
-	case icmpType == 11:
+	case icmpType == 11 && code == 0:
 		return ICMPTTLExceeded
 	case icmpType != 3:
 		return ReasonNone

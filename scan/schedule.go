@@ -3,6 +3,7 @@ package scan
 import (
 	"time"
 
+	"synoptic/results"
 	"synoptic/scan/permute"
 )
 
@@ -79,6 +80,23 @@ type pass struct {
 	step   step
 	first  bool   // first tries: every position, answered or not
 	cursor uint64 // the next position to look at
+}
+
+// collect appends the next positions of the pass to due, as many as it has room for.
+func (p *pass) collect(m *results.Map, due []uint64) []uint64 {
+	if p.first {
+		for pos := p.cursor; pos < p.end && len(due) < cap(due); pos++ {
+			due = append(due, pos)
+		}
+		return due
+	}
+	m.Silent(p.cursor, p.end, func(pos uint64) bool {
+		if p.step == stepAll || p.inSample(pos) {
+			due = append(due, pos)
+		}
+		return len(due) < cap(due)
+	})
+	return due
 }
 
 // chunks is a FIFO queue.

@@ -53,7 +53,10 @@ func (l *txLane) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if l.collect(pass); len(l.due) == 0 {
+		if pass.first && pass.cursor == pass.begin {
+			l.loss.open(pass.begin)
+		}
+		if l.due = pass.collect(l.results, l.due[:0]); len(l.due) == 0 {
 			l.schedule.finish(now)
 			continue
 		}
@@ -89,26 +92,6 @@ func nap(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
-}
-
-// collect puts the next positions of a pass into due, as many as make a batch.
-func (l *txLane) collect(p *pass) {
-	l.due = l.due[:0]
-	if p.first {
-		if p.cursor == p.begin && l.loss != nil {
-			l.loss.open(p.begin)
-		}
-		for pos := p.cursor; pos < p.end && len(l.due) < cap(l.due); pos++ {
-			l.due = append(l.due, pos)
-		}
-		return
-	}
-	l.results.Silent(p.cursor, p.end, func(pos uint64) bool {
-		if p.step == stepAll || p.inSample(pos) {
-			l.due = append(l.due, pos)
-		}
-		return len(l.due) < cap(l.due)
-	})
 }
 
 // trim takes back from a grant of n what would split an entry of the send-time table between two

@@ -47,6 +47,22 @@ func listeners(t *testing.T) map[endpoint]bool {
 	return set
 }
 
+// This host's address on another interface is scanned like any: open, closed, and nothing silent.
+func TestOwnAddress(t *testing.T) {
+	n := testnet.New(t, testnet.Config{})
+	l, err := net.Listen("tcp", netip.AddrPortFrom(n.Source, 8080).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, backend := range []string{"afpacket", "connect"} {
+		s := parseStream(t, synoptic(t, "scan", n.Source.String(), "-p", "8000-8100", "--backend", backend).stdout)
+		if s.end.Open != 1 || s.end.Closed != 100 {
+			t.Errorf("%s: %d open, %d closed, want 1, 100", backend, s.end.Open, s.end.Closed)
+		}
+	}
+}
+
 // All ports of this host, scanned by either backend, are what the kernel says.
 func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 	testnet.Require(t)

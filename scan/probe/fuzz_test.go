@@ -188,7 +188,7 @@ func oracleICMP(ip *layers.IPv4) (Reply, bool) {
 		}
 	case layers.ICMPv4TypeTimeExceeded:
 		r.Kind = KindTimeExceeded
-		if r.ICMPCode > 1 {
+		if r.ICMPCode > 0 {
 			return Reply{}, false
 		}
 	default:

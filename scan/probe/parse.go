@@ -196,10 +196,10 @@ func parseICMP(ip, msg []byte, full int, r *Reply) Verdict {
 // meaningful tells the ICMP codes that say why a TCP probe was not answered.
 // Type 3 (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1): net,
 // host, protocol or port unreachable; net, host or communication prohibited.
-// Type 11: time to live, or reassembly time, exceeded.
+// Type 11: time to live exceeded; a SYN has no fragments to wait for (code 1).
 func meaningful(typ, code uint8) bool {
 	if typ == ICMPTimeExceeded {
-		return code <= 1
+		return code == 0
 	}
 	const codes uint16 = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<9 | 1<<10 | 1<<13
 	return codes>>code&1 != 0 // a shift of 16 or more leaves nothing

@@ -1,0 +1,264 @@
+package scan
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"synoptic/results"
+	"synoptic/scan/estimate"
+	"synoptic/scan/permute"
+)
+
+// simulation is a sender lane without a network: the real schedule, map and loss counters, a clock
+// that moves with the rate, and targets that answer by chance.
+type simulation struct {
+	positions permute.Range
+	rate      float64
+	gap       time.Duration
+	maxBytes  int64
+	silent    func(pos uint64) bool    // nobody is there
+	lost      func(now time.Time) bool // a probe or its answer
+	retries   int
+	recall    float64
+
+	// outcome
+	m      *results.Map
+	loss   *lossStats
+	sent   uint64
+	probes []uint8     // by position, from the first
+	last   []time.Time // likewise
+	found  uint64
+}
+
+func (sim *simulation) run(t tester) {
+	t.Helper()
+	m, err := results.NewMap(sim.positions.Begin, sim.positions.Len(), sim.maxBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{Plan: &Plan{Config: Config{
+		Rate: sim.rate, RetryGap: sim.gap, Attempts: sim.retries + 1, TargetRecall: sim.recall,
+	}, Positions: sim.positions}, results: m}
+	e.loss = newLossStats(sim.positions.Begin, e.chunkLen(), sim.positions.Len())
+	s := e.newSchedule(sim.positions)
+	sim.m, sim.loss = m, e.loss
+	sim.probes, sim.last = make([]uint8, sim.positions.Len()), make([]time.Time, sim.positions.Len())
+	now := time.Unix(1_800_000_000, 0)
+	due := make([]uint64, 0, 64)
+	for turns := 0; ; turns++ {
+		if turns > 5_000_000 {
+			t.Fatal("the schedule does not end")
+		}
+		p, wait := s.next(now)
+		if p == nil {
+			if wait < 0 {
+				break
+			}
+			now = now.Add(max(wait, time.Millisecond))
+			continue
+		}
+		if p.first && p.cursor == p.begin {
+			e.loss.open(p.begin)
+		}
+		if due = p.collect(m, due[:0]); len(due) == 0 {
+			s.finish(now)
+			continue
+		}
+		p.cursor = due[len(due)-1] + 1
+		if p.first {
+			m.Advance(p.cursor, nil)
+		}
+		for _, pos := range due {
+			sim.probe(t, e, p, pos, now)
+		}
+		if p.step == stepSample {
+			e.loss.retried.Add(uint64(len(due)))
+		}
+		now = now.Add(time.Duration(float64(len(due)) / sim.rate * float64(time.Second)))
+	}
+}
+
+// probe sends one, and checks what must hold of every probe: attempts are numbered in turn, and
+// spaced by the gap.
+func (sim *simulation) probe(t tester, e *engine, p *pass, pos uint64, now time.Time) {
+	sim.sent++
+	attempt, i := p.attempt(pos), pos-sim.positions.Begin
+	if attempt != sim.probes[i] {
+		t.Fatalf("position %d: probe %d has the number %d", pos, sim.probes[i], attempt)
+	}
+	if gap := now.Sub(sim.last[i]); attempt > 0 && gap < sim.gap {
+		t.Fatalf("position %d: probed again after %v, want %v", pos, gap, sim.gap)
+	}
+	sim.probes[i]++
+	sim.last[i] = now
+	if sim.silent(pos) || sim.lost(now) {
+		return
+	}
+	if old, ok := sim.m.Mark(pos, results.Open); ok && old == 0 {
+		sim.found++
+		e.loss.answer(pos, results.SYNACK, attempt)
+	}
+}
+
+// tester is what testing.T and rapid.T share.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func neverLost(time.Time) bool { return false }
+
+func loseShare(rng *rand.Rand, p float64) func(time.Time) bool {
+	return func(time.Time) bool { return rng.Float64() < p }
+}
+
+// Whatever the rate, the window and the loss: every position is tried once, a silent one N times more
+// and not sooner than the gap, one that has answered never again, and attempts are numbered in turn.
+func TestScheduleIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		begin := rapid.Uint64Range(0, 1<<40).Draw(t, "begin")
+		n := rapid.Uint64Range(1, 20_000).Draw(t, "positions")
+		seed := rapid.Uint64().Draw(t, "seed")
+		rng := rand.New(rand.NewPCG(seed, 0))
+		quiet := rapid.Float64Range(0, 1).Draw(t, "share of silent positions")
+		sim := &simulation{
+			positions: permute.Range{Begin: begin, End: begin + n},
+			rate:      rapid.Float64Range(100, 5e6).Draw(t, "rate"),
+			gap:       time.Duration(rapid.IntRange(1, 2000).Draw(t, "gap in ms")) * time.Millisecond,
+			retries:   rapid.IntRange(0, 9).Draw(t, "retries"),
+			maxBytes:  1 << 20,
+			silent:    func(pos uint64) bool { return float64(pos*0x9e3779b97f4a7c15>>11)/(1<<53) < quiet },
+			lost:      loseShare(rng, rapid.Float64Range(0, 1).Draw(t, "loss")),
+		}
+		sim.run(t)
+		for pos := begin; pos < begin+n; pos++ {
+			probes := int(sim.probes[pos-begin])
+			state, _ := sim.m.Get(pos)
+			switch {
+			case probes == 0:
+				t.Fatalf("position %d was never tried", pos)
+			case state == 0 && probes != sim.retries+1:
+				t.Fatalf("position %d was silent and got %d probes, want %d", pos, probes, sim.retries+1)
+			case probes > sim.retries+1:
+				t.Fatalf("position %d got %d probes, want %d at most", pos, probes, sim.retries+1)
+			}
+		}
+	})
+}
+
+// A window far smaller than the scan slides behind unfinished chunks and no result is lost.
+func TestScheduleKeepsToTheWindow(t *testing.T) {
+	const n = 3 << 20 // positions, over a window of 2 M
+	rng := rand.New(rand.NewPCG(1, 1))
+	sim := &simulation{
+		positions: permute.Range{Begin: 100, End: 100 + n}, rate: 3e6, gap: 50 * time.Millisecond, retries: 2, maxBytes: 1 << 20,
+		silent: func(pos uint64) bool { return pos%64 != 0 }, lost: loseShare(rng, 0.2),
+	}
+	sim.run(t)
+	for i, probes := range sim.probes {
+		if pos := uint64(i) + 100; pos%64 != 0 && probes != 3 || probes == 0 {
+			t.Fatalf("position %d got %d probes", pos, probes)
+		}
+	}
+}
+
+// The promise of --target-recall, over many seeds: next to nothing where nothing is lost, and the
+// recall asked for where something is, at close to the least number of probes.
+func TestTargetRecall(t *testing.T) {
+	const n = 1 << 17
+	half := func(pos uint64) bool { return pos*0x9e3779b97f4a7c15>>63 == 0 }
+	nobody := func(uint64) bool { return false }
+	for _, c := range []struct {
+		name   string
+		silent func(uint64) bool
+		loss   float64
+	}{
+		{"no loss, half silent", half, 0}, {"no loss, all answer", nobody, 0},
+		{"1 % each way, half silent", half, 0.0199}, {"5 % each way, half silent", half, 0.0975},
+		{"5 % each way, all answer", nobody, 0.0975}, {"20 % each way, half silent", half, 0.36},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range uint64(6) {
+				rng := rand.New(rand.NewPCG(seed, 7))
+				sim := &simulation{
+					positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: 250 * time.Millisecond,
+					recall: 0.999, maxBytes: 1 << 20, silent: c.silent, lost: neverLost,
+				}
+				if c.loss > 0 {
+					sim.lost = loseShare(rng, c.loss)
+				}
+				sim.run(t)
+				var there, there1 uint64
+				for pos, probes := range sim.probes {
+					if !c.silent(uint64(pos)) {
+						there++
+						there1 += uint64(probes)
+					}
+				}
+				recall := float64(sim.found) / float64(there)
+				if recall < 0.999 {
+					t.Errorf("seed %d: recall %.5f", seed, recall)
+				}
+				if c.loss == 0 && float64(sim.sent) > 1.05*n {
+					t.Errorf("seed %d: %d probes where nothing is lost, want less than 5 %% over %d", seed, sim.sent, n)
+				}
+				need := float64(there)
+				for left := c.loss; left >= 1-sim.recall; left *= c.loss {
+					need += left * float64(there)
+				}
+				if c.loss > 0 && float64(there1) > 1.15*need {
+					t.Errorf("seed %d: %d probes to positions that answer, want at most 15 %% over %.0f", seed, there1, need)
+				}
+			}
+		})
+	}
+}
+
+// The estimates that come out of the counters cover the truth.
+func TestEstimatesCoverTheTruth(t *testing.T) {
+	const p, n, seeds = 0.0975, 1 << 16, 20
+	var lossIn, missedIn int
+	for seed := range uint64(seeds) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		sim := &simulation{
+			positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: time.Second, retries: 1, maxBytes: 1 << 20,
+			silent: func(pos uint64) bool { return pos%4 == 0 }, lost: loseShare(rng, p),
+		}
+		sim.run(t)
+		counts := sim.loss.counts()
+		groups, open := counts.groups()
+		loss, ok := estimate.Loss(groups)
+		if !ok {
+			t.Fatal("no estimate")
+		}
+		missed := estimate.Missed(open, loss, n-sim.found)
+		truth := float64(n*3/4 - sim.found)
+		if loss.Low <= p && p <= loss.High {
+			lossIn++
+		}
+		if missed.Low <= truth && truth <= missed.High {
+			missedIn++
+		}
+	}
+	if lossIn < seeds*8/10 || missedIn < seeds*8/10 {
+		t.Errorf("the truth lies in %d loss and %d missed intervals of %d", lossIn, missedIn, seeds)
+	}
+}
+
+// After one attempt at everything nothing can be said.
+func TestNoEstimateWithoutRetries(t *testing.T) {
+	sim := &simulation{
+		positions: permute.Range{Begin: 0, End: 1000}, rate: 1e5, gap: time.Second, maxBytes: 1 << 20,
+		silent: func(uint64) bool { return false }, lost: neverLost,
+	}
+	sim.run(t)
+	counts := sim.loss.counts()
+	groups, _ := counts.groups()
+	if loss, ok := estimate.Loss(groups); ok {
+		t.Errorf("loss %+v from single attempts", loss)
+	}
+}
