@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// watchMemory follows the peak memory of a process; the function it returns stops and tells it, in
-// bytes. It reads VmHWM (proc(5)): getrusage's ru_maxrss of a child would hold what its parent had
+// WatchMemory follows the peak memory of a process until the function that it returns is called, which
+// tells it in bytes, 0 where the system does not say. It reads VmHWM (proc(5)): getrusage's ru_maxrss of a child would hold what its parent had
 // when it forked.
-func watchMemory(pid int) (stop func() int64) {
+func WatchMemory(pid int) (stop func() int64) {
 	done, peak := make(chan struct{}), make(chan int64)
 	go func() {
 		var last int64

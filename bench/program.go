@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,6 +68,15 @@ func (r Run) CPUPerMillion() time.Duration {
 	return time.Duration(float64(r.User+r.System) / float64(r.End.Sent) * 1e6)
 }
 
+// Command prepares a run for those who read the records themselves. When ctx ends the program is
+// interrupted, and killed if that does not end it.
+func (p *Program) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
 // Run runs the program to its end. Its exit code must be 0.
 func (p *Program) Run(args ...string) (r Run, err error) {
 	cmd := exec.Command(p.path, args...)
@@ -76,7 +86,7 @@ func (p *Program) Run(args ...string) (r Run, err error) {
 	if err := cmd.Start(); err != nil {
 		return r, fmt.Errorf("synoptic %v: %w", args, err)
 	}
-	peak := watchMemory(cmd.Process.Pid)
+	peak := WatchMemory(cmd.Process.Pid)
 	err = cmd.Wait()
 	r.PeakRSS = peak()
 	if err != nil {

@@ -94,16 +94,24 @@ type record struct {
 	Missed   *results.Estimate `json:"missed_open_estimate"`
 
 	Retransmitted uint64
-	Coverage      float64
-	Duration      float64 `json:"duration_s"`
-	PPS           float64
-	Complete      bool
+	Canaries      uint64 `json:"canary_probes"`
+
+	Suspect     []string
+	Verified    *bool
+	Banner      string
+	OpenPorts   []uint16 `json:"open_ports"`
+	First, Last string
+	Coverage    float64
+	Duration    float64 `json:"duration_s"`
+	PPS         float64
+	Complete    bool
 }
 
 // stream is a parsed record stream.
 type stream struct {
 	start, end record
 	ports      []record
+	hosts      []record
 }
 
 func parseStream(t testing.TB, out string) stream {
@@ -121,6 +129,8 @@ func parseStream(t testing.TB, out string) stream {
 			s.start = r
 		case r.Type == "port" && s.end.Type == "":
 			s.ports = append(s.ports, r)
+		case r.Type == "host" && s.end.Type == "":
+			s.hosts = append(s.hosts, r)
 		case r.Type == "scan_end" && s.end.Type == "":
 			s.end = r
 		default:
