@@ -186,7 +186,7 @@ func TestLoadErrors(t *testing.T) {
 		{"pattern into multicast", Config{Targets: []string{"223-224.0.0.1"}}, nil,
 			`"223-224.0.0.1": it contains 224.0.0.1, a multicast address (RFC 5771)`, "exclude it: --exclude 224.0.0.0/4"},
 
-		{"zone", Config{Targets: []string{"fe80::1%eth0"}}, nil, `"fe80::1%eth0": addresses with a zone are not supported`, "--interface"},
+		{"zone", Config{Targets: []string{"fe80::1%eth0"}}, nil, `"fe80::1%eth0": addresses with a zone are not supported`, "link-local"},
 		{"IPv6 too large", Config{TargetFiles: []string{"f"}}, files{"f": "2001:db8::/64\n"}, `f:1: "2001:db8::/64": more than 2^48 addresses`, "known addresses"},
 		{"too large together", Config{Targets: []string{"2001:db8::/80", "10.0.0.1"}}, nil, "more than 2^48 addresses", "known addresses"},
 		{"too many probes", Config{Targets: []string{"2001:db8::/80", "10.0.0.1:9"}}, nil, "more than 2^48 probes", "fewer ports"},
@@ -263,13 +263,14 @@ func TestPublicGuard(t *testing.T) {
 		config Config
 		refuse bool
 	}{
-		{"one wide", Config{Targets: []string{"8.0.0.0/8"}}, false},
+		{"one wide", Config{Targets: []string{"8.0.0.0/8"}}, true},
+		{"a /16", Config{Targets: []string{"8.0.0.0/16"}}, false},
 		{"two wide", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}}, true},
 		{"a wide range of several prefixes", Config{Targets: []string{"8.0.0.0-12.255.255.255"}}, true},
 		{"many /16", Config{Targets: []string{"8.0.0.0/16", "8.2.0.0/16", "8.4.0.0/16"}}, false},
-		{"neighbours are one prefix", Config{Targets: []string{"8.0.0.0/16", "8.1.0.0/16"}}, false},
+		{"neighbours are one prefix", Config{Targets: []string{"8.0.0.0/16", "8.1.0.0/16"}}, true},
 		{"private", Config{Targets: []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "127.0.0.0/8"}}, false},
-		{"private and one wide", Config{Targets: []string{"10.0.0.0/8", "8.0.0.0/8", "172.16.0.0/12"}}, false},
+		{"private and one wide", Config{Targets: []string{"10.0.0.0/8", "8.0.0.0/8", "172.16.0.0/12"}}, true},
 		{"as pairs", Config{Targets: []string{"8.0.0.0/15:80", "12.0.0.0/15:443"}}, true},
 		{"with an exclusion", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, Exclude: []string{"10.0.0.1"}}, false},
 		{"with an empty exclusion file", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, ExcludeFiles: []string{"nothing"}}, true},
@@ -284,7 +285,7 @@ func TestPublicGuard(t *testing.T) {
 			}
 			continue
 		}
-		if err == nil || !strings.Contains(err.Error(), "several wide public networks") {
+		if err == nil || !strings.Contains(err.Error(), "wide public network") {
 			t.Errorf("%s: error %v", c.name, err)
 			continue
 		}
@@ -297,7 +298,7 @@ func TestPublicGuard(t *testing.T) {
 	for spec, refuse := range map[string]bool{
 		"2600::/47 2602::/47":         true,
 		"2600::/48 2602::/48":         false,
-		"2600::/47 fd00::/16":         false,
+		"2600::/47 fd00::/16":         true,
 		"2600::/32 8.0.0.0/8":         true,
 		"2001:db8::/33 2001:db8::/32": false,
 	} {

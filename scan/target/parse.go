@@ -76,7 +76,7 @@ func parseEntry(word string) (entry, error) {
 		return entry{}, wrong(word, "give the host alone, and its port as host:port", "a URL is not a target")
 	}
 	if i := strings.IndexByte(word, '%'); i >= 0 {
-		return entry{}, wrong(word, fmt.Sprintf("write %s and choose the interface with --interface", shorten(word[:i])),
+		return entry{}, wrong(word, "leave link-local IPv6 addresses out: they cannot be scanned yet",
 			"addresses with a zone are not supported")
 	}
 	if strings.HasPrefix(word, "[") {

@@ -145,9 +145,9 @@ func TestParseErrors(t *testing.T) {
 		{"2001:db8::g", `"2001:db8::g" is not valid IPv6`, "2001:db8::1"},
 		{"1:2:3", `"1:2:3" is not valid IPv6`, "[2001:db8::1]:443"},
 		{"2001:db8::1:80:90:1:2:3:4", "is not valid IPv6", "[2001:db8::1]:443"},
-		{"fe80::1%eth0", `"fe80::1%eth0": addresses with a zone are not supported`, "write fe80::1 and choose the interface with --interface"},
-		{"[fe80::1%eth0]:80", "addresses with a zone are not supported", "--interface"},
-		{"fe80::%eth0/64", "addresses with a zone are not supported", "--interface"},
+		{"fe80::1%eth0", `"fe80::1%eth0": addresses with a zone are not supported`, "link-local"},
+		{"[fe80::1%eth0]:80", "addresses with a zone are not supported", "link-local"},
+		{"fe80::%eth0/64", "addresses with a zone are not supported", "link-local"},
 
 		{"10.0.0.1:0", "port 0 cannot be scanned", "1-65535"},
 		{"10.0.0.1:65536", "port 65536 is above 65535", "1-65535"},

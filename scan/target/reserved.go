@@ -14,7 +14,8 @@ type block struct {
 
 var broadcast = netip.MustParsePrefix("255.255.255.255/32")
 
-// refused are addresses that can never be the other end of a TCP connection. 255.255.255.255 stands
+// refused are addresses that can never be the other end of a TCP connection, or not without an
+// interface that nobody has named. 255.255.255.255 stands
 // before the block around it because the first match names the reason.
 var refused = []block{
 	{netip.MustParsePrefix("0.0.0.0/8"), `a "this network" address (RFC 791)`},
@@ -22,6 +23,7 @@ var refused = []block{
 	{broadcast, "the limited broadcast address (RFC 919)"},
 	{netip.MustParsePrefix("240.0.0.0/4"), "a reserved class E address (RFC 1112)"},
 	{netip.MustParsePrefix("::/128"), "the unspecified address (RFC 4291)"},
+	{netip.MustParsePrefix("fe80::/10"), "a link-local address, which means nothing without an interface (RFC 4291)"},
 	{netip.MustParsePrefix("ff00::/8"), "a multicast address (RFC 4291)"},
 }
 
@@ -101,30 +103,30 @@ func refusedHint(r ranges) string {
 	return "exclude it: --exclude " + strings.Join(list, ",")
 }
 
-// checkAuthorized is the guard against a slip of the finger: a sweep of more than one wide public
-// prefix needs an exclusion list or a scope file. r is normalized.
+// checkAuthorized is the guard against a slip of the finger: a sweep of a wide public prefix needs an
+// exclusion list or a scope file. r is normalized.
 func checkAuthorized(r ranges) error {
 	var private ranges
 	for _, p := range special {
 		private.addPrefix(p)
 	}
 	private.normalize()
-	var wide []netip.Prefix
+	var wide netip.Prefix
 	r.minus(private).prefixes(func(p netip.Prefix) bool {
 		limit := 16
 		if p.Addr().Is6() {
 			limit = 48
 		}
 		if p.Bits() < limit {
-			wide = append(wide, p)
+			wide = p
 		}
-		return len(wide) < 2
+		return !wide.IsValid()
 	})
-	if len(wide) < 2 {
+	if !wide.IsValid() {
 		return nil
 	}
 	return &Error{
-		Err: fmt.Errorf("targets cover several wide public networks (%v, %v, ...) and neither a scope nor an exclusion is given", wide[0], wide[1]),
+		Err: fmt.Errorf("targets cover the wide public network %v and neither a scope nor an exclusion is given", wide),
 		hint: "this tool is for authorized sweeps: list the networks you may scan in a file and pass --scope FILE, " +
 			"or pass --exclude-file FILE with those you must not scan",
 	}
