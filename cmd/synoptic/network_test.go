@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -353,3 +356,46 @@ func TestInterrupt(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A scan larger than the result map's memory: every position is settled as it leaves the window, and
+// each silent one is a record once.
+func TestWindowSmallerThanTheScan(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	if err := n.DropPrefix(prefix); err != nil {
+		t.Fatal(err)
+	}
+	const ports = 33
+	file := filepath.Join(t.TempDir(), "out.jsonl")
+	o := synoptic(t, "scan", prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--rate", "3M", "--retries", "0", "--wait", "500ms",
+		"--max-memory", "1M", "--show", "filtered", "-o", file)
+	if o.code != 0 {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	seen := make([]bool, ports<<16)
+	var records int
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var r record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Type != "port" {
+			continue
+		}
+		b := r.IP.As4()
+		i := (int(r.Port)-1)<<16 + int(b[2])<<8 + int(b[3])
+		if seen[i] || r.Reason != "no-response" {
+			t.Fatalf("%s:%d: reason %s, seen before: %v", r.IP, r.Port, r.Reason, seen[i])
+		}
+		seen[i] = true
+		records++
+	}
+	if records != len(seen) {
+		t.Errorf("%d records, want %d", records, len(seen))
+	}
+}
