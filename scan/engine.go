@@ -51,13 +51,23 @@ func (e *engine) chunkLen() uint64 {
 func (e *engine) newSchedule(positions permute.Range) *schedule {
 	s := &schedule{
 		positions: positions, first: positions.Begin, chunkLen: e.loss.chunkLen, reach: e.results.Reach(),
-		gap:    func() time.Duration { return e.rtts.retryGap(e.RetryGap) },
+		gap: e.retryGap, silent: e.countSilent,
 		policy: fixedRetries{uint8(e.Attempts - 1), e.loss.settle},
 	}
 	if e.TargetRecall > 0 {
 		s.policy = targetRecall{e.TargetRecall, e.loss, e.countSilent}
 	}
 	return s
+}
+
+// retryGap is the time between two attempts at a silent position: shorter than asked for on a network
+// that is known to be fast and has lost nothing so far, where it only delays the end of the scan.
+// Losses come in bursts, and only time gets a probe past one (docs/accuracy.md).
+func (e *engine) retryGap() time.Duration {
+	if e.loss.lost.Load() {
+		return e.RetryGap
+	}
+	return e.rtts.retryGap(e.RetryGap)
 }
 
 // countSilent is the number of silent positions in [begin, end).

@@ -19,6 +19,7 @@ type lossStats struct {
 	chunkLen uint64
 	ring     []chunkLoss // by chunk number modulo its length
 
+	lost            atomic.Bool   // a first try was: a later attempt has been answered
 	silent, retried atomic.Uint64 // positions of sampled chunks that were silent, and of their samples
 
 	mu      sync.Mutex
@@ -64,6 +65,9 @@ func (l *lossStats) chunk(pos uint64) *chunkLoss {
 func (l *lossStats) answer(pos uint64, reason results.Reason, attempt uint8) {
 	if reason != results.SYNACK && reason != results.RST {
 		return // ICMP errors are rate-limited by their senders: they tell nothing about loss
+	}
+	if attempt > 0 {
+		l.lost.Store(true)
 	}
 	evidence := 0
 	if reason == results.RST {

@@ -33,6 +33,7 @@ type Plan struct {
 
 	BackendReason string       // why Config.Backend is what it is now
 	BackendHint   string       // how to get a better one, or ""
+	Fallback      bool         // the best backend could not be had
 	Routes        *route.Plan  // nil for the connect backend
 	Broadcast     []netip.Addr // directly connected broadcast addresses inside the targets, left out
 	SourcePorts   PortRange    // ours, one per attempt; empty for the connect backend
@@ -119,9 +120,9 @@ func (p *Plan) chooseBackend() error {
 	case BackendAuto:
 		switch {
 		case ipv6:
-			p.Backend, p.BackendReason = BackendConnect, "IPv6 targets cannot be probed raw yet"
+			p.Backend, p.BackendReason, p.Fallback = BackendConnect, "IPv6 targets cannot be probed raw yet", true
 		case canRaw != nil:
-			p.Backend, p.BackendReason = BackendConnect, canRaw.Error()
+			p.Backend, p.BackendReason, p.Fallback = BackendConnect, canRaw.Error(), true
 			if h, ok := canRaw.(interface{ Hint() string }); ok {
 				p.BackendHint = h.Hint()
 			}
@@ -131,12 +132,17 @@ func (p *Plan) chooseBackend() error {
 	default:
 		return refuse("the backends are auto, afpacket and connect", "unknown backend %q", p.Backend)
 	}
+	if p.Backend == BackendAFPacket && p.Source.IsValid() && !p.Source.Unmap().Is4() {
+		return refuse("give an IPv4 --source-ip", "source address %s cannot reach IPv4 targets", p.Source)
+	}
 	if p.Backend == BackendConnect {
 		switch {
 		case p.Interface != "":
 			return refuse("leave --interface out, or run where raw sockets are permitted", "backend connect (%s) leaves the interface to the kernel", p.BackendReason)
 		case p.GatewayMAC != nil:
 			return refuse("leave --gateway-mac out, or run where raw sockets are permitted", "backend connect (%s) leaves link addresses to the kernel", p.BackendReason)
+		case p.Profile != probe.ProfileMSS:
+			return refuse("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.BackendReason)
 		case p.SourcePort != 0:
 			return refuse("leave --source-port out, or run where raw sockets are permitted", "backend connect (%s) leaves source ports to the kernel", p.BackendReason)
 		}
@@ -165,18 +171,19 @@ func (p *Plan) chooseRoutes() (err error) {
 // chooseSourcePorts takes ports outside the host's ephemeral range, so that no reply to us can
 // belong to a connection of the host, and none of its connections is disturbed.
 func chooseSourcePorts(asked uint16) (PortRange, error) {
-	if asked != 0 {
-		if asked > 65535-maxAttempts+1 {
-			return PortRange{}, refuse(fmt.Sprintf("choose a source port up to %d", 65535-maxAttempts+1),
-				"source port %d leaves no room for %d attempts", asked, maxAttempts)
-		}
-		return PortRange{asked, asked + maxAttempts - 1}, nil
-	}
 	lo, hi, err := rawsock.EphemeralPorts()
 	if err != nil {
 		return PortRange{}, err
 	}
 	switch {
+	case asked > 65535-maxAttempts+1:
+		return PortRange{}, refuse(fmt.Sprintf("choose a source port up to %d", 65535-maxAttempts+1),
+			"source port %d leaves no room for %d attempts", asked, maxAttempts)
+	case asked != 0 && asked <= hi && asked+maxAttempts > lo:
+		return PortRange{}, refuse(fmt.Sprintf("choose a source port below %d or above %d", lo-min(lo, maxAttempts-1), hi),
+			"source ports %d-%d reach into the host's ephemeral range %d-%d, where its own connections are", asked, asked+maxAttempts-1, lo, hi)
+	case asked != 0:
+		return PortRange{asked, asked + maxAttempts - 1}, nil
 	case int(hi)+maxAttempts <= 65535:
 		return PortRange{hi + 1, hi + maxAttempts}, nil
 	case lo >= 1024+maxAttempts:
@@ -268,7 +275,8 @@ func (p *Plan) Probes() uint64 { return p.Positions.Len() }
 
 // Duration is how long the scan takes if everything answers quickly.
 func (p *Plan) Duration() time.Duration {
-	return time.Duration(float64(p.Probes())/p.Rate*float64(time.Second)) + cooldownFloor
+	seconds := min(float64(p.Probes())/p.Rate, time.Duration(math.MaxInt64-cooldownFloor).Seconds())
+	return time.Duration(seconds*float64(time.Second)) + cooldownFloor
 }
 
 // Interfaces are the names of the interfaces used, comma-separated; "" where the kernel chooses.

@@ -34,6 +34,11 @@ func (r targetRecall) final(c *chunk) bool {
 	return true
 }
 
+func (r targetRecall) answered(c *chunk) {
+	c.probes = max(c.probes, 2) // as the pass over nothing would have made it
+	r.loss.settle(c)
+}
+
 func (r targetRecall) step(c *chunk, more bool) step {
 	r.loss.settle(c)
 	switch {

@@ -102,8 +102,7 @@ const (
 	retryGapRTTs = 4
 )
 
-// retryGap is the time between two attempts at a silent position: limit, or less on a network known
-// to be fast.
+// retryGap is limit, or less on a network known to be fast.
 func (e *rttEstimator) retryGap(limit time.Duration) time.Duration {
 	p99, ok := e.percentile(0.99)
 	if !ok {

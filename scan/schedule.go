@@ -22,6 +22,7 @@ type schedule struct {
 	reach     uint64 // of the result map's window
 	policy    policy
 	gap       func() time.Duration
+	silent    func(begin, end uint64) uint64 // silent positions of [begin, end)
 
 	first    uint64                  // where the next chunk of first tries begins
 	queues   [maxAttempts + 2]chunks // by passes done; in each, the one that waits longest is first
@@ -37,6 +38,8 @@ type policy interface {
 	// step is asked when the gap after the chunk's last pass is over. It may choose c.stride. more
 	// tells that later chunks will add to what is known.
 	step(c *chunk, more bool) step
+	// answered is told of a chunk that waits and has nothing silent left: its passes would be empty.
+	answered(c *chunk)
 }
 
 // step is what a chunk gets next.
@@ -149,6 +152,9 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 		}
 	}
 	if !s.room() {
+		if s.dropAnswered() {
+			return s.next(now)
+		}
 		if s.deferred.front() != nil {
 			wait = max(min(wait, deferEvery), 0)
 		}
@@ -158,6 +164,19 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 	s.first = c.end
 	s.active = &pass{chunk: c, step: stepAll, first: true, cursor: c.begin}
 	return s.active, 0
+}
+
+// dropAnswered ends the chunks at the queues' fronts that have nothing silent left, so that a scan
+// whose every probe was answered need not wait for a gap.
+func (s *schedule) dropAnswered() (dropped bool) {
+	for i := range s.queues {
+		for c := s.queues[i].front(); c != nil && s.silent(c.begin, c.end) == 0; c = s.queues[i].front() {
+			s.policy.answered(c)
+			s.queues[i].pop()
+			dropped = true
+		}
+	}
+	return dropped
 }
 
 // deferEvery is how often the policy is asked again about deferred chunks.
@@ -250,6 +269,11 @@ func (f fixedRetries) final(c *chunk) bool {
 	}
 	f.retired(c)
 	return true
+}
+
+func (f fixedRetries) answered(c *chunk) {
+	c.probes = f.retries + 1
+	f.retired(c)
 }
 
 func (fixedRetries) step(*chunk, bool) step { return stepAll }

@@ -2,13 +2,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -26,9 +24,7 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills at once
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(newStopper(), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
 // streams are the program's three standard files.
@@ -47,20 +43,29 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-func run(ctx context.Context, args []string, std streams) int {
+func run(stop *stopper, args []string, std streams) int {
+	scanInstead := "to scan, write: synoptic scan " + strings.Join(args, " ")
 	root := &cobra.Command{
 		Use:           "synoptic",
 		Short:         "Which TCP ports of my network answer?",
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, words []string) error {
+			if len(words) == 0 {
+				return nil
+			}
+			return usage(scanInstead, "unknown command %q", words[0])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(scanInstead, "%v", err) })
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetArgs(args)
-	root.AddCommand(newScanCommand(std, args))
-	err := root.ExecuteContext(ctx)
+	root.AddCommand(newScanCommand(stop, std, args))
+	err := root.ExecuteContext(stop.ctx)
 	var code exit
 	var fail failure
 	switch {

@@ -88,6 +88,8 @@ type record struct {
 	Invalid  uint64
 	RxDrops  uint64 `json:"rx_drops"`
 	TxErrors uint64 `json:"tx_errors"`
+	TxWaits  uint64 `json:"tx_retries"`
+	Error    string
 	Backend  string
 	Attempt  uint8
 	Loss     *results.Estimate `json:"loss_estimate"`

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 
 	"synoptic/scan"
 )
@@ -13,7 +14,7 @@ import (
 // writePlan says in words what a scan is going to do.
 func writePlan(w io.Writer, p *scan.Plan) {
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(w, "%-10s %s\n", name, printable(fmt.Sprintf(format, args...)))
 	}
 	addrs := p.Space.Addrs()
 	row("targets", "%s × %s = %s", count(addrs.Len(), "address", "addresses"),
@@ -29,6 +30,9 @@ func writePlan(w io.Writer, p *scan.Plan) {
 		row("scope", "%s, %s authorized", sc.File, count(sc.Addresses, "address", "addresses"))
 	}
 	row("backend", "%s: %s", p.Backend, p.BackendReason)
+	if p.BackendHint != "" {
+		row("hint", "%s", p.BackendHint)
+	}
 	if p.Routes == nil {
 		row("path", "chosen by the kernel")
 	} else {
@@ -49,6 +53,9 @@ func writePlan(w io.Writer, p *scan.Plan) {
 	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
 	row("seed", "%d", p.Seed)
 	row("duration", "%s and more where answers are slow", clock(p.Duration()))
+	for _, warning := range p.Warnings {
+		row("warning", "%s", warning)
+	}
 }
 
 func joinAddrs(all []netip.Addr) string {
@@ -101,10 +108,33 @@ func memory(n uint64) string {
 	return count(n, "byte", "bytes")
 }
 
-// clock writes a duration for a person: "0.8s", "12s", "3m20s", "5h12m0s".
+// clock writes a duration for a person: "0.8s", "12s", "3m20s", "5h12m0s", "12 days".
 func clock(d time.Duration) string {
-	if d < 10*time.Second {
+	const day = 24 * time.Hour
+	switch {
+	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
+	case d < 3*day:
+		return d.Round(time.Second).String()
+	case d < 1000*day:
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
 	}
-	return d.Round(time.Second).String()
+	return fmt.Sprintf("%.0f years", d.Hours()/24/365)
+}
+
+// seconds is a duration that may be longer than a time.Duration can be.
+func seconds(s float64) time.Duration {
+	const most = 100 * 365 * 24 * 3600
+	return time.Duration(min(s, most) * float64(time.Second))
+}
+
+// printable replaces what a terminal would obey instead of showing: names come from files, name
+// servers and the targets themselves.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }

@@ -7,10 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"synoptic/ratelimit"
@@ -61,7 +64,7 @@ type scanFlags struct {
 // defaultTopPorts are scanned where no port is named.
 const defaultTopPorts = 1000
 
-func newScanCommand(std streams, args []string) *cobra.Command {
+func newScanCommand(stop *stopper, std streams, args []string) *cobra.Command {
 	var f scanFlags
 	cmd := &cobra.Command{
 		Use:   "scan [flags] TARGET...",
@@ -76,9 +79,12 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
   synoptic scan 10.20.0.0/16 -p 22,80,443 --rate 50k -o scan.jsonl
   synoptic scan -i targets.txt --exclude-file never.txt --top-ports 100 --dry-run`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
-			return runScan(cmd, &f, targets, args, std)
+			return runScan(cmd, stop, &f, targets, args, std)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usage("see synoptic scan --help", "%v", err)
+	})
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVarP(&f.ports, "ports", "p", "", "ports: 22,80,8000-8100,http or - for 1-65535")
@@ -115,9 +121,8 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 
 // runScan does what the command says, in the order that sends nothing before all is known good:
 // flags, targets, plan, outputs, scan.
-func runScan(cmd *cobra.Command, f *scanFlags, targets, args []string, std streams) error {
-	ctx := cmd.Context()
-	config, err := f.config(ctx, cmd, targets, std)
+func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams) error {
+	config, err := f.config(cmd, targets, std)
 	if err != nil {
 		return err
 	}
@@ -142,13 +147,17 @@ func runScan(cmd *cobra.Command, f *scanFlags, targets, args []string, std strea
 	}
 	screen.begin(plan)
 	stopProgress := screen.follow(s)
-	end, err := s.Run(ctx, outputs)
+	end, err := s.Run(stop.scan(), outputs)
 	stopProgress()
 	err = errors.Join(err, outputs.Close())
 	if end != nil {
 		screen.finish(end)
 	}
 	switch {
+	case errors.Is(err, context.Canceled):
+		return exit(exitStopped) // before the first probe
+	case errors.Is(err, syscall.EPIPE):
+		return exit(exitStopped) // the reader has had enough
 	case err != nil:
 		return failure{err}
 	case end == nil || !end.Complete:
@@ -160,15 +169,18 @@ func runScan(cmd *cobra.Command, f *scanFlags, targets, args []string, std strea
 }
 
 // config understands the flags.
-func (f *scanFlags) config(ctx context.Context, cmd *cobra.Command, targets []string, std streams) (c scan.Config, err error) {
+func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c scan.Config, err error) {
 	c = scan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
 		Backend: f.backend, Interface: f.iface, SourcePort: f.sourcePort, Wait: f.wait,
 	}
+	if err := refuseEmpty(cmd); err != nil {
+		return c, err
+	}
 	if len(targets) == 0 && len(f.targetFiles) == 0 {
 		return c, usage("give an address, a prefix or a host name, or a file with -i", "no target given")
 	}
-	ports, err := f.parsePorts(targets)
+	ports, err := f.parsePorts(cmd.Flags().Changed("top-ports"))
 	if err != nil {
 		return c, err
 	}
@@ -194,6 +206,9 @@ func (f *scanFlags) config(ctx context.Context, cmd *cobra.Command, targets []st
 	c.Attempts, c.RetryGap, c.TargetRecall = f.retries+1, f.retryGap, f.targetRecall
 	if f.wait <= 0 {
 		return c, usage("give a duration such as 8s", "--wait %v is not above 0", f.wait)
+	}
+	if f.shard != "" && !c.HasSeed {
+		return c, usage("give all shards the same --seed", "--shard without --seed: shards of different orders overlap and leave gaps")
 	}
 	if f.shard != "" {
 		if c.ShardI, c.ShardOf, err = permute.ParseShard(f.shard); err != nil {
@@ -223,17 +238,29 @@ func (f *scanFlags) config(ctx context.Context, cmd *cobra.Command, targets []st
 		return c, err
 	}
 	c.Canaries, c.Verify, c.ShowHosts = f.canaries, f.verify, f.showHosts
-	if f.minCoverage < 0 || f.minCoverage > 1 {
+	if !(f.minCoverage >= 0 && f.minCoverage <= 1) { // NaN is neither
 		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
 	}
-	c.Targets, err = target.Load(ctx, target.Config{
+	c.Targets, err = target.Load(cmd.Context(), target.Config{
 		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
 		ScopeFile: f.scope, Ports: ports, Stdin: std.in,
 	})
 	return c, err
 }
 
-func (f *scanFlags) parsePorts(targets []string) (*target.Ports, error) {
+// refuseEmpty catches the variable that a script forgot to set: an empty value would silently mean
+// the default, as no scope at all for --scope "$SCOPE".
+func refuseEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(fl *pflag.Flag) {
+		v := fl.Value.String()
+		if err == nil && (v == "" || v == "[]" || v == `[""]`) {
+			err = usage("leave the flag out, or give it a value", "--%s is given without a value", fl.Name)
+		}
+	})
+	return err
+}
+
+func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
 	switch {
 	case f.ports != "" && f.topPorts != 0:
 		return nil, usage("give one of them", "--ports and --top-ports are both given")
@@ -243,7 +270,7 @@ func (f *scanFlags) parsePorts(targets []string) (*target.Ports, error) {
 			return nil, fmt.Errorf("--ports: %w", err)
 		}
 		return p, nil
-	case f.topPorts != 0:
+	case f.topPorts != 0 || topPortsGiven:
 		p, err := target.TopPorts(f.topPorts)
 		if err != nil {
 			return nil, fmt.Errorf("--top-ports: %w", err)
@@ -279,6 +306,8 @@ func parseShow(words []string) (show results.State, err error) {
 func (f *scanFlags) openOutputs(std streams, screen *screen) (results.Sink, error) {
 	var all sink.Tee
 	switch {
+	case slices.Contains(f.outputs, "-") || slices.Contains(f.outputs, "jsonl:-"):
+		// Records are wanted where the table would be.
 	case term.IsTerminal(int(std.out.Fd())):
 		all = append(all, screen)
 	case len(f.outputs) == 0:

@@ -47,8 +47,12 @@ func (s *screen) begin(p *scan.Plan) {
 	if s.live {
 		writePlan(s.std.err, p)
 	}
-	if p.BackendHint != "" {
-		fmt.Fprintf(s.std.err, "synoptic: scanning by connect(): %s (hint: %s)\n", p.BackendReason, p.BackendHint)
+	if p.Fallback {
+		hint := ""
+		if p.BackendHint != "" {
+			hint = fmt.Sprintf(" (hint: %s)", p.BackendHint)
+		}
+		fmt.Fprintf(s.std.err, "synoptic: scanning by connect(): %s%s\n", p.BackendReason, hint)
 	}
 	if len(p.Broadcast) > 0 && !s.live {
 		fmt.Fprintf(s.std.err, "synoptic: broadcast addresses left out: %s\n", joinAddrs(p.Broadcast))

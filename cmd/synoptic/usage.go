@@ -16,6 +16,36 @@ func usage(hint, format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...), hint}
 }
 
+// word is a flag's value that must not be empty. An empty one is most often an unset variable of a
+// script, and to take it for "not given" would scan something else than was asked for.
+type word string
+
+func (w *word) String() string { return string(*w) }
+func (w *word) Type() string   { return "string" }
+
+func (w *word) Set(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return usage("give a value, or leave the flag out", "it is empty")
+	}
+	*w = word(s)
+	return nil
+}
+
+// words is a flag that can be given again and again, each time with a word.
+type words []string
+
+func (w *words) String() string { return strings.Join(*w, " ") }
+func (w *words) Type() string   { return "strings" }
+
+func (w *words) Set(s string) error {
+	var next word
+	if err := next.Set(s); err != nil {
+		return err
+	}
+	*w = append(*w, s)
+	return nil
+}
+
 // parseBytes understands 64M, 1G, 65536.
 func parseBytes(s string) (int64, error) {
 	digits, unit := s, int64(1)

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"synoptic/bench/testnet"
+)
+
+// finish runs a prepared command to its end.
+func finish(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
+}
+
+// unprivileged runs the program in a user namespace of its own, where it has no right over the test's
+// network.
+func unprivileged(t *testing.T, args ...string) outcome {
+	t.Helper()
+	cmd := exec.Command(program(t), args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getgid(), Size: 1}},
+	}
+	return finish(t, cmd)
+}
+
+// Without CAP_NET_RAW the same command line works by connect(), and says so on one line; what only raw
+// probes can do is refused.
+func TestWithoutPrivilege(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/28")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	want := populate(t, n, prefix)
+	scan := []string{"scan", prefix.String(), "-p", "80,443,8080"}
+	o := unprivileged(t, scan...)
+	if o.code != 0 || !strings.HasPrefix(o.stderr, "synoptic: scanning by connect(): ") || !strings.Contains(o.stderr, "CAP_NET_RAW") || !strings.Contains(o.stderr, "\nhint: ") || !strings.Contains(o.stderr, "setcap") || strings.Count(o.stderr, "\n") != 2 {
+		t.Errorf("exit %d, stderr %q", o.code, o.stderr)
+	}
+	s := parseStream(t, o.stdout)
+	sameSet(t, "open", s.found(t, "open"), want.open)
+	if s.end.Backend != "connect" || s.start.Backend != "connect" || !s.end.Complete {
+		t.Errorf("scan_start %+v, scan_end %+v", s.start, s.end)
+	}
+	if o := unprivileged(t, append(scan, "-q")...); o.code != 0 || o.stderr != "" || o.stdout == "" {
+		t.Errorf("-q: exit %d, stderr %q", o.code, o.stderr)
+	}
+	for _, only := range [][]string{{"--backend", "afpacket"}, {"-e", n.Link}, {"--source-port", "1024"}, {"--syn-profile", "linux"}, {"--syn-profile", "mss"}, {"--gateway-mac", "02:00:00:00:00:01"}} {
+		o := unprivileged(t, append(scan, only...)...)
+		if o.code != 2 || !strings.Contains(o.stderr, "\nhint: ") || o.stdout != "" {
+			t.Errorf("%v: exit %d, stderr %q", only, o.code, o.stderr)
+		}
+	}
+}
+
+// A host short of files makes the scan slow, not wrong.
+func TestFewFiles(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/27")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	want := populate(t, n, prefix)
+	// Of 80 files, 64 are kept from the scan. With 60 inherited ones they are all in use, and more.
+	cmd := exec.Command("sh", "-c", `ulimit -n 80; exec "$0" "$@"`, program(t), "scan", prefix.String(), "-p", "9,80,443,8080", "--backend", "connect", "--wait", "300ms", "--show", "all")
+	for range 60 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	o := finish(t, cmd)
+	if o.code != 0 || o.stderr != "" {
+		t.Errorf("exit %d, stderr %q", o.code, o.stderr)
+	}
+	s := parseStream(t, o.stdout)
+	sameSet(t, "open", s.found(t, "open"), want.open)
+	sameSet(t, "closed", s.found(t, "closed"), want.closed)
+	sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
+	if s.end.TxWaits == 0 {
+		t.Error("there were enough files: the test lost its reach")
+	}
+	if s.end.TxErrors != 0 || s.end.Coverage != 1 {
+		t.Errorf("scan_end %+v", s.end)
+	}
+}
+
+// Probes that the host itself refuses are no silence: they lower the coverage, and a scan of nothing
+// else has failed.
+func TestCoverage(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/28")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	// A policy rule that the plan cannot see, because it looks at the port.
+	rule := netlink.NewRule()
+	rule.Priority, rule.Family, rule.IPProto, rule.Type = 100, syscall.AF_INET, syscall.IPPROTO_TCP, syscall.RTN_BLACKHOLE
+	rule.Dport = netlink.NewRulePortRange(443, 443)
+	if err := netlink.RuleAdd(rule); err != nil {
+		t.Skipf("no policy routing: %v", err)
+	}
+	t.Cleanup(func() { netlink.RuleDel(rule) })
+	const reason = "16 probes could not be sent, the first: "
+	for _, c := range []struct {
+		args     []string
+		code     int
+		coverage float64
+		told     string
+	}{
+		{[]string{"-p", "80"}, 0, 1, ""},
+		{[]string{"-p", "80,443"}, 0, 0.5, reason},
+		{[]string{"-p", "80,443", "--min-coverage", "0.5"}, 0, 0.5, reason},
+		{[]string{"-p", "80,443", "--min-coverage", "0.51"}, 4, 0.5, reason},
+		{[]string{"-p", "80,443", "--min-coverage", "0.51", "-q"}, 4, 0.5, ""},
+		{[]string{"-p", "443"}, 1, 0, "no probe could be sent: " + reason},
+	} {
+		o := synoptic(t, append([]string{"scan", prefix.String(), "--backend", "connect"}, c.args...)...)
+		if o.code != c.code {
+			t.Errorf("%v: exit %d, want %d: %s", c.args, o.code, c.code, o.stderr)
+		}
+		s := parseStream(t, o.stdout)
+		if s.end.Coverage != c.coverage || !s.end.Complete || s.end.Filtered != 0 || s.end.TxErrors != map[bool]uint64{true: 0, false: 16}[c.coverage == 1] {
+			t.Errorf("%v: scan_end %+v", c.args, s.end)
+		}
+		if c.told == "" && o.stderr != "" || c.told != "" && (!strings.HasPrefix(o.stderr, "synoptic: "+c.told) || strings.Count(o.stderr, "\n") != 1) {
+			t.Errorf("%v: stderr %q, want %q", c.args, o.stderr, c.told)
+		}
+	}
+}

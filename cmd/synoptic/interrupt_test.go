@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"synoptic/bench/testnet"
+)
+
+// tooLong ends what a test waits for in vain: a scan of over a minute that does not stop when told to
+// is killed, and its exit code shows it.
+const tooLong = 30 * time.Second
+
+// running is a scan of 131,072 probes at 2000 a second, half of them to silent ports, of which the
+// test sees the output as it comes. It is killed after tooLong.
+func running(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
+	t.Helper()
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	n.DropPort(9)
+	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
+	t.Cleanup(cancel)
+	args = append([]string{"scan", "10.77.0.0/16", "-p", "9,80", "--rate", "2k"}, args...)
+	cmd = exec.CommandContext(ctx, program(t), args...)
+	var err error
+	if stdout, err = cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stderr = &strings.Builder{}
+	cmd.Stderr = stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, stdout, stderr
+}
+
+// An interrupt ends the stream with whole lines, complete:false and exit code 3, and waits for nothing
+// that is in flight. Records come while the scan runs: the interrupt is the answer to some of them.
+func TestInterrupt(t *testing.T) {
+	for _, backend := range []string{"afpacket", "connect"} {
+		t.Run(backend, func(t *testing.T) {
+			cmd, stdout, stderr := running(t, "--backend", backend)
+			lines := bufio.NewScanner(stdout)
+			var out strings.Builder
+			for read := 1; lines.Scan(); read++ {
+				out.WriteString(lines.Text() + "\n")
+				if read == 200 {
+					if err := cmd.Process.Signal(os.Interrupt); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
+				t.Errorf("exit %d, want 3; stderr %q", code, stderr)
+			}
+			s := parseStream(t, out.String())
+			if s.end.Complete || len(s.ports) < 199 || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
+				t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
+			}
+			if settled := s.end.Open + s.end.Closed + s.end.Filtered; s.end.Sent <= settled {
+				t.Errorf("%d probes were sent and %d positions settled: what was in flight was waited for", s.end.Sent, settled)
+			}
+			if s.end.TxErrors != 0 || s.end.Error != "" {
+				t.Errorf("what was in flight is said to have failed: %+v", s.end)
+			}
+		})
+	}
+}
+
+// Who reads standard output may have seen enough: the scan stops without a word, and other outputs
+// get their end.
+func TestReaderGoesAway(t *testing.T) {
+	leave := func(t *testing.T, args ...string) {
+		cmd, stdout, stderr := running(t, args...)
+		if !bufio.NewScanner(stdout).Scan() {
+			t.Fatal("no line on standard output")
+		}
+		stdout.Close()
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
+			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr)
+		}
+	}
+	t.Run("the only output", func(t *testing.T) { leave(t) })
+	t.Run("beside a file", func(t *testing.T) {
+		file := t.TempDir() + "/out.jsonl"
+		leave(t, "-o", file, "-o", "-")
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := parseStream(t, string(data)); s.end.Complete || s.end.Error != "" || len(s.ports) == 0 {
+			t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
+		}
+	})
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"synoptic/bench/testnet"
+	"synoptic/results"
+	"synoptic/scan"
+)
+
+// onTerminal runs the program on a pseudo-terminal, by script(1), and returns all that it wrote there.
+func onTerminal(t *testing.T, args ...string) (written string, code int) {
+	t.Helper()
+	script, err := exec.LookPath("script")
+	if err != nil {
+		t.Skip(err)
+	}
+	words := []string{program(t)}
+	words = append(words, args...)
+	cmd := exec.Command(script, "-qec", strings.Join(words, " "), os.DevNull)
+	cmd.Env = append(os.Environ(), "TERM=xterm", "SHELL=/bin/sh", "NO_COLOR=")
+	out, err := cmd.Output()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+var attribute = regexp.MustCompile("\x1b\\[[0-9]*m")
+
+// shown is what stands on a terminal after all was written: carriage return and erasure to the end of
+// the line are obeyed, and nothing else may be there but colours.
+func shown(t *testing.T, written string) (lines []string) {
+	t.Helper()
+	var line []rune
+	column := 0
+	text := strings.ReplaceAll(attribute.ReplaceAllString(written, ""), "\x1b[K", "\x00")
+	for _, r := range text {
+		switch {
+		case r == '\r':
+			column = 0
+		case r == '\n':
+			lines, line, column = append(lines, string(line)), nil, 0
+		case r == 0:
+			line = line[:min(column, len(line))]
+		case r < ' ':
+			t.Fatalf("control character %q in %q", r, written)
+		default:
+			line = append(line[:min(column, len(line))], append([]rune{r}, line[min(column+1, len(line)):]...)...)
+			column++
+		}
+	}
+	if len(line) > 0 || column > 0 {
+		t.Errorf("the cursor is left behind %q", string(line))
+	}
+	return lines
+}
+
+// A person sees the plan, a progress line that is drawn over, rows, and a summary; in the end the
+// terminal shows nothing half.
+func TestTerminal(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/26")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	for _, backend := range []string{"afpacket", "connect"} {
+		written, code := onTerminal(t, "scan", prefix.String(), "-p", "80,81", "--rate", "100", "--retries", "0", "--backend", backend)
+		if code != 0 {
+			t.Fatalf("%s: exit %d: %q", backend, code, written)
+		}
+		var plan, rows, summary, other int
+		for _, line := range shown(t, written) {
+			switch words := strings.Fields(line); {
+			case rows == 0 && regexp.MustCompile(`^(targets|excluded|backend|path|ports|rate|window|seed|duration) +\S`).MatchString(line):
+				plan++
+			case strings.HasPrefix(line, "ADDRESS "):
+			case len(words) >= 5 && strings.HasPrefix(line, "10.77.0.") && words[1] == "80" && words[2] == "open" && words[3] == "http":
+				rows++
+			case strings.HasPrefix(line, "complete: 128 probes in ") && strings.Contains(line, " 64 open, 64 closed, 0 filtered (0 silent)"):
+				summary++
+			default:
+				other++
+				t.Errorf("%s: the terminal shows %q", backend, line)
+			}
+		}
+		if plan < 7 || rows != 64 || summary != 1 {
+			t.Errorf("%s: %d lines of plan, %d rows, %d summaries: %q", backend, plan, rows, summary, written)
+		}
+		if !regexp.MustCompile(`\r\x1b\[K +[0-9.]+%  [0-9.]+ pps  [0-9]+ open`).MatchString(written) {
+			t.Errorf("%s: no progress was shown: %q", backend, written)
+		}
+		if on, off := strings.Count(written, "\x1b[32m"), strings.Count(written, "\x1b[0m"); on != 64 || off != on {
+			t.Errorf("%s: colour was put on %d times and off %d times", backend, on, off)
+		}
+	}
+}
+
+// -q leaves the table alone.
+func TestTerminalQuiet(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/30")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	written, code := onTerminal(t, "scan", prefix.String(), "-p", "80", "--retries", "0", "-q")
+	lines := shown(t, written)
+	if code != 0 || len(lines) != 5 || !strings.HasPrefix(lines[0], "ADDRESS") {
+		t.Errorf("exit %d, shown %q", code, lines)
+	}
+}
+
+// A host name is never obeyed by the terminal, wherever it comes from.
+func TestControlCharacters(t *testing.T) {
+	const evil = "a\x1b]0;title\a\x9b31m\r\n\u202eb\x7f\u0085"
+	var std [2]*os.File
+	for i := range std {
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		std[i] = f
+	}
+	s := newScreen(streams{nil, std[0], std[1]}, false)
+	s.Ports([]results.Port{{Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Reason: results.SYNACK, Hostname: evil}})
+	s.Flush()
+	s.finish(&results.ScanEnd{Error: evil}, nil)
+	s.begin(&scan.Plan{Config: scan.Config{Backend: scan.BackendConnect}, BackendReason: evil, BackendHint: evil, Warnings: []string{evil}}, true)
+	printError(std[1], fmt.Errorf("resolve %s: %w", evil, usage(evil, "%s", evil)))
+	for _, f := range std {
+		data, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		if !strings.Contains(text, "a\ufffd]0;title\ufffd\ufffd31m") {
+			t.Errorf("the name is not to be seen in %q", text)
+		}
+		for _, bad := range []string{"\x1b", "\a", "\x9b", "\r", "\u202e", "\x7f", "\u0085"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%q is in %q", bad, text)
+			}
+		}
+	}
+}
+
+func TestProgressLine(t *testing.T) {
+	second := scan.Progress{Total: 1 << 48, Done: 100, Sent: 100, Elapsed: time.Second}
+	for name, c := range map[string]struct {
+		now  scan.Progress
+		want string
+	}{
+		"resolving":   {scan.Progress{Total: 10}, "resolving link addresses"},
+		"beyond time": {second, "  0.0%  100 pps  0 open  100 years left"},
+		"half":        {scan.Progress{Total: 200, Done: 100, Sent: 100, Open: 1234, Elapsed: time.Second}, " 50.0%  100 pps  1,234 open  1s left"},
+		"paused":      {scan.Progress{Total: 200, Done: 100, Sent: 100, Paused: true, Elapsed: time.Second}, " 50.0%  100 pps  0 open  paused: an output is behind"},
+	} {
+		if got := progressLine(scan.Progress{}, c.now); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestClock(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		840 * time.Millisecond: "800ms", 12400 * time.Millisecond: "12s", 200 * time.Second: "3m20s",
+		49 * time.Hour: "49h0m0s", 240 * time.Hour: "10 days", 1 << 62: "146 years", seconds(1e300): "100 years",
+	} {
+		if got := clock(d); got != want {
+			t.Errorf("%d ns is %q, want %q", d, got, want)
+		}
+	}
+}
