@@ -108,7 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Attempts < 0 || c.Attempts > maxTries {
 		return c, refuse(fmt.Sprintf("give 0 to %d retries", maxTries-1), "%d retries", c.Attempts-1)
 	}
-	if c.TargetRecall < 0 || c.TargetRecall >= 1 {
+	if !(c.TargetRecall >= 0 && c.TargetRecall < 1) { // NaN neither
 		return c, refuse("give a share such as 0.999", "a target recall of %v is not a share below 1", c.TargetRecall)
 	}
 	if c.RetryGap < 0 {
@@ -134,6 +134,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Backend == "" {
 		c.Backend = BackendAuto
+	}
+	if c.ShardI != 0 && c.ShardOf == 0 {
+		return c, refuse("give both numbers: part i of n", "shard %d of no number of shards", c.ShardI)
 	}
 	if c.ShardOf == 0 {
 		c.ShardI, c.ShardOf = 1, 1

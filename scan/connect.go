@@ -6,10 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"synoptic/rawsock"
 	"synoptic/results"
 )
 
@@ -21,7 +21,12 @@ import (
 // with as many under way as the file limit allows.
 type connectLanes struct {
 	*engine
-	slots chan struct{} // one token per connection under way
+	slots    chan struct{} // one token per connection under way
+	timeouts connectTimeouts
+	able     atomic.Int64 // Unix time in ns when a connection was last not refused for want of files or ports
+
+	// dial is connect but in tests.
+	dial func(ctx context.Context, remote netip.AddrPort) (local netip.AddrPort, err error)
 }
 
 const (
@@ -32,14 +37,18 @@ const (
 	filesKept = 64
 	// connectNap is waited when the host has no file or port to spare just now.
 	connectNap = 10 * time.Millisecond
+	// connectPatience is waited for a file or a port beyond the time by which each connection that
+	// holds one now has ended: then the want is not ours to end.
+	connectPatience = time.Second
 )
 
 func (b *connectLanes) open(context.Context) error {
-	files, err := rawsock.FileLimit()
+	n, err := connectSlots(connectMax)
 	if err != nil {
 		return err
 	}
-	b.slots = make(chan struct{}, max(1, min(connectMax, int64(files)-filesKept)))
+	b.slots = make(chan struct{}, n)
+	b.dial = b.connect
 	return nil
 }
 
@@ -51,6 +60,7 @@ func (b *connectLanes) run(ctx context.Context) error {
 		return err
 	}
 	begun := time.Now()
+	b.able.Store(begun.UnixNano())
 	var pending sync.WaitGroup
 	for pos := b.Positions.Begin; pos < b.Positions.End; {
 		if !b.queue.waitRoom(ctx) {
@@ -88,39 +98,62 @@ func (b *connectLanes) run(ctx context.Context) error {
 func (b *connectLanes) probe(ctx context.Context, pos uint64) {
 	addr, port := b.Space.At(b.Permutation.Index(pos))
 	remote := netip.AddrPortFrom(addr, port)
-	p := results.Port{Addr: addr, Port: port, Attempt: 1}
-	for {
-		begun := time.Now()
-		local, err := b.connect(ctx, remote)
-		switch {
-		case ctx.Err() != nil && err != nil:
-			b.unsent(pos)
-			return
-		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
-			// The host is out of files or ephemeral ports: not the target's answer.
-			b.tally.txRetries.Add(1)
-			time.Sleep(connectNap)
-			continue
-		}
-		p.Reason = connectReason(err)
-		if p.Reason == results.ReasonNone {
-			b.unsent(pos)
-			b.sendError(err)
-			return
-		}
+	local, rtt, err := b.ask(ctx, pos, remote)
+	switch {
+	case errors.Is(err, context.Canceled):
+		b.tally.sent.Add(1) // its SYN is under way
+		b.unsettled(pos)
+		return
+	case outOfResources(err) && ctx.Err() != nil:
+		b.unsettled(pos)
+		return
+	}
+	p := results.Port{Addr: addr, Port: port, Attempt: 1, Time: time.Now().UnixNano(), Reason: connectReason(err)}
+	switch p.Reason {
+	case results.ReasonNone:
+		b.sendError(err)
+		b.tally.txErrors.Add(1)
+		b.unsettled(pos)
+		return
+	case results.Connect, results.Refused:
+		b.tally.replies.Add(1)
+		p.RTT, p.HasRTT = rtt, true
+		b.timeouts.observe(addr, rtt)
+	}
+	if p.Reason != results.AdminProhibited { // which says that no SYN left this host
 		b.tally.sent.Add(1)
-		p.Time = time.Now().UnixNano()
-		if p.Reason != results.Timeout {
-			b.tally.replies.Add(1)
-			p.RTT, p.HasRTT = time.Since(begun), true
-			b.rtts.observe(p.Addr, p.RTT)
-		}
-		if local.IsValid() {
-			p.Source, p.SourcePort = local.Addr().Unmap(), local.Port()
-		}
-		break
+	}
+	if local.IsValid() {
+		p.Source, p.SourcePort = local.Addr().Unmap(), local.Port()
 	}
 	b.settle(pos, p)
+}
+
+// ask connects, and waits where the host is out of files or of ephemeral ports, which is not the
+// target's answer, as long as there is hope.
+func (b *connectLanes) ask(ctx context.Context, pos uint64, remote netip.AddrPort) (local netip.AddrPort, rtt time.Duration, err error) {
+	for {
+		limited, cancel := context.WithTimeout(ctx, b.timeouts.of(remote.Addr(), pos, b.Wait))
+		begun := time.Now()
+		local, err = b.dial(limited, remote)
+		now := time.Now()
+		cancel()
+		if !outOfResources(err) {
+			b.able.Store(now.UnixNano())
+			return local, now.Sub(begun), err
+		}
+		if now.Sub(time.Unix(0, b.able.Load())) > b.timeouts.longest(b.Wait)+connectPatience {
+			return local, 0, err
+		}
+		b.tally.txRetries.Add(1)
+		if !nap(ctx, connectNap) {
+			return local, 0, err
+		}
+	}
+}
+
+func outOfResources(err error) bool {
+	return errors.Is(err, errProcessFiles) || errors.Is(err, errHostFiles) || errors.Is(err, errAddrNotAvail)
 }
 
 // settle gives a position the state that its connect has found.
@@ -134,23 +167,20 @@ func (b *connectLanes) settle(pos uint64, p results.Port) {
 	if p.Reason == results.Timeout {
 		b.tally.timeouts.Add(1)
 	}
-	if b.Show&p.Reason.State() != 0 {
-		b.queue.put(b.emit(b.queue.batch(), p))
+	if b.emits&p.Reason.State() != 0 {
+		b.emit(make([]results.Port, 0, 1), p) // full with one record: handed over at once
 	}
 }
 
-func (b *connectLanes) unsent(pos uint64) {
+// unsettled takes a position whose connect has said nothing about it out of the coverage.
+func (b *connectLanes) unsettled(pos uint64) {
 	b.results.Mark(pos, results.Unsent)
-	b.tally.txErrors.Add(1)
 	b.tally.unsent.Add(1)
 }
 
 // connect tries to complete a handshake and takes it down at once with a RST, which leaves no
 // TIME_WAIT behind on our side.
 func (b *connectLanes) connect(ctx context.Context, remote netip.AddrPort) (local netip.AddrPort, err error) {
-	// The wait is the cooldown's: what a round trip takes here, with a margin.
-	ctx, cancel := context.WithTimeout(ctx, b.rtts.cooldown(b.Wait))
-	defer cancel()
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1}
 	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPortFrom(b.Source, 0), remote)
 	if err != nil {
@@ -162,7 +192,7 @@ func (b *connectLanes) connect(ctx context.Context, remote netip.AddrPort) (loca
 	if local.Port() == remote.Port() && local.Addr().Unmap() == remote.Addr() {
 		// Simultaneous open with ourselves (RFC 9293 section 3.5): the kernel chose the probed port
 		// as our ephemeral port, which it does only where nobody listens.
-		return local, syscall.ECONNREFUSED
+		return local, errRefused
 	}
 	return local, nil
 }
@@ -182,7 +212,7 @@ func connectReason(err error) results.Reason {
 		return results.HostUnreachable
 	case errors.Is(err, errNetUnreachable):
 		return results.NetUnreachable
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+	case errors.Is(err, errAccess), errors.Is(err, syscall.EPERM):
 		return results.AdminProhibited
 	}
 	return results.ReasonNone

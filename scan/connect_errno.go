@@ -4,10 +4,14 @@ package scan
 
 import "syscall"
 
-// What connect(2) fails with when the network, and not this host, has answered.
+// What connect(2) fails with.
 const (
-	errNetUnreachable  = syscall.ENETUNREACH
-	errReset           = syscall.ECONNRESET
 	errRefused         = syscall.ECONNREFUSED
+	errReset           = syscall.ECONNRESET
 	errHostUnreachable = syscall.EHOSTUNREACH
+	errNetUnreachable  = syscall.ENETUNREACH
+	errAccess          = syscall.EACCES        // a local policy: no ICMP error becomes it (icmp_err_convert, net/ipv4/icmp.c)
+	errAddrNotAvail    = syscall.EADDRNOTAVAIL // no ephemeral port is free, or there is no source address
+	errProcessFiles    = syscall.EMFILE
+	errHostFiles       = syscall.ENFILE
 )

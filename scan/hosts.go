@@ -141,7 +141,7 @@ func (h *hosts) summarize() error {
 			host.RTT = s.median()
 		}
 		if batch = append(batch, host); len(batch) == cap(batch) || i == len(addrs)-1 {
-			if err := h.Sink.Hosts(batch); err != nil {
+			if err := h.Hosts(batch); err != nil {
 				return err
 			}
 			batch = batch[:0]

@@ -3,9 +3,9 @@ package scan
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
-	"time"
 
 	"synoptic/results"
 )
@@ -14,14 +14,13 @@ import (
 type stuckSink struct {
 	release chan struct{}
 	got     int
-	fail    error
 }
 
 func (s *stuckSink) Start(*results.ScanStart) error { return nil }
 func (s *stuckSink) Ports(b []results.Port) error {
 	<-s.release
 	s.got += len(b)
-	return s.fail
+	return nil
 }
 func (s *stuckSink) Flush() error               { return nil }
 func (s *stuckSink) End(*results.ScanEnd) error { return nil }
@@ -66,15 +65,28 @@ func TestNewsBackPressure(t *testing.T) {
 	}
 }
 
+// brokenSink fails each call, and tells of it.
+type brokenSink struct {
+	stuckSink
+	called chan int // records of a call
+}
+
+func (s *brokenSink) Ports(b []results.Port) error {
+	s.called <- len(b)
+	return errors.New("disk full")
+}
+
+// The first error is told, once; what comes after it is handed on all the same.
 func TestNewsReportsTheFirstSinkError(t *testing.T) {
-	n, sink := newNews(), &stuckSink{release: make(chan struct{}), fail: errors.New("disk full")}
-	close(sink.release)
+	n, sink := newNews(), &brokenSink{called: make(chan int)}
 	var failures int
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { n.pump(sink, stop, func(error) { failures++ }); close(done) }()
-	for range 10 {
-		n.add(results.Port{})
-		time.Sleep(time.Millisecond)
+	for call := range 3 {
+		n.put(make([]results.Port, 1, newsBatch))
+		if got := <-sink.called; got != 1 { // each put is a call of its own: the pump is waited for
+			t.Fatalf("call %d had %d records, want 1", call, got)
+		}
 	}
 	close(stop)
 	<-done
@@ -83,5 +95,57 @@ func TestNewsReportsTheFirstSinkError(t *testing.T) {
 	}
 	if n.full.Load() || n.records != 0 {
 		t.Errorf("%d records still queue after a broken sink: senders would pause for ever", n.records)
+	}
+}
+
+// However few records come at a time, the queue takes no more memory than its comment says.
+func TestNewsMemory(t *testing.T) {
+	const most = 32 << 20
+	size := int(reflect.TypeFor[results.Port]().Size())
+	for _, at := range []int{1, newsBatch/2 + 1, newsBatch - 1, newsBatch} {
+		n := newNews()
+		for b := n.batch(); !n.full.Load(); {
+			b = n.put(append(b, make([]results.Port, at)...))
+		}
+		var slots int
+		for _, b := range n.batches {
+			slots += cap(b)
+		}
+		if slots*size > most {
+			t.Errorf("%d records, put by %d, take %d bytes, want %d at most", n.records, at, slots*size, most)
+		}
+	}
+}
+
+// Nothing is lost, doubled or put out of order on the way, in whatever portions it comes.
+func TestNewsKeepsRecords(t *testing.T) {
+	n := newNews()
+	one := make([]results.Port, 0, 1)
+	var put, got uint16
+	record := func() results.Port { put++; return results.Port{Port: put} }
+	take := func() {
+		for _, b := range n.take() {
+			for _, p := range b {
+				if got++; p.Port != got {
+					t.Fatalf("record %d where %d is due", p.Port, got)
+				}
+			}
+			n.done(b)
+		}
+	}
+	b := n.batch()
+	for _, at := range []int{1, 255, 256, 3, 254, 2, 256, 256, 1, 1, 200, 100, 100} {
+		for range at {
+			b = append(b, record())
+		}
+		b = n.put(b)
+		n.put(append(one, record()))
+		if at == 254 {
+			take()
+		}
+	}
+	take()
+	if got != put || n.records != 0 {
+		t.Errorf("%d of %d records came out, %d are said to wait", got, put, n.records)
 	}
 }

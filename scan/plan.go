@@ -59,16 +59,19 @@ func NewPlan(c Config) (*Plan, error) {
 	if !p.HasSeed {
 		p.Seed = rand.Uint64() & maxSeed
 	}
+	if err := p.checkSource(); err != nil {
+		return nil, err
+	}
 	if err := p.chooseBackend(); err != nil {
 		return nil, err
 	}
-	if p.Backend == BackendAFPacket {
-		if err := p.chooseRoutes(); err != nil {
-			return nil, err
-		}
-		if p.SourcePorts, err = chooseSourcePorts(c.SourcePort); err != nil {
-			return nil, err
-		}
+	if p.Backend == BackendConnect {
+		err = p.planConnect()
+	} else if err = p.chooseRoutes(); err == nil {
+		p.SourcePorts, err = chooseSourcePorts(int(c.SourcePort))
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := p.chooseFrame(); err != nil {
 		return nil, err
@@ -121,6 +124,9 @@ func (p *Plan) chooseBackend() error {
 		switch {
 		case ipv6:
 			p.Backend, p.BackendReason, p.Fallback = BackendConnect, "IPv6 targets cannot be probed raw yet", true
+			if canRaw == nil && p.Space.Addrs().At(0).Is4() {
+				p.BackendHint = "scan the IPv4 targets apart to have them probed raw"
+			}
 		case canRaw != nil:
 			p.Backend, p.BackendReason, p.Fallback = BackendConnect, canRaw.Error(), true
 			if h, ok := canRaw.(interface{ Hint() string }); ok {
@@ -131,21 +137,6 @@ func (p *Plan) chooseBackend() error {
 		}
 	default:
 		return refuse("the backends are auto, afpacket and connect", "unknown backend %q", p.Backend)
-	}
-	if p.Backend == BackendAFPacket && p.Source.IsValid() && !p.Source.Unmap().Is4() {
-		return refuse("give an IPv4 --source-ip", "source address %s cannot reach IPv4 targets", p.Source)
-	}
-	if p.Backend == BackendConnect {
-		switch {
-		case p.Interface != "":
-			return refuse("leave --interface out, or run where raw sockets are permitted", "backend connect (%s) leaves the interface to the kernel", p.BackendReason)
-		case p.GatewayMAC != nil:
-			return refuse("leave --gateway-mac out, or run where raw sockets are permitted", "backend connect (%s) leaves link addresses to the kernel", p.BackendReason)
-		case p.Profile != probe.ProfileMSS:
-			return refuse("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.BackendReason)
-		case p.SourcePort != 0:
-			return refuse("leave --source-port out, or run where raw sockets are permitted", "backend connect (%s) leaves source ports to the kernel", p.BackendReason)
-		}
 	}
 	return nil
 }
@@ -160,37 +151,44 @@ func (p *Plan) chooseRoutes() (err error) {
 	if err != nil {
 		return err
 	}
-	if p.Broadcast = p.Routes.Broadcast; len(p.Broadcast) > 0 {
-		if p.Space, err = p.Space.Without(p.Broadcast); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.leaveOut(p.Routes.Broadcast)
 }
 
 // chooseSourcePorts takes ports outside the host's ephemeral range, so that no reply to us can
-// belong to a connection of the host, and none of its connections is disturbed.
-func chooseSourcePorts(asked uint16) (PortRange, error) {
-	lo, hi, err := rawsock.EphemeralPorts()
+// belong to a connection of the host, and none of its connections is disturbed. Where the range
+// leaves no room, only the user can know which ports are free.
+func chooseSourcePorts(asked int) (PortRange, error) {
+	low, high, err := rawsock.EphemeralPorts()
 	if err != nil {
 		return PortRange{}, err
 	}
+	return sourcePorts(asked, int(low), int(high))
+}
+
+func sourcePorts(asked, low, high int) (PortRange, error) {
+	above, below := high+maxAttempts <= 65535, low >= 1024+maxAttempts
+	first := asked
 	switch {
 	case asked > 65535-maxAttempts+1:
 		return PortRange{}, refuse(fmt.Sprintf("choose a source port up to %d", 65535-maxAttempts+1),
 			"source port %d leaves no room for %d attempts", asked, maxAttempts)
-	case asked != 0 && asked <= hi && asked+maxAttempts > lo:
-		return PortRange{}, refuse(fmt.Sprintf("choose a source port below %d or above %d", lo-min(lo, maxAttempts-1), hi),
-			"source ports %d-%d reach into the host's ephemeral range %d-%d, where its own connections are", asked, asked+maxAttempts-1, lo, hi)
+	case asked != 0 && asked <= high && asked+maxAttempts > low && (above || below):
+		hint := fmt.Sprintf("choose a source port from %d on", high+1)
+		if below {
+			hint = fmt.Sprintf("choose a source port up to %d", low-maxAttempts)
+		}
+		return PortRange{}, refuse(hint, "source ports %d-%d reach into the host's ephemeral range %d-%d, where its own connections are",
+			asked, asked+maxAttempts-1, low, high)
 	case asked != 0:
-		return PortRange{asked, asked + maxAttempts - 1}, nil
-	case int(hi)+maxAttempts <= 65535:
-		return PortRange{hi + 1, hi + maxAttempts}, nil
-	case lo >= 1024+maxAttempts:
-		return PortRange{lo - maxAttempts, lo - 1}, nil
+	case above:
+		first = high + 1
+	case below:
+		first = low - maxAttempts
+	default:
+		return PortRange{}, refuse("give a port that no local program uses with --source-port",
+			"the ephemeral range %d-%d leaves no room for source ports", low, high)
 	}
-	return PortRange{}, refuse("give a port that no local program uses with --source-port",
-		"the ephemeral range %d-%d leaves no room for source ports", lo, hi)
+	return PortRange{uint16(first), uint16(first + maxAttempts - 1)}, nil
 }
 
 // connectFrameLen is the length of the SYN that Linux sends for connect(2): Ethernet 14, IPv4 20,
@@ -273,10 +271,13 @@ func isLocal(r netipx.IPRange, own []net.Addr) bool {
 // Probes is how many positions the scan covers.
 func (p *Plan) Probes() uint64 { return p.Positions.Len() }
 
-// Duration is how long the scan takes if everything answers quickly.
+// maxDuration stands for itself and more: a time.Duration ends at 292 years.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+// Duration is how long the scan takes if everything answers quickly, 100 years at most.
 func (p *Plan) Duration() time.Duration {
-	seconds := min(float64(p.Probes())/p.Rate, time.Duration(math.MaxInt64-cooldownFloor).Seconds())
-	return time.Duration(seconds*float64(time.Second)) + cooldownFloor
+	seconds := float64(p.Probes()) / p.Rate
+	return time.Duration(min(seconds, maxDuration.Seconds())*float64(time.Second)) + cooldownFloor
 }
 
 // Interfaces are the names of the interfaces used, comma-separated; "" where the kernel chooses.

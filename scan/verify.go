@@ -108,8 +108,8 @@ func (v *verifier) verify(p *results.Port) {
 	defer conn.Close()
 	conn.SetLinger(0) // taken down by a RST: no TIME_WAIT behind thousands of connections
 	p.Verified = results.VerifyTrue
-	defer context.AfterFunc(v.ctx, func() { conn.SetReadDeadline(time.Now()) })()
-	conn.SetReadDeadline(time.Now().Add(verifyListen))
+	defer context.AfterFunc(v.ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
+	_ = conn.SetReadDeadline(time.Now().Add(verifyListen))
 	banner := make([]byte, results.MaxBanner)
 	n, _ := conn.Read(banner) // a server that waits for us to speak says nothing
 	p.Banner = banner[:n]

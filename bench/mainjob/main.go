@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
 )
 
 const runs = 5
@@ -24,19 +23,11 @@ func main() {
 }
 
 func run() error {
-	if err := testnet.Enter(); err != nil {
-		return err
-	}
-	program, err := bench.Build()
+	program, network, teardown, err := bench.Setup()
 	if err != nil {
 		return err
 	}
-	defer program.Close()
-	network, err := testnet.Open(testnet.Config{Gateway: true})
-	if err != nil {
-		return err
-	}
-	defer network.Close()
+	defer teardown()
 	if _, err := network.Serve("0.0.0.0:80"); err != nil {
 		return err
 	}

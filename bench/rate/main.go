@@ -6,11 +6,13 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"math"
 	"net/netip"
+	"os"
 
 	"synoptic/bench"
 	"synoptic/bench/testnet"
@@ -18,39 +20,42 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	seconds := flag.Int("seconds", 6, "seconds per rate, 2 to 60")
+	seconds := flag.Int("seconds", 6, fmt.Sprintf("seconds per rate, 2 to %d", maxSeconds))
 	flag.Parse()
-	if err := run(min(max(*seconds, 2), 60)); err != nil {
+	if *seconds < 2 || *seconds > maxSeconds || flag.NArg() > 0 {
+		log.Printf("want -seconds from 2 to %d, and no arguments", maxSeconds)
+		os.Exit(2)
+	}
+	if err := run(*seconds); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// prefix × ports is enough for ten seconds at the highest rate.
-var prefix = netip.MustParsePrefix("10.77.0.0/16")
+var (
+	rates  = []int{1_000, 10_000, 100_000}
+	prefix = netip.MustParsePrefix("10.77.0.0/16")
+)
 
-const ports = 16
+const (
+	ports = 16
+	// maxSeconds at the highest rate are as many probes as prefix × ports has, and the frames
+	// captured fill some 200 MB.
+	maxSeconds = 10
+)
 
 func run(seconds int) error {
-	if err := testnet.Enter(); err != nil {
-		return err
-	}
-	program, err := bench.Build()
+	program, network, teardown, err := bench.Setup()
 	if err != nil {
 		return err
 	}
-	defer program.Close()
-	network, err := testnet.Open(testnet.Config{Gateway: true})
-	if err != nil {
-		return err
-	}
-	defer network.Close()
+	defer teardown()
 	// Silent targets: the wire carries probes only, and the far side's kernel is out of the picture.
 	if err := network.DropPrefix(prefix); err != nil {
 		return err
 	}
 	fmt.Println("| rate asked for, pps | full seconds | lowest | highest | largest error |")
 	fmt.Println("|---:|---:|---:|---:|---:|")
-	for _, rate := range []int{1_000, 10_000, 100_000} {
+	for _, rate := range rates {
 		capture, err := network.StartCapture()
 		if err != nil {
 			return err
@@ -61,16 +66,16 @@ func run(seconds int) error {
 			return err
 		}
 		if capture.Err() != nil || capture.Lost() > 0 {
-			return fmt.Errorf("capture: %d frames lost, %w", capture.Lost(), capture.Err())
+			return errors.Join(capture.Err(), fmt.Errorf("the capture lost %d frames", capture.Lost()))
 		}
 		report(rate, frames)
 	}
 	return nil
 }
 
-// targets is a range of n addresses of the test network, or all of its 65,536 where n is more.
+// targets is a range of n addresses of the test network, of its 65,536 at most.
 func targets(n int) string {
-	last := min(n, 1<<16) - 1
+	last := n - 1
 	return fmt.Sprintf("10.77.0.0-10.77.%d.%d", last>>8, last&0xff)
 }
 

@@ -22,7 +22,7 @@ func TestInterruptWhileResolving(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != 3 || strings.Count(stderr.String(), "\n") != 1 || strings.Contains(stderr.String(), "hint:") {
+		if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
 			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr)
 		}
 	}

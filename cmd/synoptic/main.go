@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -73,6 +74,8 @@ func run(stop *stopper, args []string, std streams) int {
 		return exitComplete
 	case errors.As(err, &code):
 		return int(code)
+	case errors.Is(err, context.Canceled): // before the first probe
+		return exitStopped
 	case errors.As(err, &fail):
 		printError(std.err, err)
 		return exitFailure
@@ -83,9 +86,11 @@ func run(stop *stopper, args []string, std streams) int {
 
 // printError says what failed and, where the error knows, how to mend it.
 func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "synoptic: %v\n", err)
+	for line := range strings.SplitSeq(err.Error(), "\n") { // one of each error joined
+		fmt.Fprintf(w, "synoptic: %s\n", printable(line))
+	}
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", h.Hint())
+		fmt.Fprintf(w, "hint: %s\n", printable(h.Hint()))
 	}
 }

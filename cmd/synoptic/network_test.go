@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -310,46 +309,6 @@ func TestShards(t *testing.T) {
 	sameSet(t, "open over all shards", got, want.open)
 	if probes != 1024 {
 		t.Errorf("%d probes over all shards, want 1024", probes)
-	}
-}
-
-// An interrupt ends the stream with whole lines, complete:false and exit code 3.
-func TestInterrupt(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Gateway: true})
-	n.Listen(t, "0.0.0.0:80")
-	for _, backend := range []string{"afpacket", "connect"} {
-		t.Run(backend, func(t *testing.T) {
-			cmd := exec.Command(program(t), "scan", "10.77.0.0/16", "-p", "80", "--rate", "2k", "--backend", backend)
-			var out strings.Builder
-			first := make(chan struct{}, 1)
-			cmd.Stdout = writerFunc(func(p []byte) (int, error) {
-				select {
-				case first <- struct{}{}:
-				default:
-				}
-				return out.Write(p)
-			})
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			<-first
-			time.Sleep(300 * time.Millisecond)
-			interrupted := time.Now()
-			if err := cmd.Process.Signal(os.Interrupt); err != nil {
-				t.Fatal(err)
-			}
-			cmd.Wait()
-			t.Logf("ended %v after the interrupt", time.Since(interrupted))
-			if code := cmd.ProcessState.ExitCode(); code != 3 {
-				t.Errorf("exit %d, want 3", code)
-			}
-			if !strings.HasSuffix(out.String(), "\n") {
-				t.Error("the last line is torn")
-			}
-			if s := parseStream(t, out.String()); s.end.Complete || len(s.ports) == 0 || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
-				t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
-			}
-		})
 	}
 }
 

@@ -53,9 +53,6 @@ func writePlan(w io.Writer, p *scan.Plan) {
 	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
 	row("seed", "%d", p.Seed)
 	row("duration", "%s and more where answers are slow", clock(p.Duration()))
-	for _, warning := range p.Warnings {
-		row("warning", "%s", warning)
-	}
 }
 
 func joinAddrs(all []netip.Addr) string {

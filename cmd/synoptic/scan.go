@@ -7,13 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"synoptic/ratelimit"
@@ -65,7 +65,7 @@ type scanFlags struct {
 const defaultTopPorts = 1000
 
 func newScanCommand(stop *stopper, std streams, args []string) *cobra.Command {
-	var f scanFlags
+	f := scanFlags{backend: scan.BackendAuto, profile: probe.ProfileMSS.String(), maxMemory: "256M"}
 	cmd := &cobra.Command{
 		Use:   "scan [flags] TARGET...",
 		Short: "Find the TCP ports that answer",
@@ -83,33 +83,36 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if _, ok := errors.AsType[*usageError](err); ok {
+			return err
+		}
 		return usage("see synoptic scan --help", "%v", err)
 	})
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringVarP(&f.ports, "ports", "p", "", "ports: 22,80,8000-8100,http or - for 1-65535")
+	fl.VarP((*word)(&f.ports), "ports", "p", "ports: 22,80,8000-8100,http or - for 1-65535")
 	fl.IntVar(&f.topPorts, "top-ports", 0, fmt.Sprintf("the N ports most worth asking (default %d where -p is not given)", defaultTopPorts))
-	fl.StringArrayVarP(&f.targetFiles, "targets-file", "i", nil, "read targets from a file, one a line (- for standard input)")
-	fl.StringSliceVar(&f.exclude, "exclude", nil, "targets to leave out")
-	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read targets to leave out from a file")
-	fl.StringVar(&f.scope, "scope", "", "file with the authorized prefixes: a target outside is refused")
-	fl.StringVarP(&f.rate, "rate", "r", "", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
-	fl.StringVar(&f.bandwidth, "bandwidth", "", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
+	fl.VarP((*words)(&f.targetFiles), "targets-file", "i", "read targets from a file, one a line (- for standard input)")
+	fl.Var((*words)(&f.exclude), "exclude", "targets to leave out")
+	fl.Var((*words)(&f.excludeFiles), "exclude-file", "read targets to leave out from a file")
+	fl.Var((*word)(&f.scope), "scope", "file with the authorized prefixes: a target outside is refused")
+	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
+	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
 	fl.IntVar(&f.retries, "retries", scan.DefaultAttempts-1, "probes to a silent port after the first, 0 to 9")
 	fl.DurationVar(&f.retryGap, "retry-gap", scan.DefaultRetryGap, "time between two probes to a port; shorter on a network known to be fast")
 	fl.Float64Var(&f.targetRecall, "target-recall", 0, "retry as the measured loss asks for, to find this share: 0.999")
 	fl.DurationVar(&f.wait, "wait", scan.DefaultWait, "longest wait for answers after the last probe")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the probe order (default random)")
-	fl.StringVar(&f.shard, "shard", "", "scan part i of n of the same seed: 2/8")
-	fl.StringVarP(&f.iface, "interface", "e", "", "interface to send from (default by the routing table)")
-	fl.StringVar(&f.sourceIP, "source-ip", "", "address to send from (default by the routing table)")
+	fl.Var((*word)(&f.shard), "shard", "scan part i of n of the same seed: 2/8")
+	fl.VarP((*word)(&f.iface), "interface", "e", "interface to send from (default by the routing table)")
+	fl.Var((*word)(&f.sourceIP), "source-ip", "address to send from (default by the routing table)")
 	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source port (default above the ephemeral range)")
-	fl.StringVar(&f.gatewayMAC, "gateway-mac", "", "link address of the gateway (default by the neighbour table and ARP)")
-	fl.StringVar(&f.backend, "backend", scan.BackendAuto, "auto, afpacket (raw frames) or connect (no privilege needed)")
-	fl.StringVar(&f.profile, "syn-profile", probe.ProfileMSS.String(), "TCP options of a probe: mss, linux, windows or none")
-	fl.StringVar(&f.maxMemory, "max-memory", "256M", "memory of the result map at most")
-	fl.StringArrayVarP(&f.outputs, "output", "o", nil, "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
-	fl.StringSliceVar(&f.show, "show", []string{"open"}, "states to report: open, closed, filtered, all")
+	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "link address of the gateway (default by the neighbour table and ARP)")
+	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames) or connect (no privilege needed)")
+	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
+	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
+	fl.VarP((*words)(&f.outputs), "output", "o", "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
+	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first ask every host for two random ports, to find those that open any")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and keep what the server says first")
 	fl.BoolVar(&f.showHosts, "show-hosts", false, "sum up every host at the end")
@@ -131,12 +134,17 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return err
 	}
+	if plan.Backend == scan.BackendConnect && cmd.Flags().Changed("syn-profile") {
+		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", plan.BackendReason)
+	}
 	if f.dryRun {
 		writePlan(std.out, plan)
 		return nil
 	}
 	screen := newScreen(std, f.quiet)
-	outputs, err := f.openOutputs(std, screen)
+	ctx, gone := context.WithCancel(stop.ctx)
+	defer gone()
+	outputs, err := f.openOutputs(standardOutput{std.out, gone}, screen)
 	if err != nil {
 		return err
 	}
@@ -147,17 +155,17 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	screen.begin(plan)
 	stopProgress := screen.follow(s)
-	end, err := s.Run(stop.scan(), outputs)
+	stop.scan()
+	end, err := s.Run(ctx, outputs)
 	stopProgress()
 	err = errors.Join(err, outputs.Close())
+	if err == nil && end.Complete && end.Sent == 0 && end.NoARP < end.Probes {
+		err = nothingSent(end)
+	}
 	if end != nil {
-		screen.finish(end)
+		screen.finish(end, err)
 	}
 	switch {
-	case errors.Is(err, context.Canceled):
-		return exit(exitStopped) // before the first probe
-	case errors.Is(err, syscall.EPIPE):
-		return exit(exitStopped) // the reader has had enough
 	case err != nil:
 		return failure{err}
 	case end == nil || !end.Complete:
@@ -168,14 +176,19 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	return nil
 }
 
+// nothingSent is the failure of a scan that has asked nothing: that all is silent would be no finding.
+func nothingSent(end *results.ScanEnd) error {
+	if end.Error == "" {
+		return errors.New("no probe could be sent: this host forbids connections to every target")
+	}
+	return fmt.Errorf("no probe could be sent: %s", end.Error)
+}
+
 // config understands the flags.
 func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c scan.Config, err error) {
 	c = scan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
 		Backend: f.backend, Interface: f.iface, SourcePort: f.sourcePort, Wait: f.wait,
-	}
-	if err := refuseEmpty(cmd); err != nil {
-		return c, err
 	}
 	if len(targets) == 0 && len(f.targetFiles) == 0 {
 		return c, usage("give an address, a prefix or a host name, or a file with -i", "no target given")
@@ -194,8 +207,10 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 			return c, fmt.Errorf("--bandwidth: %w", err)
 		}
 	}
-	if cmd.Flags().Changed("retries") && f.targetRecall != 0 {
+	if recall := cmd.Flags().Changed("target-recall"); recall && cmd.Flags().Changed("retries") {
 		return c, usage("give one of them", "--retries and --target-recall are both given")
+	} else if recall && !(f.targetRecall > 0 && f.targetRecall < 1) { // NaN is neither
+		return c, usage("give a share such as 0.999", "--target-recall %v is not between 0 and 1", f.targetRecall)
 	}
 	if f.retries < 0 || f.retries > 9 {
 		return c, usage("give 0 to 9 retries", "--retries %d is out of range", f.retries)
@@ -248,21 +263,9 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 	return c, err
 }
 
-// refuseEmpty catches the variable that a script forgot to set: an empty value would silently mean
-// the default, as no scope at all for --scope "$SCOPE".
-func refuseEmpty(cmd *cobra.Command) (err error) {
-	cmd.Flags().Visit(func(fl *pflag.Flag) {
-		v := fl.Value.String()
-		if err == nil && (v == "" || v == "[]" || v == `[""]`) {
-			err = usage("leave the flag out, or give it a value", "--%s is given without a value", fl.Name)
-		}
-	})
-	return err
-}
-
 func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
 	switch {
-	case f.ports != "" && f.topPorts != 0:
+	case f.ports != "" && topPortsGiven:
 		return nil, usage("give one of them", "--ports and --top-ports are both given")
 	case f.ports != "":
 		p, err := target.ParsePorts(f.ports)
@@ -270,7 +273,7 @@ func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
 			return nil, fmt.Errorf("--ports: %w", err)
 		}
 		return p, nil
-	case f.topPorts != 0 || topPortsGiven:
+	case topPortsGiven:
 		p, err := target.TopPorts(f.topPorts)
 		if err != nil {
 			return nil, fmt.Errorf("--top-ports: %w", err)
@@ -280,8 +283,11 @@ func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
 	return target.TopPorts(defaultTopPorts)
 }
 
-func parseShow(words []string) (show results.State, err error) {
-	for _, w := range words {
+func parseShow(lists []string) (show results.State, err error) {
+	if len(lists) == 0 {
+		return results.Open, nil
+	}
+	for w := range strings.SplitSeq(strings.Join(lists, ","), ",") {
 		switch strings.TrimSpace(w) {
 		case "open":
 			show |= results.Open
@@ -295,36 +301,54 @@ func parseShow(words []string) (show results.State, err error) {
 			return 0, usage("the states are open, closed, filtered and all", "--show: unknown state %q", w)
 		}
 	}
-	if show == 0 {
-		return 0, usage("the states are open, closed, filtered and all", "--show: no state given")
-	}
 	return show, nil
 }
 
 // openOutputs opens every destination, so that one that cannot be written is known before the first
 // packet. Without -o, standard output gets the table on a terminal and JSON lines elsewhere.
-func (f *scanFlags) openOutputs(std streams, screen *screen) (results.Sink, error) {
-	var all sink.Tee
+func (f *scanFlags) openOutputs(stdout standardOutput, screen *screen) (results.Sink, error) {
+	var all []results.Sink
 	switch {
 	case slices.Contains(f.outputs, "-") || slices.Contains(f.outputs, "jsonl:-"):
 		// Records are wanted where the table would be.
-	case term.IsTerminal(int(std.out.Fd())):
+	case term.IsTerminal(int(stdout.Fd())):
 		all = append(all, screen)
 	case len(f.outputs) == 0:
-		all = append(all, sink.NewJSONLines(keepOpen{std.out}))
+		all = append(all, sink.NewJSONLines(stdout))
 	}
 	for _, spec := range f.outputs {
-		s, err := sink.Open(spec, std.out)
+		s, err := sink.Open(spec, stdout)
 		if err != nil {
-			all.Close()
+			sink.NewTee(all...).Close()
 			return nil, err
 		}
 		all = append(all, s)
 	}
-	return all, nil
+	return sink.NewTee(all...), nil
 }
 
-// keepOpen is a file that its user must not close.
-type keepOpen struct{ *os.File }
+// standardOutput takes records to standard output, which it never closes. Where the reader goes away,
+// as head(1) does when it has seen enough, the scan is told to stop, and nothing has failed.
+type standardOutput struct {
+	*os.File
+	stop func()
+}
 
-func (keepOpen) Close() error { return nil }
+func (o standardOutput) Write(p []byte) (int, error) {
+	n, err := o.File.Write(p)
+	if readerGone(err) {
+		o.stop()
+		return len(p), nil
+	}
+	return n, err
+}
+
+func (standardOutput) Close() error { return nil }
+
+// readerGone tells whether a write failed because nobody reads the pipe any more.
+func readerGone(err error) bool {
+	if runtime.GOOS == "windows" {
+		return errors.Is(err, syscall.Errno(232)) || errors.Is(err, syscall.Errno(109)) // ERROR_NO_DATA, ERROR_BROKEN_PIPE
+	}
+	return errors.Is(err, syscall.EPIPE)
+}

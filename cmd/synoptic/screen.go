@@ -39,23 +39,26 @@ func newScreen(std streams, quiet bool) *screen {
 	}
 }
 
-// begin says what is going to happen.
+// begin says what is going to happen: on a terminal all of it, elsewhere what may surprise.
 func (s *screen) begin(p *scan.Plan) {
-	if s.quiet {
+	switch {
+	case s.quiet:
+		return
+	case s.live:
+		writePlan(s.std.err, p)
 		return
 	}
-	if s.live {
-		writePlan(s.std.err, p)
+	say := func(format string, args ...any) {
+		fmt.Fprintf(s.std.err, "%s\n", printable(fmt.Sprintf(format, args...)))
 	}
 	if p.Fallback {
-		hint := ""
+		say("synoptic: scanning by connect(): %s", p.BackendReason)
 		if p.BackendHint != "" {
-			hint = fmt.Sprintf(" (hint: %s)", p.BackendHint)
+			say("hint: %s", p.BackendHint)
 		}
-		fmt.Fprintf(s.std.err, "synoptic: scanning by connect(): %s%s\n", p.BackendReason, hint)
 	}
-	if len(p.Broadcast) > 0 && !s.live {
-		fmt.Fprintf(s.std.err, "synoptic: broadcast addresses left out: %s\n", joinAddrs(p.Broadcast))
+	if len(p.Broadcast) > 0 {
+		say("synoptic: broadcast addresses left out: %s", joinAddrs(p.Broadcast))
 	}
 }
 
@@ -106,8 +109,7 @@ func progressLine(before, now scan.Progress) string {
 	case now.Paused:
 		b.WriteString("  paused: an output is behind")
 	case share > 0:
-		left := time.Duration(float64(now.Elapsed) * (1 - share) / share)
-		fmt.Fprintf(&b, "  %s left", clock(left))
+		fmt.Fprintf(&b, "  %s left", clock(seconds(now.Elapsed.Seconds()*(1-share)/share)))
 	}
 	return b.String()
 }
@@ -127,18 +129,20 @@ func (s *screen) draw(line string) {
 	s.progress = line
 }
 
-// finish says how it went.
-func (s *screen) finish(end *results.ScanEnd) {
+// finish says how it went, except for err, which ended the scan and is printed by itself.
+func (s *screen) finish(end *results.ScanEnd, err error) {
 	if s.quiet {
 		return
 	}
-	warn := func(n uint64, format string) {
-		if n > 0 {
-			fmt.Fprintf(s.std.err, "synoptic: "+format+"\n", grouped(n))
-		}
+	if end.RxDrops > 0 {
+		fmt.Fprintf(s.std.err, "synoptic: the kernel dropped %s packets unread: results may be missing (hint: lower --rate)\n", grouped(end.RxDrops))
 	}
-	warn(end.RxDrops, "the kernel dropped %s packets unread: results may be missing (hint: lower --rate)")
-	warn(end.TxErrors, "%s probes could not be sent: "+strings.ReplaceAll(end.Error, "%", "%%"))
+	switch {
+	case err == nil && end.Error != "": // which has the number
+		fmt.Fprintf(s.std.err, "synoptic: %s\n", printable(end.Error))
+	case end.TxErrors > 0 && end.Sent > 0:
+		fmt.Fprintf(s.std.err, "synoptic: %s probes could not be sent\n", grouped(end.TxErrors))
+	}
 	if !s.live {
 		return
 	}
@@ -147,7 +151,7 @@ func (s *screen) finish(end *results.ScanEnd) {
 		word = "stopped before the end"
 	}
 	fmt.Fprintf(s.std.err, "%s: %s in %s, %s open, %s closed, %s filtered (%s silent)\n", word,
-		count(end.Sent, "probe", "probes"), clock(time.Duration(end.Duration*float64(time.Second))),
+		count(end.Sent, "probe", "probes"), clock(seconds(end.Duration)),
 		grouped(end.Open), grouped(end.Closed), grouped(end.Filtered), grouped(end.NoResponse))
 }
 
@@ -181,7 +185,7 @@ func (s *screen) row(p *results.Port) {
 	if p.HasRTT {
 		rtt = fmt.Sprintf("%.2fms", float64(p.RTT)/float64(time.Millisecond))
 	}
-	line := fmt.Sprintf("%-15s  %5d  %s  %-16s  %-12s  %3s  %s  %s", p.Addr, p.Port, state, p.Service, p.Reason, ttl, rtt, p.Hostname)
+	line := fmt.Sprintf("%-15s  %5d  %s  %-16s  %-12s  %3s  %s  %s", p.Addr, p.Port, state, p.Service, p.Reason, ttl, rtt, printable(p.Hostname))
 	s.rows.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 

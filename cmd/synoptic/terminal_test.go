@@ -129,7 +129,7 @@ func TestControlCharacters(t *testing.T) {
 	s.Ports([]results.Port{{Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Reason: results.SYNACK, Hostname: evil}})
 	s.Flush()
 	s.finish(&results.ScanEnd{Error: evil}, nil)
-	s.begin(&scan.Plan{Config: scan.Config{Backend: scan.BackendConnect}, BackendReason: evil, BackendHint: evil, Warnings: []string{evil}}, true)
+	s.begin(&scan.Plan{Fallback: true, BackendReason: evil, BackendHint: evil})
 	printError(std[1], fmt.Errorf("resolve %s: %w", evil, usage(evil, "%s", evil)))
 	for _, f := range std {
 		data, err := os.ReadFile(f.Name())

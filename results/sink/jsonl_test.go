@@ -84,11 +84,22 @@ func TestOpen(t *testing.T) {
 	if n := bytes.Count(data, []byte("scan_end")); n != 2 {
 		t.Errorf("%d records in the file, want the second run's appended to the first's", n)
 	}
-	for _, spec := range []string{"", "jsonl:", "yaml:x", filepath.Join(dir, "no", "x")} {
+	for _, spec := range []string{"", "jsonl:", ":x", "yaml:x", filepath.Join(dir, "no", "x")} {
 		_, err := Open(spec, nil)
 		var e *Error
 		if !errors.As(err, &e) || e.Hint() == "" {
 			t.Errorf("Open(%q): error %v without a hint", spec, err)
+		}
+	}
+}
+
+func TestSplitSpec(t *testing.T) {
+	for spec, want := range map[string][2]string{
+		"x": {"jsonl", "x"}, "jsonl:x": {"jsonl", "x"}, "csv:x:y": {"csv", "x:y"}, "./a:b": {"jsonl", "./a:b"}, "-": {"jsonl", "-"},
+		`C:\x`: {"jsonl", `C:\x`}, "C:x": {"jsonl", "C:x"}, `jsonl:C:\x`: {"jsonl", `C:\x`}, `a\b:c`: {"jsonl", `a\b:c`}, ":x": {"", "x"},
+	} {
+		if format, dest := splitSpec(spec); format != want[0] || dest != want[1] {
+			t.Errorf("%q is format %q, destination %q; want %q", spec, format, dest, want)
 		}
 	}
 }

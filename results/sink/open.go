@@ -30,13 +30,10 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Hint() string { return e.hint }
 
 // Open opens one output, given as DEST or FORMAT:DEST. DEST is a file, which is appended to, or "-"
-// for standard output; FORMAT defaults to jsonl. A file that cannot be written is an error here,
-// before the first packet.
-func Open(spec string, stdout io.Writer) (results.Sink, error) {
-	format, dest := "jsonl", spec
-	if f, d, ok := strings.Cut(spec, ":"); ok && !strings.ContainsAny(f, "/.") {
-		format, dest = f, d
-	}
+// for stdout, which is closed with the sink; FORMAT defaults to jsonl. A file that cannot be written
+// is an error here, before the first packet.
+func Open(spec string, stdout io.WriteCloser) (results.Sink, error) {
+	format, dest := splitSpec(spec)
 	newSink := formats[format]
 	if newSink == nil {
 		return nil, &Error{spec, fmt.Errorf("unknown format %q", format), "the format is jsonl; a file whose name has a colon is given as ./NAME"}
@@ -45,7 +42,7 @@ func Open(spec string, stdout io.Writer) (results.Sink, error) {
 	case "":
 		return nil, &Error{spec, fmt.Errorf("no destination"), "give a file name, or - for standard output"}
 	case "-":
-		return newSink(nopCloser{stdout}), nil
+		return newSink(stdout), nil
 	}
 	f, err := os.OpenFile(dest, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -54,8 +51,11 @@ func Open(spec string, stdout io.Writer) (results.Sink, error) {
 	return newSink(f), nil
 }
 
-// nopCloser is a destination that its opener closes.
-type nopCloser struct{ io.Writer }
-
-// Close leaves it open.
-func (nopCloser) Close() error { return nil }
+// splitSpec takes DEST or FORMAT:DEST apart.
+func splitSpec(spec string) (format, dest string) {
+	// No format has a name of one letter: that is a drive of Windows.
+	if f, d, ok := strings.Cut(spec, ":"); ok && len(f) != 1 && !strings.ContainsAny(f, `/\.`) {
+		return f, d
+	}
+	return "jsonl", spec
+}

@@ -2,38 +2,76 @@ package sink
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"synoptic/results"
 )
 
-// Tee hands every record to all of its sinks, in order; all are tried even where one fails.
-type Tee []results.Sink
+// Tee hands every record to all of its sinks, in order. One that fails says so once and gets nothing
+// more; the others go on.
+type Tee struct{ branches []*branch }
 
-func (t Tee) each(f func(results.Sink) error) error {
+// branch is a sink and whether it has failed: an atomic, because Close may have to come while another
+// call is stuck in a sink that takes no more.
+type branch struct {
+	results.Sink
+	broken atomic.Bool
+}
+
+// NewTee joins sinks.
+func NewTee(sinks ...results.Sink) *Tee {
+	t := &Tee{}
+	for _, s := range sinks {
+		t.branches = append(t.branches, &branch{Sink: s})
+	}
+	return t
+}
+
+// each calls the sinks that work, and joins the errors of those that fail now.
+func (t *Tee) each(f func(results.Sink) error) error {
 	var errs []error
-	for _, s := range t {
-		errs = append(errs, f(s))
+	for _, b := range t.branches {
+		if b.broken.Load() {
+			continue
+		}
+		if err := f(b.Sink); err != nil {
+			b.broken.Store(true)
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // Start hands on the scan_start record.
-func (t Tee) Start(s *results.ScanStart) error {
+func (t *Tee) Start(s *results.ScanStart) error {
 	return t.each(func(k results.Sink) error { return k.Start(s) })
 }
 
 // Ports hands on a batch.
-func (t Tee) Ports(batch []results.Port) error {
+func (t *Tee) Ports(batch []results.Port) error {
 	return t.each(func(k results.Sink) error { return k.Ports(batch) })
 }
 
+// Hosts hands on a batch.
+func (t *Tee) Hosts(batch []results.Host) error {
+	return t.each(func(k results.Sink) error { return k.Hosts(batch) })
+}
+
 // Flush flushes all.
-func (t Tee) Flush() error { return t.each(results.Sink.Flush) }
+func (t *Tee) Flush() error { return t.each(results.Sink.Flush) }
 
 // End hands on the scan_end record.
-func (t Tee) End(s *results.ScanEnd) error {
+func (t *Tee) End(s *results.ScanEnd) error {
 	return t.each(func(k results.Sink) error { return k.End(s) })
 }
 
-// Close closes all.
-func (t Tee) Close() error { return t.each(results.Sink.Close) }
+// Close closes all, the failed ones too: how that goes for these is no news.
+func (t *Tee) Close() error {
+	var errs []error
+	for _, b := range t.branches {
+		if err := b.Close(); err != nil && !b.broken.Load() {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,50 @@
+package scan
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// connectTimeouts says how long to wait for a connect, apart for every /24 (IPv6: /48), folded as
+// rttEstimator folds them: a near network must not cut short what a far one takes.
+//
+// The longest round trip counts, not the mean: near and far may share a bucket.
+type connectTimeouts struct {
+	buckets [256]atomic.Int64 // ns, the longest round trip so far; 0: none
+	overall atomic.Int64      // ns, over all buckets
+}
+
+// patientOneIn is the share of connects that wait blindly though their bucket has answered before:
+// a far host among near ones could not show itself otherwise.
+const patientOneIn = 32
+
+func (t *connectTimeouts) observe(a netip.Addr, rtt time.Duration) {
+	raise(&t.buckets[prefixBucket(a)], max(int64(rtt), 1))
+	raise(&t.overall, int64(rtt))
+}
+
+func raise(longest *atomic.Int64, v int64) {
+	for {
+		old := longest.Load()
+		if v <= old || longest.CompareAndSwap(old, v) {
+			return
+		}
+	}
+}
+
+// of is the time for the connect of a position: twice the longest round trip in the bucket of its
+// address, cooldownFloor at least, and cooldownBlind where nothing has answered there; limit at most.
+func (t *connectTimeouts) of(a netip.Addr, pos uint64, limit time.Duration) time.Duration {
+	rtt := time.Duration(t.buckets[prefixBucket(a)].Load())
+	d := max(cooldownFloor, 2*rtt)
+	if rtt == 0 || pos%patientOneIn == 0 { // the order is random, and so is the choice
+		d = max(cooldownBlind, 2*rtt)
+	}
+	return min(d, limit)
+}
+
+// longest is the most that of gives just now.
+func (t *connectTimeouts) longest(limit time.Duration) time.Duration {
+	return min(max(cooldownBlind, 2*time.Duration(t.overall.Load())), limit)
+}
