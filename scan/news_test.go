@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"synoptic/results"
 )
@@ -95,6 +97,36 @@ func TestNewsReportsTheFirstSinkError(t *testing.T) {
 	}
 	if n.full.Load() || n.records != 0 {
 		t.Errorf("%d records still queue after a broken sink: senders would pause for ever", n.records)
+	}
+}
+
+// flushedSink has the records that were flushed.
+type flushedSink struct {
+	stuckSink
+	flushed int
+}
+
+func (s *flushedSink) Ports(b []results.Port) error { s.got += len(b); return nil }
+func (s *flushedSink) Flush() error                 { s.flushed = s.got; return nil }
+
+// A record is in the output within 200 ms, whatever comes or does not come after it.
+func TestNewsFlushes(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond, 99 * time.Millisecond, 101 * time.Millisecond, 12345 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			n, sink := newNews(), &flushedSink{}
+			stop, done := make(chan struct{}), make(chan struct{})
+			go func() { n.pump(sink, stop, func(err error) { t.Error(err) }); close(done) }()
+			time.Sleep(after)
+			n.put(make([]results.Port, 1, newsBatch))
+			n.put(make([]results.Port, 1, newsBatch))
+			time.Sleep(200 * time.Millisecond)
+			synctest.Wait()
+			if sink.flushed != 2 {
+				t.Errorf("records of %v are not in the output 200 ms later: %d of 2", after, sink.flushed)
+			}
+			close(stop)
+			<-done
+		})
 	}
 }
 

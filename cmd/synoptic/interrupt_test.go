@@ -88,6 +88,22 @@ func TestReaderGoesAway(t *testing.T) {
 			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr)
 		}
 	}
+	t.Run("before the first record", func(t *testing.T) {
+		testnet.Require(t)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		defer w.Close()
+		var stderr strings.Builder
+		cmd := exec.Command(program(t), "scan", "127.0.0.1", "-p", "-")
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
+			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr.String())
+		}
+	})
 	t.Run("the only output", func(t *testing.T) { leave(t) })
 	t.Run("beside a file", func(t *testing.T) {
 		file := t.TempDir() + "/out.jsonl"

@@ -49,6 +49,14 @@ func writePlan(w io.Writer, p *scan.Plan) {
 		}
 		row("ports", "from %d-%d, syn profile %s, %d-byte frames", p.SourcePorts.Min, p.SourcePorts.Max, p.Profile, p.FrameLen)
 	}
+	switch {
+	case p.Routes == nil:
+		row("attempts", "by the kernel's connect()")
+	case p.TargetRecall > 0:
+		row("attempts", "as the loss asks for, to find %.4g%%; %d at most, %v apart", 100*p.TargetRecall, p.Attempts, p.RetryGap)
+	default:
+		row("attempts", "%d at a silent port, %v apart", p.Attempts, p.RetryGap)
+	}
 	row("rate", "%s: %s", perSecond(p.Rate), p.RateReason)
 	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
 	row("seed", "%d", p.Seed)

@@ -100,10 +100,15 @@ func progressLine(before, now scan.Progress) string {
 	share := float64(now.Done) / float64(now.Total)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%5.1f%%  %s  %s open", 100*share, perSecond(pps), grouped(now.Open))
+	if now.Loss != nil && now.Loss.Value > 0 {
+		fmt.Fprintf(&b, "  %s", lossWords(now.Loss, now.Missed))
+	}
 	if now.RxDrops > 0 {
 		fmt.Fprintf(&b, "  %s replies dropped", grouped(now.RxDrops))
 	}
 	switch {
+	case now.Done == now.Total && now.Sent != before.Sent:
+		b.WriteString("  asking the silent again")
 	case now.Done == now.Total:
 		b.WriteString("  waiting for the last answers")
 	case now.Paused:
@@ -112,6 +117,11 @@ func progressLine(before, now scan.Progress) string {
 		fmt.Fprintf(&b, "  %s left", clock(seconds(now.Elapsed.Seconds()*(1-share)/share)))
 	}
 	return b.String()
+}
+
+// lossWords are the estimates in a few words: "loss 9.8%, about 5 open missed".
+func lossWords(loss, missed *results.Estimate) string {
+	return fmt.Sprintf("loss %.2g%%, about %.0f open missed", 100*loss.Value, missed.Value)
 }
 
 const eraseLine = "\r\x1b[K" // ECMA-48 EL: erase to the end of the line
@@ -153,6 +163,9 @@ func (s *screen) finish(end *results.ScanEnd, err error) {
 	fmt.Fprintf(s.std.err, "%s: %s in %s, %s open, %s closed, %s filtered (%s silent)\n", word,
 		count(end.Sent, "probe", "probes"), clock(seconds(end.Duration)),
 		grouped(end.Open), grouped(end.Closed), grouped(end.Filtered), grouped(end.NoResponse))
+	if end.LossEstimate != nil {
+		fmt.Fprintf(s.std.err, "%s (95 %% between %.0f and %.0f)\n", lossWords(end.LossEstimate, end.MissedOpen), end.MissedOpen.Low, end.MissedOpen.High)
+	}
 }
 
 // Start has nothing to show: begin has shown the plan.
@@ -185,8 +198,25 @@ func (s *screen) row(p *results.Port) {
 	if p.HasRTT {
 		rtt = fmt.Sprintf("%.2fms", float64(p.RTT)/float64(time.Millisecond))
 	}
-	line := fmt.Sprintf("%-15s  %5d  %s  %-16s  %-12s  %3s  %s  %s", p.Addr, p.Port, state, p.Service, p.Reason, ttl, rtt, printable(p.Hostname))
+	line := fmt.Sprintf("%-15s  %5d  %s  %-16s  %-12s  %3s  %s  %s", p.Addr, p.Port, state, p.Service, p.Reason, ttl, rtt, printable(strings.Join(remarks(p), "  ")))
 	s.rows.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+// remarks are what a row says besides its columns.
+func remarks(p *results.Port) (words []string) {
+	if p.Hostname != "" {
+		words = append(words, p.Hostname)
+	}
+	if p.Suspect != 0 {
+		words = append(words, "suspect: "+p.Suspect.String())
+	}
+	if p.Verified == results.VerifyFalse {
+		words = append(words, "no connection could be made")
+	}
+	if banner := strings.TrimSpace(string(p.Banner)); banner != "" {
+		words = append(words, banner)
+	}
+	return words
 }
 
 // Flush writes the rows, with the progress line out of their way.
