@@ -59,7 +59,7 @@ func newEgress(ctx context.Context, p *Plan, path int, take func(int) int) (*egr
 	if e.tmpl, err = p.template(e.path, gateway); err != nil {
 		return nil, err
 	}
-	e.tx, err = rawsock.NewTx(rawsock.TxConfig{Interface: e.path.Link.Index, Framing: e.path.Link.Framing, FrameLen: e.tmpl.Len()})
+	e.tx, err = rawsock.NewTx(rawsock.TxConfig{Interface: e.path.Link.Index, Framing: e.path.Link.Framing, FrameLen: e.tmpl.Len(), Batch: MaxBatch})
 	if err != nil {
 		return nil, fmt.Errorf("send on %s: %w", e.path.Link.Name, err)
 	}

@@ -39,7 +39,7 @@ func laneEngine(t testing.TB, maxMemory int64) *engine {
 	}
 	e := &engine{
 		Plan: &Plan{
-			Config: Config{Targets: targets, Rate: 1e5, Attempts: 3, RetryGap: DefaultRetryGap}, Space: targets.Space,
+			Config: Config{Targets: targets, Rate: 1e5, Attempts: 3, Batch: DefaultBatch, RetryGap: DefaultRetryGap}, Space: targets.Space,
 			Permutation: permutation, Positions: permute.Range{End: n}, SourcePorts: PortRange{61000, 61000 + maxAttempts - 1},
 		},
 		key: probe.Key{K0: 1, K1: 2}, emits: results.Open, results: m, queue: newNews(),

@@ -149,10 +149,6 @@ func (l *txLane) settleUnprobed(pos uint64, p results.Port) {
 	l.news = l.emit(l.news, p)
 }
 
-// kick is how many frames go to the kernel in one call. More would save nothing that can be measured
-// (rawsock's BenchmarkSend), while the send time of each frame is known only as well as its kick's.
-const kick = 16
-
 // flush hands a path's batch to the kernel. What the kernel refuses for good is counted, marked as
 // not sent and reported; the scan goes on unless the interface is gone.
 func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
@@ -164,7 +160,7 @@ func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
 	begun := time.Now().UnixNano()
 	l.sentAt(p, e.positions[:n], begun, 0) // provisional: a reply may come before the kick returns
 	for sent := 0; sent < n; {
-		k, err := e.tx.Send(sent, min(sent+kick, n))
+		k, err := e.tx.Send(sent, min(sent+l.Batch, n))
 		l.count(p, e.positions[sent:sent+k])
 		if k > 0 {
 			l.kicked(p, e.positions[sent:sent+k], begun, time.Now().UnixNano())

@@ -40,6 +40,7 @@ type scanFlags struct {
 	retryGap        time.Duration
 	targetRecall    float64
 	wait            time.Duration
+	batch           int
 	seed            uint64
 	shard           string
 
@@ -110,6 +111,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "link address of the gateway (default by the neighbour table and ARP)")
 	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames) or connect (no privilege needed)")
 	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
+	fl.IntVar(&f.batch, "batch", scan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", scan.MaxBatch))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
 	fl.VarP((*words)(&f.outputs), "output", "o", "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
 	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")
@@ -215,6 +217,10 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 	if f.retries < 0 || f.retries > 9 {
 		return c, usage("give 0 to 9 retries", "--retries %d is out of range", f.retries)
 	}
+	if f.batch < 1 || f.batch > scan.MaxBatch {
+		return c, usage(fmt.Sprintf("give 1 to %d", scan.MaxBatch), "--batch %d is out of range", f.batch)
+	}
+	c.Batch = f.batch
 	if f.retryGap <= 0 {
 		return c, usage("give a duration such as 1s", "--retry-gap %v is not above 0", f.retryGap)
 	}
