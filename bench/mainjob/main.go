@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log"
 	"slices"
+	"strings"
 	"time"
 
 	"synoptic/bench"
@@ -52,29 +53,26 @@ func run() error {
 			}
 			all = append(all, r)
 		}
-		median := func(f func(bench.Run) float64) float64 {
-			var v []float64
-			for _, r := range all {
-				v = append(v, f(r))
-			}
-			slices.Sort(v)
-			return v[len(v)/2]
-		}
-		fmt.Printf("| `%s` | %d | %.2f | %.0f | %.2f | %.0f | %d | %.0f |\n", join(args), all[0].End.Sent,
-			median(func(r bench.Run) float64 { return r.Wall.Seconds() }),
-			median(func(r bench.Run) float64 { return r.End.PPS }),
-			median(func(r bench.Run) float64 { return float64(r.CPUPerMillion()) / float64(time.Second) }),
-			median(func(r bench.Run) float64 { return float64(r.PeakRSS) / (1 << 20) }),
-			all[0].End.Open,
-			median(func(r bench.Run) float64 { return float64(r.End.RxDrops) }))
+		fmt.Println(row(args, all))
 	}
 	return nil
 }
 
-func join(args []string) string {
-	s := "synoptic"
-	for _, a := range args {
-		s += " " + a
+// row is a job's medians.
+func row(args []string, all []bench.Run) string {
+	median := func(f func(bench.Run) float64) float64 {
+		var v []float64
+		for _, r := range all {
+			v = append(v, f(r))
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
 	}
-	return s
+	return fmt.Sprintf("| `synoptic %s` | %d | %.2f | %.0f | %.2f | %.0f | %d | %.0f |", strings.Join(args, " "), all[0].End.Sent,
+		median(func(r bench.Run) float64 { return r.Wall.Seconds() }),
+		median(func(r bench.Run) float64 { return r.End.PPS }),
+		median(func(r bench.Run) float64 { return float64(r.CPUPerMillion()) / float64(time.Second) }),
+		median(func(r bench.Run) float64 { return float64(r.PeakRSS) / (1 << 20) }),
+		all[0].End.Open,
+		median(func(r bench.Run) float64 { return float64(r.End.RxDrops) }))
 }

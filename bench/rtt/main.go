@@ -21,7 +21,6 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
 )
 
 func main() {
@@ -32,19 +31,11 @@ func main() {
 }
 
 func run() error {
-	if err := testnet.Enter(); err != nil {
-		return err
-	}
-	program, err := bench.Build()
+	program, network, teardown, err := bench.Setup()
 	if err != nil {
 		return err
 	}
-	defer program.Close()
-	network, err := testnet.Open(testnet.Config{Gateway: true})
-	if err != nil {
-		return err
-	}
-	defer network.Close()
+	defer teardown()
 	if _, err := network.Serve("0.0.0.0:80"); err != nil {
 		return err
 	}

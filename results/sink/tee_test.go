@@ -29,6 +29,14 @@ func (d *disk) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Close fails where data was lost, as it may on a network file system.
+func (d *disk) Close() error {
+	if err := d.File.Close(); err != nil || d.room > 0 {
+		return err
+	}
+	return errFull
+}
+
 func newDisk(t *testing.T, room int) *disk {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(t.TempDir(), "out.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -140,5 +148,8 @@ func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 		if err := broken.Close(); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("the broken output was left open: %v", err)
 		}
+	}
+	if err := NewTee(NewJSONLines(newDisk(t, 0))).Close(); !errors.Is(err, errFull) {
+		t.Errorf("what only closing shows is not told: %v", err)
 	}
 }
