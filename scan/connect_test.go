@@ -121,7 +121,7 @@ func TestConnectTimeouts(t *testing.T) {
 		pos  uint64
 		want time.Duration
 	}{
-		{near, 1, cooldownFloor}, {near, patientOneIn, cooldownBlind},
+		{near, 1, connectFloor}, {near, patientOneIn, cooldownBlind},
 		{far, 1, 1400 * time.Millisecond}, {unknown, 1, cooldownBlind},
 	} {
 		if got := c.of(w.addr, w.pos, time.Minute); got != w.want {

@@ -19,6 +19,10 @@ type connectTimeouts struct {
 // a far host among near ones could not show itself otherwise.
 const patientOneIn = 32
 
+// connectFloor lets the kernel send the SYN a second time, after 1 s (RFC 6298 section 2.1), and the
+// answer come: one lost packet must not make a port silent.
+const connectFloor = 1200 * time.Millisecond
+
 func (t *connectTimeouts) observe(a netip.Addr, rtt time.Duration) {
 	raise(&t.buckets[prefixBucket(a)], max(int64(rtt), 1))
 	raise(&t.overall, int64(rtt))
@@ -34,10 +38,10 @@ func raise(longest *atomic.Int64, v int64) {
 }
 
 // of is the time for the connect of a position: twice the longest round trip in the bucket of its
-// address, cooldownFloor at least, and cooldownBlind where nothing has answered there; limit at most.
+// address, connectFloor at least, and cooldownBlind where nothing has answered there; limit at most.
 func (t *connectTimeouts) of(a netip.Addr, pos uint64, limit time.Duration) time.Duration {
 	rtt := time.Duration(t.buckets[prefixBucket(a)].Load())
-	d := max(cooldownFloor, 2*rtt)
+	d := max(connectFloor, 2*rtt)
 	if rtt == 0 || pos%patientOneIn == 0 { // the order is random, and so is the choice
 		d = max(cooldownBlind, 2*rtt)
 	}

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -33,7 +34,8 @@ type hostState struct {
 	first, last  int64
 	rtts         [15]uint32 // µs, a fair sample of the round trips (reservoir sampling)
 	measured     int
-	suspect      results.Suspect
+	suspect      results.Suspect // of all its ports
+	someSuspect  results.Suspect // of single ports: their own records have it
 }
 
 const (
@@ -85,7 +87,7 @@ func (h *hosts) note(p *results.Port) results.Suspect {
 		return s.suspect
 	}
 	s.open++
-	s.suspect |= p.Suspect
+	s.someSuspect |= p.Suspect
 	if h.summaries && len(s.ports) < results.MaxHostPorts {
 		s.ports = append(s.ports, p.Port)
 	}
@@ -115,12 +117,11 @@ func (s *hostState) median() time.Duration {
 
 // End hands on the summaries, by address, before the closing record.
 func (h *hosts) End(end *results.ScanEnd) error {
+	var err error
 	if h.summaries {
-		if err := h.summarize(); err != nil {
-			return err
-		}
+		err = h.summarize()
 	}
-	return h.Sink.End(end)
+	return errors.Join(err, h.Sink.End(end))
 }
 
 func (h *hosts) summarize() error {
@@ -130,22 +131,21 @@ func (h *hosts) summarize() error {
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	batch := make([]results.Host, 0, newsBatch)
+	var errs []error // one output's error must not cost the others their summaries
 	for i, a := range addrs {
 		s := h.seen[a]
 		host := results.Host{
 			Addr: a, Hostname: s.hostname, Open: s.ports, OpenCount: s.open, ClosedCount: s.closed,
-			First: s.first, Last: s.last, HasRTT: s.measured > 0, Suspect: s.suspect,
+			First: s.first, Last: s.last, HasRTT: s.measured > 0, Suspect: s.suspect | s.someSuspect,
 		}
 		slices.Sort(host.Open)
 		if host.HasRTT {
 			host.RTT = s.median()
 		}
 		if batch = append(batch, host); len(batch) == cap(batch) || i == len(addrs)-1 {
-			if err := h.Hosts(batch); err != nil {
-				return err
-			}
+			errs = append(errs, h.Hosts(batch))
 			batch = batch[:0]
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

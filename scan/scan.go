@@ -74,7 +74,8 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	start := time.Now()
 	e.started.Store(start.UnixNano())
 	if err := sink.Start(e.StartRecord(start)); err != nil {
-		return nil, err
+		end := e.end(start, false, err)
+		return end, errors.Join(err, sink.End(end))
 	}
 	pumpStop, pumpDone := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -62,7 +63,7 @@ func connectSlots(most int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return int(max(1, min(int64(most), int64(files)-filesKept))), nil
+	return int(min(uint64(most), max(files, filesKept+1)-filesKept)), nil
 }
 
 // Ports starts a connection for every open port of the batch.
@@ -135,17 +136,11 @@ func (v *verifier) handOver() error {
 
 // Flush hands on what is done; the scan calls it ten times a second.
 func (v *verifier) Flush() error {
-	if err := v.handOver(); err != nil {
-		return err
-	}
-	return v.Sink.Flush()
+	return errors.Join(v.handOver(), v.Sink.Flush())
 }
 
 // End waits for the connections under way.
 func (v *verifier) End(end *results.ScanEnd) error {
 	v.pending.Wait()
-	if err := v.handOver(); err != nil {
-		return err
-	}
-	return v.Sink.End(end)
+	return errors.Join(v.handOver(), v.Sink.End(end))
 }
