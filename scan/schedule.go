@@ -146,7 +146,8 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 			}
 			due := *c
 			s.queues[i].pop()
-			if s.take(due, s.more()) {
+			step := s.policy.step(&due, s.more())
+			if s.take(due, step) {
 				return s.active, 0
 			}
 		}
@@ -191,21 +192,21 @@ func (s *schedule) retryDeferred(now time.Time) bool {
 	s.asked = now
 	for c := s.deferred.front(); c != nil; c = s.deferred.front() {
 		again := *c
-		s.deferred.pop()
-		before := len(s.deferred.all)
-		if s.take(again, more) {
-			return true
+		step := s.policy.step(&again, more)
+		if step == stepDefer {
+			return false // and with it those behind
 		}
-		if len(s.deferred.all) > before {
-			return false // deferred once more, and with it those behind
+		s.deferred.pop()
+		if s.take(again, step) {
+			return true
 		}
 	}
 	return false
 }
 
-// take asks the policy about a chunk and does what it says; true where the chunk is now active.
-func (s *schedule) take(c chunk, more bool) bool {
-	switch step := s.policy.step(&c, more); step {
+// take does with a chunk what the policy says; true where it is now active.
+func (s *schedule) take(c chunk, step step) bool {
+	switch step {
 	case stepRetire:
 		return false
 	case stepDefer:
