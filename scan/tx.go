@@ -86,10 +86,12 @@ func (l *txLane) run(ctx context.Context) error {
 
 // nap reports false when ctx ended first.
 func nap(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(d):
+	case <-timer.C:
 		return true
 	}
 }
