@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,19 +12,6 @@ import (
 
 	"synoptic/bench/testnet"
 )
-
-// finish runs a prepared command to its end.
-func finish(t *testing.T, cmd *exec.Cmd) outcome {
-	t.Helper()
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
-}
 
 // unprivileged runs the program in a user namespace of its own, where it has no right over the test's
 // network.

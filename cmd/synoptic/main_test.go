@@ -52,7 +52,12 @@ type outcome struct {
 
 func synoptic(t testing.TB, args ...string) outcome {
 	t.Helper()
-	cmd := exec.Command(program(t), args...)
+	return finish(t, exec.Command(program(t), args...))
+}
+
+// finish runs a prepared command to its end.
+func finish(t testing.TB, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
