@@ -204,3 +204,10 @@ func sumWords(b []byte) (sum uint32) {
 	}
 	return sum
 }
+
+// Constants are the template's bytes, a copy, and the partial checksums over them, sums of 16-bit words
+// in host byte order: of the IP header, and of the TCP segment with its pseudo-header. With them
+// another program can do what Patch does.
+func (t *Template) Constants() (frame []byte, ipSum, tcpSum uint32) {
+	return append([]byte(nil), t.frame...), t.ipSum, t.tcpSum
+}

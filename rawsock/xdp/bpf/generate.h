@@ -1,0 +1,145 @@
+// The generator: one probe for each run, the next that is due and paid for.
+//
+//	refused by the driver? again → pass → position → silent? → index → (address, port) → frame → redirect
+#pragma once
+
+#include "frame.h"
+#include "permute.h"
+#include "results.h"
+#include "target.h"
+
+// Words of the result map that one run looks through for a silent position.
+#define SCAN_WORDS 32
+
+inline u32 attempt_of(const struct pass *p, u64 position)
+{
+	u64 sample = (1ULL << (p->stride & 63)) - 1;
+	return p->probes + (p->sampled && !(position & sample));
+}
+
+// next_silent gives the first position from `from` on that is due in the pass, or where to look on.
+inline int next_silent(const struct pass *p, u64 from, u64 *found)
+{
+	u64 sample = p->sample ? (1ULL << (p->stride & 63)) - 1 : 0;
+	for (int i = 0; i < SCAN_WORDS; i++) {
+		if (from >= p->end)
+			break;
+		u64 *word = slot_word(from);
+		if (!word)
+			break;
+		u64 w = *(volatile u64 *)word >> (from % WORD_SLOTS * 4);
+		for (int j = 0; j < WORD_SLOTS; j++) {
+			if (!(w & STATE_SEALED) && !(from & sample) && from < p->end) {
+				*found = from;
+				return 1;
+			}
+			w >>= 4;
+			from++;
+			if (from % WORD_SLOTS == 0)
+				break;
+		}
+	}
+	*found = from;
+	return 0;
+}
+
+// next_probe chooses what is sent now, as a word of control.pending, or NOTHING.
+inline u64 next_probe(struct control *w)
+{
+	if (w->resent != w->refused)
+		return w->refusals[w->resent++ % REFUSED];
+	// At the begin of a pass an atomic operation, for what Go wrote before it posted.
+	u64 posted = w->cursor ? w->finished + 1 : __sync_fetch_and_add(&w->posted, 0);
+	if (w->finished == posted || w->spent >= *(volatile u64 *)&w->granted) {
+		w->starved++;
+		return NOTHING;
+	}
+	struct pass *p = &w->passes[w->finished % PASSES];
+	u64 position = w->cursor ? w->cursor - 1 : p->begin; // one more, so that 0 stands for none
+	if (!p->first && !next_silent(p, position, &position)) {
+		w->cursor = position + 1;
+		if (position >= p->end) {
+			w->cursor = 0;
+			__sync_fetch_and_add(&w->finished, 1);
+		}
+		return NOTHING;
+	}
+	u64 word = position | (u64)attempt_of(p, position) << 48;
+	if (p->first)
+		word |= PENDING_FIRST;
+	if (p->sample)
+		word |= PENDING_SAMPLE;
+	w->spent++;
+	w->cursor = position + 2;
+	if (position + 1 >= p->end) {
+		w->cursor = 0;
+		__sync_fetch_and_add(&w->finished, 1);
+	}
+	return word;
+}
+
+inline int generate_probe(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct control *w = control_words();
+	if (!w || *(volatile u64 *)&w->stop)
+		return XDP_DROP;
+	u64 word = next_probe(w);
+	if (word == NOTHING)
+		return XDP_DROP;
+	u64 position = word & PENDING_POSITION;
+	u32 attempt = word >> 48 & (MAX_ATTEMPTS - 1);
+	u64 probed = space_at(permute_index(position));
+	if (probed == NOTHING || !write_probe(data, end, probed >> 16, probed, scan.port_min + attempt)) {
+		w->error = 22; // EINVAL: the tables do not fit the frame
+		w->errors++;
+		return XDP_DROP;
+	}
+	u64 granule = position >> scan.times_shift | (u64)attempt << 48;
+	if (granule != w->granule) {
+		w->granule = granule;
+		send_time(position, attempt);
+	}
+	w->pending[w->redirected % PENDING] = word;
+	w->redirected++;
+	return bpf_redirect(scan.ifindex, 0);
+}
+
+// driver_answered follows a bulk of frames into the driver: it accepts the first and refuses the rest.
+// What it refuses is sent again.
+inline void driver_answered(int sent, int drops, int err)
+{
+	struct control *w = control_words();
+	if (!w || bpf_get_smp_processor_id() != w->cpu || sent < 0 || drops < 0)
+		return;
+	u64 bulk = (u32)sent + (u32)drops;
+	if (bulk > w->redirected - w->flushed)
+		return; // somebody else's
+	for (int i = 0; i < 64 && i < bulk; i++) {
+		u64 word = w->pending[(w->flushed + i) % PENDING];
+		if (i >= sent) {
+			w->refusals[w->refused++ % REFUSED] = word;
+			continue;
+		}
+		if (!(word & PENDING_FIRST))
+			w->retransmitted++;
+		if (word & PENDING_SAMPLE)
+			w->sampled++;
+	}
+	w->sent += (u32)sent;
+	w->flushed += bulk;
+	if (err)
+		w->error = -err;
+}
+
+// redirect_refused takes back the last frame: it never reached the driver.
+inline void redirect_refused(int err)
+{
+	struct control *w = control_words();
+	if (!w || bpf_get_smp_processor_id() != w->cpu || w->redirected == w->flushed)
+		return;
+	w->redirected--;
+	w->refusals[w->refused++ % REFUSED] = w->pending[w->redirected % PENDING];
+	w->errors++;
+	w->error = -err;
+}

@@ -1,0 +1,3 @@
+package xdp
+
+//go:generate go tool bpf2go -tags linux -target bpfel -cc clang-14 -strip llvm-strip-14 functions bpf/functions.bpf.c -- -mcpu=v3 -Wall -Werror -I/usr/include/x86_64-linux-gnu

@@ -1,0 +1,167 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"synoptic/rawsock"
+)
+
+// The words of control that Go writes are read by the programs while they run, and the other way
+// round: both only whole, and a pass is written before it is posted.
+
+// SetWindow tells the programs which positions the result map takes replies for: [low, high).
+// low is never too low for long: results.Map seals what leaves, and the programs see that.
+func (p *Programs) SetWindow(low, high uint64) {
+	atomic.StoreUint64(&p.control.Low, low)
+	atomic.StoreUint64(&p.control.High, high)
+}
+
+// liveFrames is BPF_F_TEST_XDP_LIVE_FRAMES (include/uapi/linux/bpf.h).
+const liveFrames = 1 << 1
+
+const (
+	// liveBatch is how many frames the kernel puts through the program and into the driver at a time
+	// (the default of bpf_test_run_xdp_live, net/bpf/test_run.c).
+	liveBatch = 64
+	// liveRuns is how many runs one call makes: setting up a call costs about 19 ms, so it should be
+	// long; but a run that finds nothing to send takes some 30 ns, and the call ends only after all of them.
+	liveRuns = 4 << 20
+)
+
+// PrepareGenerator makes the calling thread the generator's: it must stay locked to its goroutine, and
+// gets a CPU of its own choice for good. The tracepoints that tell what the driver accepted are
+// attached here.
+func (p *Programs) PrepareGenerator() error {
+	cpu, err := pinThread()
+	if err != nil {
+		return err
+	}
+	atomic.StoreUint64(&p.control.Cpu, uint64(cpu))
+	for name, prog := range map[string]*ebpf.Program{"xdp_devmap_xmit": p.objects.Transmitted, "xdp_redirect_err": p.objects.RedirectFailed} {
+		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})
+		if err != nil {
+			return kernelError("attach to tracepoint "+name, err)
+		}
+		p.tracers = append(p.tracers, l)
+	}
+	return nil
+}
+
+// pinThread ties the calling thread to the last of the CPUs that it may run on: interrupts and other
+// work gather on the first.
+func pinThread() (cpu int, err error) {
+	var allowed, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return 0, fmt.Errorf("pin generator: %w", err)
+	}
+	for cpu = len(allowed)*64 - 1; cpu > 0 && !allowed.IsSet(cpu); cpu-- {
+	}
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return 0, fmt.Errorf("pin generator to CPU %d: %w", cpu, err)
+	}
+	return cpu, nil
+}
+
+// Generate sends what has been posted and granted, and goes on with what is posted and granted
+// meanwhile, for some tenths of a second to seconds. Call it again and again on the thread that
+// PrepareGenerator was called on.
+func (p *Programs) Generate() error {
+	_, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.config.Frame, Repeat: liveRuns, Flags: liveFrames, BatchSize: liveBatch})
+	if err != nil {
+		return kernelError("generate probes", err)
+	}
+	return nil
+}
+
+// Post hands the generator a pass. It reports false where PassesAhead are waiting already. One
+// goroutine posts.
+func (p *Programs) Post(pass Pass) bool {
+	posted := p.control.Posted
+	if posted-atomic.LoadUint64(&p.control.Finished) >= PassesAhead {
+		return false
+	}
+	w := &p.control.Passes[posted%passes]
+	w.Begin, w.End = pass.Begin, pass.End
+	w.First, w.Sample, w.Sampled = bit(pass.First), bit(pass.Sample), bit(pass.Sampled)
+	w.Stride, w.Probes = pass.Stride, pass.Probes
+	atomic.StoreUint64(&p.control.Posted, posted+1)
+	return true
+}
+
+// PassesAhead is how many passes may wait for the generator or be worked on.
+const PassesAhead = passes
+
+func bit(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Grant lets n more probes leave. One goroutine grants.
+func (p *Programs) Grant(n uint64) { atomic.AddUint64(&p.control.Granted, n) }
+
+// Granted is the number of probes that were let to leave, in all.
+func (p *Programs) Granted() uint64 { return atomic.LoadUint64(&p.control.Granted) }
+
+// Stop ends all sending: what is posted or granted stays where it is.
+func (p *Programs) Stop() { atomic.StoreUint64(&p.control.Stop, 1) }
+
+// Progress tells how far the generator is.
+func (p *Programs) Progress() Progress {
+	c := p.control
+	flushed := atomic.LoadUint64(&c.Flushed)
+	resent := atomic.LoadUint64(&c.Resent)
+	return Progress{
+		Finished: atomic.LoadUint64(&c.Finished), Spent: atomic.LoadUint64(&c.Spent), Starved: atomic.LoadUint64(&c.Starved),
+		Sent: atomic.LoadUint64(&c.Sent), Retransmitted: atomic.LoadUint64(&c.Retransmitted), Sampled: atomic.LoadUint64(&c.Sampled),
+		Refused: atomic.LoadUint64(&c.Refused),
+		Flying:  atomic.LoadUint64(&c.Redirected) - flushed + atomic.LoadUint64(&c.Refused) - resent,
+	}
+}
+
+// Unsent gives the positions of first tries that were taken from their passes and did not get out:
+// those that wait to be sent again. For after the generator has been stopped.
+func (p *Programs) Unsent() (positions []uint64) {
+	c := p.control
+	const first, position = 1 << 63, 1<<48 - 1
+	for i := c.Resent; i != c.Refused; i++ {
+		if w := c.Refusals[i%uint64(len(c.Refusals))]; w&first != 0 {
+			positions = append(positions, w&position)
+		}
+	}
+	return positions
+}
+
+// Cursor is where the generator stands in the pass that it works on: the first position that it has
+// not looked at, or false where it has not begun. For after the generator has been stopped.
+func (p *Programs) Cursor() (position uint64, begun bool) {
+	c := p.control.Cursor
+	return c - 1, c != 0
+}
+
+// Refusal is why the driver or the redirect last refused a probe; nil where none was.
+func (p *Programs) Refusal() error {
+	errno := unix.Errno(atomic.LoadUint64(&p.control.Error))
+	switch {
+	case errno == 0:
+		return nil
+	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
+		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
+	case errors.Is(errno, unix.ENXIO):
+		return &unsupportedError{"the driver refuses probes", fmt.Errorf("%w (the far end of a veth needs an XDP program, or GRO switched on)", errno)}
+	}
+	return fmt.Errorf("the driver refuses probes: %w", errno)
+}
+
+// KeepThread locks the calling goroutine to its thread for good: when the goroutine ends, so does the
+// thread, with what was done to it.
+func KeepThread() { runtime.LockOSThread() }

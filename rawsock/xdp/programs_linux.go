@@ -1,0 +1,226 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"synoptic/rawsock"
+)
+
+// ringBytes is the memory between the receiver and user space: over 60,000 records, more than 200 ms
+// of news at a million answers a second of which three in ten are reported.
+const ringBytes = 8 << 20
+
+// rttSample makes of the replies without a record one in 64 go up for its round trip.
+const rttSample = 6
+
+// Programs are the BPF programs of one scan with the memory that they share with user space. The
+// kernel keeps them as long as the process holds them and no longer, however it ends.
+type Programs struct {
+	config   Config
+	objects  scanObjects
+	mappings [][]byte
+
+	slots   []uint64
+	times   []uint32
+	losses  []byte
+	control *scanControl
+	clock   time.Duration // from CLOCK_MONOTONIC to Unix time
+
+	records  *ringbuf.Reader
+	record   ringbuf.Record
+	receiver link.Link
+	tracers  []link.Link
+}
+
+// Load puts the programs of a scan into the kernel and maps the shared memory. Nothing is attached
+// yet. The error Is rawsock.ErrPermission without CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and
+// ErrUnsupported where the kernel lacks a part.
+func Load(c Config) (p *Programs, err error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("load XDP programs: %w", err)
+	}
+	p = &Programs{config: c}
+	defer func() {
+		if err != nil {
+			p.Close()
+			p, err = nil, kernelError("load XDP programs", err)
+		}
+	}()
+	// Kernels before 5.11 charge maps to RLIMIT_MEMLOCK.
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return p, err
+	}
+	spec, err := loadScan()
+	if err != nil {
+		return p, err
+	}
+	if p.clock, err = clockOffset(); err != nil {
+		return p, err
+	}
+	words, err := c.words(p.clock)
+	if err != nil {
+		return p, err
+	}
+	if err := spec.Variables[scanVarScan].Set(words); err != nil {
+		return p, err
+	}
+	c.size(spec.Maps)
+	if err := spec.LoadAndAssign(&p.objects, nil); err != nil {
+		return p, err
+	}
+	if err := p.share(); err != nil {
+		return p, err
+	}
+	p.records, err = ringbuf.NewReader(p.objects.Records)
+	return p, err
+}
+
+// clockOffset is the time from CLOCK_MONOTONIC, which is what programs read, to Unix time.
+func clockOffset() (time.Duration, error) {
+	var monotonic unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &monotonic); err != nil {
+		return 0, fmt.Errorf("read clock: %w", err)
+	}
+	return time.Duration(time.Now().UnixNano() - monotonic.Nano()), nil
+}
+
+// share maps the arrays that user space reads or writes, and fills in the tables.
+func (p *Programs) share() error {
+	o, c := &p.objects, &p.config
+	var slots, times, losses, controls []byte
+	for _, m := range []struct {
+		of *ebpf.Map
+		to *[]byte
+	}{{o.Slots, &slots}, {o.Times, &times}, {o.Losses, &losses}, {o.Controls, &controls}} {
+		b, err := p.mapMemory(m.of)
+		if err != nil {
+			return err
+		}
+		*m.to = b
+	}
+	p.slots, p.times = words64(slots), words32(times)
+	p.losses = losses
+	p.control = controlOf(controls)
+	p.control.Granule = ^uint64(0)
+	p.control.Cpu = ^uint64(0)
+	p.control.Low, p.control.High = c.Loss.Begin, c.Loss.Begin
+	return p.fillTables()
+}
+
+// mapMemory maps all elements of an array until Close.
+func (p *Programs) mapMemory(m *ebpf.Map) ([]byte, error) {
+	size := int(m.MaxEntries()) * int(m.ValueSize()+7&^7)
+	page := os.Getpagesize()
+	b, err := unix.Mmap(m.FD(), 0, (size+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %v: %w", m, err)
+	}
+	p.mappings = append(p.mappings, b)
+	return b[:size], nil
+}
+
+// Slots is the memory of the result map, 16 positions to the word: results.NewMapOn's.
+func (p *Programs) Slots() []uint64 { return p.slots }
+
+// Times is the table of send times of an attempt, from 0, with Config.Times.Entries entries: Unix time
+// in µs modulo 2^32, 0 where none is known.
+func (p *Programs) Times(attempt int) []uint32 {
+	n := int(p.config.Times.Entries)
+	return p.times[attempt*n : (attempt+1)*n]
+}
+
+// Losses is the memory of Config.Loss.Chunks chunks of counters: for each evidence (SYN-ACK, RST),
+// divisor 2^0 to 2^5 of the position and attempt 0 to 15 a uint32, then two words that the programs
+// do not use.
+func (p *Programs) Losses() []byte { return p.losses }
+
+// UnixTime turns a record's time into Unix time in nanoseconds.
+func (p *Programs) UnixTime(t time.Duration) int64 { return int64(t + p.clock) }
+
+// Close takes the programs off the interface and frees what they hold. The memory that was shared must
+// not be used any more.
+func (p *Programs) Close() error {
+	var errs []error
+	for _, l := range append(p.tracers, p.receiver) {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	p.tracers, p.receiver = nil, nil
+	if p.records != nil {
+		errs = append(errs, p.records.Close())
+	}
+	for _, b := range p.mappings {
+		errs = append(errs, unix.Munmap(b))
+	}
+	p.mappings, p.slots, p.times, p.losses, p.control = nil, nil, nil, nil, nil
+	if p.objects.Slots != nil {
+		errs = append(errs, p.objects.Close())
+		p.objects = scanObjects{}
+	}
+	return errors.Join(errs...)
+}
+
+// kernelError gives what the kernel refused its kind.
+func kernelError(op string, err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !isVerifierError(err):
+		return &permissionError{op, err}
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+		return &unsupportedError{op, err}
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// isVerifierError tells a program that the verifier rejects, which also comes as EACCES.
+func isVerifierError(err error) bool {
+	var v *ebpf.VerifierError
+	return errors.As(err, &v) && len(v.Log) > 0
+}
+
+type permissionError struct {
+	op  string
+	err error
+}
+
+func (e *permissionError) Error() string {
+	return fmt.Sprintf("%s: %v", e.op, e.err)
+}
+
+func (e *permissionError) Is(target error) bool { return target == rawsock.ErrPermission }
+
+func (e *permissionError) Unwrap() error { return e.err }
+
+// Hint says how to get the permission.
+func (e *permissionError) Hint() string {
+	return "run as root, or give the program cap_bpf, cap_perfmon, cap_net_admin and cap_net_raw: setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep synoptic"
+}
+
+// ErrUnsupported says that the kernel or the driver lacks something that the backend needs.
+var ErrUnsupported = errors.ErrUnsupported
+
+type unsupportedError struct {
+	op  string
+	err error
+}
+
+func (e *unsupportedError) Error() string { return fmt.Sprintf("%s: %v", e.op, e.err) }
+
+func (e *unsupportedError) Is(target error) bool { return target == ErrUnsupported }
+
+func (e *unsupportedError) Unwrap() error { return e.err }
+
+// Hint says what is needed.
+func (e *unsupportedError) Hint() string {
+	return fmt.Sprintf("Linux 5.18 or later on a little-endian machine is needed (this is %s), and a driver with XDP; --backend afpacket works everywhere", runtime.GOARCH)
+}
