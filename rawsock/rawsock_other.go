@@ -25,6 +25,7 @@ func NewTx(TxConfig) (*Tx, error) { return nil, unsupported("open packet sender"
 
 func (*Tx) Batch() int                 { return 0 }
 func (*Tx) Frame(int) []byte           { return nil }
+func (*Tx) Prepare(func([]byte))       {}
 func (*Tx) Send(int, int) (int, error) { return 0, unsupported("send") }
 func (*Tx) Stats() TxStats             { return TxStats{} }
 func (*Tx) Close() error               { return nil }
@@ -35,6 +36,9 @@ type Rx struct{}
 
 // NewRx returns an error that Is errors.ErrUnsupported.
 func NewRx(RxConfig) (*Rx, error) { return nil, unsupported("open packet receiver") }
+
+// NewRxGroup returns an error that Is errors.ErrUnsupported.
+func NewRxGroup(RxConfig, int) ([]*Rx, error) { return nil, unsupported("open packet receiver") }
 
 func (*Rx) Next() (Packet, bool)             { return Packet{}, false }
 func (*Rx) Wait(time.Duration) (bool, error) { return false, unsupported("wait for packets") }

@@ -132,6 +132,13 @@ func (t *Tx) Frame(i int) []byte {
 	return t.frames[at : at+t.length : at+t.length]
 }
 
+// Prepare calls f with every frame.
+func (t *Tx) Prepare(f func(frame []byte)) {
+	for i := range t.msgs {
+		f(t.Frame(i))
+	}
+}
+
 // Send hands the frames [from, to) to the kernel, in order, and returns how many it
 // accepted. If that is fewer than to-from there is an error, the frame from+accepted is
 // the first that was not sent, and Send may be called again from there:

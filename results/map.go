@@ -62,7 +62,7 @@ const (
 
 // Map holds the State of each position in a window of a scan: a ring of 4-bit
 // slots, position p in slot p mod W. No key is stored, nothing is allocated, and
-// nobody waits. One sender calls Advance; any number of receivers call Mark.
+// nobody waits. One sender at a time calls Advance; any number of receivers call Mark.
 //
 // A scan of up to W positions is covered whole. Otherwise the window slides
 // behind the sender:
@@ -73,7 +73,7 @@ const (
 //	        │ at most W - guard         │  (slots still sealed)
 //
 // Why a slot is never used by two positions at once. Both marks are written by
-// the sender alone, and Go's atomics are sequentially consistent.
+// the sender alone (or by senders in turn), and Go's atomics are sequentially consistent.
 //
 //   - Advance stores low first: from then on Mark refuses what leaves.
 //   - Then it seals the leaving slots: an atomic Or of all four bits, whose old
@@ -90,9 +90,9 @@ const (
 //   - Advance stores high last, so that a reply is accepted once its slot is clean.
 //     The sender calls it before it sends.
 //
-// Several sender lanes have a Map each over their own ranges: the part of
-// permute.Range.Split that has the position says which Map to mark. One window over
-// several cursors would have to reach from the slowest to the fastest.
+// Several sender lanes share a Map: they take turns at advancing it, each over the run of
+// positions that it sends next, under a lock that they need anyway to agree who sends
+// what. So the lanes work close to each other, and one window reaches over all of them.
 type Map struct {
 	// Read by all, never written after New.
 	words      []uint64 // only through sync/atomic

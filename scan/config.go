@@ -34,6 +34,8 @@ const (
 	DefaultBatch = 16
 	// MaxBatch is the largest.
 	MaxBatch = 64
+	// MaxLanes is the largest number of sender lanes.
+	MaxLanes = 32
 	// DefaultWait caps the cooldown after the last probe.
 	DefaultWait = 8 * time.Second
 	// DefaultMaxMemory in bytes bounds the result map: 2^29 positions.
@@ -68,6 +70,7 @@ type Config struct {
 	Verify    bool // complete the handshake with open ports, and listen for a banner
 	ShowHosts bool // sum up every host at the end
 
+	Lanes     int           // sender lanes, and receiver lanes per interface, 1 to MaxLanes; 0: chosen by the rate
 	Batch     int           // probes per system call, 1 to MaxBatch; 0: DefaultBatch
 	Wait      time.Duration // cap of the cooldown
 	MaxMemory int64         // bytes of the result map at most
@@ -116,6 +119,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Batch < 1 || c.Batch > MaxBatch {
 		return c, refuse(fmt.Sprintf("give 1 to %d", MaxBatch), "a batch of %d probes", c.Batch)
+	}
+	if c.Lanes < 0 || c.Lanes > MaxLanes {
+		return c, refuse(fmt.Sprintf("give 1 to %d", MaxLanes), "%d lanes", c.Lanes)
 	}
 	if c.Attempts < 0 || c.Attempts > maxTries {
 		return c, refuse(fmt.Sprintf("give 0 to %d retries", maxTries-1), "%d retries", c.Attempts-1)

@@ -19,6 +19,8 @@ func (p *Plan) planConnect() error {
 		return refuse("leave --gateway-mac out, or run where raw sockets are permitted", "backend connect (%s) leaves link addresses to the kernel", p.BackendReason)
 	case p.SourcePort != 0:
 		return refuse("leave --source-port out, or run where raw sockets are permitted", "backend connect (%s) leaves source ports to the kernel", p.BackendReason)
+	case p.Lanes != 0:
+		return refuse("leave --lanes out, or run where raw sockets are permitted", "backend connect (%s) has no lanes", p.BackendReason)
 	case p.TargetRecall > 0:
 		return refuse("leave --target-recall out, or run where raw sockets are permitted", "backend connect (%s) leaves retries to the kernel", p.BackendReason)
 	case p.Profile != probe.ProfileMSS:

@@ -11,63 +11,78 @@ import (
 	"synoptic/scan/probe"
 )
 
-// egress is one way out of the host, ready to send: a socket, the constant bytes, and what is
-// needed to address the next hop. One sender lane owns it.
-type egress struct {
+// hop is what is known of one way out of the host: the constant bytes, and what is needed to address
+// the next hop. All lanes read it, nobody changes it.
+type hop struct {
 	path       *route.Path
 	tmpl       *probe.Template
-	tx         *rawsock.Tx
 	neighbours *route.Table // link addresses of on-link targets; nil where the template has the next hop's
+}
+
+// transmitter is the socket behind an egress. Frames [0, Batch) are the next batch. Once Send has
+// accepted frame i its memory is the kernel's, and Frame(i) may be other memory, prepared likewise.
+type transmitter interface {
+	Batch() int
+	Frame(i int) []byte
+	// Prepare calls f once for every frame memory there is, before the first Send.
+	Prepare(f func(frame []byte))
+	// Send hands frames [from, to) over in order; its errors are rawsock.Tx's.
+	Send(from, to int) (accepted int, err error)
+	Stats() rawsock.TxStats
+	Close() error
+}
+
+// openTransmitter is how a backend opens the socket of a lane (from 0) for the frames that c describes.
+type openTransmitter func(lane int, c rawsock.TxConfig) (transmitter, error)
+
+// egress is one lane's own way out, ready to send.
+type egress struct {
+	*hop
+	tx transmitter
 
 	positions []uint64 // of the frames batched in tx, [0, n)
 	n         int
 }
 
-// openEgress resolves the next hops and opens one sender per path. take is the rate limiter's
-// grant: address resolution is paced like probes.
-func openEgress(ctx context.Context, p *Plan, take func(int) int) (out []*egress, err error) {
-	defer func() {
-		if err != nil {
-			closeAll(out)
-		}
-	}()
+// resolveHops finds the next hops of all paths. take is the rate limiter's grant: address resolution
+// is paced like probes.
+func resolveHops(ctx context.Context, p *Plan, take func(int) int) (hops []*hop, err error) {
 	for i := range p.Routes.Paths {
-		e, err := newEgress(ctx, p, i, take)
-		if err != nil {
-			return out, err
+		h := &hop{path: &p.Routes.Paths[i]}
+		gateway := p.GatewayMAC
+		switch {
+		case h.path.Link.Framing != rawsock.Ethernet:
+			gateway = nil
+		case !h.path.Gateway.IsValid():
+			gateway = nil
+			h.neighbours, err = route.Resolve(ctx, h.path.Link, h.path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take})
+		case gateway == nil:
+			gateway, err = route.ResolveGateway(ctx, h.path)
 		}
-		out = append(out, e)
+		if err != nil {
+			return nil, err
+		}
+		if h.tmpl, err = p.template(h.path, gateway); err != nil {
+			return nil, err
+		}
+		hops = append(hops, h)
 	}
-	return out, nil
+	return hops, nil
 }
 
-func newEgress(ctx context.Context, p *Plan, path int, take func(int) int) (*egress, error) {
-	e := &egress{path: &p.Routes.Paths[path]}
-	gateway, err := p.GatewayMAC, error(nil)
-	switch {
-	case e.path.Link.Framing != rawsock.Ethernet:
-		gateway = nil
-	case !e.path.Gateway.IsValid():
-		gateway = nil
-		e.neighbours, err = route.Resolve(ctx, e.path.Link, e.path.Src, onLink(p.Routes, path), route.ResolveOptions{Take: take})
-	case gateway == nil:
-		gateway, err = route.ResolveGateway(ctx, e.path)
+// openEgress opens a lane's sender for every hop.
+func openEgress(hops []*hop, lane int, open openTransmitter) (out []*egress, err error) {
+	for _, h := range hops {
+		link := &h.path.Link
+		tx, err := open(lane, rawsock.TxConfig{Interface: link.Index, Framing: link.Framing, FrameLen: h.tmpl.Len(), Batch: MaxBatch})
+		if err != nil {
+			closeAll(out)
+			return nil, fmt.Errorf("send on %s: %w", link.Name, err)
+		}
+		tx.Prepare(h.tmpl.Fill)
+		out = append(out, &egress{hop: h, tx: tx, positions: make([]uint64, tx.Batch())})
 	}
-	if err != nil {
-		return nil, err
-	}
-	if e.tmpl, err = p.template(e.path, gateway); err != nil {
-		return nil, err
-	}
-	e.tx, err = rawsock.NewTx(rawsock.TxConfig{Interface: e.path.Link.Index, Framing: e.path.Link.Framing, FrameLen: e.tmpl.Len(), Batch: MaxBatch})
-	if err != nil {
-		return nil, fmt.Errorf("send on %s: %w", e.path.Link.Name, err)
-	}
-	for i := range e.tx.Batch() {
-		e.tmpl.Fill(e.tx.Frame(i))
-	}
-	e.positions = make([]uint64, e.tx.Batch())
-	return e, nil
+	return out, nil
 }
 
 // onLink walks the addresses that a path reaches without a gateway.
@@ -86,7 +101,7 @@ func onLink(routes *route.Plan, path int) iter.Seq[netip.Addr] {
 	}
 }
 
-// Close closes the path's socket.
+// Close closes the lane's socket.
 func (e *egress) Close() error { return e.tx.Close() }
 
 func closeAll[C interface{ Close() error }](all []C) {

@@ -11,14 +11,14 @@ import (
 // silent is the number of positions probed so far that have not answered.
 func (e *engine) silent() uint64 {
 	t := &e.tally
-	done := e.cursor.Load() - e.Positions.Begin
+	done := e.done()
 	return done - min(done, uint64(t.open.Load()+t.closed.Load()+t.filtered.Load())+t.unsent.Load())
 }
 
 // end is the closing record.
 func (e *engine) end(start time.Time, complete bool, err error) *results.ScanEnd {
 	t := &e.tally
-	done := e.cursor.Load() - e.Positions.Begin
+	done := e.done()
 	open, closed, answered := uint64(t.open.Load()), uint64(t.closed.Load()), uint64(t.filtered.Load())
 	unsent, silent := t.unsent.Load(), e.silent()
 	if !complete {

@@ -21,12 +21,13 @@ type engine struct {
 	emits   results.State // states that lanes hand on: what is shown, and what hosts are judged by
 	key     probe.Key
 	results *results.Map
-	times   [maxAttempts]atomic.Pointer[sendTimes] // by attempt; the sender makes one when it first needs it
+	times   [maxAttempts]atomic.Pointer[sendTimes] // by attempt; made when first needed
 	loss    *lossStats                             // nil for the connect backend
 	rtts    rttEstimator
 	queue   *news
 	tally   tally
-	cursor  atomic.Uint64 // the first position not yet handed to a sender
+	cursor  atomic.Uint64 // the first position not yet handed to a sender: the end of the last chunk that was
+	ahead   atomic.Uint64 // positions before cursor whose first probe a sender has yet to send
 	started atomic.Int64  // Unix time in ns
 	sending atomic.Int64  // ns from the first probe to the last
 
@@ -44,16 +45,21 @@ const chunkTime = 20 * time.Millisecond
 // chunkLen is the length of the schedule's chunks in positions: a power of two, so that send times
 // and samples do not straddle two of them, and a small part of the window.
 func (e *engine) chunkLen() uint64 {
-	return min(ceilPow2(max(uint64(e.Rate*chunkTime.Seconds()), 1<<maxStride)), max(e.results.Reach()/16, 1))
+	n := ceilPow2(max(uint64(e.Rate*chunkTime.Seconds()), 1<<maxStride))
+	if e.emits&results.Filtered != 0 {
+		n = min(n, recordedChunk)
+	}
+	return min(n, floorPow2(max(e.results.Reach()/16, 1)))
 }
 
-// newSchedule is the schedule of a sender lane's range of positions.
+// recordedChunk bounds a chunk where a whole one may leave the window as records at a time: 4 MiB.
+const recordedChunk = 1 << 14
+
+// newSchedule is the schedule of a range of positions.
 func (e *engine) newSchedule(positions permute.Range) *schedule {
-	s := &schedule{
-		positions: positions, first: positions.Begin, chunkLen: e.loss.chunkLen, reach: e.results.Reach(),
-		gap: e.retryGap, silent: e.countSilent,
-		policy: fixedRetries{uint8(e.Attempts - 1), e.loss.settle},
-	}
+	s := newSchedule(positions, e.loss.chunkLen, e.results.Reach())
+	s.gap, s.silent = e.retryGap, e.countSilent
+	s.policy = fixedRetries{uint8(e.Attempts - 1), e.loss.settle}
 	if e.TargetRecall > 0 {
 		s.policy = targetRecall{e.TargetRecall, e.loss, e.countSilent}
 	}
@@ -76,14 +82,20 @@ func (e *engine) countSilent(begin, end uint64) (n uint64) {
 	return n
 }
 
-// timesOf is the send-time table of an attempt, for the sender.
+// timesOf is the send-time table of an attempt, for senders.
 func (e *engine) timesOf(attempt uint8) *sendTimes {
 	t := e.times[attempt].Load()
 	if t == nil {
-		t = newSendTimes(e.Rate, e.Positions.Len())
-		e.times[attempt].Store(t)
+		e.times[attempt].CompareAndSwap(nil, newSendTimes(e.Rate, e.Positions.Len()))
+		t = e.times[attempt].Load()
 	}
 	return t
+}
+
+// done is the number of positions probed, or settled without a probe.
+func (e *engine) done() uint64 {
+	done := e.cursor.Load() - e.Positions.Begin
+	return done - min(done, e.ahead.Load()) // less for a moment while a chunk is handed out
 }
 
 // limiter begins to count now: what is not sent from now on is credit, within the limiter's bounds.
@@ -91,8 +103,8 @@ func (e *engine) limiter() (*ratelimit.Limiter, error) {
 	return ratelimit.New(e.Rate, ratelimit.System())
 }
 
-// advance makes room in the result map for the positions before end, and makes them count as sent:
-// their replies may come before the sender's call returns.
+// advance makes room in the result map for the positions before end: their replies may come before
+// the sender's call returns. One goroutine at a time calls it.
 func (e *engine) advance(end uint64, silent func(uint64)) {
 	e.tally.left.Add(e.results.Advance(end, silent))
 	e.cursor.Store(end)

@@ -136,8 +136,8 @@ func TestLanesDoNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := &egress{path: &e.Routes.Paths[0], tmpl: tmpl, tx: tx, positions: make([]uint64, tx.Batch())}
-	lane := &txLane{engine: e, schedule: e.newSchedule(e.Positions), egress: []*egress{out}, limiter: limiter}
+	out := &egress{hop: &hop{path: &e.Routes.Paths[0], tmpl: tmpl}, tx: tx, positions: make([]uint64, tx.Batch())}
+	lane := &txLane{engine: e, schedule: e.newSharedSchedule(), egress: []*egress{out}, limiter: limiter}
 	p := &pass{first: true, step: stepAll, chunk: chunk{end: e.Positions.End}}
 	pos = 0
 	if a := testing.AllocsPerRun(100, func() {

@@ -12,7 +12,7 @@ import (
 // lossStats counts on which attempt positions were first answered, apart for groups that had
 // different numbers of attempts, which is what the estimates of loss and of missed ports need.
 //
-// Receiver lanes add to the counters of a chunk while it is in flight; the sender lane says how many
+// Receiver lanes add to the counters of a chunk while it is in flight; the schedule says how many
 // attempts a chunk has had, and folds the chunk into the totals when its slot is taken again.
 type lossStats struct {
 	begin    uint64
@@ -53,8 +53,9 @@ func unpackHistory(word uint32) (probes, stride int) { return int(word >> 8), in
 type attemptCounts [2][maxAttempts + 1][maxAttempts]uint64
 
 func newLossStats(begin, chunkLen, positions uint64) *lossStats {
-	n := min(lossRing, (positions+chunkLen-1)/chunkLen)
-	return &lossStats{begin: begin, chunkLen: chunkLen, ring: make([]chunkLoss, n)}
+	aligned := begin &^ (chunkLen - 1) // as chunks are
+	n := min(lossRing, (begin-aligned+positions+chunkLen-1)/chunkLen)
+	return &lossStats{begin: aligned, chunkLen: chunkLen, ring: make([]chunkLoss, n)}
 }
 
 func (l *lossStats) chunk(pos uint64) *chunkLoss {

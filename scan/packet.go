@@ -7,103 +7,143 @@ import (
 	"time"
 
 	"synoptic/rawsock"
-	"synoptic/rawsock/route"
 )
 
-// packetLanes is the backend afpacket: one sender lane over all paths, one receiver lane per interface.
+// packetLanes is a backend of raw packets: sender lanes that share a schedule, each with a socket per
+// path, and receiver lanes that share what comes in on an interface. How packets get out and in is
+// openTx's and openRx's; newAFPacket's are packet sockets.
 type packetLanes struct {
 	*engine
-	rxs    []*rawsock.Rx
-	links  []*route.Link
-	egress []*egress
+	openTx openTransmitter
+	// openRx opens the receivers: when it returns, no reply can be missed.
+	openRx func() ([]receiver, error)
+
+	receivers []receiver
+	senders   []*txLane
+}
+
+// receiver is a receiver lane.
+type receiver interface {
+	// run sees answers in until stop is closed, and then on until none is left that had come before.
+	run(stop <-chan struct{}) error
+	// wake makes run look at stop.
+	wake()
+	Close() error
+}
+
+// newAFPacket is the backend afpacket.
+func newAFPacket(e *engine) *packetLanes {
+	return &packetLanes{engine: e, openTx: openPacketSocket, openRx: e.openRings}
+}
+
+func openPacketSocket(_ int, c rawsock.TxConfig) (transmitter, error) {
+	tx, err := rawsock.NewTx(c)
+	if err != nil {
+		return nil, err
+	}
+	return tx, nil
+}
+
+// openRings opens as many receivers as there are lanes on each interface in use.
+func (e *engine) openRings() (all []receiver, err error) {
+	seen := map[int]bool{}
+	for i := range e.Routes.Paths {
+		link := &e.Routes.Paths[i].Link
+		if seen[link.Index] {
+			continue
+		}
+		seen[link.Index] = true
+		group, err := rawsock.NewRxGroup(rawsock.RxConfig{Interface: link.Index, PortMin: e.SourcePorts.Min, PortMax: e.SourcePorts.Max}, e.Lanes)
+		if err != nil {
+			closeAll(all)
+			return nil, fmt.Errorf("receive on %s: %w", link.Name, err)
+		}
+		for _, rx := range group {
+			all = append(all, &rxLane{engine: e, rx: rx, iface: link.Name})
+		}
+	}
+	return all, nil
 }
 
 func (b *packetLanes) open(ctx context.Context) (err error) {
-	if b.rxs, b.links, err = openReceivers(b.Plan); err != nil {
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.receivers, err = b.openRx(); err != nil {
 		return err
 	}
 	limiter, err := b.limiter()
 	if err != nil {
-		closeAll(b.rxs)
 		return err
 	}
-	take := func(n int) int {
+	hops, err := resolveHops(ctx, b.Plan, func(n int) int {
 		granted, err := limiter.Take(ctx, n)
 		if err != nil {
 			return 0 // stopped: Resolve sees it by its own context
 		}
 		return granted
-	}
-	if b.egress, err = openEgress(ctx, b.Plan, take); err != nil {
-		closeAll(b.rxs)
+	})
+	if err != nil {
 		return err
+	}
+	for lane := range b.Lanes {
+		egress, err := openEgress(hops, lane, b.openTx)
+		if err != nil {
+			return err
+		}
+		b.senders = append(b.senders, &txLane{engine: b.engine, egress: egress})
 	}
 	return nil
 }
 
-// openReceivers opens one receiver per interface in use. When it returns, no reply can be missed.
-func openReceivers(p *Plan) (rxs []*rawsock.Rx, links []*route.Link, err error) {
-	seen := map[int]bool{}
-	for i := range p.Routes.Paths {
-		link := &p.Routes.Paths[i].Link
-		if seen[link.Index] {
-			continue
-		}
-		seen[link.Index] = true
-		rx, err := rawsock.NewRx(rawsock.RxConfig{Interface: link.Index, PortMin: p.SourcePorts.Min, PortMax: p.SourcePorts.Max})
-		if err != nil {
-			closeAll(rxs)
-			return nil, nil, fmt.Errorf("receive on %s: %w", link.Name, err)
-		}
-		rxs, links = append(rxs, rx), append(links, link)
-	}
-	return rxs, links, nil
-}
-
+// run ends when all is sent and answered, when ctx ends, or when a lane fails: then the others stop.
 func (b *packetLanes) run(ctx context.Context) error {
+	limiter, err := b.limiter()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := make(chan struct{})
-	var receivers sync.WaitGroup
-	for i, rx := range b.rxs {
-		lane := &rxLane{engine: b.engine, rx: rx, iface: b.links[i].Name}
-		receivers.Go(func() {
-			if err := lane.run(stop); err != nil {
+	var receiving, sending sync.WaitGroup
+	for _, r := range b.receivers {
+		receiving.Go(func() {
+			if err := r.run(stop); err != nil {
 				cancel(fatal{err})
 			}
 		})
 	}
 	begun := time.Now()
-	err := b.send(ctx)
+	schedule := b.newSharedSchedule()
+	for _, lane := range b.senders {
+		lane.schedule, lane.limiter = schedule, limiter
+		sending.Go(func() {
+			if err := lane.run(ctx); err != nil {
+				cancel(fatal{err})
+			}
+		})
+	}
+	sending.Wait()
 	b.sending.Store(int64(time.Since(begun)))
-	if err == nil {
-		b.cool(ctx)
+	for _, lane := range b.senders {
+		for _, e := range lane.egress {
+			b.tally.txRetries.Add(e.tx.Stats().Backpressure)
+		}
 	}
+	b.cool(ctx)
 	close(stop)
-	for _, rx := range b.rxs {
-		rx.Wake()
+	for _, r := range b.receivers {
+		r.wake()
 	}
-	receivers.Wait()
-	if err == nil && ctx.Err() != nil {
-		err = stopCause(ctx)
-	}
-	return err
-}
-
-func (b *packetLanes) send(ctx context.Context) error {
-	limiter, err := b.limiter()
-	if err != nil {
-		return err
-	}
-	lane := &txLane{engine: b.engine, schedule: b.newSchedule(b.Positions), egress: b.egress, limiter: limiter}
-	err = lane.run(ctx)
-	for _, e := range b.egress {
-		b.tally.txRetries.Add(e.tx.Stats().Backpressure)
-	}
-	return err
+	receiving.Wait()
+	return stopCause(ctx)
 }
 
 func (b *packetLanes) close() {
-	closeAll(b.egress)
-	closeAll(b.rxs)
+	for _, lane := range b.senders {
+		closeAll(lane.egress)
+	}
+	closeAll(b.receivers)
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,7 +90,28 @@ func NewPlan(c Config) (*Plan, error) {
 		return nil, err
 	}
 	p.chooseRate()
+	p.chooseLanes()
 	return p, p.checkWindow()
+}
+
+const (
+	// laneRate is what one sender lane is good for: up to it, others would only compete for the
+	// limiter's grants.
+	laneRate = 300_000
+	// autoLanes bounds the lanes where nobody asks for a number of them.
+	autoLanes = 8
+)
+
+// chooseLanes leaves half of the processors to the receivers and to the kernel, whose softirq runs beside
+// the senders.
+func (p *Plan) chooseLanes() {
+	switch {
+	case p.Backend == BackendConnect: // has none: every connection is a goroutine of its own
+	case p.Lanes == 0 && p.Rate < laneRate:
+		p.Lanes = 1
+	case p.Lanes == 0:
+		p.Lanes = min(max(1, runtime.GOMAXPROCS(0)/2), autoLanes)
+	}
 }
 
 // checkWindow refuses a scan whose retries would come when their positions have left the window. It

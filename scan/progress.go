@@ -26,7 +26,7 @@ func (s *Scan) Progress() Progress {
 	e := s.e
 	p := Progress{
 		Total:    e.Probes(),
-		Done:     e.cursor.Load() - e.Positions.Begin,
+		Done:     e.done(),
 		Sent:     e.tally.sent.Load(),
 		Open:     uint64(e.tally.open.Load()),
 		Closed:   uint64(e.tally.closed.Load()),

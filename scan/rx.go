@@ -9,7 +9,7 @@ import (
 	"synoptic/scan/probe"
 )
 
-// rxLane turns the packets of one interface into news:
+// rxLane turns the packets of one ring into news, those of an interface or a share of them:
 //
 //	packet → parse → genuine? → index → position → mark → news?
 //
@@ -34,7 +34,12 @@ const rxNap = 100 * time.Millisecond
 // are handed over within half of it.
 const rxLast = 10 * time.Millisecond
 
-// run reads until stop is closed (with rx.Wake), and then on until the ring is empty.
+func (l *rxLane) wake() { l.rx.Wake() }
+
+// Close closes the lane's ring.
+func (l *rxLane) Close() error { return l.rx.Close() }
+
+// run reads until stop is closed (with wake), and then on until the ring is empty.
 func (l *rxLane) run(stop <-chan struct{}) error {
 	l.news = l.queue.batch()
 	nap, quiet := rxNap, 0

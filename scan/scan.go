@@ -58,9 +58,12 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	e := s.e
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var b backend = &packetLanes{engine: e}
-	if e.Backend == BackendConnect {
+	var b backend
+	switch e.Backend {
+	case BackendConnect:
 		b = &connectLanes{engine: e}
+	default:
+		b = newAFPacket(e)
 	}
 	sink, err := e.judge(ctx, sink)
 	if err != nil {
@@ -107,7 +110,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 func (e *engine) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
 	h := &hosts{Sink: outputs, show: e.Show, summaries: e.ShowHosts, seen: map[netip.Addr]*hostState{}}
 	h.expected = func() float64 {
-		return float64(e.Space.NumPorts()) * float64(e.cursor.Load()-e.Positions.Begin) / float64(e.Space.Len())
+		return float64(e.Space.NumPorts()) * float64(e.done()) / float64(e.Space.Len())
 	}
 	if e.Canaries {
 		var err error

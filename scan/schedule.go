@@ -15,10 +15,13 @@ import (
 // so that a cursor per pass follows the first-try cursor by a gap of time. Due passes go before
 // first tries: they have waited long enough, and the window must not fill up with unfinished chunks.
 //
-// It belongs to one sender lane and knows neither sockets nor the clock.
+// Any number of passes may be in flight, each in the hands of one sender lane. Chunks come back in any
+// order: the window is held by the oldest that has not retired.
+//
+// It knows neither sockets, locks nor the clock; sharedSchedule puts it between the lanes.
 type schedule struct {
 	positions permute.Range
-	chunkLen  uint64
+	chunkLen  uint64 // a power of two, and chunks begin at its multiples
 	reach     uint64 // of the result map's window
 	policy    policy
 	gap       func() time.Duration
@@ -28,7 +31,11 @@ type schedule struct {
 	queues   [maxAttempts + 2]chunks // by passes done; in each, the one that waits longest is first
 	deferred chunks                  // until the policy has seen more of the scan
 	asked    time.Time               // when it was last asked about a deferred one
-	active   *pass
+
+	flying int        // passes in flight
+	early  int        // of these, those whose outcome will add to what the policy knows
+	live   unfinished // chunks that have not retired
+	free   []*pass    // ended, to be used again
 }
 
 // policy says how often silent positions are asked again.
@@ -125,15 +132,46 @@ func (q *chunks) front() *chunk {
 
 func (q *chunks) pop() { q.head++ }
 
-// next is the pass to work on. Where there is none just now, wait tells for how long, and is
-// negative when the scan has sent everything.
-func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
-	if s.active != nil {
-		return s.active, 0
+// unfinished tells which of the chunks, numbered in the order of their positions, is the first that
+// has not retired.
+type unfinished struct {
+	first   uint64 // its number
+	retired []bool // of the chunks from first on, from head
+	head    int
+}
+
+func (u *unfinished) open() {
+	if u.head > 64 && u.head*2 > len(u.retired) {
+		u.retired = u.retired[:copy(u.retired, u.retired[u.head:])]
+		u.head = 0
 	}
+	u.retired = append(u.retired, false)
+}
+
+func (u *unfinished) retire(number uint64) {
+	u.retired[u.head+int(number-u.first)] = true
+	for u.head < len(u.retired) && u.retired[u.head] {
+		u.head++
+		u.first++
+	}
+}
+
+func newSchedule(positions permute.Range, chunkLen, reach uint64) *schedule {
+	return &schedule{
+		positions: positions, first: positions.Begin, chunkLen: chunkLen, reach: reach,
+		live: unfinished{first: positions.Begin / chunkLen},
+	}
+}
+
+// flyingNap is how long to wait where the next thing to do depends on a pass in flight.
+const flyingNap = 2 * time.Millisecond
+
+// next hands out a pass, which is in flight until finish. Where there is none just now, wait tells for
+// how long; it is negative when everything is sent and nothing is in flight.
+func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 	wait = -1
-	if s.retryDeferred(now) {
-		return s.active, 0
+	if p = s.retryDeferred(now); p != nil {
+		return p, 0
 	}
 	gap := s.gap()
 	for i := len(s.queues) - 1; i > 0; i-- {
@@ -147,8 +185,8 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 			due := *c
 			s.queues[i].pop()
 			step := s.policy.step(&due, s.more())
-			if s.take(due, step) {
-				return s.active, 0
+			if p = s.follow(due, step); p != nil {
+				return p, 0
 			}
 		}
 	}
@@ -157,15 +195,43 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 			return s.next(now)
 		}
 		if s.deferred.front() != nil {
-			wait = max(min(wait, deferEvery), 0)
+			wait = sooner(wait, deferEvery)
+		}
+		if s.flying > 0 {
+			wait = sooner(wait, flyingNap)
 		}
 		return nil, wait
 	}
-	c := chunk{begin: s.first, end: min(s.first+s.chunkLen, s.positions.End)}
+	c := chunk{begin: s.first, end: s.nextEnd()}
 	s.first = c.end
-	s.active = &pass{chunk: c, step: stepAll, first: true, cursor: c.begin}
-	return s.active, 0
+	s.live.open()
+	return s.launch(c, stepAll), 0
 }
+
+// sooner is the lesser of two waits, of which the first may be negative: none.
+func sooner(wait, other time.Duration) time.Duration {
+	if wait < 0 {
+		return other
+	}
+	return min(wait, other)
+}
+
+// launch puts a pass over a chunk in flight.
+func (s *schedule) launch(c chunk, step step) *pass {
+	p := new(pass)
+	if k := len(s.free); k > 0 {
+		p, s.free = s.free[k-1], s.free[:k-1]
+	}
+	*p = pass{chunk: c, step: step, first: c.passes == 0, cursor: c.begin}
+	s.flying++
+	if c.early() {
+		s.early++
+	}
+	return p
+}
+
+// early tells that what comes of a chunk's next pass will add to what the policy knows.
+func (c *chunk) early() bool { return c.passes < 2 }
 
 // dropAnswered ends the chunks at the queues' fronts that have nothing silent left, so that a scan
 // whose every probe was answered need not wait for a gap.
@@ -173,6 +239,7 @@ func (s *schedule) dropAnswered() (dropped bool) {
 	for i := range s.queues {
 		for c := s.queues[i].front(); c != nil && s.silent(c.begin, c.end) == 0; c = s.queues[i].front() {
 			s.policy.answered(c)
+			s.retire(c)
 			s.queues[i].pop()
 			dropped = true
 		}
@@ -184,78 +251,83 @@ func (s *schedule) dropAnswered() (dropped bool) {
 const deferEvery = 20 * time.Millisecond
 
 // retryDeferred asks again about the deferred chunks, in order, until one is to be worked on.
-func (s *schedule) retryDeferred(now time.Time) bool {
+func (s *schedule) retryDeferred(now time.Time) *pass {
 	more := s.more()
 	if more && now.Sub(s.asked) < deferEvery {
-		return false
+		return nil
 	}
 	s.asked = now
 	for c := s.deferred.front(); c != nil; c = s.deferred.front() {
 		again := *c
 		step := s.policy.step(&again, more)
 		if step == stepDefer {
-			return false // and with it those behind
+			return nil // and with it those behind
 		}
 		s.deferred.pop()
-		if s.take(again, step) {
-			return true
+		if p := s.follow(again, step); p != nil {
+			return p
 		}
 	}
-	return false
+	return nil
 }
 
-// take does with a chunk what the policy says; true where it is now active.
-func (s *schedule) take(c chunk, step step) bool {
+// follow does with a chunk what the policy says; the pass if that is one.
+func (s *schedule) follow(c chunk, step step) *pass {
 	switch step {
 	case stepRetire:
-		return false
+		s.retire(&c)
+		return nil
 	case stepDefer:
 		s.deferred.push(c)
-		return false
+		return nil
 	default:
-		s.active = &pass{chunk: c, step: step, cursor: c.begin}
-		return true
+		return s.launch(c, step)
 	}
 }
+
+// retire lets the window leave a chunk behind.
+func (s *schedule) retire(c *chunk) { s.live.retire(c.begin / s.chunkLen) }
 
 // more tells whether chunks will come of which nothing is known yet.
 func (s *schedule) more() bool {
-	return s.room() || s.queues[1].front() != nil || s.queues[2].front() != nil
+	return s.early > 0 || s.room() || s.queues[1].front() != nil || s.queues[2].front() != nil
+}
+
+// nextEnd is where the next chunk of first tries ends.
+func (s *schedule) nextEnd() uint64 {
+	return min(s.first&^(s.chunkLen-1)+s.chunkLen, s.positions.End)
 }
 
 // room tells whether first tries are left that fit the window.
 func (s *schedule) room() bool {
-	return s.first != s.positions.End && min(s.first+s.chunkLen, s.positions.End) <= s.oldest()+s.reach
+	return s.first != s.positions.End && s.nextEnd() <= s.oldest()+s.reach
 }
 
 // oldest is the first position whose answers may still change what is sent: it must stay in the window.
 func (s *schedule) oldest() uint64 {
-	oldest := s.first
-	if c := s.deferred.front(); c != nil {
-		oldest = min(oldest, c.begin)
-	}
-	for i := range s.queues {
-		if c := s.queues[i].front(); c != nil {
-			oldest = min(oldest, c.begin)
-		}
-	}
-	return oldest
+	return min(max(s.live.first*s.chunkLen, s.positions.Begin), s.first)
 }
 
-// finish ends the active pass.
-func (s *schedule) finish(now time.Time) {
-	c := s.active.chunk
-	if s.active.step == stepSample {
+// finish ends a pass. It must not be used any more.
+func (s *schedule) finish(p *pass, now time.Time) {
+	c := p.chunk
+	s.flying--
+	if c.early() {
+		s.early--
+	}
+	if p.step == stepSample {
 		c.sampled = true
 	} else {
 		c.probes++
 	}
+	s.free = append(s.free, p)
 	c.passes++
 	c.since = now
-	s.active = nil
-	if !s.policy.final(&c) {
-		s.queues[c.passes].push(c)
+	if s.policy.final(&c) {
+		s.retire(&c)
+		return
 	}
+	s.queues[c.passes].push(c)
 }
 
 // fixedRetries asks every silent position again, a fixed number of times.

@@ -12,8 +12,8 @@ import (
 	"synoptic/scan/permute"
 )
 
-// simulation is a sender lane without a network: the real schedule, map and loss counters, a clock
-// that moves with the rate, and targets that answer by chance.
+// simulation is sender lanes without a network, which take turns at random: the real schedule, map and
+// loss counters, a clock that moves with the rate, and targets that answer by chance.
 type simulation struct {
 	positions permute.Range
 	rate      float64
@@ -23,6 +23,8 @@ type simulation struct {
 	lost      func(now time.Time) bool // a probe or its answer
 	retries   int
 	recall    float64
+	lanes     int        // 0 means 1
+	rng       *rand.Rand // for more than one lane
 
 	// outcome
 	m      *results.Map
@@ -48,29 +50,46 @@ func (sim *simulation) run(t tester) {
 	sim.probes, sim.last = make([]uint8, sim.positions.Len()), make([]time.Time, sim.positions.Len())
 	now := time.Unix(1_800_000_000, 0)
 	due := make([]uint64, 0, 64)
-	for turns := 0; ; turns++ {
+	flights := make([]*pass, max(sim.lanes, 1)) // by lane
+	for turns, flying := 0, 0; ; turns++ {
 		if turns > 5_000_000 {
 			t.Fatal("the schedule does not end")
 		}
-		p, wait := s.next(now)
-		if p == nil {
-			if wait < 0 {
-				break
-			}
-			now = now.Add(max(wait, time.Millisecond))
-			continue
+		lane := 0
+		if len(flights) > 1 {
+			lane = sim.rng.IntN(len(flights))
 		}
-		if p.first && p.cursor == p.begin {
-			e.loss.open(p.begin)
+		p := flights[lane]
+		if p == nil {
+			var wait time.Duration
+			if p, wait = s.next(now); p == nil {
+				if wait < 0 && flying == 0 {
+					break
+				}
+				if wait < 0 || flying > 0 && wait == 0 {
+					t.Fatalf("wait %v with %d passes in flight", wait, flying)
+				}
+				if flying == 0 {
+					now = now.Add(max(wait, time.Millisecond))
+				}
+				continue
+			}
+			flights[lane] = p
+			if p.begin/s.chunkLen != (p.end-1)/s.chunkLen || s.chunkLen%newSendTimes(sim.rate, sim.positions.Len()).granule() != 0 {
+				t.Fatalf("the chunk [%d, %d), of %d at most, shares an entry of the send times with another", p.begin, p.end, s.chunkLen)
+			}
+			if flying++; p.first {
+				e.loss.open(p.begin)
+				m.Advance(p.end, nil)
+			}
 		}
 		if due = p.collect(m, due[:0]); len(due) == 0 {
-			s.finish(now)
+			s.finish(p, now)
+			flights[lane] = nil
+			flying--
 			continue
 		}
 		p.cursor = due[len(due)-1] + 1
-		if p.first {
-			m.Advance(p.cursor, nil)
-		}
 		for _, pos := range due {
 			sim.probe(t, e, p, pos, now)
 		}
@@ -78,6 +97,9 @@ func (sim *simulation) run(t tester) {
 			e.loss.retried.Add(uint64(len(due)))
 		}
 		now = now.Add(time.Duration(float64(len(due)) / sim.rate * float64(time.Second)))
+	}
+	if s.flying != 0 || s.early != 0 || s.oldest() != sim.positions.End {
+		t.Fatalf("at the end %d passes are in flight, %d of them early, and position %d holds the window", s.flying, s.early, s.oldest())
 	}
 }
 
@@ -130,6 +152,8 @@ func TestScheduleIsExact(t *testing.T) {
 			rate:      rapid.Float64Range(100, 5e6).Draw(t, "rate"),
 			gap:       time.Duration(rapid.IntRange(1, 2000).Draw(t, "gap in ms")) * time.Millisecond,
 			retries:   rapid.IntRange(0, 9).Draw(t, "retries"),
+			lanes:     rapid.IntRange(1, 4).Draw(t, "lanes"),
+			rng:       rng,
 			maxBytes:  1 << 20,
 			silent:    func(pos uint64) bool { return float64(pos*0x9e3779b97f4a7c15>>11)/(1<<53) < quiet },
 			lost:      loseShare(rng, rapid.Float64Range(0, 1).Draw(t, "loss")),
@@ -156,7 +180,7 @@ func TestScheduleKeepsToTheWindow(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	sim := &simulation{
 		positions: permute.Range{Begin: 100, End: 100 + n}, rate: 3e6, gap: 50 * time.Millisecond, retries: 2, maxBytes: 1 << 20,
-		silent: func(pos uint64) bool { return pos%64 != 0 }, lost: loseShare(rng, 0.2),
+		silent: func(pos uint64) bool { return pos%64 != 0 }, lost: loseShare(rng, 0.2), lanes: 3, rng: rng,
 	}
 	sim.run(t)
 	for i, probes := range sim.probes {
@@ -186,7 +210,7 @@ func TestTargetRecall(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 7))
 				sim := &simulation{
 					positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: 250 * time.Millisecond,
-					recall: 0.999, maxBytes: 1 << 20, silent: c.silent, lost: neverLost,
+					recall: 0.999, maxBytes: 1 << 20, silent: c.silent, lost: neverLost, lanes: 1 + int(seed%3), rng: rng,
 				}
 				if c.loss > 0 {
 					sim.lost = loseShare(rng, c.loss)

@@ -9,14 +9,15 @@ import (
 // sendTimes is the coarse table position → send time of one attempt, so that a round-trip time needs
 // no state per probe and no bits of the sequence number. It remembers the last `horizon` of sending.
 //
-// One sender lane stores, receiver lanes load; an entry is one atomic word, so a reader sees the old
-// or the new time, never half of one. A reader that comes between the provisional and the final
-// store of a batch is off by the length of one send call.
+// Sender lanes store, each for its own chunks, which share no entry but those a span apart; receiver
+// lanes load. An entry is one atomic word, so a reader sees the old or the new time, never half of
+// one. A reader that comes between the provisional and the final store of a batch is off by the
+// length of one send call.
 type sendTimes struct {
 	micros []atomic.Uint32 // Unix time in µs modulo 2^32 (71 minutes), per granule of positions
 	shift  uint            // log2 of the positions that share an entry
 	mask   uint64
-	cursor atomic.Uint64 // one past the last position stored
+	cursor atomic.Uint64 // one past the highest position stored
 }
 
 const (
@@ -40,6 +41,8 @@ func newSendTimes(rate float64, positions uint64) *sendTimes {
 
 func ceilPow2(v uint64) uint64 { return 1 << bits.Len64(v-1) }
 
+func floorPow2(v uint64) uint64 { return 1 << (bits.Len64(v) - 1) }
+
 // granule is the number of positions that share an entry, a power of two. A batch that begins at a
 // multiple of it shares none with the batch before.
 func (s *sendTimes) granule() uint64 { return 1 << s.shift }
@@ -51,15 +54,28 @@ func (s *sendTimes) set(position uint64, unixNano int64) {
 // forget says that the time is not known well enough. Entry 0 means so, and a time that is 0 is 1.
 func (s *sendTimes) forget(position uint64) { s.micros[position>>s.shift&s.mask].Store(0) }
 
-// sent says that positions before cursor have been stored: entries one span behind are reused.
-func (s *sendTimes) sent(cursor uint64) { s.cursor.Store(cursor) }
+// sent says that positions up to cursor have been stored, by whichever lane: entries one span behind
+// are reused.
+func (s *sendTimes) sent(cursor uint64) {
+	for {
+		old := s.cursor.Load()
+		if cursor <= old || s.cursor.CompareAndSwap(old, cursor) {
+			return
+		}
+	}
+}
+
+// holds tells whether the position's entry is still its own, and not one for positions a span ahead.
+func (s *sendTimes) holds(position uint64) bool {
+	first := position &^ (s.granule() - 1) // of the entry
+	// Less than zero within the batch being sent: cursor is stored behind it.
+	return int64(s.cursor.Load()-first) <= int64(len(s.micros))<<s.shift
+}
 
 // rtt is the time from the position's probe to received, a Unix time in nanoseconds. ok is false
 // where the entry has been reused since, or the time was never known well.
 func (s *sendTimes) rtt(position uint64, received int64) (d time.Duration, ok bool) {
-	first := position &^ (s.granule() - 1) // of the entry
-	// Less than zero within the batch being sent: cursor is stored behind it.
-	if behind := int64(s.cursor.Load() - first); behind > int64(len(s.micros))<<s.shift {
+	if !s.holds(position) {
 		return 0, false
 	}
 	sent := s.micros[position>>s.shift&s.mask].Load()

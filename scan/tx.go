@@ -11,16 +11,16 @@ import (
 	"synoptic/results"
 )
 
-// txLane sends the probes of a range of positions:
+// txLane is one of the workers that send:
 //
-//	schedule gives a pass → silent positions → limiter grants n of them → window advances
+//	shared schedule gives a pass over a chunk → silent positions → limiter grants n of them
 //	→ index → (address, port) → path → frame patched in the path's next slot → one kick per path
 //
-// It owns its schedule and egresses. With receivers it shares only the result map, the send times and
-// counters.
+// It owns the chunk while the pass is in flight, and its egresses. With other lanes it shares the schedule,
+// the limiter, the result map, the send times and counters.
 type txLane struct {
 	*engine
-	schedule *schedule
+	schedule *sharedSchedule
 	egress   []*egress
 	limiter  *ratelimit.Limiter
 	news     []results.Port
@@ -33,55 +33,74 @@ var errGone = errors.New("the interface is gone")
 // idleNap bounds how long a lane sleeps while chunks wait for their gap: the gap may shrink meanwhile.
 const idleNap = 10 * time.Millisecond
 
+// run takes passes until all is sent, or ctx ends.
 func (l *txLane) run(ctx context.Context) error {
 	l.news = l.queue.batch()
-	silent := l.silentRecorder(&l.news)
 	defer func() { l.queue.put(l.news) }()
 	l.due = make([]uint64, 0, l.egress[0].tx.Batch())
-	for {
-		if !l.queue.waitRoom(ctx) {
-			return nil
-		}
-		now := time.Now()
-		pass, wait := l.schedule.next(now)
+	for l.queue.waitRoom(ctx) && ctx.Err() == nil {
+		pass, wait := l.schedule.take()
 		if pass == nil {
-			if wait < 0 {
-				return nil // everything is sent
-			}
-			if l.news = l.queue.put(l.news); !nap(ctx, min(wait, idleNap)) {
-				return nil // stopped
+			if wait < 0 || !nap(ctx, min(wait, idleNap)) {
+				break // everything is sent, or stopped
 			}
 			continue
 		}
-		if pass.first && pass.cursor == pass.begin {
-			l.loss.open(pass.begin)
+		if ended, err := l.walk(ctx, pass); !ended {
+			l.abandon(pass)
+			return err
 		}
-		if l.due = pass.collect(l.results, l.due[:0]); len(l.due) == 0 {
-			l.schedule.finish(now)
-			continue
+		l.schedule.finish(pass)
+	}
+	return nil
+}
+
+// walk sends what a pass has to send; ended is false where it was stopped before the end.
+func (l *txLane) walk(ctx context.Context, p *pass) (ended bool, err error) {
+	for l.queue.waitRoom(ctx) {
+		if l.due = p.collect(l.results, l.due[:0]); len(l.due) == 0 {
+			return true, nil
 		}
 		n, err := l.limiter.Take(ctx, len(l.due))
 		if err != nil {
-			return nil // stopped
+			return false, nil // stopped
 		}
-		n = l.trim(pass, n)
-		pass.cursor = l.due[n-1] + 1
-		if pass.first {
-			l.advance(pass.cursor, silent)
-		}
+		n = l.trim(p, n)
 		for _, pos := range l.due[:n] {
-			l.craft(pass, pos)
+			l.craft(p, pos)
 		}
+		l.moveTo(p, l.due[n-1]+1)
 		for i, e := range l.egress {
-			if err := l.flush(ctx, pass, e); err != nil {
+			if err := l.flush(ctx, p, e); err != nil {
 				for _, rest := range l.egress[i+1:] {
-					l.unsent(pass, rest.positions[:rest.n])
+					l.refused(p, rest.positions[:rest.n])
 				}
-				return err
+				return false, err
 			}
 		}
 		l.news = l.queue.put(l.news)
 	}
+	return false, nil
+}
+
+// moveTo says that the positions of a pass before cursor are dealt with.
+func (l *txLane) moveTo(p *pass, cursor uint64) {
+	if p.first {
+		l.ahead.Add(p.cursor - cursor) // less than zero
+	}
+	p.cursor = cursor
+}
+
+// abandon gives up the rest of a pass: what no probe was sent to must not pass for silent.
+func (l *txLane) abandon(p *pass) {
+	if !p.first {
+		return
+	}
+	for pos := p.cursor; pos < p.end; pos++ {
+		l.results.Mark(pos, results.Unsent)
+	}
+	l.tally.unsent.Add(p.end - p.cursor)
+	l.moveTo(p, p.end)
 }
 
 // nap reports false when ctx ended first.
@@ -176,10 +195,10 @@ func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
 				return nil
 			}
 		case errors.Is(err, rawsock.ErrInterface):
-			l.unsent(p, e.positions[sent:n])
+			l.refused(p, e.positions[sent:n])
 			return fmt.Errorf("send on %s: %w: %w", e.path.Link.Name, errGone, err)
 		default:
-			l.unsent(p, e.positions[sent:sent+1])
+			l.refused(p, e.positions[sent:sent+1])
 			l.sendError(fmt.Errorf("send on %s: %w", e.path.Link.Name, err))
 			sent++
 		}
@@ -222,7 +241,9 @@ func (l *txLane) kicked(p *pass, positions []uint64, begun, ended int64) {
 // sentAt stores send times, step nanoseconds apart.
 func (l *txLane) sentAt(p *pass, positions []uint64, begun, step int64) {
 	for i, pos := range positions {
-		l.timesOf(p.attempt(pos)).set(pos, begun+int64(i)*step)
+		if times := l.timesOf(p.attempt(pos)); times.holds(pos) {
+			times.set(pos, begun+int64(i)*step)
+		}
 	}
 	end := positions[len(positions)-1] + 1
 	l.timesOf(p.probes).sent(end)
@@ -231,10 +252,15 @@ func (l *txLane) sentAt(p *pass, positions []uint64, begun, step int64) {
 	}
 }
 
-// unsent marks positions whose first probe the kernel did not accept, so that they do not pass for
-// silent. A lost retry leaves its position as silent as it was.
-func (l *txLane) unsent(p *pass, positions []uint64) {
+// refused counts probes that the kernel did not accept for good.
+func (l *txLane) refused(p *pass, positions []uint64) {
 	l.tally.txErrors.Add(uint64(len(positions)))
+	l.unsent(p, positions)
+}
+
+// unsent marks positions whose first probe was not sent, so that they do not pass for silent. A lost
+// retry leaves its position as silent as it was.
+func (l *txLane) unsent(p *pass, positions []uint64) {
 	if !p.first {
 		return
 	}

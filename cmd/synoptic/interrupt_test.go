@@ -43,9 +43,9 @@ func running(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser,
 // An interrupt ends the stream with whole lines, complete:false and exit code 3, and waits for nothing
 // that is in flight. Records come while the scan runs: the interrupt is the answer to some of them.
 func TestInterrupt(t *testing.T) {
-	for _, backend := range []string{"afpacket", "connect"} {
-		t.Run(backend, func(t *testing.T) {
-			cmd, stdout, stderr := running(t, "--backend", backend)
+	for _, args := range [][]string{{"--backend", "afpacket"}, {"--backend", "afpacket", "--lanes", "3"}, {"--backend", "connect"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			cmd, stdout, stderr := running(t, args...)
 			lines := bufio.NewScanner(stdout)
 			var out strings.Builder
 			for read := 1; lines.Scan(); read++ {
@@ -66,6 +66,9 @@ func TestInterrupt(t *testing.T) {
 			}
 			if settled := s.end.Open + s.end.Closed + s.end.Filtered; s.end.Sent <= settled {
 				t.Errorf("%d probes were sent and %d positions settled: what was in flight was waited for", s.end.Sent, settled)
+			}
+			if tried := float64(s.end.Sent-s.end.Retransmitted) / (2 << 16); args[1] == "afpacket" && s.end.Coverage != tried {
+				t.Errorf("coverage %v, but %v of the positions were probed", s.end.Coverage, tried)
 			}
 			if s.end.TxErrors != 0 || s.end.Error != "" {
 				t.Errorf("what was in flight is said to have failed: %+v", s.end)

@@ -43,15 +43,16 @@ func TestRetriesOnTheWire(t *testing.T) {
 	for _, c := range []struct {
 		retries int
 		loss    float64
-	}{{0, 0}, {1, 0}, {3, 0}, {2, 20}} {
-		t.Run(fmt.Sprintf("retries=%d/loss=%v", c.retries, c.loss), func(t *testing.T) {
+		lanes   int
+	}{{0, 0, 1}, {1, 0, 2}, {3, 0, 1}, {2, 20, 3}} {
+		t.Run(fmt.Sprintf("retries=%d/loss=%v/lanes=%d", c.retries, c.loss, c.lanes), func(t *testing.T) {
 			n := testnet.New(t, testnet.Config{Gateway: true})
 			want := populate(t, n, prefix)
 			if c.loss > 0 {
 				n.Loss(c.loss, testnet.Both)
 			}
 			capture := n.Capture(t)
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "20k", "--retries", fmt.Sprint(c.retries))
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "20k", "--retries", fmt.Sprint(c.retries), "--lanes", fmt.Sprint(c.lanes))
 			s := parseStream(t, o.stdout)
 			probes, answers := probesOnTheWire(t, capture.Stop())
 			var sent, again uint64

@@ -11,7 +11,7 @@ import (
 )
 
 // How a scan is done never changes what it finds: on a loss-free network the seed, the retries, the
-// rate, the batch, the window's memory, the shards and the TCP options leave the result as it is. The real
+// rate, the lanes, the batch, the window's memory, the shards and the TCP options leave the result as it is. The real
 // program over the real network path, with settings drawn at random.
 func TestSettingsDoNotChangeTheResult(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/23")
@@ -24,6 +24,7 @@ func TestSettingsDoNotChangeTheResult(t *testing.T) {
 			"--rate", fmt.Sprint(rapid.IntRange(3_000, 60_000).Draw(rt, "rate")),
 			"--retry-gap", rapid.SampledFrom([]string{"100ms", "300ms", "1s"}).Draw(rt, "gap"),
 			"--batch", fmt.Sprint(rapid.IntRange(1, 64).Draw(rt, "batch")),
+			"--lanes", fmt.Sprint(rapid.IntRange(1, 4).Draw(rt, "lanes")),
 			"--max-memory", rapid.SampledFrom([]string{"1M", "256M"}).Draw(rt, "memory"),
 			"--syn-profile", rapid.SampledFrom([]string{"mss", "linux", "windows", "none"}).Draw(rt, "profile"),
 		}

@@ -72,14 +72,16 @@ func populate(t testing.TB, n *testnet.Network, prefix netip.Prefix) truth {
 	return tr
 }
 
-// The main job: on a /16 answered by a kernel's own stack, every seed finds exactly the truth.
+// The main job: on a /16 answered by a kernel's own stack, every seed finds exactly the truth, with one
+// lane or with several.
 func TestScanFindsTheTruth(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	want := populate(t, n, prefix)
 	for seed := range seeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "50k", "--retries", "0", "--show", "all", "--seed", fmt.Sprint(seed))
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "50k", "--retries", "0", "--show", "all",
+				"--seed", fmt.Sprint(seed), "--lanes", fmt.Sprint([]int{1, 4, 2, 3}[seed%4]))
 			if o.code != 0 {
 				t.Fatalf("exit %d: %s", o.code, o.stderr)
 			}
@@ -152,10 +154,11 @@ func TestWire(t *testing.T) {
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	populate(t, n, prefix)
 	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
-	for _, profile := range []string{"mss", "linux", "windows", "none"} {
-		t.Run(profile, func(t *testing.T) {
+	for i, profile := range []string{"mss", "linux", "windows", "none"} {
+		lanes := fmt.Sprint(4 - i)
+		t.Run(profile+", lanes "+lanes, func(t *testing.T) {
 			capture := n.Capture(t)
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", rate, "--retries", "0", "--exclude", excluded.String(), "--syn-profile", profile)
+			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", rate, "--retries", "0", "--exclude", excluded.String(), "--syn-profile", profile, "--lanes", lanes)
 			frames := capture.Stop()
 			if o.code != 0 || capture.Err() != nil || capture.Lost() != 0 {
 				t.Fatalf("exit %d, capture error %v, %d lost; %s", o.code, capture.Err(), capture.Lost(), o.stderr)
@@ -216,7 +219,7 @@ func TestOnLink(t *testing.T) {
 	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{alive}})
 	n.Listen(t, "0.0.0.0:80")
 	capture := n.Capture(t)
-	s := parseStream(t, synoptic(t, "scan", "10.77.0.0/24", "-p", "80,81", "--show", "all").stdout)
+	s := parseStream(t, synoptic(t, "scan", "10.77.0.0/24", "-p", "80,81", "--show", "all", "--lanes", "2").stdout)
 	frames := capture.Stop()
 	if got := len(s.found(t, "open")); got != 64 {
 		t.Errorf("%d open, want 64", got)
@@ -335,7 +338,7 @@ func TestWindowSmallerThanTheScan(t *testing.T) {
 	const ports = 33
 	file := filepath.Join(t.TempDir(), "out.jsonl")
 	o := synoptic(t, "scan", prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--rate", "3M", "--retries", "0", "--wait", "500ms",
-		"--max-memory", "1M", "--show", "filtered", "-o", file)
+		"--max-memory", "1M", "--show", "filtered", "-o", file, "--lanes", "3")
 	if o.code != 0 {
 		t.Fatalf("exit %d: %s", o.code, o.stderr)
 	}

@@ -41,6 +41,7 @@ type scanFlags struct {
 	targetRecall    float64
 	wait            time.Duration
 	batch           int
+	lanes           int
 	seed            uint64
 	shard           string
 
@@ -112,6 +113,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames) or connect (no privilege needed)")
 	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
 	fl.IntVar(&f.batch, "batch", scan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", scan.MaxBatch))
+	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("sender lanes, and receiver lanes per interface, 1 to %d (default by rate and processors)", scan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
 	fl.VarP((*words)(&f.outputs), "output", "o", "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
 	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")
@@ -221,6 +223,10 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 		return c, usage(fmt.Sprintf("give 1 to %d", scan.MaxBatch), "--batch %d is out of range", f.batch)
 	}
 	c.Batch = f.batch
+	if f.lanes < 1 && cmd.Flags().Changed("lanes") || f.lanes > scan.MaxLanes {
+		return c, usage(fmt.Sprintf("give 1 to %d", scan.MaxLanes), "--lanes %d is out of range", f.lanes)
+	}
+	c.Lanes = f.lanes
 	if f.retryGap <= 0 {
 		return c, usage("give a duration such as 1s", "--retry-gap %v is not above 0", f.retryGap)
 	}
