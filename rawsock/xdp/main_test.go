@@ -1,0 +1,9 @@
+package xdp
+
+import (
+	"testing"
+
+	"synoptic/bench/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
