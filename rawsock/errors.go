@@ -31,6 +31,10 @@ func (e *hintError) Unwrap() error { return e.err }
 // Hint returns one lower-case sentence: how the user can remove the cause.
 func (e *hintError) Hint() string { return e.hint }
 
+// WithHint returns err with a method Hint: one lower-case sentence that says how the user can
+// remove the cause.
+func WithHint(err error, hint string) error { return &hintError{err, hint} }
+
 func permissionError(op string, cause error) error {
 	return &hintError{
 		err:  fmt.Errorf("%s: %w: %w", op, ErrPermission, cause),
