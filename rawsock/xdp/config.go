@@ -22,10 +22,8 @@ type Config struct {
 
 	Times Times
 	Loss  Loss
-	// Frame is the probe with its varying fields zero, and Sums are the partial checksums over it,
-	// IP header and TCP segment with pseudo-header, as words in host byte order. For the generator.
-	Frame []byte
-	Sums  [2]uint32
+	// FrameLen is the length of a probe in bytes, Ethernet header included.
+	FrameLen int
 
 	// Generic attaches the receiver to the kernel's generic hook, which works with every driver and is
 	// slower. Otherwise the driver's own is needed.

@@ -40,9 +40,6 @@ type functionsConfig struct {
 	RttSample   uint32
 	Ifindex     uint32
 	FrameLen    uint32
-	IpSum       uint32
-	TcpSum      uint32
-	Frame       [80]uint8
 }
 
 type functionsFunctionCase struct {
@@ -80,6 +77,13 @@ type functionsSet struct {
 	Pad       uint32
 }
 
+type functionsTemplate struct {
+	_      structs.HostLayout
+	Frame  [80]uint8
+	IpSum  uint32
+	TcpSum uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -94,6 +98,7 @@ const (
 	functionsProgForward  = "forward"
 	functionsVarNext      = "next"
 	functionsVarScan      = "scan"
+	functionsVarTemplate  = "template"
 )
 
 // loadFunctions returns the embedded CollectionSpec for functions.
@@ -158,8 +163,9 @@ type functionsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type functionsVariableSpecs struct {
-	Next *ebpf.VariableSpec `ebpf:"next"`
-	Scan *ebpf.VariableSpec `ebpf:"scan"`
+	Next     *ebpf.VariableSpec `ebpf:"next"`
+	Scan     *ebpf.VariableSpec `ebpf:"scan"`
+	Template *ebpf.VariableSpec `ebpf:"template"`
 }
 
 // functionsObjects contains all objects after they have been loaded into the kernel.
@@ -205,8 +211,9 @@ func (m *functionsMaps) Close() error {
 //
 // It can be passed to loadFunctionsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type functionsVariables struct {
-	Next *ebpf.Variable `ebpf:"next"`
-	Scan *ebpf.Variable `ebpf:"scan"`
+	Next     *ebpf.Variable `ebpf:"next"`
+	Scan     *ebpf.Variable `ebpf:"scan"`
+	Template *ebpf.Variable `ebpf:"template"`
 }
 
 // functionsPrograms contains all programs after they have been loaded into the kernel.

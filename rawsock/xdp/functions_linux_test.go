@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
 package xdp
 
 import (
@@ -55,7 +57,7 @@ func newSubject(t testing.TB, space *target.Space, seed uint64, profile probe.Pr
 		Permutation: Permutation{p.Len, p.LowBits, p.High, p.Keys}, Space: spaceOf(tables),
 		Window: 1 << 16, Emits: 1, Times: Times{Attempts: 3, Entries: 1 << 10}, Loss: Loss{ChunkLen: 1 << 10, Chunks: 16},
 	}
-	s.config.Frame, s.config.Sums[0], s.config.Sums[1] = s.template.Constants()
+	s.config.FrameLen = s.template.Len()
 	return s
 }
 
@@ -77,9 +79,10 @@ type functions struct {
 	cases   []functionsFunctionCase
 }
 
-func load(t testing.TB, c *Config) *functions {
+func load(t testing.TB, s *subject) *functions {
 	t.Helper()
 	testnet.Require(t)
+	c := &s.config
 	if err := c.check(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +90,13 @@ func load(t testing.TB, c *Config) *functions {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := c.words(0)
-	if err != nil {
+	if err := spec.Variables["scan"].Set(c.words(0)); err != nil {
 		t.Fatal(err)
 	}
-	if err := spec.Variables["scan"].Set(words); err != nil {
+	frame, ipSum, tcpSum := s.template.Constants()
+	template := functionsTemplate{IpSum: ipSum, TcpSum: tcpSum}
+	copy(template.Frame[:], frame)
+	if err := spec.Variables["template"].Set(template); err != nil {
 		t.Fatal(err)
 	}
 	c.size(spec.Maps)
@@ -186,7 +191,7 @@ func TestFunctionsMatchGo(t *testing.T) {
 	for name, space := range spaces(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newSubject(t, space, rng.Uint64()>>12, probe.Profile(rng.IntN(4)))
-			f := load(t, &s.config)
+			f := load(t, s)
 			for range 40 { // of 4096 cases
 				s.forward(t, f, rng)
 				s.backward(t, f, rng)
@@ -208,7 +213,7 @@ func (s *subject) forward(t *testing.T, f *functions, rng *rand.Rand) {
 		}
 		f.cases[i] = functionsFunctionCase{In: at, SourcePort: uint16(61000 + rng.IntN(16))}
 	}
-	f.run(t, f.objects.Forward, make([]byte, len(s.config.Frame)))
+	f.run(t, f.objects.Forward, make([]byte, s.config.FrameLen))
 	frame := make([]byte, s.template.Len())
 	s.template.Fill(frame)
 	for i := range f.cases {

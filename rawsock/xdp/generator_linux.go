@@ -1,9 +1,10 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
 package xdp
 
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -34,6 +35,18 @@ const (
 	// long; but a run that finds nothing to send takes some 30 ns, and the call ends only after all of them.
 	liveRuns = 4 << 20
 )
+
+// SetFrame gives the generator the probe with its varying fields zero, and the partial checksums over
+// its IP header and over its TCP segment with pseudo-header: sums of 16-bit words in host byte order.
+func (p *Programs) SetFrame(frame []byte, ipSum, tcpSum uint32) error {
+	if len(frame) != p.config.FrameLen {
+		return fmt.Errorf("generator: frame of %d bytes instead of %d", len(frame), p.config.FrameLen)
+	}
+	t := &p.control.Template
+	t.IpSum, t.TcpSum = ipSum, tcpSum
+	copy(t.Frame[:], frame)
+	return nil
+}
 
 // PrepareGenerator makes the calling thread the generator's: it must stay locked to its goroutine, and
 // gets a CPU of its own choice for good. The tracepoints that tell what the driver accepted are
@@ -74,7 +87,7 @@ func pinThread() (cpu int, err error) {
 // meanwhile, for some tenths of a second to seconds. Call it again and again on the thread that
 // PrepareGenerator was called on.
 func (p *Programs) Generate() error {
-	_, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.config.Frame, Repeat: liveRuns, Flags: liveFrames, BatchSize: liveBatch})
+	_, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.control.Template.Frame[:p.config.FrameLen], Repeat: liveRuns, Flags: liveFrames, BatchSize: liveBatch})
 	if err != nil {
 		return kernelError("generate probes", err)
 	}
@@ -157,11 +170,8 @@ func (p *Programs) Refusal() error {
 	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
 		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
 	case errors.Is(errno, unix.ENXIO):
-		return &unsupportedError{"the driver refuses probes", fmt.Errorf("%w (the far end of a veth needs an XDP program, or GRO switched on)", errno)}
+		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno),
+			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; --backend xdp and afpacket do not")
 	}
 	return fmt.Errorf("the driver refuses probes: %w", errno)
 }
-
-// KeepThread locks the calling goroutine to its thread for good: when the goroutine ends, so does the
-// thread, with what was done to it.
-func KeepThread() { runtime.LockOSThread() }

@@ -1,10 +1,11 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
 package xdp
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -67,11 +68,7 @@ func Load(c Config) (p *Programs, err error) {
 	if p.clock, err = clockOffset(); err != nil {
 		return p, err
 	}
-	words, err := c.words(p.clock)
-	if err != nil {
-		return p, err
-	}
-	if err := spec.Variables[scanVarScan].Set(words); err != nil {
+	if err := spec.Variables[scanVarScan].Set(c.words(p.clock)); err != nil {
 		return p, err
 	}
 	c.size(spec.Maps)
@@ -171,15 +168,20 @@ func (p *Programs) Close() error {
 	return errors.Join(errs...)
 }
 
-// kernelError gives what the kernel refused its kind.
+// kernelError gives what the kernel refused its kind, and says what helps.
 func kernelError(op string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !isVerifierError(err):
-		return &permissionError{op, err}
+		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, rawsock.ErrPermission, err),
+			"run as root, or `sudo setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep` on the binary once")
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
-		return &unsupportedError{op, err}
+		return unsupported(fmt.Errorf("%s: %w: %w", op, ErrUnsupported, err))
 	}
 	return fmt.Errorf("%s: %w", op, err)
+}
+
+func unsupported(err error) error {
+	return rawsock.WithHint(err, "Linux 5.18 or later is needed, and a driver with XDP; --backend afpacket works everywhere")
 }
 
 // isVerifierError tells a program that the verifier rejects, which also comes as EACCES.
@@ -188,39 +190,5 @@ func isVerifierError(err error) bool {
 	return errors.As(err, &v) && len(v.Log) > 0
 }
 
-type permissionError struct {
-	op  string
-	err error
-}
-
-func (e *permissionError) Error() string {
-	return fmt.Sprintf("%s: %v", e.op, e.err)
-}
-
-func (e *permissionError) Is(target error) bool { return target == rawsock.ErrPermission }
-
-func (e *permissionError) Unwrap() error { return e.err }
-
-// Hint says how to get the permission.
-func (e *permissionError) Hint() string {
-	return "run as root, or give the program cap_bpf, cap_perfmon, cap_net_admin and cap_net_raw: setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep synoptic"
-}
-
 // ErrUnsupported says that the kernel or the driver lacks something that the backend needs.
 var ErrUnsupported = errors.ErrUnsupported
-
-type unsupportedError struct {
-	op  string
-	err error
-}
-
-func (e *unsupportedError) Error() string { return fmt.Sprintf("%s: %v", e.op, e.err) }
-
-func (e *unsupportedError) Is(target error) bool { return target == ErrUnsupported }
-
-func (e *unsupportedError) Unwrap() error { return e.err }
-
-// Hint says what is needed.
-func (e *unsupportedError) Hint() string {
-	return fmt.Sprintf("Linux 5.18 or later on a little-endian machine is needed (this is %s), and a driver with XDP; --backend afpacket works everywhere", runtime.GOARCH)
-}

@@ -1,3 +1,11 @@
-//go:build !linux || !(386 || amd64 || arm || arm64 || loong64 || mips64le || mipsle || ppc64le || riscv64)
+//go:build !linux || !(amd64 || arm64 || loong64 || ppc64le || riscv64)
 
 package xdp
+
+import "errors"
+
+// ErrUnsupported says that the kernel or the driver lacks something that the backend needs.
+var ErrUnsupported = errors.ErrUnsupported
+
+// Check tells that the programs cannot run here.
+func Check(int) error { return ErrUnsupported }

@@ -47,19 +47,22 @@ type scanConfig struct {
 	RttSample   uint32
 	Ifindex     uint32
 	FrameLen    uint32
-	IpSum       uint32
-	TcpSum      uint32
-	Frame       [80]uint8
 }
 
 type scanControl struct {
-	_             structs.HostLayout
-	Low           uint64
-	High          uint64
-	Granted       uint64
-	Posted        uint64
-	Stop          uint64
-	Pad0          [3]uint64
+	_        structs.HostLayout
+	Low      uint64
+	High     uint64
+	Granted  uint64
+	Posted   uint64
+	Stop     uint64
+	Template struct {
+		_      structs.HostLayout
+		Frame  [80]uint8
+		IpSum  uint32
+		TcpSum uint32
+	}
+	Pad0          [4]uint64
 	Finished      uint64
 	Cursor        uint64
 	Spent         uint64

@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
 package xdp
 
 import (
@@ -26,8 +28,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("send times of %d attempts with %d entries", c.Times.Attempts, c.Times.Entries)
 	case bits.OnesCount64(c.Loss.ChunkLen) != 1 || c.Loss.Chunks < 1:
 		return fmt.Errorf("%d chunks of %d positions", c.Loss.Chunks, c.Loss.ChunkLen)
-	case len(c.Frame) > 0 && (len(c.Frame) < 54 || len(c.Frame) > maxFrame || len(c.Frame)%2 != 0):
-		return fmt.Errorf("frame of %d bytes, want 54 to %d", len(c.Frame), maxFrame)
+	case c.FrameLen < minProbe || c.FrameLen > maxProbe || c.FrameLen%2 != 0:
+		return fmt.Errorf("frame of %d bytes, want %d to %d", c.FrameLen, minProbe, maxProbe)
 	case len(c.Space.Sets) == 0:
 		return errors.New("no targets")
 	}
@@ -37,13 +39,14 @@ func (c *Config) check() error {
 // As in bpf/base.h.
 const (
 	maxAttempts = 16
-	maxFrame    = 74
+	minProbe    = 54
+	maxProbe    = 74
 	passes      = 64
 )
 
 // words is the programs' read-only configuration.
-func (c *Config) words(clock time.Duration) (*scanConfig, error) {
-	w := &scanConfig{
+func (c *Config) words(clock time.Duration) *scanConfig {
+	return &scanConfig{
 		Length: c.Permutation.Len, LowBits: c.Permutation.LowBits, High: c.Permutation.High, Keys: c.Permutation.Keys,
 		Product: c.Space.Product, Magic: c.Space.Magic, NumPorts: uint64(max(1, len(c.Space.Ports))), NumGroups: uint64(len(c.Space.Sets) - 1),
 		K0: c.Key[0], K1: c.Key[1],
@@ -53,10 +56,8 @@ func (c *Config) words(clock time.Duration) (*scanConfig, error) {
 		Source:  networkOrder(c.Source),
 		PortMin: c.PortMin, PortMax: c.PortMax,
 		Emits: uint32(c.Emits), RttSample: rttSample,
-		Ifindex: uint32(c.Interface), FrameLen: uint32(len(c.Frame)), IpSum: c.Sums[0], TcpSum: c.Sums[1],
+		Ifindex: uint32(c.Interface), FrameLen: uint32(c.FrameLen),
 	}
-	copy(w.Frame[:], c.Frame)
-	return w, nil
 }
 
 // networkOrder is an IPv4 address as a little-endian machine reads it from a packet.

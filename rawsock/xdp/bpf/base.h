@@ -67,9 +67,14 @@ struct config {
 	// The generator's
 	u32 ifindex;
 	u32 frame_len;
-	u32 ip_sum; // partial sums over the template, as scan/probe.Template has them
+};
+
+// template is the probe with its varying fields zero, and the partial checksums over it, as
+// scan/probe.Template has them.
+struct template {
+	u8 frame[80]; // zero behind the frame's length
+	u32 ip_sum;
 	u32 tcp_sum;
-	u8 frame[80] __attribute__((aligned(8))); // the template, zero behind frame_len
 };
 
 // pass is what the schedule tells the generator to send: scan.pass. It lies in a ring.
@@ -98,7 +103,8 @@ struct control {
 	u64 granted; // probes that the limiter has let pass, in all
 	u64 posted;  // passes, in all
 	u64 stop;
-	u64 pad0[3];
+	struct template template;
+	u64 pad0[4];
 
 	// the generator
 	u64 finished;   // passes, in all

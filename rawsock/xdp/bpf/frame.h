@@ -70,25 +70,25 @@ inline u16 fold_checksum(u64 sum)
 // write_probe makes the probe to address and port, host byte order, of the frame, as
 // scan/probe.Template.Patch does. Whatever was in the frame before is overwritten: its page may have
 // been a reply since.
-inline int write_probe(void *data, void *end, u32 addr, u16 port, u16 source_port)
+inline int write_probe(const struct template *t, void *data, void *end, u32 addr, u16 port, u16 source_port)
 {
 	struct headers h = headers_of(data);
 	if (data + HEADERS_LEN > end)
 		return 0;
-	const volatile u64 *from = (const volatile u64 *)scan.frame;
+	const u64 *from = (const u64 *)t->frame;
 	u64 *to = data;
 #pragma unroll
 	for (int i = 0; i < 6; i++)
 		to[i] = from[i];
-	*(u32 *)(data + 48) = *(const volatile u32 *)(scan.frame + 48);
-	*(u16 *)(data + 52) = *(const volatile u16 *)(scan.frame + 52);
+	*(u32 *)(data + 48) = *(const u32 *)(t->frame + 48);
+	*(u16 *)(data + 52) = *(const u16 *)(t->frame + 52);
 	if (scan.frame_len > HEADERS_LEN) {
 #pragma unroll
 		for (int i = HEADERS_LEN; i < MAX_FRAME; i += 4) {
 			if (data + i + 4 > end)
 				break;
-			*(u16 *)(data + i) = *(const volatile u16 *)(scan.frame + i);
-			*(u16 *)(data + i + 2) = *(const volatile u16 *)(scan.frame + i + 2);
+			*(u16 *)(data + i) = *(const u16 *)(t->frame + i);
+			*(u16 *)(data + i + 2) = *(const u16 *)(t->frame + i + 2);
 		}
 	}
 
@@ -96,12 +96,12 @@ inline int write_probe(void *data, void *end, u32 addr, u16 port, u16 source_por
 	u32 seq = hash, target = (addr >> 16) + (addr & 0xffff);
 	u16 id = hash >> 32;
 	h.ip->id = htons(id);
-	h.ip->checksum = htons(fold_checksum((u64)scan.ip_sum + id + target));
+	h.ip->checksum = htons(fold_checksum((u64)t->ip_sum + id + target));
 	h.ip->target = htonl(addr);
 	h.tcp->source = htons(source_port);
 	h.tcp->target = htons(port);
 	h.tcp->seq = htonl(seq);
-	h.tcp->checksum = htons(fold_checksum((u64)scan.tcp_sum + target + source_port + port + (seq >> 16) + (seq & 0xffff)));
+	h.tcp->checksum = htons(fold_checksum((u64)t->tcp_sum + target + source_port + port + (seq >> 16) + (seq & 0xffff)));
 	return 1;
 }
 

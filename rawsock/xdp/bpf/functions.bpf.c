@@ -30,6 +30,7 @@ struct {
 } cases SEC(".maps");
 
 u64 next;
+struct template template;
 
 // One case for each run: address and port come from the position, and lead back to it.
 SEC("xdp")
@@ -48,7 +49,7 @@ int forward(struct xdp_md *ctx)
 	t->addr = probed >> 16;
 	t->port = probed;
 	t->hash = cookie_hash(scan.source, htonl(t->addr), htons(t->source_port), htons(t->port));
-	if (!write_probe(data, end, t->addr, t->port, t->source_port))
+	if (!write_probe(&template, data, end, t->addr, t->port, t->source_port))
 		return XDP_ABORTED;
 	u64 length = end - data;
 	opaque(length);

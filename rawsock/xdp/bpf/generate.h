@@ -90,7 +90,7 @@ inline int generate_probe(struct xdp_md *ctx)
 	u64 position = word & PENDING_POSITION;
 	u32 attempt = word >> 48 & (MAX_ATTEMPTS - 1);
 	u64 probed = space_at(permute_index(position));
-	if (probed == NOTHING || !write_probe(data, end, probed >> 16, probed, scan.port_min + attempt)) {
+	if (probed == NOTHING || !write_probe(&w->template, data, end, probed >> 16, probed, scan.port_min + attempt)) {
 		w->error = 22; // EINVAL: the tables do not fit the frame
 		w->errors++;
 		return XDP_DROP;

@@ -1,0 +1,67 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"synoptic/rawsock"
+)
+
+// Check tells why the programs cannot run on an interface, without touching it: for want of rights, of
+// a recent kernel, or because another XDP program is there. nil means that nothing is known against it.
+func Check(index int) error {
+	ifi, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return fmt.Errorf("look at interface %d: %w", index, err)
+	}
+	if xdp := ifi.Attrs().Xdp; xdp != nil && xdp.Attached {
+		return &OccupiedError{ifi.Attrs().Name, fmt.Errorf("program %d: %w", xdp.ProgId, unix.EBUSY)}
+	}
+	// The kernel's verifier is the judge of what the kernel can do.
+	p, err := Load(Config{
+		Interface: index, Source: netip.AddrFrom4([4]byte{}), Window: 64, FrameLen: minProbe,
+		Times: Times{Attempts: 1, Entries: 2}, Loss: Loss{ChunkLen: 1, Chunks: 1}, Space: Space{Sets: []Set{{}}},
+	})
+	if err != nil {
+		return err
+	}
+	return p.Close()
+}
+
+// Driver is the name of an interface's driver, such as "veth"; "" where it does not say.
+func Driver(index int) string {
+	ifi, err := net.InterfaceByIndex(index)
+	if err != nil {
+		return ""
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	info, err := unix.IoctlGetEthtoolDrvinfo(fd, ifi.Name)
+	if err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(info.Driver[:])
+}
+
+// Harmless tells whether attaching an XDP program leaves the traffic of a driver's interfaces alone.
+// Hardware drivers stop and re-initialise their queues for it, some with the link going down.
+func Harmless(driver string) bool { return driver == "veth" }
+
+// Occupied tells whether an error says that somebody else's XDP program is on the interface.
+func Occupied(err error) bool {
+	var o *OccupiedError
+	return errors.As(err, &o)
+}
+
+// Denied tells whether an error says that rights are missing.
+func Denied(err error) bool { return errors.Is(err, rawsock.ErrPermission) }
