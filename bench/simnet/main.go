@@ -30,6 +30,7 @@ const (
 	exitComplete = iota
 	exitFailure
 	exitUsage
+	exitStopped
 )
 
 // maxProbes bounds a demonstration: the results take a bit of memory for each.
@@ -66,7 +67,11 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r, err := simulate(ctx, o, os.Stderr)
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		explain(os.Stderr, err)
+		return exitStopped
+	case err != nil:
 		explain(os.Stderr, err)
 		return exitFailure
 	}

@@ -23,7 +23,10 @@ type report struct {
 // describe tells a newcomer what is about to be scanned.
 func (o options) describe() string {
 	c := o.internet
-	s := fmt.Sprintf("%v, ports %v: %s ports to ask, %s open, %s closed, the rest silent", o.prefix, o.ports, grouped(o.probes()), percent(c.Open), percent(c.Closed))
+	s := fmt.Sprintf("%v, ports %v: %s ports to ask, %s open, %s closed", o.prefix, o.ports, grouped(o.probes()), percent(c.Open), percent(c.Closed))
+	if c.Open+c.Closed < 1 {
+		s += ", the rest silent"
+	}
 	for _, x := range []struct {
 		share float64
 		text  string

@@ -21,11 +21,6 @@ import (
 
 // simulate brings the internet up, scans it and compares.
 func simulate(ctx context.Context, o options, progress io.Writer) (*report, error) {
-	p, err := bench.Build()
-	if err != nil {
-		return nil, err
-	}
-	defer p.Close()
 	n, err := testnet.Open(testnet.Config{Prefix: o.prefix, Subnet: o.internet.LocalNet, Gateway: true})
 	if err != nil {
 		return nil, err
@@ -44,6 +39,12 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 		defer pass.Close()
 	}
 
+	p, err := bench.Build()
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+
 	args := append([]string{"scan", o.prefix.String(), "-p", o.ports.String(), "--rate", "300k", "--retries", "1"}, o.scanArgs...)
 	fmt.Fprintf(progress, "a simulated internet: %s\n$ synoptic %s\n", o.describe(), strings.Join(args, " "))
 	r := &report{options: o, seen: newFindings(o)}
@@ -55,6 +56,8 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 	}
 	return r, nil
 }
+
+var errInterrupted = errors.New("interrupted")
 
 // ownProgram tells whether the scan puts an XDP program on its end of the link, which must then be
 // free. The choice of --backend auto respects a program that is there.
@@ -120,7 +123,7 @@ func (r *report) scan(ctx context.Context, p *bench.Program, args []string) erro
 	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	switch {
 	case ctx.Err() != nil:
-		return errors.New("interrupted")
+		return errInterrupted
 	case readErr != nil:
 		return readErr
 	case err != nil:
@@ -136,7 +139,7 @@ func (r *report) read(from io.Reader) error {
 	for lines.Scan() {
 		var rec record
 		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil {
-			return fmt.Errorf("read the scan's records: %w: %s", err, lines.Bytes())
+			return &usageError{fmt.Sprintf("the scan wrote what is no record: %s", lines.Bytes()), "the scan must write JSON lines to its standard output"}
 		}
 		switch rec.Type {
 		case "scan_start":
