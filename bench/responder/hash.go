@@ -34,22 +34,25 @@ const all = 1 << 32
 // threshold is the number of 32-bit values, of 2^32, that make up a share.
 func threshold(share float64) uint64 { return min(uint64(share*all+0.5), all) }
 
-// truth is a Config as the program sees it: integers.
-type truth struct {
+// Truth is a Config as the program sees it, integers, for those who ask often.
+type Truth struct {
 	keyA, keyB                           uint64
 	open, answered, alive, answersOnEach uint64 // thresholds
+	local                                netip.Prefix
 }
 
-func (c Config) truth() truth {
+// Truth prepares many questions to one configuration.
+func (c Config) Truth() Truth {
 	alive := c.Alive
 	if alive == 0 {
 		alive = 1
 	}
 	a := scramble(c.Seed + golden)
-	return truth{
+	return Truth{
 		keyA: a, keyB: scramble(a + golden),
 		open: threshold(c.Open), answered: threshold(c.Open + c.Closed),
 		alive: threshold(alive), answersOnEach: threshold(c.AnswerAll),
+		local: c.LocalNet,
 	}
 }
 
@@ -57,16 +60,21 @@ func (c Config) truth() truth {
 // probe nor the answer is lost and no limit is reached. What is not simulated, IPv6 and LocalNet, is
 // Silent.
 func (c Config) State(addr netip.Addr, port uint16) State {
+	t := c.Truth()
+	return t.State(addr, port)
+}
+
+// State is Config.State.
+func (t *Truth) State(addr netip.Addr, port uint16) State {
 	addr = addr.Unmap()
-	if !addr.Is4() || c.LocalNet.IsValid() && c.LocalNet.Contains(addr) {
+	if !addr.Is4() || t.local.Contains(addr) {
 		return Silent
 	}
 	b := addr.As4()
-	t := c.truth()
 	return t.state(uint32(b[0])<<24|uint32(b[1])<<16|uint32(b[2])<<8|uint32(b[3]), port)
 }
 
-func (t *truth) state(addr uint32, port uint16) State {
+func (t *Truth) state(addr uint32, port uint16) State {
 	if t.alive < all || t.answersOnEach > 0 {
 		host := t.hash(uint64(addr) | 1<<63) // a port that no packet can have
 		if host>>32 >= t.alive {
@@ -95,7 +103,7 @@ const (
 
 // hash must stay what hash in simnet.bpf.c is. A key goes in before each of the two rounds, so that
 // two seeds do not give the same network with its addresses exchanged.
-func (t *truth) hash(x uint64) uint64 {
+func (t *Truth) hash(x uint64) uint64 {
 	x ^= t.keyA
 	x ^= x >> 30
 	x *= first

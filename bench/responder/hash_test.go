@@ -102,7 +102,7 @@ func TestExtremeShares(t *testing.T) {
 	}
 	// 0.7 + 0.3 need not be 1 in floating point: no port may be silent.
 	c := Config{Seed: 9, Open: 0.7, Closed: 0.3}
-	if got := c.truth().answered; got != all {
+	if got := c.Truth().answered; got != all {
 		t.Errorf("threshold %d, want %d", got, uint64(all))
 	}
 }
@@ -154,7 +154,7 @@ func TestStateAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkState(b *testing.B) {
-	c := Config{Seed: 1, Open: 0.1, Closed: 0.5}
+	c := Config{Seed: 1, Open: 0.1, Closed: 0.5, LocalNet: netip.MustParsePrefix("10.76.0.0/24")}.Truth()
 	addr := netip.MustParseAddr("10.128.0.0")
 	b.ReportAllocs()
 	var open int

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -170,6 +171,40 @@ func TestProgramDecidesAsState(t *testing.T) {
 				t.Error("no probe to the local network")
 			}
 		})
+	}
+}
+
+// At a threshold too the program decides as State does: shares are chosen so that one port's hash is
+// the first value that is not in them, or the last that is.
+func TestThresholdsToTheBit(t *testing.T) {
+	testnet.Require(t)
+	const seed, port = 11, 443
+	addr := netip.MustParseAddr("10.128.0.1")
+	keys := Config{Seed: seed}.Truth()
+	pair, host := keys.hash(0x0a800001<<16|port), keys.hash(0x0a800001|1<<63)
+	below := func(hash uint64) float64 { return float64(hash&math.MaxUint32) / all } // exact
+	const bit = 1.0 / all
+	for _, c := range []struct {
+		Config
+		want State
+	}{
+		{Config{Open: below(pair >> 32)}, Silent},
+		{Config{Open: below(pair>>32) + bit}, Open},
+		{Config{Open: bit, Closed: below(pair>>32) - bit}, Silent},
+		{Config{Open: bit, Closed: below(pair >> 32)}, Closed},
+		{Config{Closed: 1, Alive: below(host >> 32)}, Silent},
+		{Config{Closed: 1, Alive: below(host>>32) + bit}, Closed},
+		{Config{Closed: 1, AnswerAll: below(host)}, Closed},
+		{Config{Closed: 1, AnswerAll: below(host) + bit}, Open},
+	} {
+		c.Seed = seed
+		if got := c.State(addr, port); got != c.want {
+			t.Errorf("%+v: State says %v, want %v", c.Config, got, c.want)
+		}
+		r := runner{t: t, p: program(t, c.Config).respond}
+		if got := stateOf(r.run(frame(t, netip.AddrPortFrom(addr, port), 1, nil))); got != c.want {
+			t.Errorf("%+v: the program says %v, want %v", c.Config, got, c.want)
+		}
 	}
 }
 

@@ -9,9 +9,9 @@
 //	└───────────────────┘           └───────▼─ ARP, LocalNet ─────┘
 //	                                      kernel
 //
-// veth takes what XDP_TX sends only while the scanner's end polls, which it does while it has an XDP
-// program or GRO: a scanner that brings no program of its own needs [AttachPass]; without, not one reply
-// arrives.
+// veth delivers what XDP_TX sends only while the scanner's end has an XDP program too: a scanner that
+// brings none of its own needs [AttachPass]. Without, no reply arrives; GRO there, which polls as well,
+// is worse than nothing, since veth_xdp_flush (drivers/net/veth.c) then fills the ring and wakes nobody.
 //
 // Loading the programs needs CAP_BPF and CAP_NET_ADMIN in the first user namespace: root, in practice.
 package responder
@@ -73,7 +73,7 @@ type Counters struct {
 	Others         uint64 // anything else to the simulated addresses: dropped
 
 	// What the link itself dropped since Attach because the other end was slower than the sender, or
-	// did not poll at all (see AttachPass): neither is in the counts above.
+	// had no XDP program at all (see AttachPass): neither is in the counts above.
 	ProbesDropped, RepliesDropped uint64
 }
 

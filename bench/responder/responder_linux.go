@@ -69,7 +69,7 @@ func parametrize(c Config) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := c.truth()
+	t := c.Truth()
 	parameters := map[string]any{
 		"key_a": t.keyA, "key_b": t.keyB,
 		"open_below": t.open, "answered_below": t.answered,

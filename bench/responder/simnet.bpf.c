@@ -293,8 +293,7 @@ SEC("xdp") int respond(struct xdp_md *ctx)
 	return answer(ctx);
 }
 
-// At the scanner's end: veth takes what XDP_TX sends only where the other end polls, which a program
-// there makes it do.
+// At the scanner's end: veth delivers what XDP_TX sends only where the other end has a program.
 SEC("xdp") int pass(struct xdp_md *ctx)
 {
 	return XDP_PASS;
