@@ -189,6 +189,13 @@ func (m *Map) Covers() bool { return m.guard == 0 }
 // less the guard, or W if that covers the scan.
 func (m *Map) Reach() uint64 { return m.Window() - m.guard }
 
+// Guard returns for how many positions behind those that Reach covers slots stay sealed: W less Reach.
+func (m *Map) Guard() uint64 { return m.guard }
+
+// Bounds returns the positions that are marked and read, [low, high), for those who mark by other
+// means than Mark.
+func (m *Map) Bounds() (low, high uint64) { return m.low.Load(), m.high.Load() }
+
 // Overruns returns the number of marks that may have hit the slot of a later
 // position, because their receiver was held up while the sender passed the guard.
 // Anything but 0 means that as many later results may be wrong.

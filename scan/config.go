@@ -16,6 +16,8 @@ import (
 const (
 	BackendAuto     = "auto"     // the best that host and targets allow
 	BackendAFPacket = "afpacket" // raw frames by AF_PACKET, needs CAP_NET_RAW
+	BackendXDP      = "xdp"      // AF_XDP out, replies verified in the kernel; Linux 5.18, CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN
+	BackendEBPF     = "ebpf"     // probes made in the kernel as well; likewise, and a driver that takes redirected frames
 	BackendConnect  = "connect"  // connect(2), needs nothing
 )
 

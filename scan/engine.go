@@ -25,6 +25,7 @@ type engine struct {
 	loss    *lossStats                             // nil for the connect backend
 	rtts    rttEstimator
 	queue   *news
+	kernel  *kernel // programs that mark the result map too; nil where there are none
 	tally   tally
 	cursor  atomic.Uint64 // the first position not yet handed to a sender: the end of the last chunk that was
 	ahead   atomic.Uint64 // positions before cursor whose first probe a sender has yet to send
@@ -37,6 +38,14 @@ type engine struct {
 		sync.Mutex
 		err error
 	}
+}
+
+// maxAttempts is how many probes a position can get at most.
+func (e *engine) maxAttempts() int {
+	if e.TargetRecall > 0 {
+		return maxTries
+	}
+	return e.Attempts
 }
 
 // chunkTime is how much sending makes a chunk of the schedule.
@@ -107,6 +116,9 @@ func (e *engine) limiter() (*ratelimit.Limiter, error) {
 // the sender's call returns. One goroutine at a time calls it.
 func (e *engine) advance(end uint64, silent func(uint64)) {
 	e.tally.left.Add(e.results.Advance(end, silent))
+	if e.kernel != nil {
+		e.kernel.moved(e.results.Bounds())
+	}
 	e.cursor.Store(end)
 }
 

@@ -37,6 +37,7 @@ type chunkLoss struct {
 	answered [2][maxStride + 1][maxAttempts]atomic.Uint32
 	// history is what the chunk's positions have had, once it has had its time; 0 before.
 	history atomic.Uint32
+	_       uint32 // as in rawsock/xdp's memory, whose elements are multiples of 8 bytes
 }
 
 // packHistory puts probes (of the positions outside the sample) and stride (0: no sample) into a word.
@@ -53,9 +54,9 @@ func unpackHistory(word uint32) (probes, stride int) { return int(word >> 8), in
 type attemptCounts [2][maxAttempts + 1][maxAttempts]uint64
 
 func newLossStats(begin, chunkLen, positions uint64) *lossStats {
-	aligned := begin &^ (chunkLen - 1) // as chunks are
-	n := min(lossRing, (begin-aligned+positions+chunkLen-1)/chunkLen)
-	return &lossStats{begin: aligned, chunkLen: chunkLen, ring: make([]chunkLoss, n)}
+	l := &lossStats{begin: begin &^ (chunkLen - 1), chunkLen: chunkLen} // as chunks are
+	l.ring = make([]chunkLoss, min(lossRing, (begin-l.begin+positions+chunkLen-1)/chunkLen))
+	return l
 }
 
 func (l *lossStats) chunk(pos uint64) *chunkLoss {

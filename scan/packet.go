@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/rawsock"
 )
 
@@ -15,11 +16,23 @@ import (
 type packetLanes struct {
 	*engine
 	openTx openTransmitter
+	// openSender opens a lane, from 0: openLane, or what stands in for sockets altogether.
+	openSender func(hops []*hop, lane int) (sender, error)
 	// openRx opens the receivers: when it returns, no reply can be missed.
 	openRx func() ([]receiver, error)
 
 	receivers []receiver
-	senders   []*txLane
+	senders   []sender
+}
+
+// sender is a sender lane.
+type sender interface {
+	assign(*sharedSchedule, *ratelimit.Limiter)
+	// run takes passes of the schedule until all is sent, or ctx ends.
+	run(ctx context.Context) error
+	// backpressure is how often what it sends to had no room.
+	backpressure() uint64
+	Close() error
 }
 
 // receiver is a receiver lane.
@@ -33,7 +46,18 @@ type receiver interface {
 
 // newAFPacket is the backend afpacket.
 func newAFPacket(e *engine) *packetLanes {
-	return &packetLanes{engine: e, openTx: openPacketSocket, openRx: e.openRings}
+	b := &packetLanes{engine: e, openTx: openPacketSocket, openRx: e.openRings}
+	b.openSender = b.openLane
+	return b
+}
+
+// openLane opens a lane with a socket for every hop.
+func (b *packetLanes) openLane(hops []*hop, lane int) (sender, error) {
+	egress, err := openEgress(hops, lane, b.openTx)
+	if err != nil {
+		return nil, err
+	}
+	return &txLane{engine: b.engine, egress: egress}, nil
 }
 
 func openPacketSocket(_ int, c rawsock.TxConfig) (transmitter, error) {
@@ -89,11 +113,11 @@ func (b *packetLanes) open(ctx context.Context) (err error) {
 		return err
 	}
 	for lane := range b.Lanes {
-		egress, err := openEgress(hops, lane, b.openTx)
+		s, err := b.openSender(hops, lane)
 		if err != nil {
 			return err
 		}
-		b.senders = append(b.senders, &txLane{engine: b.engine, egress: egress})
+		b.senders = append(b.senders, s)
 	}
 	return nil
 }
@@ -118,7 +142,7 @@ func (b *packetLanes) run(ctx context.Context) error {
 	begun := time.Now()
 	schedule := b.newSharedSchedule()
 	for _, lane := range b.senders {
-		lane.schedule, lane.limiter = schedule, limiter
+		lane.assign(schedule, limiter)
 		sending.Go(func() {
 			if err := lane.run(ctx); err != nil {
 				cancel(fatal{err})
@@ -128,9 +152,7 @@ func (b *packetLanes) run(ctx context.Context) error {
 	sending.Wait()
 	b.sending.Store(int64(time.Since(begun)))
 	for _, lane := range b.senders {
-		for _, e := range lane.egress {
-			b.tally.txRetries.Add(e.tx.Stats().Backpressure)
-		}
+		b.tally.txRetries.Add(lane.backpressure())
 	}
 	b.cool(ctx)
 	close(stop)
@@ -142,8 +164,6 @@ func (b *packetLanes) run(ctx context.Context) error {
 }
 
 func (b *packetLanes) close() {
-	for _, lane := range b.senders {
-		closeAll(lane.egress)
-	}
+	closeAll(b.senders)
 	closeAll(b.receivers)
 }

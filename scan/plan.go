@@ -32,6 +32,7 @@ type Plan struct {
 	Permutation *permute.Permutation
 	Positions   permute.Range // the whole scan, or this shard of it
 
+	Auto          bool         // the backend was left to us
 	BackendReason string       // why Config.Backend is what it is now
 	BackendHint   string       // how to get a better one, or ""
 	Fallback      bool         // the best backend could not be had
@@ -90,6 +91,9 @@ func NewPlan(c Config) (*Plan, error) {
 		return nil, err
 	}
 	p.chooseRate()
+	if err := p.chooseKernel(); err != nil {
+		return nil, err
+	}
 	p.chooseLanes()
 	return p, p.checkWindow()
 }
@@ -107,6 +111,8 @@ const (
 func (p *Plan) chooseLanes() {
 	switch {
 	case p.Backend == BackendConnect: // has none: every connection is a goroutine of its own
+	case p.Backend == BackendEBPF || p.Backend == BackendXDP:
+		p.Lanes = 1 // the generator, or the socket on the interface's first queue
 	case p.Lanes == 0 && p.Rate < laneRate:
 		p.Lanes = 1
 	case p.Lanes == 0:
@@ -126,46 +132,6 @@ func (p *Plan) checkWindow() error {
 			"the result map holds %.3g positions, but %d attempts %v apart at %.4g pps need %.3g", reach, p.Attempts, p.RetryGap, p.Rate, need)
 	}
 	return nil
-}
-
-func (p *Plan) chooseBackend() error {
-	canRaw := rawsock.CanRaw()
-	ipv6 := hasIPv6(p.Space.Addrs())
-	switch p.Backend {
-	case BackendAFPacket:
-		if canRaw != nil {
-			return fmt.Errorf("backend afpacket: %w", canRaw)
-		}
-		if ipv6 {
-			return refuse("use --backend connect for IPv6 targets", "backend afpacket: IPv6 targets cannot be probed raw yet")
-		}
-		p.BackendReason = "asked for"
-	case BackendConnect:
-		p.BackendReason = "asked for"
-	case BackendAuto:
-		switch {
-		case ipv6:
-			p.Backend, p.BackendReason, p.Fallback = BackendConnect, "IPv6 targets cannot be probed raw yet", true
-			if canRaw == nil && p.Space.Addrs().At(0).Is4() {
-				p.BackendHint = "scan the IPv4 targets apart to have them probed raw"
-			}
-		case canRaw != nil:
-			p.Backend, p.BackendReason, p.Fallback = BackendConnect, canRaw.Error(), true
-			if h, ok := canRaw.(interface{ Hint() string }); ok {
-				p.BackendHint = h.Hint()
-			}
-		default:
-			p.Backend, p.BackendReason = BackendAFPacket, "raw sockets are permitted"
-		}
-	default:
-		return refuse("the backends are auto, afpacket and connect", "unknown backend %q", p.Backend)
-	}
-	return nil
-}
-
-func hasIPv6(s *target.Set) bool {
-	n := s.Len()
-	return n > 0 && s.At(n-1).Is6() // IPv4 sorts first
 }
 
 func (p *Plan) chooseRoutes() (err error) {

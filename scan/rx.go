@@ -73,7 +73,7 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 
 func (l *rxLane) packet(data []byte, received int64) {
 	r := &l.reply
-	if verdict := probe.Parse(data, r); verdict != probe.Accepted || !l.key.Genuine(r) {
+	if !l.parse(data) || !l.key.Genuine(r) {
 		l.seen.invalid++
 		return
 	}
@@ -104,20 +104,36 @@ func (l *rxLane) packet(data []byte, received int64) {
 		return
 	}
 	l.tally.count(old, reason)
-	attempt := uint8(r.LocalPort - l.SourcePorts.Min)
 	if old.Best() == 0 {
-		l.loss.answer(pos, reason, attempt)
+		l.loss.answer(pos, reason, l.attempt())
 	}
-	rtt, hasRTT := l.rtt(pos, attempt, received)
-	if hasRTT {
-		l.rtts.observe(r.Target, rtt)
+	rtt, hasRTT := l.roundTrip(pos, received)
+	if l.emits&state != 0 {
+		l.report(reason, received, rtt, hasRTT)
 	}
-	if l.emits&state == 0 {
-		return
+}
+
+// parse reads a packet into the lane's reply.
+func (l *rxLane) parse(packet []byte) bool { return probe.Parse(packet, &l.reply) == probe.Accepted }
+
+// attempt is the one that the reply answers, from 0.
+func (l *rxLane) attempt() uint8 { return uint8(l.reply.LocalPort - l.SourcePorts.Min) }
+
+// roundTrip is the time from the probe that the reply answers, where it is known.
+func (l *rxLane) roundTrip(pos uint64, received int64) (rtt time.Duration, ok bool) {
+	rtt, ok = l.rtt(pos, l.attempt(), received)
+	if ok {
+		l.rtts.observe(l.reply.Target, rtt)
 	}
+	return rtt, ok
+}
+
+// report makes a record of the reply.
+func (l *rxLane) report(reason results.Reason, received int64, rtt time.Duration, hasRTT bool) {
+	r := &l.reply
 	l.news = l.emit(l.news, results.Port{
 		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
-		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: attempt + 1,
+		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: l.attempt() + 1,
 		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
 	})
 }
@@ -149,14 +165,19 @@ func reasonOf(r *probe.Reply) results.Reason {
 	return results.FromICMP(r.ICMPType, r.ICMPCode)
 }
 
-// publish adds what the lane has counted to the scan's counters.
-func (l *rxLane) publish() error {
+// publishSeen adds what the lane has counted to the scan's counters.
+func (l *rxLane) publishSeen() {
 	l.tally.replies.Add(l.seen.replies)
 	l.tally.duplicates.Add(l.seen.duplicates)
 	l.tally.outranked.Add(l.seen.outranked)
 	l.tally.invalid.Add(l.seen.invalid)
 	l.tally.late.Add(l.seen.late)
 	l.seen = rxTally{}
+}
+
+// publish adds what the lane and its ring have counted.
+func (l *rxLane) publish() error {
+	l.publishSeen()
 	stats, err := l.rx.Stats()
 	if err != nil {
 		return fmt.Errorf("read drop counter of %s: %w", l.iface, err)

@@ -44,6 +44,11 @@ func New(p *Plan) (*Scan, error) {
 	if p.Backend != BackendConnect {
 		e.loss = newLossStats(p.Positions.Begin, e.chunkLen(), p.Positions.Len())
 	}
+	if p.Backend == BackendXDP || p.Backend == BackendEBPF {
+		if e.kernel, err = newKernel(e); err != nil {
+			return nil, err
+		}
+	}
 	e.cursor.Store(p.Positions.Begin)
 	return &Scan{e: e}, nil
 }
@@ -62,6 +67,8 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	switch e.Backend {
 	case BackendConnect:
 		b = &connectLanes{engine: e}
+	case BackendXDP, BackendEBPF:
+		b = newKernelLanes(e)
 	default:
 		b = newAFPacket(e)
 	}
@@ -99,7 +106,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if err == nil {
 		err = stopCause(ctx) // a sink broke
 	}
-	if n := e.results.Overruns(); err == nil && n > 0 {
+	if n := e.results.Overruns() + e.tally.overruns.Load(); err == nil && n > 0 {
 		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
 	}
 	end := e.end(start, ctx.Err() == nil && err == nil, err)

@@ -29,14 +29,18 @@ const (
 )
 
 func newSendTimes(rate float64, positions uint64) *sendTimes {
-	want := min(uint64(rate*sendTimeHorizon.Seconds()), positions)
-	n := ceilPow2(max(want, 1))
-	shift := uint(0)
-	for n>>shift > sendTimeEntries {
+	entries, shift := shapeTimes(rate, positions, sendTimeEntries)
+	return &sendTimes{micros: make([]atomic.Uint32, entries), shift: shift, mask: entries - 1}
+}
+
+// shapeTimes gives the number of entries, a power of two up to limit, and how many positions share one.
+func shapeTimes(rate float64, positions, limit uint64) (entries uint64, shift uint) {
+	entries = ceilPow2(max(min(uint64(rate*sendTimeHorizon.Seconds()), positions), 1))
+	for entries > limit {
+		entries /= 2
 		shift++
 	}
-	entries := n >> shift
-	return &sendTimes{micros: make([]atomic.Uint32, entries), shift: shift, mask: entries - 1}
+	return entries, shift
 }
 
 func ceilPow2(v uint64) uint64 { return 1 << bits.Len64(v-1) }

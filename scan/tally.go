@@ -16,6 +16,7 @@ type tally struct {
 	noARP, timeouts                      atomic.Int64  // of the filtered
 	replies, duplicates, outranked, late atomic.Uint64
 	invalid, rxDrops                     atomic.Uint64
+	overruns                             atomic.Uint64 // of the programs in the kernel
 }
 
 // count moves a position from its old best state to the reason's.

@@ -33,6 +33,22 @@ var errGone = errors.New("the interface is gone")
 // idleNap bounds how long a lane sleeps while chunks wait for their gap: the gap may shrink meanwhile.
 const idleNap = 10 * time.Millisecond
 
+func (l *txLane) assign(s *sharedSchedule, r *ratelimit.Limiter) { l.schedule, l.limiter = s, r }
+
+// backpressure is how often a socket had no room.
+func (l *txLane) backpressure() (n uint64) {
+	for _, e := range l.egress {
+		n += e.tx.Stats().Backpressure
+	}
+	return n
+}
+
+// Close closes the lane's sockets.
+func (l *txLane) Close() error {
+	closeAll(l.egress)
+	return nil
+}
+
 // run takes passes until all is sent, or ctx ends.
 func (l *txLane) run(ctx context.Context) error {
 	l.news = l.queue.batch()
@@ -84,23 +100,23 @@ func (l *txLane) walk(ctx context.Context, p *pass) (ended bool, err error) {
 }
 
 // moveTo says that the positions of a pass before cursor are dealt with.
-func (l *txLane) moveTo(p *pass, cursor uint64) {
+func (e *engine) moveTo(p *pass, cursor uint64) {
 	if p.first {
-		l.ahead.Add(p.cursor - cursor) // less than zero
+		e.ahead.Add(p.cursor - cursor) // less than zero
 	}
 	p.cursor = cursor
 }
 
 // abandon gives up the rest of a pass: what no probe was sent to must not pass for silent.
-func (l *txLane) abandon(p *pass) {
+func (e *engine) abandon(p *pass) {
 	if !p.first {
 		return
 	}
 	for pos := p.cursor; pos < p.end; pos++ {
-		l.results.Mark(pos, results.Unsent)
+		e.results.Mark(pos, results.Unsent)
 	}
-	l.tally.unsent.Add(p.end - p.cursor)
-	l.moveTo(p, p.end)
+	e.tally.unsent.Add(p.end - p.cursor)
+	e.moveTo(p, p.end)
 }
 
 // nap reports false when ctx ended first.
@@ -191,7 +207,7 @@ func (l *txLane) flush(ctx context.Context, p *pass, e *egress) error {
 		case err == nil:
 		case errors.Is(err, rawsock.ErrBackpressure):
 			if ctx.Err() != nil {
-				l.unsent(p, e.positions[sent:n])
+				l.lost(p, e.positions[sent:n])
 				return nil
 			}
 		case errors.Is(err, rawsock.ErrInterface):
@@ -255,17 +271,20 @@ func (l *txLane) sentAt(p *pass, positions []uint64, begun, step int64) {
 // refused counts probes that the kernel did not accept for good.
 func (l *txLane) refused(p *pass, positions []uint64) {
 	l.tally.txErrors.Add(uint64(len(positions)))
-	l.unsent(p, positions)
+	l.lost(p, positions)
 }
 
-// unsent marks positions whose first probe was not sent, so that they do not pass for silent. A lost
-// retry leaves its position as silent as it was.
-func (l *txLane) unsent(p *pass, positions []uint64) {
-	if !p.first {
-		return
+// lost takes note of probes that were not sent. A lost retry leaves its position as silent as it was.
+func (l *txLane) lost(p *pass, positions []uint64) {
+	if p.first {
+		l.unsent(positions)
 	}
+}
+
+// unsent marks positions whose first probe was not sent, so that they do not pass for silent.
+func (e *engine) unsent(positions []uint64) {
 	for _, pos := range positions {
-		l.results.Mark(pos, results.Unsent)
+		e.results.Mark(pos, results.Unsent)
 	}
-	l.tally.unsent.Add(uint64(len(positions)))
+	e.tally.unsent.Add(uint64(len(positions)))
 }

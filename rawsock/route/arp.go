@@ -2,6 +2,8 @@ package route
 
 import (
 	"encoding/binary"
+	"net"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -22,6 +24,15 @@ const (
 	arpEthernetIPv4 = 1<<16 | 0x0800 // hardware and protocol
 	arpReplyLengths = 6<<24 | 4<<16 | 2
 )
+
+// Request is the ARP request (RFC 826) of a host with this Ethernet and IPv4 address for the link address
+// of another, as an Ethernet frame.
+func Request(from net.HardwareAddr, src, target netip.Addr) []byte {
+	s, t := src.As4(), target.As4()
+	b := newRequest([6]byte(from), binary.BigEndian.Uint32(s[:]))
+	setTarget(b, binary.BigEndian.Uint32(t[:]))
+	return b
+}
 
 // newRequest is a broadcast ARP request without the address asked for, which
 // setTarget puts in.

@@ -83,6 +83,29 @@ func pinThread() (cpu int, err error) {
 	return cpu, nil
 }
 
+// TryDriver sends a frame, from the Ethernet header on, the way that the generator's probes go, before
+// the first of them. The error says why the driver did not take it: see Refusal. Call it on the thread
+// that PrepareGenerator was called on.
+func (p *Programs) TryDriver(frame []byte) error {
+	if _, err := p.objects.TryDriver.Run(&ebpf.RunOptions{Data: frame, Repeat: 1, Flags: liveFrames, BatchSize: 1}); err != nil {
+		return kernelError("try the driver", err)
+	}
+	c := p.control
+	sent := c.Sent
+	err := p.Refusal()
+	c.Redirected, c.Flushed, c.Sent, c.Retransmitted, c.Refused, c.Resent, c.Errors, c.Error = 0, 0, 0, 0, 0, 0, 0, 0
+	switch {
+	case sent == 1:
+		return nil
+	case err == nil:
+		return unsupported(fmt.Errorf("try the driver: %w: it does not say what it sends", ErrUnsupported))
+	}
+	return err
+}
+
+// LeaveResets lets the host answer SYN-ACKs, where the receiver cannot send.
+func (p *Programs) LeaveResets() { atomic.StoreUint64(&p.control.HostResets, 1) }
+
 // Generate sends what has been posted and granted, and goes on with what is posted and granted
 // meanwhile, for some tenths of a second to seconds. Call it again and again on the thread that
 // PrepareGenerator was called on.
@@ -127,6 +150,9 @@ func (p *Programs) Granted() uint64 { return atomic.LoadUint64(&p.control.Grante
 
 // Stop ends all sending: what is posted or granted stays where it is.
 func (p *Programs) Stop() { atomic.StoreUint64(&p.control.Stop, 1) }
+
+// Stopped tells whether Stop was called.
+func (p *Programs) Stopped() bool { return atomic.LoadUint64(&p.control.Stop) != 0 }
 
 // Progress tells how far the generator is.
 func (p *Programs) Progress() Progress {

@@ -50,19 +50,20 @@ type scanConfig struct {
 }
 
 type scanControl struct {
-	_        structs.HostLayout
-	Low      uint64
-	High     uint64
-	Granted  uint64
-	Posted   uint64
-	Stop     uint64
-	Template struct {
+	_          structs.HostLayout
+	Low        uint64
+	High       uint64
+	Granted    uint64
+	Posted     uint64
+	Stop       uint64
+	HostResets uint64
+	Template   struct {
 		_      structs.HostLayout
 		Frame  [80]uint8
 		IpSum  uint32
 		TcpSum uint32
 	}
-	Pad0          [4]uint64
+	Pad0          [3]uint64
 	Finished      uint64
 	Cursor        uint64
 	Spent         uint64
@@ -148,10 +149,10 @@ const (
 	scanMapTallies         = "tallies"
 	scanMapTimes           = "times"
 	scanProgGenerate       = "generate"
-	scanProgPassAll        = "pass_all"
 	scanProgReceive        = "receive"
 	scanProgRedirectFailed = "redirect_failed"
 	scanProgTransmitted    = "transmitted"
+	scanProgTryDriver      = "try_driver"
 	scanVarScan            = "scan"
 )
 
@@ -198,10 +199,10 @@ type scanSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type scanProgramSpecs struct {
 	Generate       *ebpf.ProgramSpec `ebpf:"generate"`
-	PassAll        *ebpf.ProgramSpec `ebpf:"pass_all"`
 	Receive        *ebpf.ProgramSpec `ebpf:"receive"`
 	RedirectFailed *ebpf.ProgramSpec `ebpf:"redirect_failed"`
 	Transmitted    *ebpf.ProgramSpec `ebpf:"transmitted"`
+	TryDriver      *ebpf.ProgramSpec `ebpf:"try_driver"`
 }
 
 // scanMapSpecs contains maps before they are loaded into the kernel.
@@ -289,19 +290,19 @@ type scanVariables struct {
 // It can be passed to loadScanObjects or ebpf.CollectionSpec.LoadAndAssign.
 type scanPrograms struct {
 	Generate       *ebpf.Program `ebpf:"generate"`
-	PassAll        *ebpf.Program `ebpf:"pass_all"`
 	Receive        *ebpf.Program `ebpf:"receive"`
 	RedirectFailed *ebpf.Program `ebpf:"redirect_failed"`
 	Transmitted    *ebpf.Program `ebpf:"transmitted"`
+	TryDriver      *ebpf.Program `ebpf:"try_driver"`
 }
 
 func (p *scanPrograms) Close() error {
 	return _ScanClose(
 		p.Generate,
-		p.PassAll,
 		p.Receive,
 		p.RedirectFailed,
 		p.Transmitted,
+		p.TryDriver,
 	)
 }
 

@@ -202,6 +202,9 @@ inline int receive_packet(struct xdp_md *ctx)
 	if (state == STATE_CLOSED)
 		return XDP_DROP;
 
+	struct control *w = control_words();
+	if (!w || w->host_resets)
+		return XDP_PASS;
 	t->resets++;
 	if (bpf_xdp_adjust_tail(ctx, HEADERS_LEN - (int)(caplen + ETHER_LEN)) < 0)
 		return XDP_PASS;

@@ -1,0 +1,234 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+	"synoptic/rawsock/xdp"
+)
+
+// generator is the sender lane of the backend ebpf: the probes are made in the kernel.
+//
+//	shared schedule gives passes → posted to the program, some ahead
+//	limiter grants n → the program's budget
+//	the program's counters → finished passes go back to the schedule, tally
+//
+// Two goroutines: one keeps the program running on a thread of its own, the other feeds it.
+type generator struct {
+	*engine
+	schedule *sharedSchedule
+	limiter  *ratelimit.Limiter
+
+	flying   []*pass // posted and not finished, in order
+	finished uint64  // passes
+	seen     xdp.Progress
+
+	begin chan struct{} // closed when there is work
+	done  chan error    // the program's thread has ended
+}
+
+const (
+	// generatorEntries bounds a table of send times to 2 MiB: at 3 M pps 64 positions share an entry,
+	// which are sent within 22 µs.
+	generatorEntries = 1 << 19
+	// feedNap is how often the generator is fed, and so how long a stop may wait for the feeder.
+	feedNap = time.Millisecond
+	// passesAhead are posted at a time, of 20 ms of sending each.
+	passesAhead = 4
+	// grantAhead is how much sending may be granted and not done, so that what the program cannot keep
+	// up with does not pile up.
+	grantAhead = 4 * time.Millisecond
+	// stuckTime is how long a driver may refuse everything.
+	stuckTime = 2 * time.Second
+)
+
+// start makes a thread for the program, with the receiver's link already up, and sends a harmless
+// frame through the driver: an ARP request for the next hop, or for the first target where there is
+// none. The error says what the driver has against it.
+func (g *generator) start() error {
+	g.begin, g.done = make(chan struct{}), make(chan error, 1)
+	path := &g.Routes.Paths[0]
+	asked := path.Gateway
+	if !asked.IsValid() {
+		asked = g.Space.Addrs().At(0)
+	}
+	frame := route.Request(path.Link.HardwareAddr, path.Src, asked)
+	ready := make(chan error)
+	go func() {
+		// Never unlocked: the thread is tied to a processor, and ends with the goroutine.
+		runtime.LockOSThread()
+		p := g.kernel.programs
+		err := p.PrepareGenerator()
+		if err == nil {
+			err = p.TryDriver(frame)
+		}
+		ready <- err
+		<-g.begin
+		for err == nil && !p.Stopped() {
+			err = p.Generate()
+		}
+		g.done <- err
+	}()
+	return <-ready
+}
+
+// open is an openSender: it gives the program the constant bytes of the probe.
+func (g *generator) open(hops []*hop, _ int) (sender, error) {
+	frame, ipSum, tcpSum := hops[0].tmpl.Constants()
+	return g, g.kernel.programs.SetFrame(frame, ipSum, tcpSum)
+}
+
+// useTimes puts the send times where the program writes them.
+func (g *generator) useTimes() {
+	t := g.kernel.times
+	for i := range t.Attempts {
+		g.times[i].Store(&sendTimes{micros: atomicWords(g.kernel.programs.Times(i)), shift: t.Shift, mask: t.Entries - 1})
+	}
+}
+
+func (g *generator) assign(s *sharedSchedule, l *ratelimit.Limiter) { g.schedule, g.limiter = s, l }
+
+// backpressure is how often the driver refused a probe, which was then sent again.
+func (g *generator) backpressure() uint64 { return g.kernel.programs.Progress().Refused }
+
+// run feeds the program until all is sent, or ctx ends.
+func (g *generator) run(ctx context.Context) error {
+	close(g.begin)
+	err := g.feed(ctx)
+	p := g.kernel.programs
+	p.Stop()
+	if ended := <-g.done; ended != nil && err == nil {
+		err = ended
+	}
+	g.done <- nil // for Close
+	g.collect()
+	if len(g.flying) > 0 {
+		g.abandon()
+	}
+	return err
+}
+
+func (g *generator) feed(ctx context.Context) error {
+	progressed := time.Now()
+	for g.queue.waitRoom(ctx) && ctx.Err() == nil {
+		select {
+		case err := <-g.done:
+			g.done <- nil
+			return err
+		default:
+		}
+		sent := g.seen.Sent
+		g.collect()
+		if g.seen.Sent != sent || g.seen.Flying == 0 {
+			progressed = time.Now()
+		} else if time.Since(progressed) > stuckTime {
+			return g.stuck()
+		}
+		wait, all := g.post()
+		if all && g.seen.Flying == 0 {
+			return nil
+		}
+		g.grant(ctx)
+		if len(g.flying) > 0 {
+			wait = feedNap
+		}
+		if !nap(ctx, max(min(wait, idleNap), feedNap)) {
+			break
+		}
+	}
+	return nil
+}
+
+// stuck is the error of a driver that takes nothing any more.
+func (g *generator) stuck() error {
+	err := g.kernel.programs.Refusal()
+	if err == nil {
+		return errors.New("the generator does not get on: no probe was sent for 2 s")
+	}
+	if errors.Is(err, rawsock.ErrInterface) {
+		return fmt.Errorf("send on %s: %w: %w", g.Routes.Paths[0].Link.Name, errGone, err)
+	}
+	return err
+}
+
+// post hands passes to the program. all tells that everything is sent; otherwise wait is for the next.
+func (g *generator) post() (wait time.Duration, all bool) {
+	wait = feedNap
+	for len(g.flying) < passesAhead {
+		var p *pass
+		if p, wait = g.schedule.take(); p == nil {
+			return wait, wait < 0 && len(g.flying) == 0
+		}
+		g.timesOf(p.probes).sent(p.end)
+		if p.sampled {
+			g.timesOf(p.probes + 1).sent(p.end)
+		}
+		g.kernel.programs.Post(xdp.Pass{
+			Begin: p.begin, End: p.end, First: p.first, Sample: p.step == stepSample,
+			Sampled: p.sampled, Stride: p.stride, Probes: p.probes,
+		})
+		g.flying = append(g.flying, p)
+	}
+	return wait, false
+}
+
+// grant lets pass what the limiter lets pass, but no more than a little ahead of the program.
+func (g *generator) grant(ctx context.Context) {
+	p := g.kernel.programs
+	ahead := max(uint64(g.Rate*grantAhead.Seconds()), 64)
+	waiting := p.Granted() - p.Progress().Spent
+	if len(g.flying) == 0 || waiting >= ahead {
+		return
+	}
+	if n, err := g.limiter.Take(ctx, int(ahead-waiting)); err == nil {
+		p.Grant(uint64(n))
+	}
+}
+
+// collect takes over what the program has counted, and gives finished passes back.
+func (g *generator) collect() {
+	now := g.kernel.programs.Progress()
+	was := &g.seen
+	g.tally.sent.Add(now.Sent - was.Sent)
+	g.tally.retransmitted.Add(now.Retransmitted - was.Retransmitted)
+	g.loss.retried.Add(now.Sampled - was.Sampled)
+	*was = now
+	for ; g.finished < now.Finished; g.finished++ {
+		p := g.flying[0]
+		g.flying = g.flying[1:]
+		g.moveTo(p, p.end)
+		g.schedule.finish(p)
+	}
+}
+
+// abandon gives up what the program has been posted and will not send.
+func (g *generator) abandon() {
+	at, begun := g.kernel.programs.Cursor()
+	for i, p := range g.flying {
+		if i == 0 && begun {
+			g.moveTo(p, at)
+		}
+		g.engine.abandon(p)
+	}
+	g.flying = nil
+	g.unsent(g.kernel.programs.Unsent())
+}
+
+// Close ends the thread.
+func (g *generator) Close() error {
+	select {
+	case <-g.begin:
+	default:
+		g.kernel.programs.Stop()
+		close(g.begin)
+	}
+	return <-g.done
+}

@@ -1,0 +1,115 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
+package scan
+
+import (
+	"time"
+
+	"synoptic/rawsock/xdp"
+)
+
+// kernelRx makes records of what the program passes on:
+//
+//	news (marked already) → record; raw packet → rxLane's way
+type kernelRx struct {
+	rxLane
+	seenByProgram xdp.Tally // as published
+}
+
+const (
+	// kernelNap is how often a lane looks: the program wakes nobody, for that would cost it more than
+	// all its other work.
+	kernelNap = 2 * time.Millisecond
+	// kernelLast is how long a stopped lane still waits.
+	kernelLast = 5 * time.Millisecond
+	// kernelBatch records at most lie between two looks at the counters.
+	kernelBatch = 4096
+)
+
+func (l *kernelRx) wake() {}
+
+// Close does nothing: the program leaves with the backend.
+func (l *kernelRx) Close() error { return nil }
+
+func (l *kernelRx) run(stop <-chan struct{}) error {
+	l.news = l.queue.batch()
+	for last := false; ; {
+		select {
+		case <-stop:
+			last = true
+		default:
+		}
+		wait := kernelNap
+		if last {
+			wait = kernelLast
+		}
+		n, err := l.read(time.Now().Add(wait))
+		if err != nil {
+			return err
+		}
+		l.news = l.queue.put(l.news)
+		l.publishSeen()
+		if err := l.publishTally(); err != nil {
+			return err
+		}
+		if last && n == 0 {
+			return nil
+		}
+	}
+}
+
+// read takes what comes until the deadline, and tells how many records.
+func (l *kernelRx) read(deadline time.Time) (n int, err error) {
+	p := l.kernel.programs
+	for n < kernelBatch {
+		r, ok, err := p.Next(deadline)
+		if err != nil || !ok {
+			return n, err
+		}
+		n++
+		l.record(&r, p.UnixTime(r.Time))
+		if !p.More() {
+			time.Sleep(min(time.Until(deadline), time.Millisecond)) // rather some at once than each at its time
+		}
+	}
+	return n, nil
+}
+
+func (l *kernelRx) record(r *xdp.Record, received int64) {
+	if r.Kind == xdp.Raw {
+		l.packet(r.Packet, received)
+		return
+	}
+	if !l.parse(r.Packet) {
+		l.seen.invalid++ // cannot be: the program has read the same bytes
+		return
+	}
+	rtt, ok := l.roundTrip(r.Position, received)
+	if r.Kind == xdp.News {
+		l.report(reasonOf(&l.reply), received, rtt, ok)
+	}
+}
+
+// publishTally adds what the program has counted since the last time to the scan's counters.
+func (l *kernelRx) publishTally() error {
+	now, err := l.kernel.programs.Tally()
+	if err != nil {
+		return err
+	}
+	was := &l.seenByProgram
+	l.tally.replies.Add(now.Replies - was.Replies)
+	l.tally.duplicates.Add(now.Duplicates - was.Duplicates)
+	l.tally.outranked.Add(now.Outranked - was.Outranked)
+	l.tally.invalid.Add(now.Invalid - was.Invalid)
+	l.tally.late.Add(now.Late - was.Late)
+	l.tally.rxDrops.Add(now.RingFull - was.RingFull)
+	l.tally.overruns.Add(now.Overruns - was.Overruns)
+	l.tally.open.Add(now.Open - was.Open)
+	l.tally.closed.Add(now.Closed - was.Closed)
+	l.tally.filtered.Add(now.Filtered - was.Filtered)
+	if now.Repeated > 0 {
+		l.loss.lost.Store(true)
+	}
+	*was = now
+	return nil
+}
