@@ -110,11 +110,22 @@ func (p *Programs) LeaveResets() { atomic.StoreUint64(&p.control.HostResets, 1) 
 // meanwhile, for some tenths of a second to seconds. Call it again and again on the thread that
 // PrepareGenerator was called on.
 func (p *Programs) Generate() error {
-	_, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.control.Template.Frame[:p.config.FrameLen], Repeat: liveRuns, Flags: liveFrames, BatchSize: liveBatch})
+	_, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.liveFrame(), Repeat: liveRuns, Flags: liveFrames, BatchSize: liveBatch})
 	if err != nil {
 		return kernelError("generate probes", err)
 	}
 	return nil
+}
+
+// spareTail is how much longer than a probe the frames are that the program gets: bpf/generate.h says why.
+const spareTail = 4
+
+func (p *Programs) liveFrame() []byte {
+	n := p.config.FrameLen
+	if n > minProbe {
+		n += spareTail
+	}
+	return p.control.Template.Frame[:n]
 }
 
 // Post hands the generator a pass. It reports false where PassesAhead are waiting already. One

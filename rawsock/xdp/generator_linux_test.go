@@ -1,0 +1,69 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
+package xdp
+
+import (
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"synoptic/bench/responder"
+	"synoptic/bench/testnet"
+	"synoptic/scan/probe"
+)
+
+// generatorOn loads the programs of a scan on a network, with the receiver attached.
+func generatorOn(t *testing.T, n *testnet.Network, s *subject) *Programs {
+	t.Helper()
+	ifi, err := net.InterfaceByName(n.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.config.Interface, s.config.Source = ifi.Index, n.Source
+	p, err := Load(s.config)
+	if err != nil {
+		skipWithoutBPF(t, err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := p.Attach(); err != nil {
+		t.Fatal(err)
+	}
+	template, err := probe.NewTemplate(probe.TemplateConfig{Framing: probe.FramingEthernet, SrcMAC: n.HardwareAddr, DstMAC: n.PeerHardwareAddr, Src: n.Source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetFrame(template.Constants()); err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread() // for good: the thread ends with the test
+	if err := p.PrepareGenerator(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestGeneratorDebug(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	r := responder.New(t, n, responder.Config{Closed: 1, LocalNet: netip.MustParsePrefix("10.76.0.0/24")})
+	s := newSubject(t, parse(t, "10.77.0.0/16", "", "443"), 7, probe.ProfileMSS)
+	p := generatorOn(t, n, s)
+	go func() { time.Sleep(500 * time.Millisecond); p.Stop() }()
+	p.SetWindow(0, 1<<16)
+	p.Post(Pass{End: 1 << 16, First: true})
+	p.Grant(1 << 16)
+	if err := p.Generate(); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := r.Counters()
+	t.Logf("%+v", c)
+	t.Logf("%+v", p.Progress())
+	tl, _ := p.Tally()
+	t.Logf("%+v", tl)
+}
