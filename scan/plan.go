@@ -102,16 +102,15 @@ const (
 	autoLanes = 8
 )
 
-// chooseLanes leaves half of the processors to the receivers and to the kernel, whose softirq runs beside
-// the senders.
+// chooseLanes takes no more lanes than the rate needs, and leaves half of the processors to receivers
+// and to the kernel where there are more than two. With two, the second lane was worth more than what it
+// took from the receivers (docs/performance.md).
 func (p *Plan) chooseLanes() {
-	switch {
-	case p.Backend == BackendConnect: // has none: every connection is a goroutine of its own
-	case p.Lanes == 0 && p.Rate < laneRate:
-		p.Lanes = 1
-	case p.Lanes == 0:
-		p.Lanes = min(max(1, runtime.GOMAXPROCS(0)/2), autoLanes)
+	if p.Lanes > 0 || p.Backend == BackendConnect { // where every connection is a goroutine of its own
+		return
 	}
+	processors := runtime.GOMAXPROCS(0)
+	p.Lanes = min(int(min(math.Ceil(p.Rate/laneRate), autoLanes)), max(processors/2, min(processors, 2)))
 }
 
 // checkWindow refuses a scan whose retries would come when their positions have left the window. It
@@ -332,6 +331,9 @@ func (p *Plan) StartRecord(at time.Time) *results.ScanStart {
 		Targets: p.Space.Addrs().Len(), Excluded: p.Targets.Excluded, Ports: p.Space.NumPorts(), Probes: p.Probes(),
 		Seed: p.Seed, Rate: strconv.FormatFloat(p.Rate, 'f', -1, 64), Backend: p.Backend, BackendReason: p.BackendReason,
 		Iface: p.Interfaces(), Source: p.Sources(),
+	}
+	if p.Lanes > 1 {
+		s.Lanes = p.Lanes
 	}
 	if p.ShardOf > 1 {
 		s.Shard = fmt.Sprintf("%d/%d", p.ShardI, p.ShardOf)
