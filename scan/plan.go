@@ -104,7 +104,7 @@ const (
 
 // chooseLanes takes no more lanes than the rate needs, and leaves half of the processors to receivers
 // and to the kernel where there are more than two. With two, the second lane was worth more than what it
-// took from the receivers (docs/performance.md).
+// took from the receivers (docs/architecture.md).
 func (p *Plan) chooseLanes() {
 	if p.Lanes > 0 || p.Backend == BackendConnect { // where every connection is a goroutine of its own
 		return
@@ -288,6 +288,10 @@ func isLocal(r netipx.IPRange, own []net.Addr) bool {
 		return ok && prefix.IP.Equal(r.From().AsSlice())
 	})
 }
+
+// ReceiverLanes is how many receiver lanes each interface has: one for two sender lanes, for a reply costs
+// less than a probe.
+func (p *Plan) ReceiverLanes() int { return (p.Lanes + 1) / 2 }
 
 // Probes is how many positions the scan covers.
 func (p *Plan) Probes() uint64 { return p.Positions.Len() }

@@ -59,7 +59,7 @@ func writePlan(w io.Writer, p *scan.Plan) {
 	}
 	row("rate", "%s: %s", perSecond(p.Rate), p.RateReason)
 	if p.Lanes > 1 {
-		row("lanes", "%d to send, and %d on each interface to receive", p.Lanes, p.Lanes)
+		row("lanes", "%d to send, %d on each interface to receive", p.Lanes, p.ReceiverLanes())
 	}
 	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
 	row("seed", "%d", p.Seed)
