@@ -12,6 +12,8 @@
 //  4. Rx.Wait sleeps until the kernel hands over a block of the ring; Rx.Next walks the
 //     block's packets where they lie. Nothing is copied and nothing allocated.
 //
+// Several receivers may share an interface (NewRxGroup): each packet reaches one of them.
+//
 // A Tx and an Rx each belong to one goroutine (one lane); only the methods that say so
 // may be called from another. Both need CAP_NET_RAW in the user namespace that owns the
 // network namespace, and nothing more. Linux only: elsewhere NewTx and NewRx return an

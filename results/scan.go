@@ -45,6 +45,7 @@ type ScanStart struct {
 	Shard         string   `json:"shard,omitempty"`
 	Seed          uint64   `json:"seed"`
 	Rate          string   `json:"rate"` // probes per second
+	Lanes         int      `json:"lanes,omitempty"`
 	Backend       string   `json:"backend"`
 	BackendReason string   `json:"backend_reason"`
 	Iface         string   `json:"iface,omitempty"`

@@ -72,7 +72,7 @@ type Config struct {
 	Verify    bool // complete the handshake with open ports, and listen for a banner
 	ShowHosts bool // sum up every host at the end
 
-	Lanes     int           // sender lanes, and receiver lanes per interface, 1 to MaxLanes; 0: chosen by the rate
+	Lanes     int           // sender lanes, 1 to MaxLanes; 0: chosen by rate and processors
 	Batch     int           // probes per system call, 1 to MaxBatch; 0: DefaultBatch
 	Wait      time.Duration // cap of the cooldown
 	MaxMemory int64         // bytes of the result map at most

@@ -68,7 +68,7 @@ func openPacketSocket(_ int, c rawsock.TxConfig) (transmitter, error) {
 	return tx, nil
 }
 
-// openRings opens as many receivers as there are lanes on each interface in use.
+// openRings opens receivers on each interface in use.
 func (e *engine) openRings() (all []receiver, err error) {
 	seen := map[int]bool{}
 	for i := range e.Routes.Paths {
@@ -77,7 +77,7 @@ func (e *engine) openRings() (all []receiver, err error) {
 			continue
 		}
 		seen[link.Index] = true
-		group, err := rawsock.NewRxGroup(rawsock.RxConfig{Interface: link.Index, PortMin: e.SourcePorts.Min, PortMax: e.SourcePorts.Max}, e.Lanes)
+		group, err := rawsock.NewRxGroup(rawsock.RxConfig{Interface: link.Index, PortMin: e.SourcePorts.Min, PortMax: e.SourcePorts.Max}, e.ReceiverLanes())
 		if err != nil {
 			closeAll(all)
 			return nil, fmt.Errorf("receive on %s: %w", link.Name, err)

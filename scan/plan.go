@@ -106,18 +106,24 @@ const (
 	autoLanes = 8
 )
 
-// chooseLanes leaves half of the processors to the receivers and to the kernel, whose softirq runs beside
-// the senders.
+// chooseLanes takes no more lanes than the rate needs, and leaves half of the processors to receivers
+// and to the kernel where there are more than two. With two, the second lane was worth more than what it
+// took from the receivers (docs/architecture.md).
 func (p *Plan) chooseLanes() {
 	switch {
-	case p.Backend == BackendConnect: // has none: every connection is a goroutine of its own
-	case p.Backend == BackendEBPF || p.Backend == BackendXDP:
-		p.Lanes = 1 // the generator, or the socket on the interface's first queue
-	case p.Lanes == 0 && p.Rate < laneRate:
-		p.Lanes = 1
-	case p.Lanes == 0:
-		p.Lanes = min(max(1, runtime.GOMAXPROCS(0)/2), autoLanes)
+	case p.Backend == BackendConnect: // every connection is a goroutine of its own
+		return
+	case p.Backend == BackendEBPF:
+		p.Lanes = 1 // the generator
+		return
+	case p.Lanes > 0:
+		return
+	case p.Backend == BackendXDP:
+		p.Lanes = 1 // on the interface's first queue: there may be no other
+		return
 	}
+	processors := runtime.GOMAXPROCS(0)
+	p.Lanes = min(int(min(math.Ceil(p.Rate/laneRate), autoLanes)), max(processors/2, min(processors, 2)))
 }
 
 // checkWindow refuses a scan whose retries would come when their positions have left the window. It
@@ -256,6 +262,10 @@ func isLocal(r netipx.IPRange, own []net.Addr) bool {
 	})
 }
 
+// ReceiverLanes is how many receiver lanes each interface has: one for two sender lanes, for a reply costs
+// less than a probe.
+func (p *Plan) ReceiverLanes() int { return (p.Lanes + 1) / 2 }
+
 // Probes is how many positions the scan covers.
 func (p *Plan) Probes() uint64 { return p.Positions.Len() }
 
@@ -298,6 +308,9 @@ func (p *Plan) StartRecord(at time.Time) *results.ScanStart {
 		Targets: p.Space.Addrs().Len(), Excluded: p.Targets.Excluded, Ports: p.Space.NumPorts(), Probes: p.Probes(),
 		Seed: p.Seed, Rate: strconv.FormatFloat(p.Rate, 'f', -1, 64), Backend: p.Backend, BackendReason: p.BackendReason,
 		Iface: p.Interfaces(), Source: p.Sources(),
+	}
+	if p.Lanes > 1 {
+		s.Lanes = p.Lanes
 	}
 	if p.ShardOf > 1 {
 		s.Shard = fmt.Sprintf("%d/%d", p.ShardI, p.ShardOf)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -66,12 +67,34 @@ func TestSourcePorts(t *testing.T) {
 	}
 }
 
+// One lane up to the rate that it is good for; then as many as the rate needs and the host has room for.
+func TestPlanLanes(t *testing.T) {
+	for _, c := range []struct {
+		rate              float64
+		processors, lanes int
+		asked             int
+	}{
+		{10e3, 64, 1, 0}, {300e3, 64, 1, 0}, {301e3, 64, 2, 0}, {1e6, 64, 4, 0}, {20e6, 64, 8, 0}, {1e300, 64, 8, 0},
+		{20e6, 1, 1, 0}, {20e6, 2, 2, 0}, {20e6, 3, 2, 0}, {20e6, 8, 4, 0}, {10e3, 1, 5, 5},
+	} {
+		before := runtime.GOMAXPROCS(c.processors)
+		p := Plan{Config: Config{Rate: c.rate, Lanes: c.asked, Backend: BackendAFPacket}}
+		p.chooseLanes()
+		runtime.GOMAXPROCS(before)
+		if p.Lanes != c.lanes {
+			t.Errorf("%v pps on %d processors, %d asked for: %d lanes, want %d", c.rate, c.processors, c.asked, p.Lanes, c.lanes)
+		}
+	}
+}
+
 // What a Config asks for and no plan can do is refused with a hint, whoever made the Config.
 func TestNewPlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Config)
 		says   string
 	}{
+		"lanes of raw probes":     {func(c *Config) { c.Lanes, c.Backend = 2, BackendConnect }, "lanes"},
+		"too many lanes":          {func(c *Config) { c.Lanes = MaxLanes + 1 }, "lanes"},
 		"shard of nothing":        {func(c *Config) { c.ShardI = 2 }, "shard 2"},
 		"recall that is NaN":      {func(c *Config) { c.TargetRecall = math.NaN() }, "recall"},
 		"profile of raw probes":   {func(c *Config) { c.Profile, c.Backend = probe.ProfileLinux, BackendConnect }, "TCP options"},

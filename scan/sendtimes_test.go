@@ -61,3 +61,27 @@ func TestSendTimesWrap(t *testing.T) {
 		t.Errorf("rtt of a reply before its probe is %v, want 0", got)
 	}
 }
+
+// Lanes store out of order: what one lane has sent last does not make the entries of another one's
+// chunks look newer, or take those of positions a span ahead.
+func TestSendTimesOutOfOrder(t *testing.T) {
+	e := laneEngine(t, 1<<20)
+	e.Rate = 16 // of 8 s: a span of 128 positions
+	l := &txLane{engine: e}
+	p := &pass{first: true, step: stepAll, chunk: chunk{end: e.Positions.End}}
+	at := func(us int64) int64 { return 1_800_000_000e9 + us*1000 }
+	l.sentAt(p, []uint64{300, 301}, at(10), 0)
+	l.sentAt(p, []uint64{200, 201}, at(20), 0) // a lane behind
+	for pos, sent := range map[uint64]int64{300: 10, 301: 10, 200: 20, 201: 20} {
+		if got, ok := e.times[0].Load().rtt(pos, at(50)); !ok || got != time.Duration(50-sent)*time.Microsecond {
+			t.Errorf("position %d, sent at %d µs: %v, %v", pos, sent, got, ok)
+		}
+	}
+	l.sentAt(p, []uint64{172, 173}, at(30), 0) // a lane more than a span behind
+	if got, ok := e.times[0].Load().rtt(300, at(50)); !ok || got != 40*time.Microsecond {
+		t.Errorf("position 300: %v, %v after its entry was stored for 172", got, ok)
+	}
+	if got, ok := e.times[0].Load().rtt(172, at(50)); ok {
+		t.Errorf("position 172, a span behind, has the round trip %v", got)
+	}
+}

@@ -256,16 +256,24 @@ func (l *txLane) kicked(p *pass, positions []uint64, begun, ended int64) {
 
 // sentAt stores send times, step nanoseconds apart.
 func (l *txLane) sentAt(p *pass, positions []uint64, begun, step int64) {
+	l.sentAttempt(p, p.probes, positions, begun, step)
+	if p.sampled {
+		l.sentAttempt(p, p.probes+1, positions, begun, step)
+	}
+}
+
+// sentAttempt is sentAt for the positions that are at an attempt.
+func (l *txLane) sentAttempt(p *pass, attempt uint8, positions []uint64, begun, step int64) {
+	times := l.timesOf(attempt)
+	if !times.holds(positions[0]) {
+		return // other chunks are a whole span ahead: the entries are theirs
+	}
 	for i, pos := range positions {
-		if times := l.timesOf(p.attempt(pos)); times.holds(pos) {
+		if p.attempt(pos) == attempt {
 			times.set(pos, begun+int64(i)*step)
 		}
 	}
-	end := positions[len(positions)-1] + 1
-	l.timesOf(p.probes).sent(end)
-	if p.sampled {
-		l.timesOf(p.probes + 1).sent(end)
-	}
+	times.sent(positions[len(positions)-1] + 1)
 }
 
 // refused counts probes that the kernel did not accept for good.

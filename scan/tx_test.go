@@ -84,7 +84,8 @@ func laneBackend(t testing.TB, lanes int, maxMemory int64) (*packetLanes, *wire)
 	e.loss = newLossStats(0, e.chunkLen(), e.Positions.Len())
 	e.Routes = onePath(t, e)
 	w := &wire{e: e, probes: map[uint64]int{}, respond: func(int) (int, error) { return -1, nil }}
-	b := &packetLanes{engine: e, openTx: w.open, openRx: func() ([]receiver, error) { return nil, nil }}
+	b := newAFPacket(e)
+	b.openTx, b.openRx = w.open, func() ([]receiver, error) { return nil, nil }
 	if err := b.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,9 @@ func writePlan(w io.Writer, p *scan.Plan) {
 		row("attempts", "%d at a silent port, %v apart", p.Attempts, p.RetryGap)
 	}
 	row("rate", "%s: %s", perSecond(p.Rate), p.RateReason)
+	if p.Lanes > 1 {
+		row("lanes", "%d to send, %d on each interface to receive", p.Lanes, p.ReceiverLanes())
+	}
 	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
 	row("seed", "%d", p.Seed)
 	row("duration", "%s and more where answers are slow", clock(p.Duration()))

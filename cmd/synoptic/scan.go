@@ -113,7 +113,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames) or connect (no privilege needed)")
 	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
 	fl.IntVar(&f.batch, "batch", scan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", scan.MaxBatch))
-	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("sender lanes, and receiver lanes per interface, 1 to %d (default by rate and processors)", scan.MaxLanes))
+	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", scan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
 	fl.VarP((*words)(&f.outputs), "output", "o", "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
 	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")

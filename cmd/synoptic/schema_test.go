@@ -50,7 +50,7 @@ func TestRecordsFollowTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	reasons := map[string]bool{}
-	for _, extra := range [][]string{{"--backend", "afpacket", "--seed", "3", "--shard", "1/1"}, {"--backend", "connect", "--wait", "500ms"}, {"--scope", scope}} {
+	for _, extra := range [][]string{{"--backend", "afpacket", "--seed", "3", "--shard", "1/1"}, {"--backend", "connect", "--wait", "500ms"}, {"--scope", scope, "--lanes", "2"}} {
 		o := synoptic(t, append([]string{"scan", prefix.String(), "-p", "80,443,8080,9", "--show", "all"}, extra...)...)
 		for _, line := range strings.Split(strings.TrimSpace(o.stdout), "\n") {
 			v, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
