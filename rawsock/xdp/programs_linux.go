@@ -116,7 +116,7 @@ func (p *Programs) share() error {
 
 // mapMemory maps all elements of an array until Close.
 func (p *Programs) mapMemory(m *ebpf.Map) ([]byte, error) {
-	size := int(m.MaxEntries()) * int(m.ValueSize()+7&^7)
+	size := int(m.MaxEntries()) * int((m.ValueSize()+7)&^7)
 	page := os.Getpagesize()
 	b, err := unix.Mmap(m.FD(), 0, (size+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
