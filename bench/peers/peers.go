@@ -48,8 +48,15 @@ type Result struct {
 	// Stopped says that the run reached its bound, and that Open is what it had written by then.
 	Stopped            bool
 	Wall, User, System time.Duration
-	PeakRSS            int64    // bytes, as of some milliseconds before the end
-	Warnings           []string // preparations that failed: the tool may do worse than it can
+	PeakRSS            int64 // bytes, as of some milliseconds before the end
+	// PPS is the rate of sending as the tool states it, in packets per second; 0 where it does not.
+	PPS float64
+	// Drops are the replies that the kernel dropped before the tool read them, as it states them; -1 where
+	// it does not.
+	Drops    int64
+	Warnings []string // preparations that failed: the tool may do worse than it can
+
+	output []byte // standard output and error
 }
 
 // Tool is another scanner.
@@ -60,6 +67,7 @@ type Tool struct {
 	parse   func(io.Reader, Job) (map[netip.AddrPort]bool, error)
 	prepare func(context.Context, Job) (undo func(), warnings []string) // may be nil
 	version []string                                                    // flags that print it
+	status  func(output []byte) (pps float64, drops int64)              // reads PPS and Drops; may be nil
 }
 
 // Path is where the tool is installed. The error unwraps to exec.ErrNotFound.
@@ -120,6 +128,10 @@ func (t Tool) Scan(ctx context.Context, job Job) (r Result, err error) {
 	}
 	if err := run(ctx, job.Bound, dir, path, t.args(job), &r); err != nil {
 		return r, fmt.Errorf("%s: %w", r.Command, err)
+	}
+	r.Drops = -1
+	if t.status != nil {
+		r.PPS, r.Drops = t.status(r.output)
 	}
 	f, err := os.Open(filepath.Join(dir, t.output))
 	if errors.Is(err, os.ErrNotExist) { // nothing was found
