@@ -1,0 +1,179 @@
+package responder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"synoptic/bench"
+	"synoptic/bench/testnet"
+)
+
+// network has the addresses that the tests scan behind a gateway.
+func network(t *testing.T) *testnet.Network {
+	t.Helper()
+	return testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.128.0.0/16"), Gateway: true})
+}
+
+var linkNet = netip.MustParsePrefix("10.76.0.0/24")
+
+func attachPass(t *testing.T, n *testnet.Network) {
+	t.Helper()
+	pass, err := AttachPass(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pass.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// report is what a scan said.
+type report struct {
+	Ports []bench.Port
+	End   struct {
+		Open, Closed, Duplicates uint64
+		RxDrops                  uint64 `json:"rx_drops"`
+	}
+}
+
+func scan(t *testing.T, args ...string) (r report) {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	p, err := bench.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	out, err := p.Command(t.Context(), append([]string{"scan", "--quiet"}, args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	for _, line := range lines[1 : len(lines)-1] {
+		var port bench.Port
+		if err := json.Unmarshal(line, &port); err != nil {
+			t.Fatal(err)
+		}
+		r.Ports = append(r.Ports, port)
+	}
+	if err := json.Unmarshal(lines[len(lines)-1], &r.End); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// The program finds exactly what the hash says is open.
+func TestScanFindsTheTruth(t *testing.T) {
+	n := network(t)
+	c := Config{Seed: 7, Open: 0.05, Closed: 0.4, Alive: 0.9, AnswerAll: 0.01, LocalNet: linkNet}
+	r := New(t, n, c)
+	attachPass(t, n)
+	run := scan(t, n.Prefix.String(), "-p", "443", "--retries", "0", "--rate", "50k", "--backend", "afpacket")
+
+	var want [3]uint64
+	for a := n.Prefix.Addr(); n.Prefix.Contains(a); a = a.Next() {
+		want[c.State(a, 443)]++
+	}
+	counters, err := r.Counters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", counters)
+	if counters.ProbesDropped+counters.RepliesDropped+run.End.RxDrops > 0 {
+		t.Skipf("this machine is too slow at the moment: %+v, %d replies dropped by the scanner's kernel", counters, run.End.RxDrops)
+	}
+	if counters.SYNs != 1<<16 || counters.SYNACKs != want[Open] || counters.RSTs != want[Closed] || counters.Silent != want[Silent] {
+		t.Errorf("%+v, want %v silent, closed, open", counters, want)
+	}
+	found := map[netip.Addr]bool{}
+	for _, p := range run.Ports {
+		if found[p.IP] = true; c.State(p.IP, p.Port) != Open {
+			t.Errorf("%v:%d is reported open, but is %v", p.IP, p.Port, c.State(p.IP, p.Port))
+		}
+	}
+	if uint64(len(found)) != want[Open] || run.End.Closed != want[Closed] {
+		t.Errorf("found %d open and %d closed ports, want %d and %d", len(found), run.End.Closed, want[Open], want[Closed])
+	}
+}
+
+// Every reply arrives twice, from a real interface, and the kernel's own addresses still work.
+func TestDuplicatesOnTheWire(t *testing.T) {
+	n := network(t)
+	r := New(t, n, Config{Open: 0.5, Closed: 0.5, Duplicates: 1, LocalNet: linkNet})
+	attachPass(t, n)
+	const hosts = 1 << 10
+	// The rate is low, so that no queue on the way overflows.
+	run := scan(t, "10.128.0.0/22", "-p", "80", "--retries", "0", "--rate", "5k", "--show", "open,closed", "--backend", "afpacket")
+	c, err := r.Counters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.SYNs != hosts || c.Duplicates != hosts || len(run.Ports) != hosts || c.RepliesDropped > 0 {
+		t.Errorf("%d records, %+v; want %d of each", len(run.Ports), c, hosts)
+	}
+	if run.End.Duplicates != hosts {
+		t.Errorf("the scan saw %d duplicates, want %d", run.End.Duplicates, hosts)
+	}
+}
+
+func TestCloseDetaches(t *testing.T) {
+	n := network(t)
+	attached := func() (own, peer bool) {
+		t.Helper()
+		read := func(name string) bool {
+			l, err := netlink.LinkByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached
+		}
+		own = read(n.Link)
+		if err := n.Do(func() error { peer = read(n.PeerLink); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return own, peer
+	}
+	for range 2 {
+		r := New(t, n, Config{Duplicates: 0.5})
+		if own, peer := attached(); own || !peer {
+			t.Fatalf("attached to the scanner's end: %v, to the target's: %v; want the latter only", own, peer)
+		}
+		if _, err := Attach(n, Config{}); err == nil {
+			t.Fatal("a second program is attached to the same link")
+		}
+		pass, err := AttachPass(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, _ := attached(); !own {
+			t.Fatal("the pass program is not attached")
+		}
+		if err := errors.Join(pass.Close(), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if own, peer := attached(); own || peer {
+			t.Fatalf("still attached: %v, %v", own, peer)
+		}
+	}
+	// The kernel behind the link answers again.
+	if _, err := n.Serve("0.0.0.0:80"); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.DialTimeout("tcp", "10.128.3.4:80", 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
