@@ -35,6 +35,9 @@ type Job struct {
 	Retries int
 	Extra   []string      // further flags
 	Bound   time.Duration // the run is interrupted after it; default 1 minute
+	// Ended, where not nil, is called when the tool has ended, before its results are read: measurements
+	// of the whole machine end there.
+	Ended func()
 }
 
 // cooldown, in seconds, is what masscan and zmap wait for answers after their last probe instead of
@@ -126,7 +129,11 @@ func (t Tool) Scan(ctx context.Context, job Job) (r Result, err error) {
 		defer undo()
 		r.Warnings = warnings
 	}
-	if err := run(ctx, job.Bound, dir, path, t.args(job), &r); err != nil {
+	err = run(ctx, job.Bound, dir, path, t.args(job), &r)
+	if job.Ended != nil {
+		job.Ended()
+	}
+	if err != nil {
 		return r, fmt.Errorf("%s: %w", r.Command, err)
 	}
 	r.Drops = -1
