@@ -62,17 +62,20 @@ func contenders(s scene, o options, program *bench.Program) (all []contender) {
 	if s.nmap == nil {
 		all = append(all, absent("nmap", "not run: at its rate the scan would take hours"))
 	}
-	for _, rate := range s.masscan {
-		job, label := peers.Job{Targets: s.targets, Ports: s.ports, Rate: rate}, fmt.Sprintf("masscan --rate %d", rate)
-		if rate == 0 {
-			job.Rate, label = full, "masscan"
+	for _, tool := range []peers.Tool{peers.Masscan, peers.Zmap} {
+		if tool.Name == peers.Zmap.Name && s.portCount > 1 {
+			all = append(all, absent(tool.Name, "not run: this version takes one port a run"))
+			continue
 		}
-		all = append(all, theirs(s, o, label, peers.Masscan, job))
+		for _, rate := range s.rates {
+			job, label := peers.Job{Targets: s.targets, Ports: s.ports, Rate: rate}, fmt.Sprintf("%s at %s pps", tool.Name, thousands(uint64(rate)))
+			if rate == 0 {
+				job.Rate, label = full, tool.Name
+			}
+			all = append(all, theirs(s, o, label, tool, job))
+		}
 	}
-	if s.portCount > 1 {
-		return append(all, absent("zmap", "not run: this version takes one port a run"))
-	}
-	return append(all, theirs(s, o, "zmap", peers.Zmap, peers.Job{Targets: s.targets, Ports: s.ports, Rate: full}))
+	return all
 }
 
 func absent(tool, why string) contender {

@@ -24,8 +24,10 @@ type scene struct {
 	retries  []string // of synoptic: one row for each value; "" is the program's default
 	peers    bool     // else synoptic alone
 	nmap     []nmapSetting
-	masscan  []int // its rates, 0 being as fast as it can
-	runs     int   // at most; 0: no bound
+	// rates of masscan and zmap, 0 being as fast as they can. At their fastest they may miss replies: a
+	// lower rate shows what they do with all of them.
+	rates []int
+	runs  int // at most; 0: no bound
 }
 
 // nmapSetting is one of those of which nobody knows beforehand which is the best.
@@ -67,12 +69,12 @@ func scenes(job string, quick bool) []scene {
 			name: "Send only", metric: ByRate,
 			text:    "An XDP program at the far end counts and drops every probe: nobody answers.",
 			targets: prefix("10.64.0.0", bits), ports: "80", portCount: 1, internet: &responder.Config{},
-			retries: []string{"0"}, peers: true, nmap: []nmapSetting{blind(part)}, masscan: []int{0},
+			retries: []string{"0"}, peers: true, nmap: []nmapSetting{blind(part)}, rates: []int{0},
 		}}
 	case "loop":
 		all := scene{
 			metric: ByRate, targets: prefix("10.64.0.0", size(12, 20)), ports: "80", portCount: 1,
-			retries: []string{"0"}, peers: true, nmap: []nmapSetting{fastPart(part)}, masscan: []int{0},
+			retries: []string{"0"}, peers: true, nmap: []nmapSetting{fastPart(part)}, rates: []int{0, 200_000},
 		}
 		dense, sparse := all, all
 		dense.name, dense.text = "Closed loop", "The simulated internet, as fast as each can: 1 address of 16 is open, the others are closed, all answer."
@@ -84,13 +86,13 @@ func scenes(job string, quick bool) []scene {
 		return []scene{{
 			name: "/16 × 1 port", metric: ByTime, text: "A kernel's own TCP stack; the port is open on every address.",
 			targets: prefix("10.77.0.0", size(16, 24)), ports: "80", portCount: 1, open: []uint16{80},
-			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fastMin, fast}, masscan: []int{0, 100_000},
+			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fastMin, fast}, rates: []int{0, 100_000},
 		}}
 	case "slash20":
 		return []scene{{
 			name: "/20 × 16 ports", metric: ByTime, text: "A kernel's own TCP stack; 4 ports are open on every address, 12 closed.",
 			targets: prefix("10.77.0.0", size(20, 28)), ports: "80-95", portCount: 16, open: []uint16{80, 85, 90, 95},
-			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fastMin, fast}, masscan: []int{0, 100_000},
+			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fastMin, fast}, rates: []int{0, 100_000},
 		}}
 	case "host":
 		last := size(65535, 2000)
@@ -99,13 +101,13 @@ func scenes(job string, quick bool) []scene {
 			text:    "A kernel's own TCP stack; 8 ports are open, the others closed.",
 			targets: prefix("10.77.0.1", 32), ports: fmt.Sprintf("1-%d", last), portCount: last,
 			open:    []uint16{22, 25, 80, 110, 143, 443, 993, 1883},
-			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fastMin, fast}, masscan: []int{0, 100_000},
+			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fastMin, fast}, rates: []int{0, 100_000},
 		}}
 	case "slash24":
 		return []scene{{
 			name: "/24 × 1000 ports", metric: ByTime, text: "A kernel's own TCP stack; 4 ports are open on every address, the others closed.",
 			targets: prefix("10.77.0.0", size(24, 30)), ports: "1-1000", portCount: 1000, open: []uint16{22, 80, 443, 993},
-			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fast, fastMin}, masscan: []int{0, 100_000},
+			retries: []string{"", "0"}, peers: true, nmap: []nmapSetting{fast, fastMin}, rates: []int{0, 100_000},
 		}}
 	case "growth":
 		return growth(quick)
@@ -114,7 +116,7 @@ func scenes(job string, quick bool) []scene {
 			name: "Memory: /8 × 1 port", metric: ByRate, text: "The simulated internet: 1 % open, 30 % closed, the rest silent; as fast as each can.",
 			targets: prefix("10.0.0.0", size(8, 20)), ports: "80", portCount: 1,
 			internet: &responder.Config{Seed: internetSeed, Open: 0.01, Closed: 0.30},
-			retries:  []string{"0", ""}, peers: true, masscan: []int{0}, runs: 3,
+			retries:  []string{"0", ""}, peers: true, rates: []int{0}, runs: 3,
 		}}
 	}
 	return nil

@@ -95,7 +95,7 @@ func writeCase(w io.Writer, c *Case) {
 		}
 		tableRow(w, r.Label, r.wall().spread(seconds), r.pps().spread(whole), r.ownPPS().spread(whole),
 			r.ownCPU().spread(significant), r.machineCPU().spread(significant), r.memory().spread(mebi),
-			r.recall().spread(share), r.count(func(s Sample) float64 { return float64(s.False) }).spread(whole),
+			r.writtenRecall(), r.count(func(s Sample) float64 { return float64(s.False) }).spread(whole),
 			r.count(func(s Sample) float64 { return float64(s.SocketDrops) }).spread(whole),
 			r.count(func(s Sample) float64 { return float64(s.LinkDrops) }).spread(whole))
 		notes = append(notes, r.notes()...)
@@ -104,6 +104,14 @@ func writeCase(w io.Writer, c *Case) {
 		fmt.Fprintf(w, "\n- %s\n", strings.Join(notes, "\n- "))
 	}
 	fmt.Fprintln(w)
+}
+
+// writtenRecall marks what rests on an estimate.
+func (r *Row) writtenRecall() string {
+	if recall := r.recall(); r.stopped() > 0 && len(recall) > 0 {
+		return "≈ " + recall.spread(share)
+	}
+	return r.recall().spread(share)
 }
 
 // notes say what the figures of a row do not.
@@ -116,7 +124,7 @@ func (r *Row) notes() (all []string) {
 	}
 	if n := r.stopped(); n > 0 {
 		firsts := r.over(func(s Sample) (float64, bool) { return float64(s.Firsts), s.Stopped })
-		say("stopped at the bound of time in %d of %d runs, after %.0f %% of the positions; its recall is of what it had probed by then",
+		say("stopped at the bound of time in %d of %d runs, after %.0f %% of the positions; its recall is estimated of the part probed by then",
 			n, len(r.good()), 100*min(1, firsts.median()/float64(r.Positions)))
 	}
 	if dropped := r.count(func(s Sample) float64 { return float64(s.ProbesDropped) }); dropped.median() > 0 {
