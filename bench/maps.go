@@ -54,8 +54,8 @@ func mapMemory(pid int) (sum int64) {
 
 func parseMapInfo(info []byte) (size, id int64) {
 	for lines := bufio.NewScanner(bytes.NewReader(info)); lines.Scan(); {
-		fmt.Sscanf(lines.Text(), "memlock: %d", &size)
-		fmt.Sscanf(lines.Text(), "map_id: %d", &id)
+		_, _ = fmt.Sscanf(lines.Text(), "memlock: %d", &size) // most lines are neither
+		_, _ = fmt.Sscanf(lines.Text(), "map_id: %d", &id)
 	}
 	return size, id
 }

@@ -118,7 +118,7 @@ func ours(s scene, o options, program *bench.Program, backend, retries string) c
 		if err != nil {
 			return outcome{}, err
 		}
-		defer os.Remove(file.Name())
+		defer func() { _ = os.Remove(file.Name()) }()
 		defer file.Close()
 		limited, cancel := context.WithTimeout(ctx, o.bound)
 		defer cancel()

@@ -19,20 +19,22 @@ gets a datagram every 50 ms, without which it does not end on a quiet link; nmap
 which of them is the best depends on the job. Synoptic, masscan and zmap send one probe to each position
 unless the row says otherwise; nmap retransmits as it sees fit. Where a tool has its processor time charged
 for what happens in the kernel is a matter of chance on one machine: part of the far end's work, and of the
-receiving, runs as softirq in the context of whoever sends. So the whole machine's busy time (/proc/stat) during
-the run, divided by the probes, stands beside the tool's own user and system time; it is the fair figure for
-a tool whose work is done in the kernel, and holds the far end's work for all alike.
+receiving, runs as softirq in the context of whoever sends. So the whole machine's busy time (/proc/stat)
+during the run, divided by the probes, stands beside the tool's own user and system time; it is the fair
+figure for a tool whose work is done in the kernel, and holds the far end's work for all alike.
 
 Probes are counted at the far end, by SYNs; the rate while sending is between the first and the last reading
 of that counter that saw it grow, 5 ms apart, and is missing where that is too short. "pps it states" is the
-tool's own: synoptic's and zmap's an average, masscan's the highest that it showed. Seconds are from the start of the
-process to its end, cooldown included. Recall is the share of the open ports found, false opens are reported
-and not open. Drops are replies: those that the tool says its socket lost (–: it does not say), and those
-that the link lost. "Peak MiB" is the resident set; memory of BPF maps is the kernel's and listed where it
-matters. In the command lines IF is the interface and MAC the link address of its far end.
+tool's own: synoptic's and zmap's an average, masscan's the highest that it showed. Seconds are from the start
+of the process to its end, cooldown included. Recall is the share of the open ports found, false opens are
+reported and not open; of a run that was stopped at its bound of time the recall is an estimate for the part
+probed by then, where the number of first probes is known. Drops are replies: those that the tool says its
+socket lost (–: it does not say), and those that the link lost. "Peak MiB" is the resident set; memory of BPF
+maps is the kernel's and listed where it matters. In the command lines IF is the interface and MAC the link
+address of its far end.
 
-veth carries a frame that comes from an XDP program only if the receiving end has one too. So the tools that bring
-none have a program on their end that lets everything through while the simulated internet answers; and
+veth carries a frame that comes from an XDP program only if the receiving end has one too. So the tools that
+bring none have a program on their end that lets everything through while the simulated internet answers; and
 where a kernel answers, the far end has one while backend ebpf runs. Real interfaces have no such rule.
 `
 

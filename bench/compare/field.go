@@ -74,7 +74,7 @@ func (f *field) isOpen(e netip.AddrPort) bool {
 	if f.scene.internet != nil {
 		return f.scene.internet.State(e.Addr(), e.Port()) == responder.Open
 	}
-	for _, port := range f.scene.open {
+	for _, port := range f.open {
 		if port == e.Port() {
 			return true
 		}
@@ -87,7 +87,7 @@ func (f *field) openIn(part netip.Prefix) (n uint64) {
 	addresses := uint64(1) << (32 - part.Bits())
 	switch {
 	case f.scene.internet == nil:
-		return addresses * uint64(len(f.scene.open))
+		return addresses * uint64(len(f.open))
 	case f.scene.internet.Open == 0:
 		return 0
 	}

@@ -108,3 +108,11 @@ func TestCommand(t *testing.T) {
 		t.Errorf("%s: %s", c.row.Label, c.row.Command)
 	}
 }
+
+func TestTurns(t *testing.T) {
+	for round, want := range [][]int{{0, 1, 2}, {1, 2, 0}, {2, 0, 1}, {0, 1, 2}} {
+		if got := turns(round, 3); !slices.Equal(got, want) {
+			t.Errorf("round %d: %v", round, got)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"synoptic/bench"
+	"synoptic/bench/peers"
 )
 
 // measure runs a scene's contenders in turns, the order rotated by one each round, so that what
@@ -33,8 +34,7 @@ func measure(ctx context.Context, s scene, o options, program *bench.Program) (c
 		c.Rows = append(c.Rows, k.row)
 	}
 	for round := range c.Runs {
-		for i := range all {
-			at := (i + round) % len(all)
+		for _, at := range turns(round, len(all)) {
 			row := &c.Rows[at]
 			if row.Missing != "" {
 				continue
@@ -60,6 +60,14 @@ func measure(ctx context.Context, s scene, o options, program *bench.Program) (c
 		}
 	}
 	return c, nil
+}
+
+// turns is the order of n contenders in a round: each is first once in n rounds.
+func turns(round, n int) (order []int) {
+	for i := range n {
+		order = append(order, (i+round)%n)
+	}
+	return order
 }
 
 // once runs a contender, with everything measured around it.
@@ -95,8 +103,8 @@ func once(ctx context.Context, f *field, k contender, row *Row) (s Sample, comma
 	s = got.Sample
 	s.Busy, s.Probes, s.PPS = after-before, probes, pps
 	s.ProbesDropped, s.LinkDrops = probesAfter-probesBefore, repliesAfter-repliesBefore
-	if row.Tool != "synoptic" {
-		s.Firsts = probes // those that may be stopped send no retries
+	if row.Tool == peers.Masscan.Name || row.Tool == peers.Zmap.Name {
+		s.Firsts = probes // they are not asked for retries
 	}
 	for e := range got.open {
 		if f.isOpen(e) {

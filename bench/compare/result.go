@@ -65,7 +65,7 @@ type Sample struct {
 	Wall, User, System float64
 	Busy               float64 // processor seconds of the whole machine during the run
 	Probes             uint64  // SYNs that came to the far end
-	Firsts             uint64  // probes that were a position's first, as the tool says; of peers without retries, Probes
+	Firsts             uint64  // probes that were a position's first; 0: not known, as nmap retransmits as it sees fit
 	PPS                float64 // while sending, by the far end's count; 0: too short to say
 	OwnPPS             float64 // as the tool states it; 0: it does not
 	PeakRSS            int64
@@ -131,11 +131,12 @@ func (r *Row) maps() values {
 }
 
 // recall is the share of what is open that was found. Of a run that was stopped it is the share of what
-// it must have found by then: of a random part of the positions, as large as the part it had probed.
+// it must have found by then: of a random part of the positions, as large as the part it had probed, where
+// that is known.
 func (r *Row) recall() values {
 	return r.over(func(s Sample) (float64, bool) {
 		open := float64(r.Open)
-		if s.Stopped {
+		if s.Stopped && s.Firsts > 0 {
 			open *= min(1, float64(s.Firsts)/float64(r.Positions))
 		}
 		return float64(s.Found) / open, r.Open > 0 && open > 0

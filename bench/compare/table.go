@@ -108,7 +108,8 @@ func writeCase(w io.Writer, c *Case) {
 
 // writtenRecall marks what rests on an estimate.
 func (r *Row) writtenRecall() string {
-	if recall := r.recall(); r.stopped() > 0 && len(recall) > 0 {
+	estimated := r.over(func(s Sample) (float64, bool) { return 0, s.Stopped && s.Firsts > 0 })
+	if recall := r.recall(); len(estimated) > 0 && len(recall) > 0 {
 		return "≈ " + recall.spread(share)
 	}
 	return r.recall().spread(share)
@@ -123,9 +124,12 @@ func (r *Row) notes() (all []string) {
 		say("%d of %d runs failed and are not in the figures", n, len(r.Samples))
 	}
 	if n := r.stopped(); n > 0 {
-		firsts := r.over(func(s Sample) (float64, bool) { return float64(s.Firsts), s.Stopped })
-		say("stopped at the bound of time in %d of %d runs, after %.0f %% of the positions; its recall is estimated of the part probed by then",
-			n, len(r.good()), 100*min(1, firsts.median()/float64(r.Positions)))
+		firsts := r.over(func(s Sample) (float64, bool) { return float64(s.Firsts), s.Stopped && s.Firsts > 0 })
+		after := "; its recall is of all positions"
+		if len(firsts) > 0 {
+			after = fmt.Sprintf(", after %.0f %% of the positions; its recall is estimated of the part probed by then", 100*min(1, firsts.median()/float64(r.Positions)))
+		}
+		say("stopped at the bound of time in %d of %d runs%s", n, len(r.good()), after)
 	}
 	if dropped := r.count(func(s Sample) float64 { return float64(s.ProbesDropped) }); dropped.median() > 0 {
 		say("the link dropped %s of its probes", dropped.spread(whole))

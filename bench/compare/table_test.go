@@ -111,6 +111,18 @@ func consistent(t *testing.T, text string) {
 	}
 }
 
+// nmap's probes do not tell how many positions it has asked.
+func TestStoppedWithUnknownShare(t *testing.T) {
+	r := example().Cases[0].Rows[4]
+	r.Samples[0].Firsts = 0
+	if s := r.writtenRecall(); s != "0.5000" {
+		t.Errorf("recall %s", s)
+	}
+	if notes := r.notes(); len(notes) != 1 || !strings.HasSuffix(notes[0], "in 1 of 1 runs; its recall is of all positions") {
+		t.Errorf("%q", notes)
+	}
+}
+
 // Where seconds count, fewer are better.
 func TestSpeedRatio(t *testing.T) {
 	c := example().Cases[0]
