@@ -82,6 +82,18 @@ func (f *field) isOpen(e netip.AddrPort) bool {
 	return false
 }
 
+// judge compares what a tool reported as open with the truth.
+func (f *field) judge(reported map[netip.AddrPort]bool) (found, invented uint64) {
+	for e := range reported {
+		if f.isOpen(e) {
+			found++
+		} else {
+			invented++
+		}
+	}
+	return found, invented
+}
+
 // openIn counts what is open on a part of the targets.
 func (f *field) openIn(part netip.Prefix) (n uint64) {
 	addresses := uint64(1) << (32 - part.Bits())

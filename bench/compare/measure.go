@@ -106,13 +106,7 @@ func once(ctx context.Context, f *field, k contender, row *Row) (s Sample, comma
 	if row.Tool == peers.Masscan.Name || row.Tool == peers.Zmap.Name {
 		s.Firsts = probes // they are not asked for retries
 	}
-	for e := range got.open {
-		if f.isOpen(e) {
-			s.Found++
-		} else {
-			s.False++
-		}
-	}
+	s.Found, s.False = f.judge(got.open)
 	// The names of this network say nothing.
 	return s, strings.NewReplacer(f.Link, "IF", f.PeerHardwareAddr.String(), "MAC").Replace(got.command), nil
 }

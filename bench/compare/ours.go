@@ -41,19 +41,24 @@ func scan(ctx context.Context, program *bench.Program, backend string, file *os.
 		return got, e
 	}
 	ran, e := got.read(file)
-	said := firstLine(stderr.String())
+	return got, verdict(err, e, interrupted, backend, ran, firstLine(stderr.String()))
+}
+
+// verdict tells what a run counts for: its exit and the reading of its records, the backend asked for
+// and the one it said it ran, empty where it said nothing, and its first complaint.
+func verdict(exit, reading error, interrupted bool, backend, ran, complaint string) error {
 	switch {
-	case err != nil && ran == "" && !interrupted:
+	case exit != nil && ran == "" && !interrupted:
 		// It ended before its first record: flags or surroundings that it does not accept.
-		return got, &refusal{"refused: " + said}
-	case err != nil && !interrupted:
-		return got, fmt.Errorf("%w: %s", err, said)
-	case e != nil:
-		return got, e
+		return &refusal{"refused: " + complaint}
+	case exit != nil && !interrupted:
+		return fmt.Errorf("%w: %s", exit, complaint)
+	case reading != nil:
+		return reading
 	case ran != backend:
-		return got, &refusal{fmt.Sprintf("asked for %s, it ran %s", backend, ran)}
+		return &refusal{fmt.Sprintf("asked for %s, it ran %s", backend, ran)}
 	}
-	return got, nil
+	return nil
 }
 
 // firstLine is what the program says went wrong, without its name.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -35,6 +36,45 @@ func TestRead(t *testing.T) {
 		if _, err := new(outcome).read(strings.NewReader(stream)); err == nil {
 			t.Errorf("%s: was accepted", name)
 		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	exit, torn := errors.New("exit status 1"), errors.New("torn")
+	for _, c := range []struct {
+		name          string
+		exit, reading error
+		interrupted   bool
+		ran           string
+		refused       bool
+		text          string
+	}{
+		{"done", nil, nil, false, "xdp", false, ""},
+		{"interrupted", exit, nil, true, "xdp", false, ""},
+		{"interrupted, records torn", exit, torn, true, "xdp", false, "torn"},
+		{"refused", exit, torn, false, "", true, "refused: no such backend"},
+		{"failed on the way", exit, torn, false, "xdp", false, "exit status 1: no such backend"},
+		{"records torn", nil, torn, false, "xdp", false, "torn"},
+		{"another backend", nil, nil, false, "afpacket", true, "asked for xdp, it ran afpacket"},
+	} {
+		err := verdict(c.exit, c.reading, c.interrupted, "xdp", c.ran, "no such backend")
+		if r := (*refusal)(nil); errors.As(err, &r) != c.refused || (err == nil) != (c.text == "") || err != nil && err.Error() != c.text {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	f := &field{scene: scenes("slash20", true)[0]} // a /28, 80, 85, 90 and 95 open
+	found, invented := f.judge(map[netip.AddrPort]bool{
+		netip.MustParseAddrPort("10.77.0.1:80"): true, netip.MustParseAddrPort("10.77.0.15:95"): true,
+		netip.MustParseAddrPort("10.77.0.1:81"): true, netip.MustParseAddrPort("10.77.0.16:80"): true, netip.MustParseAddrPort("[::1]:80"): true,
+	})
+	if found != 2 || invented != 3 {
+		t.Errorf("%d found, %d invented", found, invented)
+	}
+	if n := f.openIn(f.targets); n != 16*4 {
+		t.Errorf("%d open", n)
 	}
 }
 

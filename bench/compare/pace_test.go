@@ -19,7 +19,8 @@ func TestRate(t *testing.T) {
 	if r := rate(points); math.Abs(r-1000) > 1e-6 {
 		t.Errorf("%v per second, want 1010 in 1010 ms", r)
 	}
-	for _, short := range [][]point{{at(0, 0)}, {at(0, 0), at(10, 0)}, {at(0, 0), at(10, 500), at(20, 1000)}, points[:1]} {
+	for _, short := range [][]point{{at(0, 0)}, {at(0, 0), at(10, 0)}, {at(0, 0), at(10, 500), at(20, 1000)}, points[:1],
+		{at(0, 0), at(10, 500), at(20, 700), at(30, 1000)}, {at(0, 0), at(10, 500), at(20, 700), at(30, 900), at(40, 1000)}} {
 		if r := rate(short); r != 0 {
 			t.Errorf("%v gives %v per second", short, r)
 		}

@@ -16,7 +16,7 @@ func example() *Result {
 		return Sample{Wall: wall, User: busy / 4, System: busy / 4, Busy: busy, Probes: 1e6, Firsts: 1e6, PPS: pps, PeakRSS: 64 << 20, Found: found, SocketDrops: 0}
 	}
 	peer := sample(10, 8, 100_000, 49_999)
-	peer.SocketDrops, peer.Warnings = -1, []string{"offloads stay on: a | reason"}
+	peer.SocketDrops, peer.False, peer.Warnings = -1, 7, []string{"offloads stay on: a | reason"}
 	part := sample(60, 8, 50_000, 25_000)
 	part.Stopped, part.Firsts = true, 500_000
 	row := func(tool, label string, all ...Sample) Row {
@@ -65,7 +65,7 @@ func TestTables(t *testing.T) {
 		"synoptic afpacket": {"synoptic afpacket", "3.00 (2.00–4.00)", "500,000 (250,000–1,000,000)", "–", "1.00 (0.500–2.00)", "2.00 (1.00–4.00)", "64.0", "1.0000", "0", "0", "0"},
 		"synoptic xdp":      {"synoptic xdp", `refused: unknown backend "xdp" <&>`, "", "", "", "", "", "", "", "", ""},
 		"nmap -T5":          {"nmap -T5", "failed: exit status 1: no ¦ pipes", "", "", "", "", "", "", "", "", ""},
-		"masscan":           {"masscan", "10.00", "100,000", "–", "4.00", "8.00", "64.0", "0.9999+", "0", "–", "0"},
+		"masscan":           {"masscan", "10.00", "100,000", "–", "4.00", "8.00", "64.0", "0.9999+", "7", "–", "0"},
 		"nmap":              {"nmap", "60.00", "50,000", "–", "4.00", "8.00", "64.0", "≈ 1.0000", "0", "0", "0"},
 		"zmap":              {"zmap", "not installed", "", "", "", "", "", "", "", "", ""},
 	} {
