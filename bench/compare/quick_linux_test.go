@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 
 	"synoptic/bench"
 	"synoptic/bench/responder"
@@ -156,4 +157,49 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 	testnet.New(t, testnet.Config{Prefix: scenes("slash24", true)[0].targets, Subnet: subnet})
+}
+
+// The programs that veth asks for are where they must be, and gone afterwards.
+func TestMakeReady(t *testing.T) {
+	testnet.Require(t)
+	attached := func(f *field) (own, far bool) {
+		t.Helper()
+		look := func(name string) bool {
+			l, err := netlink.LinkByName(name)
+			if err != nil {
+				t.Error(err)
+				return false
+			}
+			return l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached
+		}
+		if err := f.Do(func() error { far = look(f.PeerLink); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return look(f.Link), far
+	}
+	for _, c := range []struct {
+		job, backend string
+		own, far     bool
+	}{
+		{"slash24", "ebpf", false, true}, {"slash24", "xdp", false, false}, {"slash24", "", false, false},
+		{"loop", "ebpf", false, true}, {"loop", "xdp", false, true}, {"loop", "afpacket", true, true}, {"loop", "", true, true},
+	} {
+		f, err := newField(scenes(c.job, true)[0])
+		needsXDP(t, err)
+		_, before := attached(f)
+		undo, err := f.makeReady(contender{row: Row{Backend: c.backend}})
+		needsXDP(t, err)
+		if own, far := attached(f); own != c.own || far != c.far {
+			t.Errorf("%s, backend %q: a program on the own end %v, on the far end %v", c.job, c.backend, own, far)
+		}
+		if err := undo(); err != nil {
+			t.Error(err)
+		}
+		if own, far := attached(f); own || far != before {
+			t.Errorf("%s, backend %q: afterwards on the own end %v, on the far end %v", c.job, c.backend, own, far)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
