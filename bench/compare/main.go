@@ -1,7 +1,7 @@
 // Command compare measures synoptic's backends against nmap, masscan and zmap: all scan the same
 // network in the same run, in turns.
 //
-//	go run ./bench/compare                        everything, some two hours
+//	go run ./bench/compare                        everything, some 70 minutes
 //	go run ./bench/compare -jobs loop,send        some of it
 //	go run ./bench/compare -quick                 tiny sizes: shows that everything works
 //	go run ./bench/compare -jobs none -write      docs/performance.md from the results kept

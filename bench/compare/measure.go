@@ -129,7 +129,7 @@ func (f *field) settle() error {
 }
 
 // dropped reads how many frames either end of the link has dropped because the other did not take them:
-// of probes and of replies.
+// of those to the far end, and of replies.
 func (f *field) dropped() (probes, replies uint64, err error) {
 	read := func(name string) (uint64, error) {
 		l, err := netlink.LinkByName(name)

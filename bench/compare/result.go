@@ -73,7 +73,7 @@ type Sample struct {
 	Found, False       uint64 // of what is open, and of what is not
 	SocketDrops        int64  // replies dropped before the tool read them, as it states; -1: it does not
 	LinkDrops          uint64 // replies that the link dropped
-	ProbesDropped      uint64 // probes that the link dropped
+	ProbesDropped      uint64 // frames that the link dropped on the way to the far end: probes, and RSTs of the kernel
 	Stopped            bool   // at the bound of time
 	Warnings           []string
 }

@@ -132,7 +132,7 @@ func (r *Row) notes() (all []string) {
 		say("stopped at the bound of time in %d of %d runs%s", n, len(r.good()), after)
 	}
 	if dropped := r.count(func(s Sample) float64 { return float64(s.ProbesDropped) }); dropped.median() > 0 {
-		say("the link dropped %s of its probes", dropped.spread(whole))
+		say("the link dropped %s of the frames sent: probes, and RSTs of its kernel", dropped.spread(whole))
 	}
 	seen := map[string]bool{}
 	for _, s := range r.good() {
