@@ -22,8 +22,11 @@ type field struct {
 // scene's targets.
 var subnet = netip.MustParsePrefix("198.18.0.0/24")
 
+// queue is what real interfaces have by default (net/core/dev.c: DEFAULT_TX_QUEUE_LEN).
+const queue = 1000
+
 func newField(s scene) (f *field, err error) {
-	n, err := testnet.Open(testnet.Config{Gateway: true, Prefix: s.targets, Subnet: subnet})
+	n, err := testnet.Open(testnet.Config{Gateway: true, Prefix: s.targets, Subnet: subnet, Queue: queue})
 	if err != nil {
 		return nil, err
 	}
