@@ -143,13 +143,14 @@ func (p *Plan) onlyLink() (*route.Link, error) {
 	return &first.Link, nil
 }
 
-// refusesXDP says why the scan cannot go by the backend xdp.
+// refusesXDP says why the scan cannot go by the backend xdp. Where it was asked for, loading the
+// programs will tell the rest.
 func (p *Plan) refusesXDP() error {
 	link, err := p.onlyLink()
 	if err != nil {
 		return err
 	}
-	return checkXDP(link)
+	return checkXDP(link, p.Auto)
 }
 
 // refusesEBPF says why the scan cannot go by the backend ebpf.
