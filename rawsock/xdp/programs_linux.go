@@ -41,6 +41,7 @@ type Programs struct {
 	record   ringbuf.Record
 	receiver link.Link
 	tracers  []link.Link
+	thread   int // the generator's
 }
 
 // Load puts the programs of a scan into the kernel and maps the shared memory. Nothing is attached

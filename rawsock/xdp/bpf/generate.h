@@ -55,6 +55,17 @@ inline int next_silent(const struct pass *p, u64 from, u64 *found)
 	return s.found;
 }
 
+// Steps of waiting, of some nanoseconds each, that a run without anything to send spends looking for it.
+// Many more would hold up the frames before it in its batch, which leave together, and the replies that
+// come in on this processor.
+#define WAIT_STEPS 64
+
+static long wait_step(u32 i, struct control **of)
+{
+	struct control *w = *of;
+	return w->spent < *(volatile u64 *)&w->granted && w->finished != *(volatile u64 *)&w->posted;
+}
+
 // next_probe chooses what is sent now, as a word of control.pending, or NOTHING.
 inline u64 next_probe(struct control *w)
 {
@@ -64,6 +75,7 @@ inline u64 next_probe(struct control *w)
 	u64 posted = w->cursor ? w->finished + 1 : __sync_fetch_and_add(&w->posted, 0);
 	if (w->finished == posted || w->spent >= *(volatile u64 *)&w->granted) {
 		w->starved++;
+		bpf_loop(WAIT_STEPS, wait_step, &w, 0);
 		return NOTHING;
 	}
 	struct pass *p = &w->passes[w->finished % PASSES];
@@ -93,7 +105,7 @@ inline u64 next_probe(struct control *w)
 inline int generate_probe(struct xdp_md *ctx)
 {
 	struct control *w = control_words();
-	if (!w || *(volatile u64 *)&w->stop)
+	if (!w)
 		return XDP_DROP;
 	u64 word = next_probe(w);
 	if (word == NOTHING)
