@@ -161,6 +161,10 @@ func (p *Plan) refusesXDP() error {
 	if err != nil {
 		return err
 	}
+	if n := len(p.Routes.Paths); n > 1 {
+		// An egress has a socket of its own, and a queue takes one AF_XDP socket.
+		return fmt.Errorf("the targets lie behind %d next hops", n)
+	}
 	return checkXDP(link)
 }
 
@@ -169,13 +173,8 @@ func (p *Plan) refusesEBPF() error {
 	if err := p.refusesXDP(); err != nil {
 		return err
 	}
-	for i := range p.Routes.Paths {
-		if !p.Routes.Paths[i].Gateway.IsValid() {
-			return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", p.Routes.Paths[i].Link.Name)
-		}
-	}
-	if len(p.Routes.Paths) > 1 {
-		return fmt.Errorf("the targets lie behind %d gateways", len(p.Routes.Paths))
+	if path := &p.Routes.Paths[0]; !path.Gateway.IsValid() {
+		return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", path.Link.Name)
 	}
 	return nil
 }

@@ -108,9 +108,9 @@ func TestChoice(t *testing.T) {
 		n.Listen(t, "0.0.0.0:80")
 		secondGateway(t, n)
 		for _, c := range []choice{
-			{backend: "ebpf", rate: enough, code: 2, stderr: []string{"backend ebpf", "2 gateways"}},
-			{backend: "auto", rate: enough, used: "xdp", reason: "2 gateways"},
-			{backend: "xdp", rate: enough, used: "xdp", reason: "asked for"},
+			{backend: "ebpf", rate: enough, code: 2, stderr: []string{"backend ebpf", "2 next hops"}},
+			{backend: "xdp", rate: enough, code: 2, stderr: []string{"backend xdp", "2 next hops"}},
+			{backend: "auto", rate: enough, used: "afpacket", reason: "2 next hops"},
 		} {
 			c.check(t, "10.77.0.0/28", "10.77.128.0/28")
 		}
