@@ -213,7 +213,7 @@ func (p *Programs) Refusal() error {
 		return nil
 	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
 		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
-	case errors.Is(errno, unix.ENXIO):
+	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP): // the driver says it, or for it dev_map_enqueue (kernel/bpf/devmap.c)
 		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno),
 			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; --backend xdp and afpacket do not")
 	}
