@@ -188,11 +188,15 @@ func parse(t testing.TB, targets, exclude, ports string) *target.Space {
 
 func TestFunctionsMatchGo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
+	rounds := 16
+	if raceEnabled {
+		rounds = 4
+	}
 	for name, space := range spaces(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newSubject(t, space, rng.Uint64()>>12, probe.Profile(rng.IntN(4)))
 			f := load(t, s)
-			for range 40 { // of 4096 cases
+			for range rounds { // of 4096 cases
 				s.forward(t, f, rng)
 				s.backward(t, f, rng)
 			}
