@@ -137,7 +137,8 @@ func (p *Programs) Post(pass Pass) bool {
 	}
 	w := &p.control.Passes[posted%passes]
 	w.Begin, w.End = pass.Begin, pass.End
-	w.First, w.Sample, w.Sampled = bit(pass.First), bit(pass.Sample), bit(pass.Sampled)
+	// Of first tries the program looks at the end only behind a probe.
+	w.First, w.Sample, w.Sampled = bit(pass.First && pass.Begin < pass.End), bit(pass.Sample), bit(pass.Sampled)
 	w.Stride, w.Probes = pass.Stride, pass.Probes
 	atomic.StoreUint64(&p.control.Posted, posted+1)
 	return true
