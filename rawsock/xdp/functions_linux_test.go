@@ -29,6 +29,7 @@ type subject struct {
 	key         probe.Key
 	template    *probe.Template
 	source      netip.Addr
+	profile     probe.Profile
 	config      Config
 }
 
@@ -36,7 +37,7 @@ var source = netip.MustParseAddr("10.76.0.1")
 
 func newSubject(t testing.TB, space *target.Space, seed uint64, profile probe.Profile) *subject {
 	t.Helper()
-	s := &subject{space: space, source: source, key: probe.Key{K0: 0x0706050403020100 ^ seed, K1: 0x0f0e0d0c0b0a0908 * (seed + 1)}}
+	s := &subject{space: space, source: source, profile: profile, key: probe.Key{K0: 0x0706050403020100 ^ seed, K1: 0x0f0e0d0c0b0a0908 * (seed + 1)}}
 	var err error
 	if s.permutation, err = permute.New(space.Len(), seed); err != nil {
 		t.Fatal(err)
