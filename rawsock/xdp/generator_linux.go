@@ -207,7 +207,9 @@ func (p *Programs) Refusal() error {
 		return nil
 	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
 		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
-	case errors.Is(errno, unix.ENXIO):
+	// Since Linux 6.3 the redirect asks for NETDEV_XDP_ACT_NDO_XMIT first (xdp_ok_fwd_dev,
+	// include/linux/filter.h), which veth has while its far end takes frames.
+	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP):
 		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno),
 			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; --backend xdp and afpacket do not")
 	}
