@@ -29,6 +29,7 @@ type subject struct {
 	key         probe.Key
 	template    *probe.Template
 	source      netip.Addr
+	profile     probe.Profile
 	config      Config
 }
 
@@ -36,7 +37,7 @@ var source = netip.MustParseAddr("10.76.0.1")
 
 func newSubject(t testing.TB, space *target.Space, seed uint64, profile probe.Profile) *subject {
 	t.Helper()
-	s := &subject{space: space, source: source, key: probe.Key{K0: 0x0706050403020100 ^ seed, K1: 0x0f0e0d0c0b0a0908 * (seed + 1)}}
+	s := &subject{space: space, source: source, profile: profile, key: probe.Key{K0: 0x0706050403020100 ^ seed, K1: 0x0f0e0d0c0b0a0908 * (seed + 1)}}
 	var err error
 	if s.permutation, err = permute.New(space.Len(), seed); err != nil {
 		t.Fatal(err)
@@ -188,11 +189,15 @@ func parse(t testing.TB, targets, exclude, ports string) *target.Space {
 
 func TestFunctionsMatchGo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
+	rounds := 16
+	if raceEnabled {
+		rounds = 4
+	}
 	for name, space := range spaces(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newSubject(t, space, rng.Uint64()>>12, probe.Profile(rng.IntN(4)))
 			f := load(t, s)
-			for range 40 { // of 4096 cases
+			for range rounds { // of 4096 cases
 				s.forward(t, f, rng)
 				s.backward(t, f, rng)
 			}

@@ -7,3 +7,7 @@ import "unsafe"
 func casesOf(b []byte) []functionsFunctionCase {
 	return unsafe.Slice((*functionsFunctionCase)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(functionsFunctionCase{})))
 }
+
+func arrivalsOf(b []byte) []farArrival {
+	return unsafe.Slice((*farArrival)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(farArrival{})))
+}

@@ -150,7 +150,8 @@ func (p *Programs) Post(pass Pass) bool {
 	}
 	w := &p.control.Passes[posted%passes]
 	w.Begin, w.End = pass.Begin, pass.End
-	w.First, w.Sample, w.Sampled = bit(pass.First), bit(pass.Sample), bit(pass.Sampled)
+	// Of first tries the program looks at the end only behind a probe.
+	w.First, w.Sample, w.Sampled = bit(pass.First && pass.Begin < pass.End), bit(pass.Sample), bit(pass.Sampled)
 	w.Stride, w.Probes = pass.Stride, pass.Probes
 	atomic.StoreUint64(&p.control.Posted, posted+1)
 	return true
@@ -213,7 +214,9 @@ func (p *Programs) Refusal() error {
 		return nil
 	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
 		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
-	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP): // the driver says it, or for it dev_map_enqueue (kernel/bpf/devmap.c)
+	// Since Linux 6.3 the redirect asks for NETDEV_XDP_ACT_NDO_XMIT first (xdp_ok_fwd_dev,
+	// include/linux/filter.h), which veth has while its far end takes frames.
+	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP):
 		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno),
 			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; --backend xdp and afpacket do not")
 	}

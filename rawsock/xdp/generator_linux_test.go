@@ -15,13 +15,13 @@ import (
 )
 
 // generatorOn loads the programs of a scan on a network, with the receiver attached.
-func generatorOn(t *testing.T, n *testnet.Network, s *subject) *Programs {
+func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 	t.Helper()
 	ifi, err := net.InterfaceByName(n.Link)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.config.Interface, s.config.Source = ifi.Index, n.Source
+	s.config.Interface, s.config.Source, s.source = ifi.Index, n.Source, n.Source
 	p, err := Load(s.config)
 	if err != nil {
 		skipWithoutBPF(t, err)
@@ -34,11 +34,13 @@ func generatorOn(t *testing.T, n *testnet.Network, s *subject) *Programs {
 	if err := p.Attach(); err != nil {
 		t.Fatal(err)
 	}
-	template, err := probe.NewTemplate(probe.TemplateConfig{Framing: probe.FramingEthernet, SrcMAC: n.HardwareAddr, DstMAC: n.PeerHardwareAddr, Src: n.Source})
+	s.template, err = probe.NewTemplate(probe.TemplateConfig{
+		Framing: probe.FramingEthernet, SrcMAC: n.HardwareAddr, DstMAC: n.PeerHardwareAddr, Src: n.Source, Profile: s.profile,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.SetFrame(template.Constants()); err != nil {
+	if err := p.SetFrame(s.template.Constants()); err != nil {
 		t.Fatal(err)
 	}
 	runtime.LockOSThread() // for good: the thread ends with the test

@@ -1,0 +1,424 @@
+//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
+
+package xdp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+
+	"synoptic/bench/testnet"
+	"synoptic/results"
+	"synoptic/scan/probe"
+)
+
+// programsOf loads the programs of a scan, without an interface.
+func programsOf(t testing.TB, s *subject) *Programs {
+	t.Helper()
+	testnet.Require(t)
+	p, err := Load(s.config)
+	if err != nil {
+		skipWithoutBPF(t, err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// runner puts single packets through a program.
+type runner struct {
+	program *ebpf.Program
+	options ebpf.RunOptions
+	out     [4096]byte
+}
+
+// packet gives the verdict and what the packet became, which is valid until the next.
+func (r *runner) packet(t testing.TB, frame []byte) (verdict uint32, out []byte) {
+	t.Helper()
+	r.options.Data, r.options.DataOut = frame, r.out[:]
+	verdict, err := r.program.Run(&r.options)
+	if err != nil {
+		t.Fatalf("run: %v, % x", err, frame)
+	}
+	return verdict, r.options.DataOut
+}
+
+// nextRecord gives the record that waits, of which there must be one.
+func nextRecord(t testing.TB, p *Programs) Record {
+	t.Helper()
+	r, ok, err := p.Next(time.Now())
+	if err != nil || !ok {
+		t.Fatalf("no record: %v", err)
+	}
+	return r
+}
+
+// The program and the model take the same packets: a million of all kinds.
+func TestReceiveMatchesGo(t *testing.T) {
+	packets := 210_000
+	if raceEnabled {
+		packets = 20_000
+	}
+	for i, c := range []struct {
+		space           string
+		window          uint64
+		begin           uint64
+		emits           results.State
+		portMax         uint16
+		chunkLen        uint64
+		chunks, perStep int
+	}{
+		{"three ports", 64, 0, results.Open, 61015, 1, 3, 0},
+		{"a /16", 1 << 16, 0, results.Open | results.Closed, 61015, 1 << 10, 64, 200},
+		{"with holes", 1 << 12, 12345, results.Open, 61003, 1 << 6, 16, 60},
+		{"pairs and more", 1 << 10, 7, results.Closed, 61000, 1 << 5, 7, 40},
+		{"everything", 1 << 14, 1 << 32, results.Open | results.Filtered, 61015, 1 << 9, 40, 100},
+	} {
+		t.Run(c.space, func(t *testing.T) {
+			t.Parallel()
+			seed := uint64(i) + 100
+			rng := rand.New(rand.NewPCG(seed, 1))
+			s := newSubject(t, spaces(t)[c.space], seed, probe.ProfileMSS)
+			s.config.Window, s.config.Emits, s.config.PortMax = c.window, uint8(c.emits), c.portMax
+			n := s.space.Len() - c.begin
+			s.config.Loss = Loss{Begin: c.begin &^ (c.chunkLen - 1), ChunkLen: c.chunkLen, Chunks: c.chunks}
+			m, err := newReceiverModel(s, c.begin, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.config.Guard = m.results.Guard()
+			p := programsOf(t, s)
+			kernel, err := results.NewMapOn(c.begin, n, p.Slots())
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &receiverPair{
+				receiverModel: m, programs: p, kernel: kernel, run: runner{program: p.objects.Receive},
+				forger: &forger{subject: s, rng: rng, reached: map[string]int{}},
+			}
+			d.advance(min(n, c.window/2))
+			for k := range packets {
+				if c.perStep > 0 && k%c.perStep == 0 {
+					d.step()
+				}
+				if k%5000 == 0 {
+					m.hostResets = !m.hostResets
+					p.control.HostResets = uint64(bit(m.hostResets))
+				}
+				d.packet(t)
+			}
+			d.compare(t)
+		})
+	}
+}
+
+// receiverPair is the model beside the program.
+type receiverPair struct {
+	*receiverModel
+	forger   *forger
+	programs *Programs
+	kernel   *results.Map
+	run      runner
+	verdicts [4]int
+	kinds    [3]int
+}
+
+// advance moves both windows.
+func (d *receiverPair) advance(to uint64) {
+	d.results.Advance(to, nil)
+	d.kernel.Advance(to, nil)
+	d.programs.SetWindow(d.kernel.Bounds())
+}
+
+// step moves the windows a little, and marks what only user space does.
+func (d *receiverPair) step() {
+	_, high := d.results.Bounds()
+	end := d.space.Len()
+	if high < end {
+		d.advance(min(end, high+1+d.forger.rng.Uint64N(max(d.results.Guard(), 64))))
+	}
+	for range 8 {
+		at, state := d.position(), results.Filtered
+		if at%97 == 5 { // apart, for no probe gets all four bits: that is a sealed slot
+			state = results.Unsent
+		}
+		d.results.Mark(at, state)
+		d.kernel.Mark(at, state)
+	}
+}
+
+// position is in the window, or near it, or anywhere.
+func (d *receiverPair) position() uint64 {
+	low, high := d.results.Bounds()
+	at := low + d.forger.rng.Uint64N(high-low)
+	switch d.forger.rng.IntN(12) {
+	case 0:
+		at = low + d.forger.rng.Uint64N(64) - 32
+	case 1:
+		at = high + d.forger.rng.Uint64N(64) - 32
+	case 2:
+		at = d.forger.rng.Uint64N(d.space.Len())
+	}
+	return at % d.space.Len()
+}
+
+// packet puts one through both.
+func (d *receiverPair) packet(t *testing.T) {
+	t.Helper()
+	frame := d.forger.packet(d.position())
+	want := d.receiverModel.packet(frame)
+	verdict, out := d.run.packet(t, frame)
+	if verdict != want.verdict {
+		t.Fatalf("verdict %d, want %d, of\n% x", verdict, want.verdict, frame)
+	}
+	d.verdicts[verdict]++
+	bytesOut := frame
+	if verdict == xdpTX {
+		bytesOut = wantReset(t, frame)
+	}
+	if !bytes.Equal(out, bytesOut) {
+		t.Fatalf("the packet became\n% x, want\n% x, from\n% x", out, bytesOut, frame)
+	}
+	if err := d.mustReach(frame, &want); err != nil {
+		t.Fatal(err)
+	}
+	if want.record {
+		r := nextRecord(t, d.programs)
+		if r.Kind != want.kind || r.Kind != Raw && r.Position != want.position || !bytes.Equal(r.Packet, want.packet) {
+			t.Fatalf("record %d, position %d\n% x, want %d, position %d\n% x", r.Kind, r.Position, r.Packet, want.kind, want.position, want.packet)
+		}
+		d.kinds[r.Kind]++
+	}
+	if d.programs.More() {
+		t.Fatalf("a record that nobody asked for, of\n% x", frame)
+	}
+	if want.settled {
+		if i := want.position % d.config.Window / 16; d.words[i] != d.programs.Slots()[i] {
+			t.Fatalf("position %d: slots %x, want %x", want.position, d.programs.Slots()[i], d.words[i])
+		}
+	}
+}
+
+// mustReach holds the model itself against package probe: what is proven there is never passed by.
+func (d *receiverPair) mustReach(frame []byte, o *outcome) error {
+	if o.settled || o.raw || len(frame) < 34 || binary.BigEndian.Uint16(frame[12:]) != 0x0800 || [4]byte(frame[30:]) != d.config.Source.As4() {
+		return nil
+	}
+	var r probe.Reply
+	if probe.Parse(frame[14:], &r) != probe.Accepted || !d.key.Genuine(&r) || !d.ours(r.LocalPort) {
+		return nil
+	}
+	if _, ok := d.space.Index(r.Target, r.Port); !ok {
+		return nil
+	}
+	return fmt.Errorf("a genuine reply is passed by: % x", frame)
+}
+
+// compare holds the counters and the whole map against each other.
+func (d *receiverPair) compare(t *testing.T) {
+	t.Helper()
+	got, err := d.programs.Tally()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(d.tally, got); diff != "" {
+		t.Errorf("counters (-model +program):\n%s", diff)
+	}
+	for i, w := range d.words {
+		if got := d.programs.Slots()[i]; got != w {
+			t.Fatalf("word %d: %x, want %x", i, got, w)
+		}
+	}
+	for i := range d.losses {
+		if got := lossesOf(d.programs, i); got != d.losses[i] {
+			t.Fatalf("first answers of chunk %d:\n%v, want\n%v", i, got, d.losses[i])
+		}
+	}
+	// The packets went everywhere.
+	for _, f := range flaws {
+		if d.forger.reached[f.name] == 0 {
+			t.Errorf("no packet: %s", f.name)
+		}
+	}
+	for name, n := range map[string]uint64{
+		"drop": uint64(d.verdicts[xdpDrop]), "pass": uint64(d.verdicts[xdpPass]), "TX": uint64(d.verdicts[xdpTX]),
+		"news": uint64(d.kinds[News]), "sample": uint64(d.kinds[Sample]) + uint64(bit(d.space.Len() < 64)), "raw": uint64(d.kinds[Raw]),
+		"duplicates": got.Duplicates, "outranked": got.Outranked, "invalid": got.Invalid,
+		"late": got.Late + uint64(bit(d.results.Covers())), "repeated": got.Repeated + uint64(bit(d.config.PortMin == d.config.PortMax)),
+	} {
+		if n == 0 && d.config.Emits != uint8(results.Open|results.Closed) {
+			t.Errorf("no packet: %s", name)
+		}
+	}
+	t.Logf("verdicts %v, records %v, %+v", d.verdicts, d.kinds, got)
+}
+
+// lossesOf reads a chunk of the counters of first answers.
+func lossesOf(p *Programs, chunk int) (l [2][6][16]uint32) {
+	b := p.Losses()
+	b = b[chunk*(len(b)/p.config.Loss.Chunks):]
+	for i := range l {
+		for j := range l[i] {
+			for k := range l[i][j] {
+				l[i][j][k] = binary.LittleEndian.Uint32(b)
+				b = b[4:]
+			}
+		}
+	}
+	return l
+}
+
+// wantReset is the answer to a SYN-ACK as gopacket makes it.
+func wantReset(t testing.TB, synAck []byte) []byte {
+	t.Helper()
+	ip, tcp := synAck[14:], synAck[34:]
+	network := &layers.IPv4{
+		Version: 4, IHL: 5, TTL: 64, Flags: layers.IPv4DontFragment, Protocol: layers.IPProtocolTCP,
+		SrcIP: net.IP(ip[16:20]), DstIP: net.IP(ip[12:16]),
+	}
+	transport := &layers.TCP{
+		SrcPort: layers.TCPPort(binary.BigEndian.Uint16(tcp[2:])), DstPort: layers.TCPPort(binary.BigEndian.Uint16(tcp)),
+		Seq: binary.BigEndian.Uint32(tcp[8:]), RST: true,
+	}
+	if err := transport.SetNetworkLayerForChecksum(network); err != nil {
+		t.Fatal(err)
+	}
+	b := gopacket.NewSerializeBuffer()
+	err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		&layers.Ethernet{DstMAC: net.HardwareAddr(synAck[6:12]), SrcMAC: net.HardwareAddr(synAck[:6]), EthernetType: layers.EthernetTypeIPv4},
+		network, transport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()[:54] // gopacket pads Ethernet frames to 60 bytes
+}
+
+// The RST for SYN-ACKs with every length of options, padding and data behind them, any bytes in the
+// fields that it overwrites.
+func TestReceiveAnswersSYNACK(t *testing.T) {
+	s := newSubject(t, spaces(t)["a /16"], 3, probe.ProfileMSS)
+	p := programsOf(t, s)
+	p.SetWindow(0, s.space.Len())
+	f := &forger{subject: s, rng: rand.New(rand.NewPCG(5, 6)), reached: map[string]int{}}
+	run := runner{program: p.objects.Receive}
+	sent := uint64(0)
+	for options := range 11 {
+		for _, payload := range []int{0, 1, 2, 536, 1400} {
+			for range 20 {
+				a := f.answer(f.rng.Uint64N(s.space.Len()), f.attempt(), true)
+				a.tcpOptions, a.payload = options, payload
+				frame := a.bytes()
+				for _, at := range []int{14 + 1, 14 + 4, 14 + 5, 14 + 8, 14 + 10, 14 + 11, 34 + 14, 34 + 15, 34 + 16, 34 + 17, 34 + 18, 34 + 19} {
+					frame[at] = byte(f.rng.Uint32())
+				}
+				verdict, out := run.packet(t, frame)
+				want := wantReset(t, frame)
+				if verdict != xdpTX || len(out) != 54 || !bytes.Equal(out, want) {
+					t.Fatalf("%d words of options, %d bytes of data: verdict %d,\n% x, want\n% x", options, payload, verdict, out, want)
+				}
+				sent++
+			}
+		}
+	}
+	if tally, err := p.Tally(); err != nil || tally.Resets != sent || tally.Replies != sent {
+		t.Errorf("%+v: %v", tally, err)
+	}
+}
+
+// A reply that finds no room for its record looks lost: it is not marked, and may come again.
+func TestReceiveWithFullRing(t *testing.T) {
+	s := newSubject(t, spaces(t)["an /8"], 4, probe.ProfileMSS)
+	s.config.Window, s.config.Emits = 1<<17, uint8(results.Open)
+	p := programsOf(t, s)
+	p.SetWindow(0, s.config.Window)
+	f := &forger{subject: s, rng: rand.New(rand.NewPCG(7, 8)), reached: map[string]int{}}
+	run := runner{program: p.objects.Receive}
+	reply := func(position uint64, open bool) uint32 {
+		a := f.answer(position, 0, open)
+		verdict, _ := run.packet(t, a.bytes())
+		return verdict
+	}
+	slot := func(position uint64) results.State {
+		return results.State(p.Slots()[position/16]>>(position%16*4)) & 15
+	}
+	const recordBytes = 8 + 24 + 80 // with the ring's own header
+	room := uint64(ringBytes / recordBytes)
+	var full uint64
+	for full = 0; ; full++ {
+		if verdict := reply(full, true); verdict != xdpTX {
+			t.Fatalf("verdict %d", verdict)
+		}
+		if slot(full) == 0 {
+			break
+		}
+		if full > room {
+			t.Fatalf("%d records in a ring for %d", full, room)
+		}
+	}
+	// The kernel leaves a record's room unused, so that the ring is never quite full.
+	if full+2 < room {
+		t.Errorf("%d records in a ring for %d", full, room)
+	}
+	for range 3 { // as often as it comes
+		reply(full, true)
+	}
+	want := Tally{Replies: full + 4, RingFull: 4, Resets: full + 4, Open: int64(full)}
+	check := func() {
+		t.Helper()
+		if got, err := p.Tally(); err != nil || cmp.Diff(want, got) != "" {
+			t.Fatalf("%v\n%s", err, cmp.Diff(want, got))
+		}
+	}
+	check()
+	if got := lossesOf(p, int(full/s.config.Loss.ChunkLen)%s.config.Loss.Chunks); got[0][min(trailing(full), 5)][0] > 0 && full%s.config.Loss.ChunkLen == 0 {
+		t.Error("counted as a first answer")
+	}
+
+	// What makes no record is marked, although a sample is wanted of it; raw packets are counted.
+	sampled := (full + 64) &^ 63
+	if verdict := reply(sampled, false); verdict != xdpDrop || slot(sampled) != results.Closed {
+		t.Errorf("verdict %d, slot %d", verdict, slot(sampled))
+	}
+	a := f.answer(full, 0, true)
+	a.ipOptions = 1
+	if verdict, _ := run.packet(t, a.bytes()); verdict != xdpPass {
+		t.Errorf("verdict %d", verdict)
+	}
+	want.Replies, want.Closed, want.RingFull = want.Replies+1, 1, want.RingFull+1
+	check()
+
+	for i := range full {
+		if r := nextRecord(t, p); r.Kind != News || r.Position != i {
+			t.Fatalf("record %d: %+v", i, r)
+		}
+	}
+	if p.More() {
+		t.Error("more records than replies were marked")
+	}
+	reply(full, true)
+	if r := nextRecord(t, p); r.Kind != News || r.Position != full || slot(full) != results.Open {
+		t.Errorf("%+v, slot %d", r, slot(full))
+	}
+	want.Replies, want.Resets, want.Open = want.Replies+1, want.Resets+1, want.Open+1
+	check()
+}
+
+func trailing(v uint64) int {
+	n := 0
+	for ; v&1 == 0 && n < 64; v >>= 1 {
+		n++
+	}
+	return n
+}
