@@ -82,9 +82,13 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
 	n := b.network(t, testnet.Config{Gateway: true})
 	want := populate(t, n, prefix)
+	rate := 50_000
+	if b.kernel {
+		rate = 100_000
+	}
 	for seed := range b.seeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := synoptic(t, b.scan(50_000, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
+			o := synoptic(t, b.scan(rate, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
 				"--seed", fmt.Sprint(seed), "--lanes", b.lanes([]int{1, 4, 2, 3}[seed%4]))...)
 			if o.code != 0 {
 				t.Fatalf("exit %d: %s", o.code, o.stderr)
@@ -161,6 +165,9 @@ func wire(t *testing.T, b backend) {
 	populate(t, n, prefix)
 	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
 	for i, profile := range []string{"mss", "linux", "windows", "none"} {
+		if b == xdp && i%2 == 0 {
+			continue // its frames are made by the same code as afpacket's
+		}
 		lanes := b.lanes(4 - i)
 		t.Run(profile+", lanes "+lanes, func(t *testing.T) {
 			capture := n.Capture(t)
@@ -313,7 +320,7 @@ func icmpReasons(t *testing.T, b backend) {
 }
 
 // Shards of one seed partition the probes.
-func TestShards(t *testing.T) { eachBackend(t, shards, afpacket, xdp, ebpf) }
+func TestShards(t *testing.T) { eachBackend(t, shards, afpacket, ebpf) }
 
 func shards(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/24")
