@@ -25,7 +25,7 @@ type choice struct {
 // check scans a few ports, of which one is open on every address, and holds the plan against what was done.
 func (c choice) check(t *testing.T, targets ...string) {
 	t.Helper()
-	args := append([]string{"scan", "-p", "80,81", "--retries", "0", "--backend", c.backend, "--rate", c.rate}, append(targets, c.more...)...)
+	args := append([]string{"scan", "-p", "80,81", "--retries", "0", "--wait", "200ms", "--backend", c.backend, "--rate", c.rate}, append(targets, c.more...)...)
 	o := synoptic(t, args...)
 	name := strings.Join(args, " ")
 	if o.code != c.code {

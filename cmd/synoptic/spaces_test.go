@@ -14,7 +14,7 @@ import (
 
 // Odd sets of targets: lists of ports, thousands of ranges, exclusions in them, and single ports of single
 // addresses. What is probed is the set, each once and nothing else, and every answer finds its probe.
-func TestSpaces(t *testing.T) { eachBackend(t, spaces, xdp, ebpf) }
+func TestSpaces(t *testing.T) { eachBackend(t, spaces, ebpf) }
 
 func spaces(t *testing.T, b backend) {
 	n := b.network(t, testnet.Config{Gateway: true})
@@ -22,7 +22,7 @@ func spaces(t *testing.T, b backend) {
 	n.Listen(t, "0.0.0.0:7")
 	rng := rand.New(rand.NewPCG(7, 8))
 	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}) }
-	for i, c := range []struct {
+	for _, c := range []struct {
 		name string
 		// make gives the arguments and adds what they mean to the set.
 		make func(t *testing.T, set map[endpoint]bool) []string
@@ -80,9 +80,6 @@ func spaces(t *testing.T, b backend) {
 			return []string{"-i", file, "-p", "7,80,999"}
 		}},
 	} {
-		if b == xdp && i < 2 {
-			continue
-		}
 		t.Run(c.name, func(t *testing.T) {
 			want := map[endpoint]bool{}
 			args := c.make(t, want)
@@ -122,7 +119,7 @@ func spaces(t *testing.T, b backend) {
 }
 
 // Retries by the measured loss find what was asked for.
-func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, afpacket, xdp, ebpf) }
+func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, afpacket, ebpf) }
 
 func targetRecall(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/20")
