@@ -66,7 +66,7 @@ func (n *Network) Occupy(t testing.TB) io.Closer {
 }
 
 // NAPI makes the target's end of the link take frames that a driver or an XDP program sends from the
-// scanner's end, until the network is closed: a veth takes them only where it has NAPI, which an XDP program
+// scanner's end, until the test ends: a veth takes them only where it has NAPI, which an XDP program
 // turns on (veth_xdp_xmit, drivers/net/veth.c). The target's kernel answers as before. Where XDP is
 // not permitted it skips the test, or fails it where RequireEnv says "network".
 func (n *Network) NAPI(t testing.TB) {

@@ -53,7 +53,7 @@ func checkRecords(t *testing.T, s hostileStream, want map[endpoint]string, also 
 // Every true answer comes one to five times, each copy on its own up to 300 ms late, so that the
 // answers of all ports are shuffled: one record each, and every other copy is a duplicate.
 func TestDuplicatedAndReordered(t *testing.T) {
-	eachBackend(t, duplicatedAndReordered, afpacket, xdp, ebpf)
+	eachBackend(t, duplicatedAndReordered, afpacket, ebpf)
 }
 
 func duplicatedAndReordered(t *testing.T, b backend) {

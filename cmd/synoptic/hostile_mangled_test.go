@@ -319,7 +319,7 @@ func TestMangledAnswers(t *testing.T) {
 			frames: func(t testing.TB, p, _ synProbe) [][]byte {
 				return [][]byte{tcpOptions(p.tcp(t, "SA", p.seq+1, nops(12)), options...)}
 			},
-			records: []string{"open syn-ack"},
+			records: []string{"open syn-ack"}, userSpace: true,
 		})
 	}
 	playHostile(t, cases, afpacket, xdp)

@@ -59,7 +59,7 @@ func settingsDoNotChangeTheResult(t *testing.T, b backend) {
 	}
 	draws := 4 * seeds(t)
 	if b.kernel {
-		draws = 2 * b.seeds(t)
+		draws = b.seeds(t)
 	}
 	for i := range draws { // rapid's own hundred runs would take minutes
 		rapid.Custom(func(rt *rapid.T) int { check(rt); return 0 }).Example(i)

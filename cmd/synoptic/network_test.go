@@ -79,12 +79,16 @@ func TestScanFindsTheTruth(t *testing.T) {
 }
 
 func scanFindsTheTruth(t *testing.T, b backend) {
-	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	prefix, rate := netip.MustParsePrefix("10.77.0.0/16"), 50_000
+	if b.kernel {
+		prefix, rate = netip.MustParsePrefix("10.77.64.0/18"), 100_000
+	}
+	size := uint64(1) << (32 - prefix.Bits())
 	n := b.network(t, testnet.Config{Gateway: true})
 	want := populate(t, n, prefix)
 	for seed := range b.seeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := synoptic(t, b.scan(50_000, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
+			o := synoptic(t, b.scan(rate, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
 				"--seed", fmt.Sprint(seed), "--lanes", b.lanes([]int{1, 4, 2, 3}[seed%4]))...)
 			if o.code != 0 {
 				t.Fatalf("exit %d: %s", o.code, o.stderr)
@@ -95,11 +99,11 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 			sameSet(t, "closed", s.found(t, "closed"), want.closed)
 			sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
 			e := s.end
-			if !e.Complete || e.Coverage != 1 || e.Sent != 4<<16 || e.Open != uint64(len(want.open)) ||
-				e.Closed != uint64(len(want.closed)) || e.Filtered != 1<<16 || e.Silent != 1<<16 || e.RxDrops != 0 || e.TxErrors != 0 || e.Invalid != 0 {
+			if !e.Complete || e.Coverage != 1 || e.Sent != 4*size || e.Open != uint64(len(want.open)) ||
+				e.Closed != uint64(len(want.closed)) || e.Filtered != size || e.Silent != size || e.RxDrops != 0 || e.TxErrors != 0 || e.Invalid != 0 {
 				t.Errorf("scan_end does not add up: %+v", e)
 			}
-			if s.start.Seed != uint64(seed) || s.start.Probes != 4<<16 {
+			if s.start.Seed != uint64(seed) || s.start.Probes != 4*size {
 				t.Errorf("scan_start: %+v", s.start)
 			}
 			t.Logf("%.0f pps, %.2f s, user %v, system %v", e.PPS, e.Duration, o.cmd.ProcessState.UserTime(), o.cmd.ProcessState.SystemTime())
@@ -161,6 +165,9 @@ func wire(t *testing.T, b backend) {
 	populate(t, n, prefix)
 	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
 	for i, profile := range []string{"mss", "linux", "windows", "none"} {
+		if b == xdp && profile != "linux" || b == ebpf && profile == "windows" {
+			continue // xdp's frames are made by afpacket's code, and windows' are as long as linux'
+		}
 		lanes := b.lanes(4 - i)
 		t.Run(profile+", lanes "+lanes, func(t *testing.T) {
 			capture := n.Capture(t)
@@ -284,7 +291,7 @@ func TestSilentGateway(t *testing.T) {
 }
 
 // ICMP errors that quote our cookie give a position its state, with the router and the code's reason.
-func TestICMPReasons(t *testing.T) { eachBackend(t, icmpReasons, afpacket, xdp, ebpf) }
+func TestICMPReasons(t *testing.T) { eachBackend(t, icmpReasons, afpacket, ebpf) }
 
 func icmpReasons(t *testing.T, b backend) {
 	n := b.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Gateway: true})
@@ -313,7 +320,7 @@ func icmpReasons(t *testing.T, b backend) {
 }
 
 // Shards of one seed partition the probes.
-func TestShards(t *testing.T) { eachBackend(t, shards, afpacket, xdp, ebpf) }
+func TestShards(t *testing.T) { eachBackend(t, shards, afpacket, ebpf) }
 
 func shards(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/24")
@@ -383,7 +390,7 @@ func TestWindowSmallerThanTheScan(t *testing.T) {
 }
 
 // A program marks the replies while the window slides, and on the wire every position is probed once.
-func TestWindowOfPrograms(t *testing.T) { eachBackend(t, windowOfPrograms, xdp, ebpf) }
+func TestWindowOfPrograms(t *testing.T) { eachBackend(t, windowOfPrograms, ebpf) }
 
 func windowOfPrograms(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")

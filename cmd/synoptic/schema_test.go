@@ -88,7 +88,7 @@ func TestRecordsOfProgramsFollowTheSchema(t *testing.T) {
 		if err := n.Reject(testnet.Match{Port: 8080}, 13); err != nil {
 			t.Fatal(err)
 		}
-		o := synoptic(t, b.scan(10_000, prefix.String(), "-p", "80,443,8080,9", "--show", "all", "--canaries", "--show-hosts")...)
+		o := synoptic(t, b.scan(10_000, prefix.String(), "-p", "80,443,8080,9", "--show", "all", "--retries", "0", "--show-hosts")...)
 		reasons := map[string]bool{}
 		followsSchema(t, recordSchema(t), o.stdout, reasons)
 		b.used(t, parseStream(t, o.stdout))

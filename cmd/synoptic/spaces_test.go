@@ -14,7 +14,7 @@ import (
 
 // Odd sets of targets: lists of ports, thousands of ranges, exclusions in them, and single ports of single
 // addresses. What is probed is the set, each once and nothing else, and every answer finds its probe.
-func TestSpaces(t *testing.T) { eachBackend(t, spaces, afpacket, xdp, ebpf) }
+func TestSpaces(t *testing.T) { eachBackend(t, spaces, ebpf) }
 
 func spaces(t *testing.T, b backend) {
 	n := b.network(t, testnet.Config{Gateway: true})
@@ -119,7 +119,7 @@ func spaces(t *testing.T, b backend) {
 }
 
 // Retries by the measured loss find what was asked for.
-func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, afpacket, xdp, ebpf) }
+func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, afpacket, ebpf) }
 
 func targetRecall(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/20")
