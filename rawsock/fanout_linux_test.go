@@ -87,7 +87,7 @@ func TestRxGroupRollsOver(t *testing.T) {
 	const block = 64 << 10
 	group, err := NewRxGroup(RxConfig{
 		Interface: interfaceIndex(t, n.Link), PortMin: testPortMin, PortMax: testPortMax,
-		RingBytes: 8 * block, BlockBytes: block, Retire: time.Millisecond,
+		RingBytes: 8 * block, BlockBytes: block, Retire: time.Second, // longer than the sending takes: blocks fill
 	}, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -95,10 +95,13 @@ func TestRxGroupRollsOver(t *testing.T) {
 	for _, rx := range group {
 		t.Cleanup(func() { rx.Close() })
 	}
-	tx := strays(t, n, 1) // one four-tuple: one ring of four blocks, some 1800 packets
-	const count = 2400
-	for range count {
-		send(t, tx, 0, 1)
+	const count, batch = 2400, 50
+	tx := strays(t, n, batch)
+	for i := range batch { // one four-tuple: one ring of four blocks, some 1800 packets
+		copy(tx.Frame(i), tx.Frame(0))
+	}
+	for range count / batch {
+		send(t, tx, 0, batch)
 	}
 	_, byRx := receiveAll(t, group, count)
 	if min(byRx[0], byRx[1]) == 0 || byRx[0]+byRx[1] != count {

@@ -76,6 +76,9 @@ func (p *Plan) chooseKernel() error {
 			p.BackendReason = fmt.Sprintf("ebpf is for %d pps and more: it spins between probes", MinGeneratorRate)
 			return backendError(p.Backend, p.refusesXDP())
 		}
+		if p.Lanes > 1 {
+			return refuse("leave --lanes out", "backend ebpf: %d lanes were asked for, and the generator is one", p.Lanes)
+		}
 		return backendError(p.Backend, p.refusesEBPF())
 	case BackendAFPacket:
 		if p.Auto {
@@ -99,7 +102,7 @@ func backendError(backend string, err error) error {
 // autoKernel takes the fastest backend where the rate asks for it and nobody is harmed.
 func (p *Plan) autoKernel() {
 	if p.Rate < kernelRate {
-		p.BackendReason = fmt.Sprintf("raw sockets are permitted, and %.4g pps need no more", p.Rate)
+		p.BackendReason = fmt.Sprintf("raw sockets are permitted, and %s pps need no more", plainRate(p.Rate))
 		return
 	}
 	link, err := p.onlyLink()
@@ -114,15 +117,24 @@ func (p *Plan) autoKernel() {
 	}
 	ebpf := p.refusesEBPF()
 	if ebpf == nil {
-		p.Backend, p.BackendReason = BackendEBPF, fmt.Sprintf("%.4g pps, and XDP leaves the other traffic of %s alone", p.Rate, link.Name)
+		p.Backend, p.BackendReason = BackendEBPF, fmt.Sprintf("%s pps, and XDP leaves the other traffic of %s alone", plainRate(p.Rate), link.Name)
 		return
 	}
 	if xdp := p.refusesXDP(); xdp == nil {
 		p.Backend, p.BackendReason = BackendXDP, "no ebpf, for "+ebpf.Error()
+		p.Lanes = 0 // each would need a queue of its own, and what the link has is one at least
 		return
 	}
 	p.BackendReason = "raw sockets are permitted; no XDP, for " + ebpf.Error()
 	p.BackendHint = hintOf(ebpf)
+}
+
+// plainRate writes a rate without an exponent.
+func plainRate(rate float64) string {
+	if rate < 1000 {
+		return fmt.Sprintf("%.4g", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
 }
 
 // onlyLink is the interface of the scan, which the programs need to be one, with Ethernet and one
@@ -143,13 +155,18 @@ func (p *Plan) onlyLink() (*route.Link, error) {
 	return &first.Link, nil
 }
 
-// refusesXDP says why the scan cannot go by the backend xdp.
+// refusesXDP says why the scan cannot go by the backend xdp. Where it was asked for, loading the
+// programs will tell the rest.
 func (p *Plan) refusesXDP() error {
 	link, err := p.onlyLink()
 	if err != nil {
 		return err
 	}
-	return checkXDP(link)
+	if n := len(p.Routes.Paths); n > 1 {
+		// An egress has a socket of its own, and a queue takes one AF_XDP socket.
+		return fmt.Errorf("the targets lie behind %d next hops", n)
+	}
+	return checkXDP(link, p.Auto)
 }
 
 // refusesEBPF says why the scan cannot go by the backend ebpf.
@@ -157,13 +174,8 @@ func (p *Plan) refusesEBPF() error {
 	if err := p.refusesXDP(); err != nil {
 		return err
 	}
-	for i := range p.Routes.Paths {
-		if !p.Routes.Paths[i].Gateway.IsValid() {
-			return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", p.Routes.Paths[i].Link.Name)
-		}
-	}
-	if len(p.Routes.Paths) > 1 {
-		return fmt.Errorf("the targets lie behind %d gateways", len(p.Routes.Paths))
+	if path := &p.Routes.Paths[0]; !path.Gateway.IsValid() {
+		return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", path.Link.Name)
 	}
 	return nil
 }

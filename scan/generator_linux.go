@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"synoptic/ratelimit"
@@ -31,8 +30,8 @@ type generator struct {
 	finished uint64  // passes
 	seen     xdp.Progress
 
-	begin chan struct{} // closed when there is work
-	done  chan error    // the program's thread has ended
+	thread *liveThread
+	busy   time.Time // when there was last something to send
 }
 
 const (
@@ -46,38 +45,23 @@ const (
 	// grantAhead is how much sending may be granted and not done, so that what the program cannot keep
 	// up with does not pile up.
 	grantAhead = 4 * time.Millisecond
+	// restAfter is how long the program spins without anything to send: some calls' worth of setting up.
+	restAfter = 50 * time.Millisecond
 	// stuckTime is how long a driver may refuse everything.
 	stuckTime = 2 * time.Second
 )
 
-// start makes a thread for the program, with the receiver's link already up, and sends a harmless
-// frame through the driver: an ARP request for the next hop, or for the first target where there is
-// none. The error says what the driver has against it.
-func (g *generator) start() error {
-	g.begin, g.done = make(chan struct{}), make(chan error, 1)
+// start makes the program's thread, with the receiver's link already up, and sends a harmless frame
+// through the driver: an ARP request for the next hop, or for the first target where there is none. The
+// error says what the driver has against it.
+func (g *generator) start() (err error) {
 	path := &g.Routes.Paths[0]
 	asked := path.Gateway
 	if !asked.IsValid() {
 		asked = g.Space.Addrs().At(0)
 	}
-	frame := route.Request(path.Link.HardwareAddr, path.Src, asked)
-	ready := make(chan error)
-	go func() {
-		// Never unlocked: the thread is tied to a processor, and ends with the goroutine.
-		runtime.LockOSThread()
-		p := g.kernel.programs
-		err := p.PrepareGenerator()
-		if err == nil {
-			err = p.TryDriver(frame)
-		}
-		ready <- err
-		<-g.begin
-		for err == nil && !p.Stopped() {
-			err = p.Generate()
-		}
-		g.done <- err
-	}()
-	return <-ready
+	g.thread, err = startThread(g.kernel.programs, route.Request(path.Link.HardwareAddr, path.Src, asked))
+	return err
 }
 
 // open is an openSender: it gives the program the constant bytes of the probe.
@@ -101,30 +85,15 @@ func (g *generator) backpressure() uint64 { return g.kernel.programs.Progress().
 
 // run feeds the program until all is sent, or ctx ends.
 func (g *generator) run(ctx context.Context) error {
-	close(g.begin)
-	err := g.feed(ctx)
-	p := g.kernel.programs
-	p.Stop()
-	if ended := <-g.done; ended != nil && err == nil {
-		err = ended
-	}
-	g.done <- nil // for Close
+	err := errors.Join(g.feed(ctx), g.thread.rest())
 	g.collect()
-	if len(g.flying) > 0 {
-		g.abandon()
-	}
+	g.abandon()
 	return err
 }
 
 func (g *generator) feed(ctx context.Context) error {
 	progressed := time.Now()
 	for g.queue.waitRoom(ctx) && ctx.Err() == nil {
-		select {
-		case err := <-g.done:
-			g.done <- nil
-			return err
-		default:
-		}
 		sent := g.seen.Sent
 		g.collect()
 		if g.seen.Sent != sent || g.seen.Flying == 0 {
@@ -137,12 +106,29 @@ func (g *generator) feed(ctx context.Context) error {
 			return nil
 		}
 		g.grant(ctx)
+		if err := g.keepRunning(); err != nil {
+			return err
+		}
 		if len(g.flying) > 0 {
 			wait = feedNap
 		}
 		if !nap(ctx, max(min(wait, idleNap), feedNap)) {
 			break
 		}
+	}
+	return nil
+}
+
+// keepRunning has the program run while there is something to send, and not spin for long where there
+// is nothing.
+func (g *generator) keepRunning() error {
+	now := time.Now()
+	if len(g.flying) > 0 || g.seen.Flying > 0 {
+		g.busy = now
+		return g.thread.run()
+	}
+	if now.Sub(g.busy) > restAfter {
+		return g.thread.rest()
 	}
 	return nil
 }
@@ -223,12 +209,4 @@ func (g *generator) abandon() {
 }
 
 // Close ends the thread.
-func (g *generator) Close() error {
-	select {
-	case <-g.begin:
-	default:
-		g.kernel.programs.Stop()
-		close(g.begin)
-	}
-	return <-g.done
-}
+func (g *generator) Close() error { return g.thread.end() }

@@ -22,14 +22,15 @@ type hosts struct {
 	expected  func() float64 // probes that a host has had by now
 	liars     map[netip.Addr]bool
 
-	seen  map[netip.Addr]*hostState
+	seen  map[netip.Addr]*hostState // for summaries
+	opens map[netip.Addr]uint16     // else open ports, where a host can have enough of them to be judged
 	batch []results.Port
 }
 
 // hostState is what one host has answered so far.
 type hostState struct {
 	open, closed int
-	ports        []uint16 // open ones, up to MaxHostPorts; only for summaries
+	ports        []uint16 // open ones, up to MaxHostPorts
 	hostname     string
 	first, last  int64
 	rtts         [15]uint32 // µs, a fair sample of the round trips (reservoir sampling)
@@ -42,7 +43,7 @@ const (
 	// A host is implausible from 16 open ports on that are at least half of what it was asked.
 	implausibleOpen  = 16
 	implausibleShare = 0.5
-	// maxJudged bounds the memory where hosts are only judged, to some 200 MB: hosts beyond are not.
+	// maxJudged bounds the memory where hosts are only judged, to some 80 MB: hosts beyond are not.
 	maxJudged = 1 << 20
 )
 
@@ -64,14 +65,40 @@ func (h *hosts) Ports(batch []results.Port) error {
 // note adds an answer to its host and tells what the host is suspected of.
 func (h *hosts) note(p *results.Port) results.Suspect {
 	state := p.Reason.State()
-	if state == results.Filtered || state == results.Closed && !h.summaries {
+	if state == results.Filtered {
 		return 0 // silence and errors of routers are not the host's
 	}
+	if h.summaries {
+		return h.keep(p, state)
+	}
+	switch {
+	case state != results.Open:
+		return 0
+	case h.liars[p.Addr]:
+		return results.SYNACKAll
+	case h.opens == nil:
+		return 0
+	}
+	n, known := h.opens[p.Addr]
+	if !known && len(h.opens) >= maxJudged {
+		return 0
+	}
+	h.opens[p.Addr] = n + 1
+	return h.judge(int(n) + 1)
+}
+
+// judge tells what to think of a host with so many open ports.
+func (h *hosts) judge(open int) results.Suspect {
+	if open >= implausibleOpen && float64(open) >= implausibleShare*h.expected() {
+		return results.SYNACKAll
+	}
+	return 0
+}
+
+// keep adds an answer to what the host's summary is made of.
+func (h *hosts) keep(p *results.Port, state results.State) results.Suspect {
 	s := h.seen[p.Addr]
 	if s == nil {
-		if !h.summaries && len(h.seen) >= maxJudged {
-			return 0
-		}
 		s = &hostState{hostname: p.Hostname, first: p.Time}
 		if h.liars[p.Addr] {
 			s.suspect = results.SYNACKAll
@@ -88,12 +115,10 @@ func (h *hosts) note(p *results.Port) results.Suspect {
 	}
 	s.open++
 	s.someSuspect |= p.Suspect
-	if h.summaries && len(s.ports) < results.MaxHostPorts {
+	if len(s.ports) < results.MaxHostPorts {
 		s.ports = append(s.ports, p.Port)
 	}
-	if s.open >= implausibleOpen && float64(s.open) >= implausibleShare*h.expected() {
-		s.suspect |= results.SYNACKAll
-	}
+	s.suspect |= h.judge(s.open)
 	return s.suspect
 }
 

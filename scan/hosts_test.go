@@ -28,7 +28,7 @@ func (k *keepSink) End(*results.ScanEnd) error { return nil }
 func (k *keepSink) Close() error               { return nil }
 
 func newHosts(next results.Sink, show results.State, summaries bool, expected float64) *hosts {
-	return &hosts{Sink: next, show: show, summaries: summaries, expected: func() float64 { return expected }, seen: map[netip.Addr]*hostState{}}
+	return &hosts{Sink: next, show: show, summaries: summaries, expected: func() float64 { return expected }, seen: map[netip.Addr]*hostState{}, opens: map[netip.Addr]uint16{}}
 }
 
 func answer(addr string, port uint16, reason results.Reason, rtt time.Duration) results.Port {

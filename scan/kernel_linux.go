@@ -25,7 +25,7 @@ func driverOf(link *route.Link) (name string, harmless bool) {
 	return name, xdp.Harmless(name)
 }
 
-func checkXDP(link *route.Link) error { return xdp.Check(link.Index) }
+func checkXDP(link *route.Link, load bool) error { return xdp.Check(link.Index, load) }
 
 // newKernel loads the programs for a scan, and puts the engine's result map, counters of loss and, for
 // the generator, send times where the programs can reach them.

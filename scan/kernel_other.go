@@ -14,7 +14,7 @@ func (*kernel) moved(uint64, uint64) {}
 
 func driverOf(*route.Link) (name string, harmless bool) { return "unknown", false }
 
-func checkXDP(link *route.Link) error { return xdp.Check(link.Index) }
+func checkXDP(link *route.Link, load bool) error { return xdp.Check(link.Index, load) }
 
 func newKernel(*engine) (*kernel, error) { return nil, xdp.ErrUnsupported }
 

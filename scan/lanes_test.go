@@ -17,14 +17,14 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// laneEngine is an engine without sockets over 10.77.0.0/16 × 22,80.
-func laneEngine(t testing.TB, maxMemory int64) *engine {
+// laneEngine is an engine without sockets over 10.77.0.0/16, and what else is given, × 22,80.
+func laneEngine(t testing.TB, maxMemory int64, more ...string) *engine {
 	t.Helper()
 	ports, err := target.ParsePorts("22,80")
 	if err != nil {
 		t.Fatal(err)
 	}
-	targets, err := target.Load(t.Context(), target.Config{Targets: []string{"10.77.0.0/16"}, Ports: ports})
+	targets, err := target.Load(t.Context(), target.Config{Targets: append(more, "10.77.0.0/16"), Ports: ports})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,13 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 
 // judge puts before the outputs what looks at records on their way: verification, then suspicion.
 func (e *engine) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
-	h := &hosts{Sink: outputs, show: e.Show, summaries: e.ShowHosts, seen: map[netip.Addr]*hostState{}}
+	h := &hosts{Sink: outputs, show: e.Show, summaries: e.ShowHosts}
+	switch {
+	case e.ShowHosts:
+		h.seen = map[netip.Addr]*hostState{}
+	case e.Space.NumPorts() >= implausibleOpen:
+		h.opens = map[netip.Addr]uint16{}
+	}
 	h.expected = func() float64 {
 		return float64(e.Space.NumPorts()) * float64(e.done()) / float64(e.Space.Len())
 	}

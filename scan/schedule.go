@@ -36,6 +36,7 @@ type schedule struct {
 	early  int        // of these, those whose outcome will add to what the policy knows
 	live   unfinished // chunks that have not retired
 	free   []*pass    // ended, to be used again
+	asking chunk      // that the policy is asked about: here, for what is passed to it escapes
 }
 
 // policy says how often silent positions are asked again.
@@ -182,10 +183,10 @@ func (s *schedule) next(now time.Time) (p *pass, wait time.Duration) {
 				}
 				break
 			}
-			due := *c
+			s.asking = *c
 			s.queues[i].pop()
-			step := s.policy.step(&due, s.more())
-			if p = s.follow(due, step); p != nil {
+			step := s.policy.step(&s.asking, s.more())
+			if p = s.follow(s.asking, step); p != nil {
 				return p, 0
 			}
 		}
@@ -218,9 +219,11 @@ func sooner(wait, other time.Duration) time.Duration {
 
 // launch puts a pass over a chunk in flight.
 func (s *schedule) launch(c chunk, step step) *pass {
-	p := new(pass)
+	var p *pass
 	if k := len(s.free); k > 0 {
 		p, s.free = s.free[k-1], s.free[:k-1]
+	} else {
+		p = new(pass)
 	}
 	*p = pass{chunk: c, step: step, first: c.passes == 0, cursor: c.begin}
 	s.flying++
@@ -258,13 +261,13 @@ func (s *schedule) retryDeferred(now time.Time) *pass {
 	}
 	s.asked = now
 	for c := s.deferred.front(); c != nil; c = s.deferred.front() {
-		again := *c
-		step := s.policy.step(&again, more)
+		s.asking = *c
+		step := s.policy.step(&s.asking, more)
 		if step == stepDefer {
 			return nil // and with it those behind
 		}
 		s.deferred.pop()
-		if p := s.follow(again, step); p != nil {
+		if p := s.follow(s.asking, step); p != nil {
 			return p
 		}
 	}
@@ -310,7 +313,7 @@ func (s *schedule) oldest() uint64 {
 
 // finish ends a pass. It must not be used any more.
 func (s *schedule) finish(p *pass, now time.Time) {
-	c := p.chunk
+	c := &p.chunk
 	s.flying--
 	if c.early() {
 		s.early--
@@ -320,14 +323,14 @@ func (s *schedule) finish(p *pass, now time.Time) {
 	} else {
 		c.probes++
 	}
-	s.free = append(s.free, p)
 	c.passes++
 	c.since = now
-	if s.policy.final(&c) {
-		s.retire(&c)
-		return
+	if s.policy.final(c) {
+		s.retire(c)
+	} else {
+		s.queues[c.passes].push(*c)
 	}
-	s.queues[c.passes].push(c)
+	s.free = append(s.free, p)
 }
 
 // fixedRetries asks every silent position again, a fixed number of times.

@@ -174,6 +174,41 @@ func TestScheduleIsExact(t *testing.T) {
 	})
 }
 
+// watched is a policy that retires every chunk and remembers what it was told.
+type watched struct{ more []bool }
+
+func (*watched) final(*chunk) bool { return false }
+func (*watched) answered(*chunk)   {}
+func (w *watched) step(_ *chunk, more bool) step {
+	w.more = append(w.more, more)
+	return stepRetire
+}
+
+// While first tries are in flight, more will be known than now.
+func TestScheduleKnowsWhatIsInFlight(t *testing.T) {
+	for _, flying := range []bool{false, true} {
+		w := &watched{}
+		s := newSchedule(permute.Range{End: 128}, 64, 1<<20)
+		s.gap, s.policy, s.silent = func() time.Duration { return time.Second }, w, func(uint64, uint64) uint64 { return 1 }
+		now := time.Unix(1_800_000_000, 0)
+		a, _ := s.next(now)
+		b, _ := s.next(now)
+		if a == b || a.begin != 0 || b.begin != 64 {
+			t.Fatalf("passes %+v and %+v", a, b)
+		}
+		s.finish(a, now)
+		if !flying {
+			s.finish(b, now)
+		}
+		if p, wait := s.next(now.Add(time.Second)); p != nil || (wait < 0) == flying {
+			t.Errorf("in flight %v: pass %v, wait %v", flying, p, wait)
+		}
+		if w.more[0] != true && flying || len(w.more) == 2 && w.more[1] {
+			t.Errorf("in flight %v: the policy was told of more to come: %v", flying, w.more)
+		}
+	}
+}
+
 // A window far smaller than the scan slides behind unfinished chunks and no result is lost.
 func TestScheduleKeepsToTheWindow(t *testing.T) {
 	const n = 3 << 20 // positions, over a window of 2 M

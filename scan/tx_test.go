@@ -79,10 +79,10 @@ func (w *wire) see(frame []byte) {
 // laneBackend is a backend of so many lanes without sockets: every path leads into the wire.
 func laneBackend(t testing.TB, lanes int, maxMemory int64) (*packetLanes, *wire) {
 	t.Helper()
-	e := laneEngine(t, maxMemory)
+	e := laneEngine(t, maxMemory, "127.0.0.0/18")
 	e.Lanes, e.Attempts, e.Rate, e.Wait = lanes, 1, 20e6, 1
 	e.loss = newLossStats(0, e.chunkLen(), e.Positions.Len())
-	e.Routes = onePath(t, e)
+	e.Routes = twoPaths(t, e)
 	w := &wire{e: e, probes: map[uint64]int{}, respond: func(int) (int, error) { return -1, nil }}
 	b := newAFPacket(e)
 	b.openTx, b.openRx = w.open, func() ([]receiver, error) { return nil, nil }
@@ -92,14 +92,19 @@ func laneBackend(t testing.TB, lanes int, maxMemory int64) (*packetLanes, *wire)
 	return b, w
 }
 
-// onePath leads to all targets without a link header, and so without a next hop to resolve.
-func onePath(t testing.TB, e *engine) *route.Plan {
+// twoPaths lead to the targets without a link header, and so without a next hop to resolve.
+func twoPaths(t testing.TB, e *engine) *route.Plan {
 	t.Helper()
 	routes, err := route.New(e.Space.Addrs().Ranges(), route.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes.Paths[0].Link.Framing, routes.Paths[0].Src = rawsock.None, laneSource
+	if len(routes.Paths) != 2 {
+		t.Fatalf("%d paths", len(routes.Paths))
+	}
+	for i := range routes.Paths {
+		routes.Paths[i].Link.Framing = rawsock.None
+	}
 	return routes
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -41,6 +42,20 @@ var Masscan = Tool{
 		}
 		return func() { stop(); restore() }, warnings
 	},
+	status: masscanStatus,
+}
+
+var masscanRate = regexp.MustCompile(`rate:\s*([\d.]+)-kpps,\s*([\d.]+)% done`)
+
+// masscanStatus takes the highest of the rates, each an average over the last seconds, that masscan
+// shows once or twice a second while it sends. It does not tell what its capture dropped.
+func masscanStatus(output []byte) (pps float64, drops int64) {
+	for _, m := range masscanRate.FindAllSubmatch(output, -1) {
+		if kpps, err := strconv.ParseFloat(string(m[1]), 64); err == nil {
+			pps = max(pps, 1000*kpps)
+		}
+	}
+	return pps, -1
 }
 
 // parseMasscanList reads the output of masscan -oL: "open tcp 80 10.77.0.1 1700000000" per line.

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bytes"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -104,5 +105,31 @@ func TestParseLooksClosely(t *testing.T) {
 	got, err = parseMasscanList(strings.NewReader("open udp 53 10.77.0.4 1\nopen tcp 22 10.77.0.4 1\n"))
 	if d := cmp.Diff(byText(set("10.77.0.4:22")), byText(got)); err != nil || d != "" {
 		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+}
+
+// What the two write on standard error, of scans of a /14 whose replies did not all fit; each status
+// line ends with a carriage return or a line feed.
+func TestStatus(t *testing.T) {
+	for _, c := range []struct {
+		name, output string
+		status       func([]byte) (float64, int64)
+		pps          float64
+		drops        int64
+	}{
+		{"zmap", " 0:01 33%; send: 240332 239 Kp/s (238 Kp/s avg); recv: 165138 165 Kp/s\n" +
+			"[WARN] monitor: Dropped 74226 packets in the last second, (74226 total dropped (pcap: 74226 + iface: 0))\n" +
+			"[WARN] monitor: Dropped 12 packets in the last second, (74238 total dropped (pcap: 74238 + iface: 0))\n" +
+			" 0:03 94%; send: 262144 done (219 Kp/s avg); recv: 187887 0 p/s\n", zmapStatus, 219_000, 74238},
+		{"zmap, a large one", "send: 9 done (1.23 Mp/s avg)", zmapStatus, 1_230_000, 0},
+		{"zmap, a small one", "send: 9 done (17 p/s avg)", zmapStatus, 17, 0},
+		{"zmap, stopped", "send: 240332 239 Kp/s (238 Kp/s avg)", zmapStatus, 0, 0},
+		{"masscan", "rate:  0.00-kpps,  0.20% done,   0:00:01 remaining, found=0\rrate:251.77-kpps, 88.00% done,   0:00:01 remaining, found=9\r" +
+			"rate: 13.10-kpps, 100.00% done, waiting 1-secs, found=260330\r", masscanStatus, 251_770, -1},
+		{"masscan, too short for a line", "", masscanStatus, 0, -1},
+	} {
+		if pps, drops := c.status([]byte(c.output)); math.Abs(pps-c.pps) > 1e-6 || drops != c.drops {
+			t.Errorf("%s: %v pps, %d drops, want %v and %d", c.name, pps, drops, c.pps, c.drops)
+		}
 	}
 }

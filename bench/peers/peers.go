@@ -35,6 +35,9 @@ type Job struct {
 	Retries int
 	Extra   []string      // further flags
 	Bound   time.Duration // the run is interrupted after it; default 1 minute
+	// Ended, where not nil, is called when the tool has ended, before its results are read: measurements
+	// of the whole machine end there.
+	Ended func()
 }
 
 // cooldown, in seconds, is what masscan and zmap wait for answers after their last probe instead of
@@ -48,8 +51,15 @@ type Result struct {
 	// Stopped says that the run reached its bound, and that Open is what it had written by then.
 	Stopped            bool
 	Wall, User, System time.Duration
-	PeakRSS            int64    // bytes, as of some milliseconds before the end
-	Warnings           []string // preparations that failed: the tool may do worse than it can
+	PeakRSS            int64 // bytes, as of some milliseconds before the end
+	// PPS is the rate of sending as the tool states it, in packets per second; 0 where it does not.
+	PPS float64
+	// Drops are the replies that the kernel dropped before the tool read them, as it states them; -1 where
+	// it does not.
+	Drops    int64
+	Warnings []string // preparations that failed: the tool may do worse than it can
+
+	output []byte // standard output and error
 }
 
 // Tool is another scanner.
@@ -60,6 +70,7 @@ type Tool struct {
 	parse   func(io.Reader, Job) (map[netip.AddrPort]bool, error)
 	prepare func(context.Context, Job) (undo func(), warnings []string) // may be nil
 	version []string                                                    // flags that print it
+	status  func(output []byte) (pps float64, drops int64)              // reads PPS and Drops; may be nil
 }
 
 // Path is where the tool is installed. The error unwraps to exec.ErrNotFound.
@@ -118,8 +129,16 @@ func (t Tool) Scan(ctx context.Context, job Job) (r Result, err error) {
 		defer undo()
 		r.Warnings = warnings
 	}
-	if err := run(ctx, job.Bound, dir, path, t.args(job), &r); err != nil {
+	err = run(ctx, job.Bound, dir, path, t.args(job), &r)
+	if job.Ended != nil {
+		job.Ended()
+	}
+	if err != nil {
 		return r, fmt.Errorf("%s: %w", r.Command, err)
+	}
+	r.Drops = -1
+	if t.status != nil {
+		r.PPS, r.Drops = t.status(r.output)
 	}
 	f, err := os.Open(filepath.Join(dir, t.output))
 	if errors.Is(err, os.ErrNotExist) { // nothing was found

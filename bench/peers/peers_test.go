@@ -64,6 +64,8 @@ func TestScan(t *testing.T) {
 				want[netip.MustParseAddrPort("10.77.3.7:443")] = true
 			}
 			c.job.Network, c.job.Targets = n, targets
+			ended := 0
+			c.job.Ended = func() { ended++ }
 			r, err := c.tool.Scan(context.Background(), c.job)
 			if err != nil {
 				t.Fatal(err)
@@ -80,6 +82,13 @@ func TestScan(t *testing.T) {
 			}
 			if r.Stopped || len(r.Warnings) > 0 || r.Wall <= 0 || r.PeakRSS < 1<<20 || !strings.HasPrefix(r.Command, c.tool.Name+" ") {
 				t.Errorf("%+v", r)
+			}
+			if ended != 1 {
+				t.Errorf("said %d times that it had ended", ended)
+			}
+			// 64 replies are lost to nobody, and zmap says so.
+			if zmap := c.tool.Name == "zmap"; zmap != (r.Drops == 0) || zmap && r.PPS <= 0 {
+				t.Errorf("%d drops, %v pps", r.Drops, r.PPS)
 			}
 			t.Logf("%s: %v, %d probes", r.Command, r.Wall, sent)
 		})

@@ -27,7 +27,7 @@ func run(ctx context.Context, bound time.Duration, dir, path string, args []stri
 	// The parent-death signal follows the thread that forked: it must not end before the tool does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	dieWithParent(cmd)
+	bench.DieWithParent(cmd)
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		return err
@@ -36,6 +36,7 @@ func run(ctx context.Context, bound time.Duration, dir, path string, args []stri
 	err := cmd.Wait()
 	r.Wall, r.PeakRSS = time.Since(begun), peak()
 	r.User, r.System = cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime()
+	r.output = out.Bytes()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -15,7 +16,7 @@ var Zmap = Tool{
 	Name: "zmap", output: "zmap.csv", version: []string{"--version"},
 	args: func(job Job) []string {
 		n := job.Network
-		args := []string{"-C", "/dev/null", "-b", "/dev/null", "-q", "-p", job.Ports}
+		args := []string{"-C", "/dev/null", "-b", "/dev/null", "-p", job.Ports}
 		if job.Rate > 0 {
 			args = append(args, "-r", strconv.Itoa(job.Rate))
 		}
@@ -32,6 +33,25 @@ var Zmap = Tool{
 		}
 		return parseZmap(r, uint16(port))
 	},
+	status: zmapStatus,
+}
+
+var (
+	zmapAverage = regexp.MustCompile(`send: \d+ done \(([\d.]+) ([KM]?)p/s avg\)`)
+	zmapDropped = regexp.MustCompile(`\(pcap: (\d+) \+ iface: \d+\)`)
+)
+
+// zmapStatus reads the status lines: the average rate of sending, which they hold once it is over, and
+// the replies dropped so far, of which there is no line while there are none.
+func zmapStatus(output []byte) (pps float64, drops int64) {
+	if m := zmapAverage.FindSubmatch(output); m != nil {
+		pps, _ = strconv.ParseFloat(string(m[1]), 64)
+		pps *= map[string]float64{"": 1, "K": 1e3, "M": 1e6}[string(m[2])]
+	}
+	for _, m := range zmapDropped.FindAllSubmatch(output, -1) {
+		drops, _ = strconv.ParseInt(string(m[1]), 10, 64)
+	}
+	return pps, drops
 }
 
 // parseZmap reads what zmap writes by default: the address of each host that is open on the port, one

@@ -170,6 +170,12 @@ func (r *Responder) Close() error {
 	return errors.Join(append(errs, r.objects.Close())...)
 }
 
+// SYNs is the counter of that name alone, without a look at the link: for those who read it often.
+func (r *Responder) SYNs() (uint64, error) {
+	c, err := r.objects.counters()
+	return c.SYNs, err
+}
+
 // Counters adds up what the CPUs have counted.
 func (r *Responder) Counters() (Counters, error) {
 	c, err := r.objects.counters()

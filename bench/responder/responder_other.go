@@ -23,5 +23,8 @@ func AttachPass(*testnet.Network) (io.Closer, error) { return nil, errNotLinux }
 // Counters returns an error.
 func (*Responder) Counters() (Counters, error) { return Counters{}, errNotLinux }
 
+// SYNs does nothing.
+func (*Responder) SYNs() (uint64, error) { return 0, errNotLinux }
+
 // Close does nothing.
 func (*Responder) Close() error { return nil }

@@ -180,6 +180,14 @@ func (n *Network) makeLink(c Config) error {
 	if err := addAddress(own, link, netip.PrefixFrom(n.Source, c.Subnet.Bits())); err != nil {
 		return err
 	}
+	if c.Queue > 0 {
+		attrs := netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT}
+		err := errors.Join(own.LinkSetTxQLen(link, c.Queue), // which pfifo takes for its limit
+			own.QdiscAdd(&netlink.GenericQdisc{QdiscAttrs: attrs, QdiscType: "pfifo"}))
+		if err != nil {
+			return fmt.Errorf("add queue to %s: %w", n.Link, err)
+		}
+	}
 	return errors.Join(awaitCarrier(own, n.Link), awaitCarrier(n.target, n.PeerLink))
 }
 

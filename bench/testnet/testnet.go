@@ -55,6 +55,9 @@ type Config struct {
 	Alive []netip.Prefix
 	// MTU of the link in bytes; default 1500.
 	MTU int
+	// Queue is the length in packets of the queue (qdisc pfifo) that the scanner's end gets, as real
+	// interfaces have one. 0: none, as veth comes: a full link then drops without telling the sender.
+	Queue int
 }
 
 func (c Config) withDefaults() Config {

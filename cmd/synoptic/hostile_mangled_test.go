@@ -13,6 +13,7 @@ import (
 // headers up to the cookie are there and agree with themselves, the answer counts: accepted are IP
 // options, one VLAN tag, padding, TCP options of any content, and an IP total length beyond the
 // frame. Fragments and whatever is cut off inside a header are not.
+// The program counts as invalid only what has whole headers; it knows no VLAN.
 func TestMangledAnswers(t *testing.T) {
 	const (
 		synAckLen = ipLen + tcpLen
@@ -51,28 +52,28 @@ func TestMangledAnswers(t *testing.T) {
 	cases := []hostileCase{
 		{
 			name: "syn-ack cut to every length", frames: everyLength(synAckLen, synProbe.synAck, false),
-			invalid: synAckLen - flagsEnd, unseen: flagsEnd,
+			invalid: synAckLen - flagsEnd, unseen: flagsEnd, program: &hostileCase{unseen: synAckLen},
 		},
 		{
 			name: "syn-ack of every length", frames: everyLength(synAckLen, synProbe.synAck, true),
-			invalid: synAckLen - flagsEnd, unseen: flagsEnd,
+			invalid: synAckLen - flagsEnd, unseen: flagsEnd, program: &hostileCase{unseen: synAckLen},
 		},
 		{
 			name: "rst cut to every length", frames: everyLength(synAckLen, synProbe.rst, false),
-			invalid: synAckLen - flagsEnd, unseen: flagsEnd,
+			invalid: synAckLen - flagsEnd, unseen: flagsEnd, program: &hostileCase{unseen: synAckLen},
 		},
 		{
 			name: "icmp cut to every length", frames: everyLength(icmpLen, icmp, false),
-			invalid: icmpLen - quoteEnd, unseen: quoteEnd,
+			invalid: icmpLen - quoteEnd, unseen: quoteEnd, program: &hostileCase{unseen: icmpLen},
 		},
 		{
 			name: "icmp of every length", frames: everyLength(icmpLen, icmp, true),
-			invalid: icmpLen - quoteEnd, unseen: quoteEnd,
+			invalid: icmpLen - quoteEnd, unseen: quoteEnd, program: &hostileCase{unseen: icmpLen},
 		},
 		{
 			name:    "syn-ack with 40 bytes of options cut to every length",
 			frames:  everyLength(synAckLen+40, func(p synProbe, t testing.TB) []byte { return p.tcp(t, "SA", p.seq+1, nops(40)) }, false),
-			invalid: synAckLen + 40 - flagsEnd, unseen: flagsEnd,
+			invalid: synAckLen + 40 - flagsEnd, unseen: flagsEnd, program: &hostileCase{invalid: 40, unseen: synAckLen},
 		},
 		{
 			name: "padded to the shortest Ethernet frame, and with data",
@@ -184,6 +185,8 @@ func TestMangledAnswers(t *testing.T) {
 				return all
 			},
 			records: []string{"unreachable icmp-host-unreachable router=10.99.0.1"}, duplicates: 9,
+			// Of the last, with 40 bytes of options twice, the program passes on the first 128 of 136 bytes.
+			program: &hostileCase{records: []string{"unreachable icmp-host-unreachable router=10.99.0.1"}, duplicates: 8, invalid: 1},
 		},
 		{
 			// A network card or the kernel takes the tag off before the packet socket sees it.
@@ -198,7 +201,7 @@ func TestMangledAnswers(t *testing.T) {
 					tagged(icmp(p, t), 0x8100_0005),
 				}
 			},
-			records: []string{"open syn-ack mss=1380"}, duplicates: 3, outranked: 2,
+			records: []string{"open syn-ack mss=1380"}, duplicates: 3, outranked: 2, program: &hostileCase{unseen: 6},
 		},
 		{
 			name: "VLAN tags and a wrong number",
@@ -208,7 +211,7 @@ func TestMangledAnswers(t *testing.T) {
 					tagged(cut(p.synAck(t), flagsEnd, false), 0x8100_0005),
 				}
 			},
-			invalid: 3,
+			invalid: 3, program: &hostileCase{unseen: 3},
 		},
 		{
 			// Two tags hide the IP packet: no answer to a probe that was sent without any looks so.
@@ -231,7 +234,7 @@ func TestMangledAnswers(t *testing.T) {
 				}
 				return all
 			},
-			invalid: 6, unseen: 9,
+			invalid: 6, unseen: 9, program: &hostileCase{unseen: 15},
 		},
 		{
 			// A SYN-ACK in two fragments, each whole in itself; put together they are the true answer.
@@ -246,7 +249,7 @@ func TestMangledAnswers(t *testing.T) {
 				})
 				return [][]byte{first, second}
 			},
-			invalid: 1, unseen: 1,
+			invalid: 1, unseen: 1, program: &hostileCase{unseen: 2},
 		},
 		{
 			// DF and the reserved bit are no sign of a fragment.
@@ -319,5 +322,5 @@ func TestMangledAnswers(t *testing.T) {
 			records: []string{"open syn-ack"},
 		})
 	}
-	playHostile(t, cases)
+	playHostile(t, cases, afpacket, xdp)
 }

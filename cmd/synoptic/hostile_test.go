@@ -10,7 +10,7 @@ import (
 
 // Who does not know the cookie, or does not hold the address, port or number that it proves, says nothing.
 func TestForgeries(t *testing.T) {
-	playHostile(t, []hostileCase{
+	cases := []hostileCase{
 		{
 			name: "syn-ack of another number",
 			frames: func(t testing.TB, p, w synProbe) (all [][]byte) {
@@ -145,7 +145,7 @@ func TestForgeries(t *testing.T) {
 				q.local = netip.MustParseAddr("10.76.0.9")
 				return [][]byte{q.synAck(t), q.rst(t)}
 			},
-			invalid: 2,
+			invalid: 2, program: &hostileCase{unseen: 2},
 		},
 		{
 			name: "the probe itself, sent back and turned round",
@@ -173,7 +173,8 @@ func TestForgeries(t *testing.T) {
 			},
 			records: []string{"closed rst"}, invalid: 100,
 		},
-	})
+	}
+	playHostile(t, cases, afpacket, xdp)
 }
 
 // Of several true answers for one probe the best wins, whatever the order, and a record is never
@@ -233,7 +234,7 @@ func TestBetterStateWins(t *testing.T) {
 			return [][]byte{unreachable(t, p, 1), unreachable(t, p, 13), p.icmp(t, p.target, 11, 0, p.quote(8))}
 		},
 	})
-	playHostile(t, cases)
+	playHostile(t, cases, afpacket, xdp)
 }
 
 // Answers as odd stacks and middleboxes give them, and ICMP errors of every code.
@@ -316,7 +317,7 @@ func TestOddAnswers(t *testing.T) {
 			frames: func(t testing.TB, p, _ synProbe) [][]byte {
 				return [][]byte{p.icmp(t, p.target, 3, 3, p.quote(8))}
 			},
-			records: []string{"filtered icmp-port-unreachable router=10.77.7.1"},
+			records: []string{"filtered icmp-port-unreachable router=" + caseAddress(7).String()},
 		},
 	}
 	for _, c := range []struct {
@@ -340,13 +341,13 @@ func TestOddAnswers(t *testing.T) {
 			},
 		})
 	}
-	playHostile(t, cases)
+	playHostile(t, cases, afpacket, xdp)
 }
 
 // Every attempt has a source port and so a number of its own: each proves the attempt that it answers
 // and no other, and answers to several attempts are one record.
 func TestAnswersToAttempts(t *testing.T) {
-	playHostile(t, []hostileCase{
+	cases := []hostileCase{
 		{
 			name: "all, the last one first", attempts: 3,
 			frames: func(t testing.TB, p, _ synProbe) [][]byte {
@@ -388,5 +389,6 @@ func TestAnswersToAttempts(t *testing.T) {
 			},
 			invalid: 18,
 		},
-	})
+	}
+	playHostile(t, cases, afpacket, xdp, ebpf)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -21,12 +22,16 @@ const tooLong = 30 * time.Second
 // test sees the output as it comes. It is killed after tooLong.
 func running(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
 	t.Helper()
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	return runningOn(t, testnet.New(t, testnet.Config{Gateway: true}), append([]string{"scan", "10.77.0.0/16", "-p", "9,80", "--rate", "2k"}, args...)...)
+}
+
+// runningOn is running with a network and a command line of the test's own.
+func runningOn(t *testing.T, n *testnet.Network, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
+	t.Helper()
 	n.Listen(t, "0.0.0.0:80")
 	n.DropPort(9)
 	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
 	t.Cleanup(cancel)
-	args = append([]string{"scan", "10.77.0.0/16", "-p", "9,80", "--rate", "2k"}, args...)
 	cmd = exec.CommandContext(ctx, program(t), args...)
 	var err error
 	if stdout, err = cmd.StdoutPipe(); err != nil {
@@ -46,35 +51,63 @@ func TestInterrupt(t *testing.T) {
 	for _, args := range [][]string{{"--backend", "afpacket"}, {"--backend", "afpacket", "--lanes", "3"}, {"--backend", "connect"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			cmd, stdout, stderr := running(t, args...)
-			lines := bufio.NewScanner(stdout)
-			var out strings.Builder
-			for read := 1; lines.Scan(); read++ {
-				out.WriteString(lines.Text() + "\n")
-				if read == 200 {
-					if err := cmd.Process.Signal(os.Interrupt); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
-				t.Errorf("exit %d, want 3; stderr %q", code, stderr)
-			}
-			s := parseStream(t, out.String())
-			if s.end.Complete || len(s.ports) < 199 || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
-				t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
-			}
-			if settled := s.end.Open + s.end.Closed + s.end.Filtered; s.end.Sent <= settled {
-				t.Errorf("%d probes were sent and %d positions settled: what was in flight was waited for", s.end.Sent, settled)
-			}
-			if tried := float64(s.end.Sent-s.end.Retransmitted) / (2 << 16); args[1] == "afpacket" && s.end.Coverage != tried {
-				t.Errorf("coverage %v, but %v of the positions were probed", s.end.Coverage, tried)
-			}
-			if s.end.TxErrors != 0 || s.end.Error != "" {
-				t.Errorf("what was in flight is said to have failed: %+v", s.end)
+			s, _ := interrupt(t, cmd, stdout, stderr, 2<<16, args[1] == "afpacket")
+			if s.end.Backend != args[1] {
+				t.Errorf("backend %s", s.end.Backend)
 			}
 		})
 	}
+	eachBackend(t, func(t *testing.T, b backend) {
+		// At the rates of programs a scan of two ports is over before it can be interrupted.
+		const ports = 600
+		n := b.network(t, testnet.Config{Gateway: true})
+		cmd, stdout, stderr := runningOn(t, n, b.scan(20_000, "10.77.0.0/16", "-p", fmt.Sprintf("9,80,10001-%d", 10000+ports-2))...)
+		s, took := interrupt(t, cmd, stdout, stderr, ports<<16, true)
+		b.used(t, s)
+		if took > stopWithin {
+			t.Errorf("the scan stopped after %v", took)
+		}
+	}, xdp, ebpf)
+}
+
+// stopWithin is the second that an interrupted scan may take, and another for a machine that is busy.
+const stopWithin = 2 * time.Second
+
+// interrupt tells a scan to stop when it has written 200 lines, and looks at what it then says of itself. With
+// raw, every position is known to be probed or not. It returns what was said and how long it took.
+func interrupt(t *testing.T, cmd *exec.Cmd, stdout io.Reader, stderr *strings.Builder, positions float64, raw bool) (s stream, took time.Duration) {
+	t.Helper()
+	lines := bufio.NewScanner(stdout)
+	var out strings.Builder
+	var told time.Time
+	for read := 1; lines.Scan(); read++ {
+		out.WriteString(lines.Text() + "\n")
+		if read == 200 {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			told = time.Now()
+		}
+	}
+	cmd.Wait()
+	took = time.Since(told)
+	if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
+		t.Errorf("exit %d, want 3; stderr %q", code, stderr)
+	}
+	s = parseStream(t, out.String())
+	if s.end.Complete || len(s.ports) < 199 || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
+		t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
+	}
+	if settled := s.end.Open + s.end.Closed + s.end.Filtered; s.end.Sent <= settled {
+		t.Errorf("%d probes were sent and %d positions settled: what was in flight was waited for", s.end.Sent, settled)
+	}
+	if tried := float64(s.end.Sent-s.end.Retransmitted) / positions; raw && s.end.Coverage != tried {
+		t.Errorf("coverage %v, but %v of the positions were probed", s.end.Coverage, tried)
+	}
+	if s.end.TxErrors != 0 || s.end.Error != "" {
+		t.Errorf("what was in flight is said to have failed: %+v", s.end)
+	}
+	return s, took
 }
 
 // Who reads standard output may have seen enough: the scan stops without a word, and other outputs

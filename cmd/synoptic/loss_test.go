@@ -38,22 +38,25 @@ func probesOnTheWire(t *testing.T, frames []testnet.Frame) (probes map[endpoint]
 
 // On the wire: a silent position gets exactly N+1 probes, spaced by the gap, one that answers no
 // more after its answer.
-func TestRetriesOnTheWire(t *testing.T) {
+func TestRetriesOnTheWire(t *testing.T) { eachBackend(t, retriesOnTheWire, afpacket, xdp, ebpf) }
+
+func retriesOnTheWire(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/22")
 	for _, c := range []struct {
 		retries int
 		loss    float64
 		lanes   int
 	}{{0, 0, 1}, {1, 0, 2}, {3, 0, 1}, {2, 20, 3}} {
-		t.Run(fmt.Sprintf("retries=%d/loss=%v/lanes=%d", c.retries, c.loss, c.lanes), func(t *testing.T) {
-			n := testnet.New(t, testnet.Config{Gateway: true})
+		t.Run(fmt.Sprintf("retries=%d/loss=%v/lanes=%s", c.retries, c.loss, b.lanes(c.lanes)), func(t *testing.T) {
+			n := b.network(t, testnet.Config{Gateway: true})
 			want := populate(t, n, prefix)
 			if c.loss > 0 {
 				n.Loss(c.loss, testnet.Both)
 			}
 			capture := n.Capture(t)
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "20k", "--retries", fmt.Sprint(c.retries), "--lanes", fmt.Sprint(c.lanes))
+			o := synoptic(t, b.scan(20_000, prefix.String(), "-p", "80,443,8080,9", "--retries", fmt.Sprint(c.retries), "--lanes", b.lanes(c.lanes))...)
 			s := parseStream(t, o.stdout)
+			b.used(t, s)
 			probes, answers := probesOnTheWire(t, capture.Stop())
 			var sent, again uint64
 			for e, at := range probes {

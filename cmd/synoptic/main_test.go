@@ -96,9 +96,12 @@ type record struct {
 	TxWaits  uint64 `json:"tx_retries"`
 	Error    string
 	Backend  string
-	Attempt  uint8
-	Loss     *results.Estimate `json:"loss_estimate"`
-	Missed   *results.Estimate `json:"missed_open_estimate"`
+
+	BackendReason string `json:"backend_reason"`
+
+	Attempt uint8
+	Loss    *results.Estimate `json:"loss_estimate"`
+	Missed  *results.Estimate `json:"missed_open_estimate"`
 
 	Retransmitted uint64
 	Canaries      uint64 `json:"canary_probes"`

@@ -10,24 +10,27 @@ import (
 	"synoptic/bench/testnet"
 )
 
-// How a scan is done never changes what it finds: on a loss-free network the seed, the retries, the
+// How a scan is done never changes what it finds: on a loss-free network the backend, the seed, the retries, the
 // rate, the lanes, the batch, the window's memory, the shards and the TCP options leave the result as it is. The real
 // program over the real network path, with settings drawn at random.
 func TestSettingsDoNotChangeTheResult(t *testing.T) {
+	eachBackend(t, settingsDoNotChangeTheResult, afpacket, xdp, ebpf)
+}
+
+func settingsDoNotChangeTheResult(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/23")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := b.network(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	check := func(rt *rapid.T) {
-		args := []string{
-			"scan", prefix.String(), "-p", "80,443,8080,9", "--show", "all",
+		args := append(b.scan(rapid.IntRange(3_000, 60_000).Draw(rt, "rate")+b.least),
+			prefix.String(), "-p", "80,443,8080,9", "--show", "all",
 			"--seed", fmt.Sprint(rapid.Uint64Range(0, 1<<53-1).Draw(rt, "seed")),
-			"--rate", fmt.Sprint(rapid.IntRange(3_000, 60_000).Draw(rt, "rate")),
 			"--retry-gap", rapid.SampledFrom([]string{"100ms", "300ms", "1s"}).Draw(rt, "gap"),
 			"--batch", fmt.Sprint(rapid.IntRange(1, 64).Draw(rt, "batch")),
-			"--lanes", fmt.Sprint(rapid.IntRange(1, 4).Draw(rt, "lanes")),
+			"--lanes", b.lanes(rapid.IntRange(1, 4).Draw(rt, "lanes")),
 			"--max-memory", rapid.SampledFrom([]string{"1M", "256M"}).Draw(rt, "memory"),
 			"--syn-profile", rapid.SampledFrom([]string{"mss", "linux", "windows", "none"}).Draw(rt, "profile"),
-		}
+		)
 		if rapid.Bool().Draw(rt, "target recall") {
 			args = append(args, "--target-recall", "0.99")
 		} else {
@@ -42,6 +45,7 @@ func TestSettingsDoNotChangeTheResult(t *testing.T) {
 					set[e] = true
 				}
 			}
+			b.used(t, s)
 			if !s.end.Complete || s.end.RxDrops != 0 || s.end.Invalid != 0 {
 				rt.Fatalf("scan_end %+v", s.end)
 			}
@@ -53,7 +57,11 @@ func TestSettingsDoNotChangeTheResult(t *testing.T) {
 			rt.Fatalf("with %v", args)
 		}
 	}
-	for i := range 4 * seeds(t) { // rapid's own hundred runs would take minutes
+	draws := 4 * seeds(t)
+	if b.kernel {
+		draws = 2 * b.seeds(t)
+	}
+	for i := range draws { // rapid's own hundred runs would take minutes
 		rapid.Custom(func(rt *rapid.T) int { check(rt); return 0 }).Example(i)
 	}
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -72,20 +72,25 @@ func populate(t testing.TB, n *testnet.Network, prefix netip.Prefix) truth {
 	return tr
 }
 
-// The main job: on a /16 answered by a kernel's own stack, every seed finds exactly the truth, with one
-// lane or with several.
+// The main job: on a /16 answered by a kernel's own stack, every seed finds exactly the truth, by every
+// backend, with one lane or with several.
 func TestScanFindsTheTruth(t *testing.T) {
+	eachBackend(t, scanFindsTheTruth, afpacket, xdp, ebpf)
+}
+
+func scanFindsTheTruth(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := b.network(t, testnet.Config{Gateway: true})
 	want := populate(t, n, prefix)
-	for seed := range seeds(t) {
+	for seed := range b.seeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", "50k", "--retries", "0", "--show", "all",
-				"--seed", fmt.Sprint(seed), "--lanes", fmt.Sprint([]int{1, 4, 2, 3}[seed%4]))
+			o := synoptic(t, b.scan(50_000, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
+				"--seed", fmt.Sprint(seed), "--lanes", b.lanes([]int{1, 4, 2, 3}[seed%4]))...)
 			if o.code != 0 {
 				t.Fatalf("exit %d: %s", o.code, o.stderr)
 			}
 			s := parseStream(t, o.stdout)
+			b.used(t, s)
 			sameSet(t, "open", s.found(t, "open"), want.open)
 			sameSet(t, "closed", s.found(t, "closed"), want.closed)
 			sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
@@ -94,7 +99,7 @@ func TestScanFindsTheTruth(t *testing.T) {
 				e.Closed != uint64(len(want.closed)) || e.Filtered != 1<<16 || e.Silent != 1<<16 || e.RxDrops != 0 || e.TxErrors != 0 || e.Invalid != 0 {
 				t.Errorf("scan_end does not add up: %+v", e)
 			}
-			if s.start.Seed != uint64(seed) || s.start.Backend != "afpacket" || s.start.Probes != 4<<16 {
+			if s.start.Seed != uint64(seed) || s.start.Probes != 4<<16 {
 				t.Errorf("scan_start: %+v", s.start)
 			}
 			t.Logf("%.0f pps, %.2f s, user %v, system %v", e.PPS, e.Duration, o.cmd.ProcessState.UserTime(), o.cmd.ProcessState.SystemTime())
@@ -148,17 +153,18 @@ func TestConnectFindsTheTruth(t *testing.T) {
 }
 
 // An independent capture on the far side of the wire: one good SYN per (target, port), nothing else.
-func TestWire(t *testing.T) {
-	const rate = "20k"
+func TestWire(t *testing.T) { eachBackend(t, wire, afpacket, xdp, ebpf) }
+
+func wire(t *testing.T, b backend) {
 	prefix, excluded := netip.MustParsePrefix("10.77.0.0/21"), netip.MustParsePrefix("10.77.3.0/24")
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := b.network(t, testnet.Config{Gateway: true})
 	populate(t, n, prefix)
 	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
 	for i, profile := range []string{"mss", "linux", "windows", "none"} {
-		lanes := fmt.Sprint(4 - i)
+		lanes := b.lanes(4 - i)
 		t.Run(profile+", lanes "+lanes, func(t *testing.T) {
 			capture := n.Capture(t)
-			o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--rate", rate, "--retries", "0", "--exclude", excluded.String(), "--syn-profile", profile, "--lanes", lanes)
+			o := synoptic(t, b.scan(20_000, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--exclude", excluded.String(), "--syn-profile", profile, "--lanes", lanes)...)
 			frames := capture.Stop()
 			if o.code != 0 || capture.Err() != nil || capture.Lost() != 0 {
 				t.Fatalf("exit %d, capture error %v, %d lost; %s", o.code, capture.Err(), capture.Lost(), o.stderr)
@@ -214,12 +220,15 @@ func checkProbe(t *testing.T, f testnet.Frame) (e endpoint, ok bool) {
 }
 
 // On-link targets are addressed each by its own link address, and one that has none costs no probe.
-func TestOnLink(t *testing.T) {
+func TestOnLink(t *testing.T) { eachBackend(t, onLink, afpacket, xdp) }
+
+func onLink(t *testing.T, b backend) {
 	alive := netip.MustParsePrefix("10.77.0.64/26")
-	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{alive}})
+	n := b.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{alive}})
 	n.Listen(t, "0.0.0.0:80")
 	capture := n.Capture(t)
-	s := parseStream(t, synoptic(t, "scan", "10.77.0.0/24", "-p", "80,81", "--show", "all", "--lanes", "2").stdout)
+	s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.0/24", "-p", "80,81", "--show", "all", "--lanes", b.lanes(2))...).stdout)
+	b.used(t, s)
 	frames := capture.Stop()
 	if got := len(s.found(t, "open")); got != 64 {
 		t.Errorf("%d open, want 64", got)
@@ -275,15 +284,18 @@ func TestSilentGateway(t *testing.T) {
 }
 
 // ICMP errors that quote our cookie give a position its state, with the router and the code's reason.
-func TestICMPReasons(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Gateway: true})
+func TestICMPReasons(t *testing.T) { eachBackend(t, icmpReasons, afpacket, xdp, ebpf) }
+
+func icmpReasons(t *testing.T, b backend) {
+	n := b.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Gateway: true})
 	for i, code := range []uint8{0, 1, 3, 9, 10, 13} {
 		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)}), 32)
 		if err := n.Reject(testnet.Match{Prefix: prefix}, code); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := parseStream(t, synoptic(t, "scan", "10.77.0.1-10.77.0.6", "-p", "80", "--show", "all").stdout)
+	s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.1-10.77.0.6", "-p", "80", "--show", "all")...).stdout)
+	b.used(t, s)
 	want := map[string]string{
 		"10.77.0.1": "unreachable icmp-net-unreachable", "10.77.0.2": "unreachable icmp-host-unreachable",
 		"10.77.0.3": "filtered icmp-port-unreachable", "10.77.0.4": "filtered icmp-net-prohibited",
@@ -301,14 +313,17 @@ func TestICMPReasons(t *testing.T) {
 }
 
 // Shards of one seed partition the probes.
-func TestShards(t *testing.T) {
+func TestShards(t *testing.T) { eachBackend(t, shards, afpacket, xdp, ebpf) }
+
+func shards(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/24")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := b.network(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	got := map[endpoint]bool{}
 	var probes uint64
 	for i := range 3 {
-		s := parseStream(t, synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--seed", "5", "--shard", fmt.Sprintf("%d/3", i+1)).stdout)
+		s := parseStream(t, synoptic(t, b.scan(10_000, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--seed", "5", "--shard", fmt.Sprintf("%d/3", i+1))...).stdout)
+		b.used(t, s)
 		probes += s.end.Sent
 		for e := range s.found(t, "open") {
 			if got[e] {
@@ -350,17 +365,14 @@ func TestWindowSmallerThanTheScan(t *testing.T) {
 	seen := make([]bool, ports<<16)
 	var records int
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var r record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		if r.Type != "port" {
+		ip, port, ok := silentRecord(t, lines.Bytes())
+		if !ok {
 			continue
 		}
-		b := r.IP.As4()
-		i := (int(r.Port)-1)<<16 + int(b[2])<<8 + int(b[3])
-		if seen[i] || r.Reason != "no-response" {
-			t.Fatalf("%s:%d: reason %s, seen before: %v", r.IP, r.Port, r.Reason, seen[i])
+		b := ip.As4()
+		i := (port-1)<<16 + int(b[2])<<8 + int(b[3])
+		if !prefix.Contains(ip) || seen[i] {
+			t.Fatalf("%s:%d: in the set %v, seen before %v", ip, port, prefix.Contains(ip), seen[i])
 		}
 		seen[i] = true
 		records++
@@ -368,4 +380,60 @@ func TestWindowSmallerThanTheScan(t *testing.T) {
 	if records != len(seen) {
 		t.Errorf("%d records, want %d", records, len(seen))
 	}
+}
+
+// A program marks the replies while the window slides, and on the wire every position is probed once.
+func TestWindowOfPrograms(t *testing.T) { eachBackend(t, windowOfPrograms, xdp, ebpf) }
+
+func windowOfPrograms(t *testing.T, b backend) {
+	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	n := b.network(t, testnet.Config{Gateway: true})
+	const ports, open = 33, 16
+	n.Listen(t, fmt.Sprintf("0.0.0.0:%d", open))
+	for p := range uint16(ports) {
+		if p+1 != open {
+			n.DropPort(p + 1)
+		}
+	}
+	wire, err := n.CountSYN(testnet.Match{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := synoptic(t, b.scan(1_000_000, prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--retries", "0", "--wait", "500ms", "--max-memory", "1M")...)
+	if o.code != 0 {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	s := parseStream(t, o.stdout)
+	b.used(t, s)
+	want := map[endpoint]bool{}
+	for a := prefix.Addr(); prefix.Contains(a); a = a.Next() {
+		want[netip.AddrPortFrom(a, open)] = true
+	}
+	sameSet(t, "open", s.found(t, "open"), want)
+	probed, err := wire.Value()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := s.end; probed != ports<<16 || e.Sent != probed || e.Silent != (ports-1)<<16 || e.Coverage != 1 || e.RxDrops != 0 || e.TxErrors != 0 {
+		t.Errorf("%d probes on the wire of %d, scan_end %+v", probed, ports<<16, e)
+	}
+}
+
+// silentRecord reads the record of a silent port, of which there are millions: the JSON reader would take
+// longer than the scan. ok is false for records of other types.
+func silentRecord(t *testing.T, line []byte) (ip netip.Addr, port int, ok bool) {
+	if !bytes.HasPrefix(line, []byte(`{"v":1,"type":"port",`)) {
+		return ip, 0, false
+	}
+	field := func(name string) string {
+		_, rest, _ := bytes.Cut(line, []byte(`"`+name+`":`))
+		value, _, _ := bytes.Cut(rest, []byte(","))
+		return strings.Trim(string(value), `"}`)
+	}
+	ip, err := netip.ParseAddr(field("ip"))
+	port, err2 := strconv.Atoi(field("port"))
+	if err != nil || err2 != nil || field("reason") != "no-response" || field("state") != "filtered" {
+		t.Fatalf("not the record of a silent port: %s", line)
+	}
+	return ip, port, true
 }

@@ -110,7 +110,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.sourceIP), "source-ip", "address to send from (default by the routing table)")
 	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source port (default above the ephemeral range)")
 	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "link address of the gateway (default by the neighbour table and ARP)")
-	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames) or connect (no privilege needed)")
+	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames), xdp (replies verified in the kernel), ebpf (probes made there too) or connect (no privilege needed)")
 	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
 	fl.IntVar(&f.batch, "batch", scan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", scan.MaxBatch))
 	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", scan.MaxLanes))
@@ -157,6 +157,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		outputs.Close()
 		return err
 	}
+	planned := plan.Backend
 	screen.begin(plan)
 	stopProgress := screen.follow(s)
 	stop.scan()
@@ -167,6 +168,9 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		err = nothingSent(end)
 	}
 	if end != nil {
+		if end.Backend != planned {
+			screen.instead(planned, plan)
+		}
 		screen.finish(end, err)
 	}
 	switch {

@@ -48,17 +48,30 @@ func (s *screen) begin(p *scan.Plan) {
 		writePlan(s.std.err, p)
 		return
 	}
-	say := func(format string, args ...any) {
-		fmt.Fprintf(s.std.err, "%s\n", printable(fmt.Sprintf(format, args...)))
-	}
 	if p.Fallback {
-		say("synoptic: scanning by connect(): %s", p.BackendReason)
+		s.say("synoptic: scanning by connect(): %s", p.BackendReason)
 		if p.BackendHint != "" {
-			say("hint: %s", p.BackendHint)
+			s.say("hint: %s", p.BackendHint)
 		}
 	}
 	if len(p.Broadcast) > 0 {
-		say("synoptic: broadcast addresses left out: %s", joinAddrs(p.Broadcast))
+		s.say("synoptic: broadcast addresses left out: %s", joinAddrs(p.Broadcast))
+	}
+}
+
+// say writes a line for a person.
+func (s *screen) say(format string, args ...any) {
+	fmt.Fprintf(s.std.err, "%s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+// instead says that the planned backend turned out not to work when it was opened.
+func (s *screen) instead(planned string, p *scan.Plan) {
+	if s.quiet {
+		return
+	}
+	s.say("synoptic: scanned by %s instead of %s: %s", p.Backend, planned, p.BackendReason)
+	if p.BackendHint != "" {
+		s.say("hint: %s", p.BackendHint)
 	}
 }
 

@@ -55,7 +55,6 @@ type benchControl struct {
 	High       uint64
 	Granted    uint64
 	Posted     uint64
-	Stop       uint64
 	HostResets uint64
 	Template   struct {
 		_      structs.HostLayout
@@ -63,7 +62,7 @@ type benchControl struct {
 		IpSum  uint32
 		TcpSum uint32
 	}
-	Pad0          [3]uint64
+	Pad0          [4]uint64
 	Finished      uint64
 	Cursor        uint64
 	Spent         uint64

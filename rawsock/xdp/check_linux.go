@@ -14,15 +14,19 @@ import (
 	"synoptic/rawsock"
 )
 
-// Check tells why the programs cannot run on an interface, without touching it: for want of rights, of
-// a recent kernel, or because another XDP program is there. nil means that nothing is known against it.
-func Check(index int) error {
+// Check tells why the programs cannot run on an interface, without touching it: because another XDP
+// program is there and, where they are to be loaded to find out, for want of rights or of a recent
+// kernel. nil means that nothing is known against it.
+func Check(index int, load bool) error {
 	ifi, err := netlink.LinkByIndex(index)
 	if err != nil {
 		return fmt.Errorf("look at interface %d: %w", index, err)
 	}
 	if xdp := ifi.Attrs().Xdp; xdp != nil && xdp.Attached {
 		return &OccupiedError{ifi.Attrs().Name, fmt.Errorf("program %d: %w", xdp.ProgId, unix.EBUSY)}
+	}
+	if !load {
+		return nil
 	}
 	// The kernel's verifier is the judge of what the kernel can do.
 	p, err := Load(Config{

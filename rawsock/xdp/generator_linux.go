@@ -5,6 +5,7 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -24,16 +25,12 @@ func (p *Programs) SetWindow(low, high uint64) {
 	atomic.StoreUint64(&p.control.High, high)
 }
 
-// liveFrames is BPF_F_TEST_XDP_LIVE_FRAMES (include/uapi/linux/bpf.h).
-const liveFrames = 1 << 1
-
 const (
 	// liveBatch is how many frames the kernel puts through the program and into the driver at a time
 	// (the default of bpf_test_run_xdp_live, net/bpf/test_run.c).
 	liveBatch = 64
-	// liveRuns is how many runs one call makes: setting up a call costs about 19 ms, so it should be
-	// long; but a run that finds nothing to send takes some 30 ns, and the call ends only after all of them.
-	liveRuns = 4 << 20
+	// liveRuns is more than any call makes: Interrupt ends it.
+	liveRuns = 1 << 30
 )
 
 // SetFrame gives the generator the probe with its varying fields zero, and the partial checksums over
@@ -56,6 +53,7 @@ func (p *Programs) PrepareGenerator() error {
 	if err != nil {
 		return err
 	}
+	p.thread = unix.Gettid()
 	atomic.StoreUint64(&p.control.Cpu, uint64(cpu))
 	for name, prog := range map[string]*ebpf.Program{"xdp_devmap_xmit": p.objects.Transmitted, "xdp_redirect_err": p.objects.RedirectFailed} {
 		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: name, Program: prog})
@@ -83,11 +81,21 @@ func pinThread() (cpu int, err error) {
 	return cpu, nil
 }
 
+// PinBeside ties the calling thread to the generator's CPU.
+func (p *Programs) PinBeside() error {
+	var one unix.CPUSet
+	one.Set(int(atomic.LoadUint64(&p.control.Cpu)))
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("pin to the generator's CPU: %w", err)
+	}
+	return nil
+}
+
 // TryDriver sends a frame, from the Ethernet header on, the way that the generator's probes go, before
 // the first of them. The error says why the driver did not take it: see Refusal. Call it on the thread
 // that PrepareGenerator was called on.
 func (p *Programs) TryDriver(frame []byte) error {
-	if _, err := p.objects.TryDriver.Run(&ebpf.RunOptions{Data: frame, Repeat: 1, Flags: liveFrames, BatchSize: 1}); err != nil {
+	if err := runLive(p.objects.TryDriver.FD(), frame, 1, 1); err != nil {
 		return kernelError("try the driver", err)
 	}
 	c := p.control
@@ -107,14 +115,19 @@ func (p *Programs) TryDriver(frame []byte) error {
 func (p *Programs) LeaveResets() { atomic.StoreUint64(&p.control.HostResets, 1) }
 
 // Generate sends what has been posted and granted, and goes on with what is posted and granted
-// meanwhile, for some tenths of a second to seconds. Call it again and again on the thread that
+// meanwhile, until it is interrupted. Setting it up takes some 19 ms. Call it on the thread that
 // PrepareGenerator was called on.
 func (p *Programs) Generate() error {
-	_, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.liveFrame(), Repeat: liveRuns, Flags: liveFrames, BatchSize: liveBatch})
-	if err != nil {
+	if err := runLive(p.objects.Generate.FD(), p.liveFrame(), liveRuns, liveBatch); err != nil {
 		return kernelError("generate probes", err)
 	}
 	return nil
+}
+
+// Interrupt ends a call of Generate that is under way. One that is just about to begin it may miss.
+func (p *Programs) Interrupt() error {
+	// The runtime's own signal for preemption: its handler takes any number of them (os/signal).
+	return unix.Tgkill(os.Getpid(), p.thread, unix.SIGURG)
 }
 
 // spareTail is how much longer than a probe the frames are that the program gets: bpf/generate.h says why.
@@ -160,12 +173,6 @@ func (p *Programs) Grant(n uint64) { atomic.AddUint64(&p.control.Granted, n) }
 // Granted is the number of probes that were let to leave, in all.
 func (p *Programs) Granted() uint64 { return atomic.LoadUint64(&p.control.Granted) }
 
-// Stop ends all sending: what is posted or granted stays where it is.
-func (p *Programs) Stop() { atomic.StoreUint64(&p.control.Stop, 1) }
-
-// Stopped tells whether Stop was called.
-func (p *Programs) Stopped() bool { return atomic.LoadUint64(&p.control.Stop) != 0 }
-
 // Progress tells how far the generator is.
 func (p *Programs) Progress() Progress {
 	c := p.control
@@ -180,7 +187,7 @@ func (p *Programs) Progress() Progress {
 }
 
 // Unsent gives the positions of first tries that were taken from their passes and did not get out:
-// those that wait to be sent again. For after the generator has been stopped.
+// those that wait to be sent again. For while the generator does not run.
 func (p *Programs) Unsent() (positions []uint64) {
 	c := p.control
 	const first, position = 1 << 63, 1<<48 - 1
@@ -193,7 +200,7 @@ func (p *Programs) Unsent() (positions []uint64) {
 }
 
 // Cursor is where the generator stands in the pass that it works on: the first position that it has
-// not looked at, or false where it has not begun. For after the generator has been stopped.
+// not looked at, or false where it has not begun. For while the generator does not run.
 func (p *Programs) Cursor() (position uint64, begun bool) {
 	c := p.control.Cursor
 	return c - 1, c != 0
@@ -207,9 +214,7 @@ func (p *Programs) Refusal() error {
 		return nil
 	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
 		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
-	// Since Linux 6.3 the redirect asks for NETDEV_XDP_ACT_NDO_XMIT first (xdp_ok_fwd_dev,
-	// include/linux/filter.h), which veth has while its far end takes frames.
-	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP):
+	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP): // the driver says it, or for it dev_map_enqueue (kernel/bpf/devmap.c)
 		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno),
 			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; --backend xdp and afpacket do not")
 	}

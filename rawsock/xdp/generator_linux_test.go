@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"synoptic/bench/responder"
 	"synoptic/bench/testnet"
@@ -49,6 +50,30 @@ func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 	return p
 }
 
+// generate runs the generator until it has nothing more to send.
+func generate(t *testing.T, p *Programs) {
+	t.Helper()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for was := p.Progress(); ; {
+			select {
+			case <-done:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			now := p.Progress()
+			if idle := now.Starved > was.Starved && now.Flying == 0 && now.Spent == was.Spent; idle {
+				p.Interrupt()
+			}
+			was = now
+		}
+	}()
+	if err := p.Generate(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A frame that comes back shorter, as the responder's RSTs are, goes out again at its full length.
 func TestGeneratorReachesAll(t *testing.T) {
 	n := testnet.New(t, testnet.Config{Gateway: true})
@@ -58,9 +83,7 @@ func TestGeneratorReachesAll(t *testing.T) {
 	p.SetWindow(0, 1<<16)
 	p.Post(Pass{End: 1 << 16, First: true})
 	p.Grant(1 << 16)
-	if err := p.Generate(); err != nil {
-		t.Fatal(err)
-	}
+	generate(t, p)
 	c, err := r.Counters()
 	if err != nil || c.SYNs != 1<<16 || c.Others != 0 {
 		t.Errorf("%+v: %v", c, err)

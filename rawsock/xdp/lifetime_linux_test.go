@@ -205,7 +205,7 @@ func TestOccupied(t *testing.T) {
 	index := linkIndex(t, n.Link)
 	s.config.Interface, s.config.Source = index, n.Source
 	first, second := programsOf(t, s), programsOf(t, s)
-	if err := Check(index); err != nil {
+	if err := Check(index, true); err != nil {
 		t.Errorf("a free interface: %v", err)
 	}
 	if attached(t, index) {
@@ -222,7 +222,8 @@ func TestOccupied(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("attach twice", second.Attach())
-	refused("check", Check(index))
+	refused("check", Check(index, true))
+	refused("look", Check(index, false))
 	if err := errors.Join(first.Close(), second.Attach(), second.Close()); err != nil {
 		t.Errorf("when the first has gone: %v", err)
 	}
@@ -230,11 +231,11 @@ func TestOccupied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused("check, another's program", Check(index))
+	refused("check, another's program", Check(index, true))
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Check(index); err != nil {
+	if err := Check(index, true); err != nil {
 		t.Errorf("free again: %v", err)
 	}
 	// The generic hook is another place, which the check sees, too.
@@ -242,9 +243,9 @@ func TestOccupied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused("check, generic", Check(index))
+	refused("check, generic", Check(index, true))
 	l.Close()
-	if err := Check(1 << 30); err == nil || Occupied(err) || Denied(err) {
+	if err := Check(1<<30, true); err == nil || Occupied(err) || Denied(err) {
 		t.Errorf("no such interface: %v", err)
 	}
 }
@@ -267,7 +268,7 @@ func TestAttachToLoopback(t *testing.T) {
 	if !attached(t, s.config.Interface) {
 		t.Error("not attached")
 	}
-	if err := Check(s.config.Interface); !Occupied(err) {
+	if err := Check(s.config.Interface, true); !Occupied(err) {
 		t.Errorf("%v", err)
 	}
 	if err := g.Close(); err != nil || attached(t, s.config.Interface) {
@@ -305,7 +306,10 @@ func TestXDPPermission(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			capabilities(t, func(all uint64) uint64 { return all &^ less })
-			for what, err := range map[string]error{"check": Check(index), "load": func() error { _, err := Load(s.config); return err }()} {
+			if err := Check(index, false); err != nil {
+				t.Errorf("look: %v", err)
+			}
+			for what, err := range map[string]error{"check": Check(index, true), "load": func() error { _, err := Load(s.config); return err }()} {
 				if !errors.Is(err, rawsock.ErrPermission) || !errors.Is(err, os.ErrPermission) || !Denied(err) || Occupied(err) || !strings.Contains(hintOf(err), "setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep") {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -316,7 +320,7 @@ func TestXDPPermission(t *testing.T) {
 	t.Run("those of the hint", func(t *testing.T) {
 		far := newFarEnd(t, n, 0)
 		capabilities(t, func(uint64) uint64 { return needed })
-		if err := Check(index); err != nil {
+		if err := Check(index, true); err != nil {
 			t.Errorf("check: %v", err)
 		}
 		p := generatorOn(t, n, s)

@@ -13,16 +13,17 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"synoptic/bench/testnet"
 	"synoptic/results"
 	"synoptic/scan/probe"
 )
 
-// generateRuns is Generate with fewer runs, so that it soon returns.
+// generateRuns is Generate with so many runs, after which it returns.
 func generateRuns(t testing.TB, p *Programs, runs uint32) {
 	t.Helper()
-	if _, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.liveFrame(), Repeat: runs, Flags: liveFrames, BatchSize: liveBatch}); err != nil {
+	if _, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.liveFrame(), Repeat: runs, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: liveBatch}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -41,6 +41,7 @@ type Programs struct {
 	record   ringbuf.Record
 	receiver link.Link
 	tracers  []link.Link
+	thread   int // the generator's
 }
 
 // Load puts the programs of a scan into the kernel and maps the shared memory. Nothing is attached
@@ -116,7 +117,7 @@ func (p *Programs) share() error {
 
 // mapMemory maps all elements of an array until Close.
 func (p *Programs) mapMemory(m *ebpf.Map) ([]byte, error) {
-	size := int(m.MaxEntries()) * int(m.ValueSize()+7&^7)
+	size := int(m.MaxEntries()) * int((m.ValueSize()+7)&^7)
 	page := os.Getpagesize()
 	b, err := unix.Mmap(m.FD(), 0, (size+page-1)&^(page-1), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {

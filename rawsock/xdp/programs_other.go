@@ -8,4 +8,4 @@ import "errors"
 var ErrUnsupported = errors.ErrUnsupported
 
 // Check tells that the programs cannot run here.
-func Check(int) error { return ErrUnsupported }
+func Check(int, bool) error { return ErrUnsupported }

@@ -93,8 +93,8 @@ func (k *imitation) kick() unix.Errno {
 // transmit is the loop of __xsk_generic_xmit.
 func (k *imitation) transmit(sent *bool) unix.Errno {
 	for budget := k.budget; ; budget-- {
-		d, valid, any := k.peek()
-		if !any {
+		d, valid, found := k.peek()
+		if !found {
 			return 0
 		}
 		if !valid {
@@ -120,7 +120,7 @@ func (k *imitation) transmit(sent *bool) unix.Errno {
 }
 
 // peek is xskq_cons_peek_desc; an invalid descriptor is counted, and skipped here or by the caller.
-func (k *imitation) peek() (d unix.XDPDesc, valid, any bool) {
+func (k *imitation) peek() (d unix.XDPDesc, valid, found bool) {
 	for {
 		if k.cons == k.prod {
 			atomic.StoreUint32(k.tx.consumer, k.cons)
@@ -162,8 +162,8 @@ func (k *imitation) take(d unix.XDPDesc) {
 func (k *imitation) progress() {
 	if k.zeroCopy {
 		for n := k.rng.IntN(48); n > 0; n-- {
-			d, valid, any := k.peek()
-			if !any {
+			d, valid, found := k.peek()
+			if !found {
 				break
 			}
 			if !valid {
@@ -344,8 +344,8 @@ func (h *holding) kick() unix.Errno {
 		return h.imitation.kick()
 	}
 	for {
-		d, _, any := h.peek()
-		if !any {
+		d, _, found := h.peek()
+		if !found {
 			return 0
 		}
 		h.take(d)

@@ -59,7 +59,7 @@ func newTxSocket(c TxConfig, ifi *net.Interface, mode TxMode) (s *txSocket, err 
 	s = &txSocket{fd: -1, mode: mode, budget: inFlight}
 	defer func() {
 		if err != nil {
-			s.close()
+			_ = s.close() // the first error tells
 			s = nil
 		}
 	}()

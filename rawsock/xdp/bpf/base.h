@@ -102,10 +102,9 @@ struct control {
 	u64 high;
 	u64 granted; // probes that the limiter has let pass, in all
 	u64 posted;  // passes, in all
-	u64 stop;
 	u64 host_resets; // SYN-ACKs go to the host, which answers them itself
 	struct template template;
-	u64 pad0[3];
+	u64 pad0[4];
 
 	// the generator
 	u64 finished;   // passes, in all

@@ -20,30 +20,50 @@ inline u32 attempt_of(const struct pass *p, u64 position)
 	return p->probes + (p->sampled && !(position & sample));
 }
 
+// silence is a look for the first position from `at` on that is due in a pass over silent ones.
+struct silence {
+	u64 at, end;
+	u64 sample; // positions have none of these bits
+	u32 found;
+};
+
+// One word of the result map at a time, as a callback of bpf_loop: see search_step.
+static long silence_step(u32 i, struct silence *s)
+{
+	u64 *word = s->at < s->end ? slot_word(s->at) : 0;
+	if (!word)
+		return 1;
+	u64 w = *(volatile u64 *)word >> (s->at % WORD_SLOTS * 4);
+	for (int j = 0; j < WORD_SLOTS; j++) {
+		if (!(w & STATE_SEALED) && !(s->at & s->sample) && s->at < s->end) {
+			s->found = 1;
+			return 1;
+		}
+		w >>= 4;
+		if (++s->at % WORD_SLOTS == 0)
+			break;
+	}
+	return 0;
+}
+
 // next_silent gives the first position from `from` on that is due in the pass, or where to look on.
 inline int next_silent(const struct pass *p, u64 from, u64 *found)
 {
-	u64 sample = p->sample ? (1ULL << (p->stride & 63)) - 1 : 0;
-	for (int i = 0; i < SCAN_WORDS; i++) {
-		if (from >= p->end)
-			break;
-		u64 *word = slot_word(from);
-		if (!word)
-			break;
-		u64 w = *(volatile u64 *)word >> (from % WORD_SLOTS * 4);
-		for (int j = 0; j < WORD_SLOTS; j++) {
-			if (!(w & STATE_SEALED) && !(from & sample) && from < p->end) {
-				*found = from;
-				return 1;
-			}
-			w >>= 4;
-			from++;
-			if (from % WORD_SLOTS == 0)
-				break;
-		}
-	}
-	*found = from;
-	return 0;
+	struct silence s = {from, p->end, p->sample ? (1ULL << (p->stride & 63)) - 1 : 0, 0};
+	bpf_loop(SCAN_WORDS, silence_step, &s, 0);
+	*found = s.at;
+	return s.found;
+}
+
+// Steps of waiting, of some nanoseconds each, that a run without anything to send spends looking for it.
+// Many more would hold up the frames before it in its batch, which leave together, and the replies that
+// come in on this processor.
+#define WAIT_STEPS 64
+
+static long wait_step(u32 i, struct control **of)
+{
+	struct control *w = *of;
+	return w->spent < *(volatile u64 *)&w->granted && w->finished != *(volatile u64 *)&w->posted;
 }
 
 // next_probe chooses what is sent now, as a word of control.pending, or NOTHING.
@@ -55,6 +75,7 @@ inline u64 next_probe(struct control *w)
 	u64 posted = w->cursor ? w->finished + 1 : __sync_fetch_and_add(&w->posted, 0);
 	if (w->finished == posted || w->spent >= *(volatile u64 *)&w->granted) {
 		w->starved++;
+		bpf_loop(WAIT_STEPS, wait_step, &w, 0);
 		return NOTHING;
 	}
 	struct pass *p = &w->passes[w->finished % PASSES];
@@ -84,7 +105,7 @@ inline u64 next_probe(struct control *w)
 inline int generate_probe(struct xdp_md *ctx)
 {
 	struct control *w = control_words();
-	if (!w || *(volatile u64 *)&w->stop)
+	if (!w)
 		return XDP_DROP;
 	u64 word = next_probe(w);
 	if (word == NOTHING)
@@ -113,6 +134,27 @@ inline int generate_probe(struct xdp_md *ctx)
 	return bpf_redirect(scan.ifindex, 0);
 }
 
+// bulk is what the driver did with some frames in a row.
+struct bulk {
+	struct control *w;
+	u64 first; // of control.pending
+	u32 sent;  // the others were refused
+};
+
+static long account_frame(u32 i, struct bulk *b)
+{
+	struct control *w = b->w;
+	u64 word = w->pending[(b->first + i) % PENDING];
+	if (i >= b->sent)
+		w->refusals[w->refused++ % REFUSED] = word;
+	else if (!(word & PENDING_FIRST)) {
+		w->retransmitted++;
+		if (word & PENDING_SAMPLE)
+			w->sampled++;
+	}
+	return 0;
+}
+
 // driver_answered follows a bulk of frames into the driver: it accepts the first and refuses the rest.
 // What it refuses is sent again.
 inline void driver_answered(int sent, int drops, int err)
@@ -120,22 +162,13 @@ inline void driver_answered(int sent, int drops, int err)
 	struct control *w = control_words();
 	if (!w || bpf_get_smp_processor_id() != w->cpu || sent < 0 || drops < 0)
 		return;
-	u64 bulk = (u32)sent + (u32)drops;
-	if (bulk > w->redirected - w->flushed)
+	u64 frames = (u32)sent + (u32)drops;
+	if (frames > w->redirected - w->flushed)
 		return; // somebody else's
-	for (int i = 0; i < 64 && i < bulk; i++) {
-		u64 word = w->pending[(w->flushed + i) % PENDING];
-		if (i >= sent) {
-			w->refusals[w->refused++ % REFUSED] = word;
-			continue;
-		}
-		if (!(word & PENDING_FIRST))
-			w->retransmitted++;
-		if (word & PENDING_SAMPLE)
-			w->sampled++;
-	}
+	struct bulk b = {w, w->flushed, sent};
+	bpf_loop(frames, account_frame, &b, 0);
 	w->sent += (u32)sent;
-	w->flushed += bulk;
+	w->flushed += frames;
 	if (err)
 		w->error = -err;
 }

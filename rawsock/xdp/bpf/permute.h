@@ -29,43 +29,64 @@ inline u64 sub_high(u64 high, u64 low, u64 key)
 	return t + (b & (u64)((long long)t >> 63));
 }
 
+// walk is a cycle walk. Its steps after the first are a callback of bpf_loop: see search_step in target.h.
+struct walk {
+	u64 x;
+};
+
+inline u64 forward_step(u64 x)
+{
+	u64 shift = scan.low_bits & 63, down = (64 - shift) & 63, mask = (1ULL << shift) - 1;
+	u64 low = x & mask, high = x >> shift;
+	high = add_high(high, low, scan.keys[0]);
+	low = (low + (permute_hash(high, scan.keys[1]) >> down)) & mask;
+	high = add_high(high, low, scan.keys[2]);
+	low = (low + (permute_hash(high, scan.keys[3]) >> down)) & mask;
+	high = add_high(high, low, scan.keys[4]);
+	low = (low + (permute_hash(high, scan.keys[5]) >> down)) & mask;
+	return high << shift | low;
+}
+
+inline u64 backward_step(u64 x)
+{
+	u64 shift = scan.low_bits & 63, down = (64 - shift) & 63, mask = (1ULL << shift) - 1;
+	u64 low = x & mask, high = x >> shift;
+	low = (low - (permute_hash(high, scan.keys[5]) >> down)) & mask;
+	high = sub_high(high, low, scan.keys[4]);
+	low = (low - (permute_hash(high, scan.keys[3]) >> down)) & mask;
+	high = sub_high(high, low, scan.keys[2]);
+	low = (low - (permute_hash(high, scan.keys[1]) >> down)) & mask;
+	high = sub_high(high, low, scan.keys[0]);
+	return high << shift | low;
+}
+
+static long walk_forward(u32 i, struct walk *w)
+{
+	w->x = forward_step(w->x);
+	return w->x < scan.length;
+}
+
+static long walk_backward(u32 i, struct walk *w)
+{
+	w->x = backward_step(w->x);
+	return w->x < scan.length;
+}
+
 // permute_index gives the index of the probe that is sent at a position, and length or more where
 // there is no such position.
 apart u64 permute_index(u64 position)
 {
-	u64 shift = scan.low_bits & 63, down = (64 - shift) & 63, mask = (1ULL << shift) - 1;
-	u64 x = position;
-	for (int i = 0; i < MAX_WALK; i++) {
-		u64 low = x & mask, high = x >> shift;
-		high = add_high(high, low, scan.keys[0]);
-		low = (low + (permute_hash(high, scan.keys[1]) >> down)) & mask;
-		high = add_high(high, low, scan.keys[2]);
-		low = (low + (permute_hash(high, scan.keys[3]) >> down)) & mask;
-		high = add_high(high, low, scan.keys[4]);
-		low = (low + (permute_hash(high, scan.keys[5]) >> down)) & mask;
-		x = high << shift | low;
-		if (x < scan.length)
-			break;
-	}
-	return x;
+	struct walk w = {forward_step(position)};
+	if (w.x >= scan.length)
+		bpf_loop(MAX_WALK, walk_forward, &w, 0);
+	return w.x;
 }
 
 // permute_position is the inverse of permute_index.
 apart u64 permute_position(u64 index)
 {
-	u64 shift = scan.low_bits & 63, down = (64 - shift) & 63, mask = (1ULL << shift) - 1;
-	u64 x = index;
-	for (int i = 0; i < MAX_WALK; i++) {
-		u64 low = x & mask, high = x >> shift;
-		low = (low - (permute_hash(high, scan.keys[5]) >> down)) & mask;
-		high = sub_high(high, low, scan.keys[4]);
-		low = (low - (permute_hash(high, scan.keys[3]) >> down)) & mask;
-		high = sub_high(high, low, scan.keys[2]);
-		low = (low - (permute_hash(high, scan.keys[1]) >> down)) & mask;
-		high = sub_high(high, low, scan.keys[0]);
-		x = high << shift | low;
-		if (x < scan.length)
-			break;
-	}
-	return x;
+	struct walk w = {backward_step(index)};
+	if (w.x >= scan.length)
+		bpf_loop(MAX_WALK, walk_backward, &w, 0);
+	return w.x;
 }

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"synoptic/bench/testnet"
+)
+
+// backend is one of those that send raw packets: what holds for one of them holds for all.
+type backend struct {
+	name string
+	// least is the rate below which another one takes its place.
+	least int
+	// kernel: BPF programs receive.
+	kernel bool
+}
+
+var (
+	afpacket = backend{name: "afpacket"}
+	xdp      = backend{name: "xdp", kernel: true}
+	ebpf     = backend{name: "ebpf", least: 100_000, kernel: true}
+)
+
+// eachBackend runs a test over the backends, ebpf on a network behind a gateway only.
+func eachBackend(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {
+	for _, b := range backends {
+		t.Run(b.name, func(t *testing.T) { test(t, b) })
+	}
+}
+
+// network is a network whose far end takes what the backend sends. Where BPF is not permitted it
+// skips the test.
+func (b backend) network(t testing.TB, c testnet.Config) *testnet.Network {
+	t.Helper()
+	n := testnet.New(t, c)
+	b.prepare(t, n)
+	return n
+}
+
+func (b backend) prepare(t testing.TB, n *testnet.Network) {
+	t.Helper()
+	if b.kernel {
+		n.NAPI(t)
+	}
+}
+
+// scan is the command line that scans by the backend, at the rate or the least that the backend is for.
+func (b backend) scan(rate int, more ...string) []string {
+	return append([]string{"scan", "--backend", b.name, "--rate", fmt.Sprint(max(rate, b.least))}, more...)
+}
+
+// lanes is a number of sender lanes that the backend can have on a test network: the asked, or 1 where the
+// one queue of the link's end is all that there is.
+func (b backend) lanes(asked int) string {
+	if b.kernel {
+		return "1"
+	}
+	return fmt.Sprint(asked)
+}
+
+// seeds is how many seeds a test over seeds takes: of the backends with programs fewer.
+func (b backend) seeds(t testing.TB) int {
+	switch {
+	case !b.kernel:
+		return seeds(t)
+	case os.Getenv("SYNOPTIC_TEST_SEEDS") == "":
+		return 1
+	}
+	return min(seeds(t), 3)
+}
+
+// used checks that a scan went by the backend, and not by another that took its place.
+func (b backend) used(t testing.TB, s stream) {
+	t.Helper()
+	if s.start.Backend != b.name || s.end.Backend != b.name {
+		t.Errorf("backend %s at the start and %s at the end, want %s", s.start.Backend, s.end.Backend, b.name)
+	}
+}

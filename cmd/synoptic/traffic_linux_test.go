@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+
+	"synoptic/bench/testnet"
+)
+
+// onlyNetRaw runs the program as another user who has CAP_NET_RAW and no other right.
+func onlyNetRaw(t *testing.T, args ...string) outcome {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can hand on one capability")
+	}
+	const capNetRaw, nobody = 13, 65534
+	// Where any user can find it.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "synoptic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := dir + "/synoptic"
+	for _, args := range [][]string{{"cp", self, path}, {"chmod", "755", dir, path}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v %s", args, err, out)
+		}
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, AmbientCaps: []uintptr{capNetRaw}}
+	return finish(t, cmd)
+}
+
+// Every SYN-ACK is answered by one RST that closes the connection at the far end: sent by the program, or by
+// the host where the driver does not let the program send.
+func TestResets(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		backend
+		napi bool
+	}{{"afpacket", afpacket, true}, {"xdp", xdp, true}, {"ebpf", ebpf, true}, {"xdp without NAPI", xdp, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			testnet.RequireXDP(t)
+			prefix := netip.MustParsePrefix("10.77.0.0/21")
+			n := testnet.New(t, testnet.Config{Gateway: true})
+			if c.napi {
+				n.NAPI(t)
+			}
+			n.Listen(t, "0.0.0.0:80")
+			capture := n.Capture(t)
+			s := parseStream(t, synoptic(t, c.scan(20_000, prefix.String(), "-p", "80,81", "--retries", "0", "--syn-profile", "linux")...).stdout)
+			c.used(t, s)
+			checkResets(t, capture.Stop(), prefix)
+			if s.end.Open != 2048 || s.end.Closed != 2048 {
+				t.Errorf("scan_end %+v", s.end)
+			}
+		})
+	}
+}
+
+// checkResets holds each RST against the SYN-ACK that it answers (RFC 9293 section 3.10.7.1).
+func checkResets(t *testing.T, frames []testnet.Frame, prefix netip.Prefix) {
+	t.Helper()
+	type flow struct {
+		target endpoint
+		port   uint16 // ours
+	}
+	synAcks, resets := map[flow]uint32{}, map[flow]int{}
+	for _, f := range frames {
+		pkt := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.Default)
+		ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+		tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP)
+		if ip == nil || tcp == nil {
+			continue
+		}
+		src, _ := netip.AddrFromSlice(ip.SrcIP)
+		dst, _ := netip.AddrFromSlice(ip.DstIP)
+		switch {
+		case f.Outgoing && tcp.SYN && tcp.ACK:
+			synAcks[flow{netip.AddrPortFrom(src, uint16(tcp.SrcPort)), uint16(tcp.DstPort)}] = tcp.Ack
+		case !f.Outgoing && tcp.RST:
+			k := flow{netip.AddrPortFrom(dst, uint16(tcp.DstPort)), uint16(tcp.SrcPort)}
+			ack, answered := synAcks[k]
+			if resets[k]++; !answered || resets[k] > 1 || tcp.Seq != ack || tcp.ACK || tcp.SYN || tcp.FIN || len(tcp.Payload) > 0 {
+				t.Fatalf("reset %d to %v, whose SYN-ACK (seen: %v) acknowledged %d: %v", resets[k], k, answered, ack, pkt)
+			}
+			ipSum, tcpSum := ip.Checksum, tcp.Checksum
+			tcp.SetNetworkLayerForChecksum(ip)
+			if err := gopacket.SerializeLayers(gopacket.NewSerializeBuffer(), gopacket.SerializeOptions{ComputeChecksums: true}, ip, tcp); err != nil {
+				t.Fatal(err)
+			}
+			if ipSum != ip.Checksum || tcpSum != tcp.Checksum {
+				t.Fatalf("checksums %#04x %#04x, want %#04x %#04x: %v", ipSum, tcpSum, ip.Checksum, tcp.Checksum, pkt)
+			}
+		}
+	}
+	if len(synAcks) == 0 || len(resets) != len(synAcks) {
+		t.Errorf("%d SYN-ACKs, %d of them reset", len(synAcks), len(resets))
+	}
+	for k := range synAcks {
+		if !prefix.Contains(k.target.Addr()) {
+			t.Errorf("SYN-ACK of %v", k)
+		}
+	}
+}
+
+// Other traffic of the host on the interface goes on while programs scan: connections, datagrams, echo
+// requests, and the ARP that they need.
+func TestOtherTraffic(t *testing.T) { eachBackend(t, otherTraffic, xdp, ebpf) }
+
+func otherTraffic(t *testing.T, b backend) {
+	n := b.network(t, testnet.Config{Gateway: true})
+	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	server := netip.MustParseAddrPort("10.77.1.1:7000")
+	var tcp net.Listener
+	var udp net.PacketConn
+	if err := n.Do(func() (err error) {
+		if tcp, err = net.Listen("tcp", server.String()); err == nil {
+			udp, err = net.ListenPacket("udp", server.String())
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	defer udp.Close()
+	go func() {
+		for {
+			c, err := tcp.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(c, c); c.Close() }()
+		}
+	}()
+	go func() {
+		for buf := make([]byte, 2048); ; {
+			k, from, err := udp.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			udp.WriteTo(buf[:k], from)
+		}
+	}()
+
+	// Ports enough that the scan lasts until it is told to stop; one of them is open everywhere.
+	n.Listen(t, "0.0.0.0:80")
+	cmd := exec.Command(program(t), b.scan(20_000, prefix.String(), "-p", "80,1000-1999", "--retries", "0", "--exclude", server.Addr().String())...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	var out strings.Builder
+	for range 20 {
+		if !lines.Scan() {
+			t.Fatal("the scan ended")
+		}
+		out.WriteString(lines.Text() + "\n")
+	}
+	ended := make(chan struct{})
+	go func() {
+		for lines.Scan() {
+			out.WriteString(lines.Text() + "\n")
+		}
+		cmd.Wait()
+		close(ended)
+	}()
+	if programOn(t, n.Link) == 0 {
+		t.Error("no program on the interface while it scans")
+	}
+	for round := range 5 {
+		forgetNeighbour(t, n)
+		echoTCP(t, server, bytes.Repeat([]byte{byte(round)}, 100_000))
+		echoUDP(t, server)
+		ping(t, n.Source, server.Addr(), round)
+	}
+	select {
+	case <-ended:
+		t.Error("the scan ended before the other traffic did")
+	default:
+		cmd.Process.Signal(os.Interrupt)
+		<-ended
+	}
+	s := parseStream(t, out.String())
+	b.used(t, s)
+	if s.end.Error != "" || s.end.TxErrors != 0 || s.end.Invalid != 0 {
+		t.Errorf("scan_end %+v", s.end)
+	}
+	if programOn(t, n.Link) != 0 {
+		t.Error("the program stayed on the interface")
+	}
+}
+
+// patience is how long a test waits for an answer on a busy machine.
+const patience = 10 * time.Second
+
+// forgetNeighbour makes the host ask for the gateway's link address again.
+func forgetNeighbour(t *testing.T, n *testnet.Network) {
+	t.Helper()
+	link, err := netlink.LinkByName(n.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.NeighDel(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: n.GatewayAddr.AsSlice()}); err != nil && !strings.Contains(err.Error(), "no such") {
+		t.Fatal(err)
+	}
+}
+
+func echoTCP(t *testing.T, server netip.AddrPort, data []byte) {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", server.String(), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	go func() {
+		c.Write(data)
+		c.(*net.TCPConn).CloseWrite()
+	}()
+	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d of %d bytes came back over TCP: %v", len(got), len(data), err)
+	}
+}
+
+func echoUDP(t *testing.T, server netip.AddrPort) {
+	t.Helper()
+	c, err := net.Dial("udp", server.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	buf := make([]byte, 100)
+	c.Write([]byte("datagram"))
+	if k, err := c.Read(buf); err != nil || string(buf[:k]) != "datagram" {
+		t.Errorf("%q came back over UDP: %v", buf[:k], err)
+	}
+}
+
+func ping(t *testing.T, from, to netip.Addr, seq int) {
+	t.Helper()
+	c, err := icmp.ListenPacket("ip4:icmp", from.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	request := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: 7, Seq: seq, Data: []byte("echo")}}
+	b, err := request.Marshal(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WriteTo(b, &net.IPAddr{IP: to.AsSlice()}); err != nil {
+		t.Fatal(err)
+	}
+	for buf := make([]byte, 1500); ; {
+		k, _, err := c.ReadFrom(buf)
+		if err != nil {
+			t.Errorf("no echo reply: %v", err)
+			return
+		}
+		m, err := icmp.ParseMessage(1, buf[:k])
+		if err == nil && m.Type == ipv4.ICMPTypeEchoReply && m.Body.(*icmp.Echo).Seq == seq {
+			return
+		}
+	}
+}
+
+// A scanner that is killed leaves no program on the interface, and the next scan works.
+func TestKilled(t *testing.T) { eachBackend(t, killed, xdp, ebpf) }
+
+func killed(t *testing.T, b backend) {
+	n := b.network(t, testnet.Config{Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	for range 2 {
+		cmd := exec.Command(program(t), b.scan(20_000, "10.77.0.0/16", "-p", "80,1000-1999")...)
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if lines := bufio.NewScanner(stdout); !lines.Scan() || !lines.Scan() {
+			t.Error("the scan ended")
+		}
+		if programOn(t, n.Link) == 0 {
+			t.Error("no program on the interface while it scans")
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait()
+		for end := time.Now().Add(patience); programOn(t, n.Link) != 0; time.Sleep(time.Millisecond) { // the kernel may free it a little later
+			if time.Now().After(end) {
+				t.Fatal("the program stayed on the interface")
+			}
+		}
+		s := parseStream(t, synoptic(t, b.scan(20_000, "10.77.0.0/24", "-p", "80,81", "--retries", "0")...).stdout)
+		b.used(t, s)
+		if s.end.Open != 256 || s.end.Closed != 256 || !s.end.Complete {
+			t.Errorf("the scan after: %+v", s.end)
+		}
+		if programOn(t, n.Link) != 0 {
+			t.Error("the program stayed on the interface after a scan")
+		}
+	}
+}
