@@ -59,6 +59,7 @@ const (
 	farVarArrived  = "arrived"
 	farVarBurn     = "burn"
 	farVarScan     = "scan"
+	farVarScribble = "scribble"
 )
 
 // loadFar returns the embedded CollectionSpec for far.
@@ -118,9 +119,10 @@ type farMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type farVariableSpecs struct {
-	Arrived *ebpf.VariableSpec `ebpf:"arrived"`
-	Burn    *ebpf.VariableSpec `ebpf:"burn"`
-	Scan    *ebpf.VariableSpec `ebpf:"scan"`
+	Arrived  *ebpf.VariableSpec `ebpf:"arrived"`
+	Burn     *ebpf.VariableSpec `ebpf:"burn"`
+	Scan     *ebpf.VariableSpec `ebpf:"scan"`
+	Scribble *ebpf.VariableSpec `ebpf:"scribble"`
 }
 
 // farObjects contains all objects after they have been loaded into the kernel.
@@ -156,9 +158,10 @@ func (m *farMaps) Close() error {
 //
 // It can be passed to loadFarObjects or ebpf.CollectionSpec.LoadAndAssign.
 type farVariables struct {
-	Arrived *ebpf.Variable `ebpf:"arrived"`
-	Burn    *ebpf.Variable `ebpf:"burn"`
-	Scan    *ebpf.Variable `ebpf:"scan"`
+	Arrived  *ebpf.Variable `ebpf:"arrived"`
+	Burn     *ebpf.Variable `ebpf:"burn"`
+	Scan     *ebpf.Variable `ebpf:"scan"`
+	Scribble *ebpf.Variable `ebpf:"scribble"`
 }
 
 // farPrograms contains all programs after they have been loaded into the kernel.

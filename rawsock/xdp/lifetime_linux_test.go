@@ -223,6 +223,7 @@ func TestOccupied(t *testing.T) {
 	}
 	refused("attach twice", second.Attach())
 	refused("check", Check(index, true))
+	refused("look", Check(index, false))
 	if err := errors.Join(first.Close(), second.Attach(), second.Close()); err != nil {
 		t.Errorf("when the first has gone: %v", err)
 	}
@@ -305,6 +306,9 @@ func TestXDPPermission(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			capabilities(t, func(all uint64) uint64 { return all &^ less })
+			if err := Check(index, false); err != nil {
+				t.Errorf("look: %v", err)
+			}
 			for what, err := range map[string]error{"check": Check(index, true), "load": func() error { _, err := Load(s.config); return err }()} {
 				if !errors.Is(err, rawsock.ErrPermission) || !errors.Is(err, os.ErrPermission) || !Denied(err) || Occupied(err) || !strings.Contains(hintOf(err), "setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep") {
 					t.Errorf("%s: %v", what, err)

@@ -12,15 +12,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"synoptic/bench/testnet"
 	"synoptic/results"
 	"synoptic/scan/probe"
 )
 
-// generateRuns is Generate with fewer runs, so that it soon returns.
+// generateRuns is Generate with so many runs, after which it returns.
 func generateRuns(t testing.TB, p *Programs, runs uint32) {
 	t.Helper()
-	if err := runLive(p.objects.Generate.FD(), p.liveFrame(), runs, liveBatch); err != nil {
+	if _, err := p.objects.Generate.Run(&ebpf.RunOptions{Data: p.liveFrame(), Repeat: runs, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: liveBatch}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -144,7 +147,10 @@ func (g *generatorModel) round(t *testing.T) {
 	passes := uint64(len(waiting))
 	before := g.sent
 	stop := g.grantMeanwhile(uint64(len(probes)))
-	for {
+	for calls := 0; ; calls++ {
+		if calls > 1000 {
+			t.Fatalf("no end: %+v, want %d probes", g.Progress(), len(probes))
+		}
 		for len(waiting) > 0 && g.pace.IntN(3) > 0 {
 			if !g.Post(waiting[0]) {
 				t.Fatal("no room for a pass")
@@ -187,6 +193,11 @@ func (g *generatorModel) mark() {
 			w = 0x1111111111111111 << g.rng.IntN(4)
 		}
 		g.Slots()[i] = w
+	}
+	// A stretch where all is answered, longer than one run looks through.
+	at := g.rng.IntN(len(g.Slots()) - 200)
+	for i := range g.Slots()[at : at+200] {
+		g.Slots()[at+i] = 0x2222222222222222
 	}
 }
 
@@ -390,6 +401,10 @@ func TestGeneratorSendTimes(t *testing.T) {
 			check(1, func(e uint64) (uint32, uint32, bool) { return from1, to1, some[e] })
 			check(0, func(e uint64) (uint32, uint32, bool) { return from, to, all[e] })
 			check(2, func(uint64) (uint32, uint32, bool) { return 0, 0, false })
+			// The entry that was written last, of the next attempt.
+			from2, to2 := run(Pass{Begin: begin + 127, End: begin + 128, Probes: 2}, 1)
+			last := entries(begin+127, begin+128)
+			check(2, func(e uint64) (uint32, uint32, bool) { return from2, to2, last[e] })
 		})
 	}
 }

@@ -228,6 +228,12 @@ func (f *forger) icmp(s *segment) []byte {
 	if f.rng.IntN(16) == 0 {
 		inner[0] = 0x40 | byte(f.rng.Uint32())&15
 	}
+	if f.rng.IntN(32) == 0 { // a header too short, behind which all would be right
+		inner[0] = 0x44
+		binary.BigEndian.PutUint16(inner[16:], f.config.PortMin)
+		hash := f.key.Hash(s.dst, netip.AddrFrom4([4]byte(inner[16:])), f.config.PortMin, binary.BigEndian.Uint16(inner[18:]))
+		binary.BigEndian.PutUint32(inner[20:], probe.Cookie(hash))
+	}
 	inner = inner[:min(len(inner), 20+4*quote.ipOptions+[]int{0, 4, 7, 8, 8, 8, 12, 20, 20}[f.rng.IntN(9)])]
 	if f.rng.IntN(8) == 0 { // RFC 4884
 		inner = append(inner, make([]byte, 128)...)
