@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,8 +55,10 @@ func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 func generate(t *testing.T, p *Programs) {
 	t.Helper()
 	done := make(chan struct{})
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
 	defer close(done)
-	go func() {
+	watcher.Go(func() {
 		for was := p.Progress(); ; {
 			select {
 			case <-done:
@@ -68,7 +71,7 @@ func generate(t *testing.T, p *Programs) {
 			}
 			was = now
 		}
-	}()
+	})
 	if err := p.Generate(); err != nil {
 		t.Fatal(err)
 	}
