@@ -391,5 +391,5 @@ func TestAnswersToAttempts(t *testing.T) {
 			invalid: 18,
 		},
 	}
-	playHostile(t, cases, afpacket, xdp, ebpf)
+	playHostile(t, cases, afpacket, ebpf)
 }

@@ -119,7 +119,7 @@ func spaces(t *testing.T, b backend) {
 }
 
 // Retries by the measured loss find what was asked for.
-func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, afpacket, ebpf) }
+func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, ebpf) }
 
 func targetRecall(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/20")
