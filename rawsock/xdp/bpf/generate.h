@@ -33,13 +33,19 @@ static long silence_step(u32 i, struct silence *s)
 	u64 *word = s->at < s->end ? slot_word(s->at) : 0;
 	if (!word)
 		return 1;
-	u64 w = *(volatile u64 *)word >> (s->at % WORD_SLOTS * 4);
+	u64 w = *(volatile u64 *)word, known = w | w >> 1;
+	known |= known >> 2; // the lowest bit of each slot: results.silentSlots
+	u64 silent = (~known & SLOT_ONES) >> (s->at % WORD_SLOTS * 4);
+	if (!silent) {
+		s->at = (s->at | (WORD_SLOTS - 1)) + 1;
+		return 0;
+	}
 	for (int j = 0; j < WORD_SLOTS; j++) {
-		if (!(w & STATE_SEALED) && !(s->at & s->sample) && s->at < s->end) {
+		if (silent & 1 && !(s->at & s->sample) && s->at < s->end) {
 			s->found = 1;
 			return 1;
 		}
-		w >>= 4;
+		silent >>= 4;
 		if (++s->at % WORD_SLOTS == 0)
 			break;
 	}

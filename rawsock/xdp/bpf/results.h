@@ -10,6 +10,7 @@
 #define STATE_ANSWERS 7
 #define STATE_SEALED 15
 #define WORD_SLOTS 16
+#define SLOT_ONES 0x1111111111111111ULL // the lowest bit of each slot
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
