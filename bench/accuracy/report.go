@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"synoptic/bench"
 	"synoptic/bench/peers"
 	"synoptic/results"
 )
@@ -116,7 +116,7 @@ func thousands(n int) string {
 
 // machine describes what the figures depend on.
 func machine(tools ...peers.Tool) string {
-	s := fmt.Sprintf("Linux %s, %s, %d cores (%s), %s", kernel(), runtime.GOARCH, runtime.NumCPU(), processor(), strings.Replace(runtime.Version(), "go", "Go ", 1))
+	s := fmt.Sprintf("Linux %s, %s, %d cores (%s), %s", bench.Kernel(), runtime.GOARCH, runtime.NumCPU(), bench.Processor(), strings.Replace(runtime.Version(), "go", "Go ", 1))
 	for _, t := range tools {
 		v, err := t.Version()
 		if err != nil {
@@ -125,30 +125,6 @@ func machine(tools ...peers.Tool) string {
 		s += fmt.Sprintf(", %s %s", t.Name, v)
 	}
 	return s
-}
-
-// kernel is the release without what its builder added.
-func kernel() string {
-	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "unknown"
-	}
-	release, _, _ := strings.Cut(strings.TrimSpace(string(b)), "-")
-	return release
-}
-
-func processor() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
 }
 
 // document holds the committed results, relative to the module.
@@ -165,28 +141,9 @@ func writeDocument(name, text string) error {
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	changed, err := insert(string(old), name, text)
+	changed, err := bench.Insert(string(old), name, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", document, err)
 	}
 	return os.WriteFile(path, []byte(changed), 0o644)
-}
-
-// insert replaces what stands between the markers of a name, which are added at the end where there
-// are none.
-func insert(document, name, text string) (string, error) {
-	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
-	text = begin + "\n" + strings.TrimSpace(text) + "\n" + end
-	before, rest, hasBegin := strings.Cut(document, begin)
-	_, after, hasEnd := strings.Cut(rest, end)
-	switch {
-	case hasBegin && hasEnd && strings.Count(document, begin) == 1 && strings.Count(document, end) == 1:
-		return before + text + after, nil
-	case strings.Contains(document, begin) || strings.Contains(document, end):
-		return "", fmt.Errorf("want %s and %s once each, in this order, or neither", begin, end)
-	}
-	if document = strings.TrimRight(document, "\n"); document != "" {
-		document += "\n\n"
-	}
-	return document + text + "\n", nil
 }

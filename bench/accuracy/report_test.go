@@ -10,32 +10,6 @@ import (
 	"synoptic/results"
 )
 
-func TestInsert(t *testing.T) {
-	const begin, end = "<!-- measured:begin -->", "<!-- measured:end -->"
-	for _, c := range []struct{ name, document, want string }{
-		{"no document", "", begin + "\ntable\n" + end + "\n"},
-		{"no markers", "# Accuracy\n\ntext\n\n", "# Accuracy\n\ntext\n\n" + begin + "\ntable\n" + end + "\n"},
-		{"old table", "a\n" + begin + "\nold\n\nolder\n" + end + "\nb\n", "a\n" + begin + "\ntable\n" + end + "\nb\n"},
-		{"other markers", "<!-- promised:begin -->\nx\n<!-- promised:end -->\n", "<!-- promised:begin -->\nx\n<!-- promised:end -->\n\n" + begin + "\ntable\n" + end + "\n"},
-		{"no end", "a\n" + begin + "\nb\n", ""},
-		{"no begin", "a\n" + end + "\nb\n", ""},
-		{"wrong order", end + "\n" + begin + "\n", ""},
-		{"twice", begin + end + begin + end, ""},
-	} {
-		got, err := insert(c.document, "measured", "\ntable\n\n")
-		if (err != nil) != (c.want == "") {
-			t.Errorf("%s: error %v", c.name, err)
-		} else if d := cmp.Diff(c.want, got); err == nil && d != "" {
-			t.Errorf("%s: (-want +got)\n%s", c.name, d)
-		}
-		if err == nil { // once more changes nothing
-			if again, err := insert(got, "measured", "table"); err != nil || again != got {
-				t.Errorf("%s: a second time gives %q, %v", c.name, again, err)
-			}
-		}
-	}
-}
-
 func TestThousands(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 65536: "65,536", 1234567: "1,234,567"} {
 		if got := thousands(n); got != want {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"synoptic/bench"
 )
 
 // What -write writes, relative to the module.
@@ -46,7 +48,7 @@ func writeDocument(module string, all []*Result) error {
 		return err
 	}
 	picture, hasPlot := plotOf(all)
-	changed, err := insert(string(old), "comparison", section(all, hasPlot))
+	changed, err := bench.Insert(string(old), "comparison", section(all, hasPlot))
 	if err != nil {
 		return fmt.Errorf("%s: %w", document, err)
 	}
@@ -86,23 +88,4 @@ func from(i int, job string) string {
 		return ""
 	}
 	return "From job " + job + " on: "
-}
-
-// insert replaces what stands between the markers of a name, which are added at the end where there
-// are none.
-func insert(document, name, text string) (string, error) {
-	begin, end := "<!-- "+name+":begin -->", "<!-- "+name+":end -->"
-	text = begin + "\n" + strings.TrimSpace(text) + "\n" + end
-	before, rest, hasBegin := strings.Cut(document, begin)
-	_, after, hasEnd := strings.Cut(rest, end)
-	switch {
-	case hasBegin && hasEnd && strings.Count(document, begin) == 1 && strings.Count(document, end) == 1:
-		return before + text + after, nil
-	case strings.Contains(document, begin) || strings.Contains(document, end):
-		return "", fmt.Errorf("want %s and %s once each, in this order, or neither", begin, end)
-	}
-	if document = strings.TrimRight(document, "\n"); document != "" {
-		document += "\n\n"
-	}
-	return document + text + "\n", nil
 }

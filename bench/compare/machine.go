@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"synoptic/bench"
 	"synoptic/bench/peers"
 )
 
@@ -23,7 +23,7 @@ type Machine struct {
 
 func thisMachine() Machine {
 	m := Machine{
-		Processor: processor(), Kernel: kernel(), Arch: runtime.GOARCH, Cores: runtime.NumCPU(),
+		Processor: bench.Processor(), Kernel: bench.Kernel(), Arch: runtime.GOARCH, Cores: runtime.NumCPU(),
 		Go:     strings.TrimPrefix(runtime.Version(), "go"),
 		Tools:  map[string]string{},
 		Commit: "unknown",
@@ -44,30 +44,6 @@ func thisMachine() Machine {
 func (m Machine) String() string {
 	return fmt.Sprintf("%s, %d cores, %s, Linux %s, Go %s; synoptic at %s, nmap %s, masscan %s, zmap %s", m.Processor, m.Cores, m.Arch, m.Kernel, m.Go,
 		m.Commit, m.Tools["nmap"], m.Tools["masscan"], m.Tools["zmap"])
-}
-
-// kernel is the release without what its builder added.
-func kernel() string {
-	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "unknown"
-	}
-	release, _, _ := strings.Cut(strings.TrimSpace(string(b)), "-")
-	return release
-}
-
-func processor() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
 }
 
 // busy is the processor time, in seconds since the start of the machine, that all processors together

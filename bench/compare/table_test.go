@@ -246,18 +246,3 @@ func TestSection(t *testing.T) {
 	}
 	consistent(t, text)
 }
-
-func TestInsert(t *testing.T) {
-	const old = "# Title\n\nkept before\n"
-	once, err := insert(old, "comparison", "one\n")
-	if err != nil || !strings.HasPrefix(once, old) {
-		t.Fatalf("%v: %q", err, once)
-	}
-	twice, err := insert(once+"kept after\n", "comparison", "two")
-	if err != nil || strings.Contains(twice, "one") || !strings.Contains(twice, "two") || !strings.HasPrefix(twice, old) || !strings.HasSuffix(twice, "kept after\n") {
-		t.Errorf("%v: %q", err, twice)
-	}
-	if _, err := insert("<!-- comparison:end -->", "comparison", "x"); err == nil {
-		t.Error("half a pair of markers was accepted")
-	}
-}

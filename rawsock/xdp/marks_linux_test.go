@@ -260,7 +260,7 @@ func (w *together) all(t *testing.T, positions, step uint64) {
 	markers.Wait()
 
 	tally, err := w.Tally()
-	if err != nil || tally.Overruns != 0 || w.Map.Overruns() != 0 || tally.RingFull != 0 {
+	if err != nil || tally.Overruns != 0 || w.Overruns() != 0 || tally.RingFull != 0 {
 		t.Fatalf("%+v: %v", tally, err)
 	}
 	counted := [3]int64{tally.Open + w.found[0].Load(), tally.Closed + w.found[1].Load(), tally.Filtered + w.found[2].Load()}
