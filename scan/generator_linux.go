@@ -20,7 +20,7 @@ import (
 //	limiter grants n → the program's budget
 //	the program's counters → finished passes go back to the schedule, tally
 //
-// Two goroutines: one keeps the program running on a thread of its own, the other feeds it.
+// The program runs on a thread of its own (liveThread); the lane's goroutine feeds it.
 type generator struct {
 	*engine
 	schedule *sharedSchedule
@@ -51,7 +51,7 @@ const (
 	stuckTime = 2 * time.Second
 )
 
-// start makes the program's thread, with the receiver's link already up, and sends a harmless frame
+// start makes the program's thread, with the receiver attached already, and sends a harmless frame
 // through the driver: an ARP request for the next hop, or for the first target where there is none. The
 // error says what the driver has against it.
 func (g *generator) start() (err error) {
@@ -93,16 +93,28 @@ func (g *generator) run(ctx context.Context) error {
 
 func (g *generator) feed(ctx context.Context) error {
 	progressed := time.Now()
-	for g.queue.waitRoom(ctx) && ctx.Err() == nil {
-		sent := g.seen.Sent
+	for ctx.Err() == nil {
+		if g.queue.full.Load() { // no grants, then: the sinks are behind
+			g.collect()
+			progressed = time.Now()
+			if err := g.restWhenIdle(); err != nil {
+				return err
+			}
+			nap(ctx, feedNap)
+			continue
+		}
+		before := g.seen
 		g.collect()
-		if g.seen.Sent != sent || g.seen.Flying == 0 {
+		if g.seen.Sent != before.Sent || g.seen.Finished != before.Finished || g.seen.Flying == 0 && len(g.flying) == 0 {
 			progressed = time.Now()
 		} else if time.Since(progressed) > stuckTime {
 			return g.stuck()
 		}
-		wait, all := g.post()
-		if all && g.seen.Flying == 0 {
+		wait, all, err := g.post()
+		if err != nil {
+			return err
+		}
+		if all && g.seen.Flying == 0 && g.landed() {
 			return nil
 		}
 		g.grant(ctx)
@@ -122,12 +134,15 @@ func (g *generator) feed(ctx context.Context) error {
 // keepRunning has the program run while there is something to send, and not spin for long where there
 // is nothing.
 func (g *generator) keepRunning() error {
-	now := time.Now()
 	if len(g.flying) > 0 || g.seen.Flying > 0 {
-		g.busy = now
+		g.busy = time.Now()
 		return g.thread.run()
 	}
-	if now.Sub(g.busy) > restAfter {
+	return g.restWhenIdle()
+}
+
+func (g *generator) restWhenIdle() error {
+	if time.Since(g.busy) > restAfter {
 		return g.thread.rest()
 	}
 	return nil
@@ -145,25 +160,38 @@ func (g *generator) stuck() error {
 	return err
 }
 
+// landed tells whether nothing is on its way. The program's counters say so only while it does not run:
+// a probe is not counted between its being taken and its being redirected.
+func (g *generator) landed() bool {
+	if err := g.thread.rest(); err != nil {
+		return true // run will tell
+	}
+	g.collect()
+	return g.seen.Flying == 0
+}
+
 // post hands passes to the program. all tells that everything is sent; otherwise wait is for the next.
-func (g *generator) post() (wait time.Duration, all bool) {
+func (g *generator) post() (wait time.Duration, all bool, err error) {
 	wait = feedNap
 	for len(g.flying) < passesAhead {
 		var p *pass
 		if p, wait = g.schedule.take(); p == nil {
-			return wait, wait < 0 && len(g.flying) == 0
+			return wait, wait < 0 && len(g.flying) == 0, nil
 		}
 		g.timesOf(p.probes).sent(p.end)
 		if p.sampled {
 			g.timesOf(p.probes + 1).sent(p.end)
 		}
-		g.kernel.programs.Post(xdp.Pass{
+		posted := g.kernel.programs.Post(xdp.Pass{
 			Begin: p.begin, End: p.end, First: p.first, Sample: p.step == stepSample,
 			Sampled: p.sampled, Stride: p.stride, Probes: p.probes,
 		})
 		g.flying = append(g.flying, p)
+		if !posted {
+			return 0, false, errors.New("the generator has no room for a pass") // passesAhead is less than it takes
+		}
 	}
-	return wait, false
+	return wait, false, nil
 }
 
 // grant lets pass what the limiter lets pass, but no more than a little ahead of the program.

@@ -4,6 +4,7 @@ package scan
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"os"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"synoptic/bench/testnet"
+	"synoptic/rawsock"
 	"synoptic/rawsock/xdp"
 	"synoptic/results"
 )
@@ -92,7 +94,7 @@ func TestLossChunksOfPrograms(t *testing.T) {
 		Interface: 1, Source: netip.AddrFrom4([4]byte{10}), Window: 64, FrameLen: 54, PortMax: maxAttempts - 1,
 		Times: xdp.Times{Attempts: maxAttempts, Entries: 8}, Loss: xdp.Loss{ChunkLen: 1 << 10, Chunks: chunks}, Space: xdp.Space{Sets: []xdp.Set{{}}},
 	})
-	if xdp.Denied(err) && !testnet.Required("network") {
+	if errors.Is(err, rawsock.ErrPermission) && !testnet.Required("network") {
 		t.Skipf("BPF is not permitted here: %v", err)
 	}
 	if err != nil {

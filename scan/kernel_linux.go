@@ -4,6 +4,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"synoptic/rawsock"
@@ -47,17 +48,19 @@ func newKernel(e *engine) (*kernel, error) {
 		Interface: path.Link.Index, Source: path.Src, PortMin: e.SourcePorts.Min, PortMax: e.SourcePorts.Max, Key: key,
 		Permutation: xdp.Permutation{Len: params.Len, LowBits: params.LowBits, High: params.High, Keys: params.Keys},
 		Space:       spaceTables(&tables), Window: e.results.Window(), Guard: e.results.Guard(), Emits: uint8(e.emits),
-		Times: k.times, Loss: xdp.Loss{Begin: e.loss.begin, ChunkLen: e.loss.chunkLen, Chunks: len(e.loss.ring)},
+		Times: k.times, Loss: xdp.Loss{Begin: e.loss.begin, ChunkLen: e.loss.chunkLen, Chunks: int(e.loss.chunks)},
 		FrameLen: e.FrameLen,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", e.Backend, err)
+		return nil, err
 	}
-	if e.results, err = results.NewMapOn(e.Positions.Begin, e.Positions.Len(), k.programs.Slots()); err != nil {
+	m, err := results.NewMapOn(e.Positions.Begin, e.Positions.Len(), k.programs.Slots())
+	if err != nil {
 		k.programs.Close()
 		return nil, err
 	}
-	e.loss.ring = lossChunks(k.programs.Losses())
+	e.results = m
+	e.loss.use(lossChunks(k.programs.Losses()))
 	return k, nil
 }
 
@@ -76,13 +79,27 @@ func spaceTables(t *target.Tables) xdp.Space {
 // moved tells the programs of the result map's window.
 func (k *kernel) moved(low, high uint64) { k.programs.SetWindow(low, high) }
 
+// release takes the programs off the interface and out of the kernel. Nothing that lies in their memory
+// is looked at afterwards.
+func (k *kernel) release(e *engine) {
+	e.loss.use(nil)
+	for i := range e.times {
+		e.times[i].Store(nil)
+	}
+	e.results, e.kernel = nil, nil
+	k.programs.Close()
+}
+
 // kernelLanes are packet lanes whose receiver is the program, and whose sender is AF_XDP or the
 // generator.
-type kernelLanes struct{ packetLanes }
+type kernelLanes struct {
+	packetLanes
+	generator *generator
+}
 
 func newKernelLanes(e *engine) backend {
-	b := &kernelLanes{packetLanes{engine: e, openRx: e.attach, openTx: openAFXDP}}
-	b.openSender = b.openLane
+	b := &kernelLanes{packetLanes: packetLanes{engine: e, openTx: openAFXDP}}
+	b.openRx, b.openSender = b.attach, b.openLane
 	return b
 }
 
@@ -95,42 +112,57 @@ func openAFXDP(lane int, c rawsock.TxConfig) (transmitter, error) {
 	return tx, nil
 }
 
-// attach puts the receiver on the interface.
-func (e *engine) attach() ([]receiver, error) {
-	if err := e.kernel.programs.Attach(); err != nil {
-		return nil, fmt.Errorf("backend %s: %w", e.Backend, err)
+// attach puts the receiver on the interface, and then finds out what the driver can do, before a probe
+// is sent: some take redirected frames only with a program attached. The generator needs that, and the
+// receiver's resets go the same way. Where the driver does not and the choice was ours, AF_XDP sends;
+// the resets are then left to the host.
+func (b *kernelLanes) attach() ([]receiver, error) {
+	p := b.kernel.programs
+	err := p.Attach(false)
+	if errors.Is(err, xdp.ErrUnsupported) && b.Backend == BackendXDP && !b.Auto {
+		b.BackendReason += "; the driver has no XDP of its own, so the kernel's generic one is used"
+		err = p.Attach(true)
 	}
-	return []receiver{&kernelRx{rxLane: rxLane{engine: e, iface: e.Routes.Paths[0].Link.Name}}}, nil
-}
-
-// close takes the programs off the interface last.
-func (b *kernelLanes) close() {
-	b.packetLanes.close()
-	b.kernel.programs.Close()
-}
-
-// open finds out what the driver can do before a probe is sent. The generator needs it to take frames
-// that are redirected to it, and the receiver's resets go the same way. Where it does not and the
-// choice was ours, AF_XDP sends; the resets are then left to the host.
-func (b *kernelLanes) open(ctx context.Context) error {
-	g := &generator{engine: b.engine}
-	refusal := g.start()
+	if err != nil {
+		return nil, err
+	}
+	b.generator = &generator{engine: b.engine}
+	refusal := b.generator.start()
 	if refusal != nil {
-		b.kernel.programs.LeaveResets()
+		p.LeaveResets()
 	}
 	switch {
 	case b.Backend == BackendEBPF && refusal == nil:
-		g.useTimes()
-		b.openSender = g.open
+		b.generator.useTimes()
+		b.openSender = b.generator.open
 	case b.Backend == BackendEBPF && !b.Auto:
-		g.Close()
-		b.kernel.programs.Close()
-		return fmt.Errorf("backend ebpf: %w", refusal)
-	case b.Backend == BackendEBPF:
-		b.Backend, b.BackendReason, b.BackendHint = BackendXDP, "no ebpf, for "+refusal.Error(), hintOf(refusal)
-		fallthrough
+		return nil, refusal
 	default:
-		g.Close()
+		if b.Backend == BackendEBPF {
+			b.Backend, b.BackendReason, b.BackendHint = BackendXDP, "no ebpf, for "+refusal.Error(), hintOf(refusal)
+		}
+		b.generator.Close()
+		b.generator = nil
+		p.DetachGenerator()
 	}
-	return b.packetLanes.open(ctx)
+	return []receiver{&kernelRx{rxLane: rxLane{engine: b.engine, iface: b.Routes.Paths[0].Link.Name}}}, nil
+}
+
+func (b *kernelLanes) open(ctx context.Context) error {
+	if err := b.packetLanes.open(ctx); err != nil {
+		return fmt.Errorf("backend %s: %w", b.Backend, err)
+	}
+	return nil
+}
+
+// close takes the programs off the interface last. It may be called again.
+func (b *kernelLanes) close() {
+	b.packetLanes.close()
+	if b.generator != nil { // a sender closes it too
+		b.generator.Close()
+		b.generator = nil
+	}
+	if b.kernel != nil {
+		b.kernel.release(b.engine)
+	}
 }

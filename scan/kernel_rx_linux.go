@@ -61,13 +61,18 @@ func (l *kernelRx) run(stop <-chan struct{}) error {
 // read takes what comes until the deadline, and tells how many records.
 func (l *kernelRx) read(deadline time.Time) (n int, err error) {
 	p := l.kernel.programs
+	offset := p.ClockOffset()
+	sends := offset // to the clock of the send times
+	if l.Backend == BackendEBPF {
+		sends = p.SendClockOffset()
+	}
 	for n < kernelBatch {
 		r, ok, err := p.Next(deadline)
 		if err != nil || !ok {
 			return n, err
 		}
 		n++
-		l.record(&r, p.UnixTime(r.Time))
+		l.record(&r, int64(r.Time+offset), int64(r.Time+sends))
 		if !p.More() {
 			time.Sleep(min(time.Until(deadline), time.Millisecond)) // rather some at once than each at its time
 		}
@@ -75,16 +80,17 @@ func (l *kernelRx) read(deadline time.Time) (n int, err error) {
 	return n, nil
 }
 
-func (l *kernelRx) record(r *xdp.Record, received int64) {
+// record takes one: received by the clock, and by that of the send times, both Unix ns.
+func (l *kernelRx) record(r *xdp.Record, received, bySends int64) {
 	if r.Kind == xdp.Raw {
-		l.packet(r.Packet, received)
+		l.packet(r.Packet, bySends)
 		return
 	}
 	if !l.parse(r.Packet) {
 		l.seen.invalid++ // cannot be: the program has read the same bytes
 		return
 	}
-	rtt, ok := l.roundTrip(r.Position, received)
+	rtt, ok := l.roundTrip(r.Position, bySends)
 	if r.Kind == xdp.News {
 		l.report(reasonOf(&l.reply), received, rtt, ok)
 	}

@@ -4,6 +4,7 @@ package scan
 
 import (
 	"runtime"
+	"sync"
 	"time"
 
 	"synoptic/rawsock/xdp"
@@ -16,6 +17,7 @@ type liveThread struct {
 	wake     chan struct{} // a token for each call to make
 	out      chan error    // how each call ended
 	ended    chan struct{}
+	nudging  sync.WaitGroup
 	running  bool
 }
 
@@ -31,10 +33,10 @@ func startThread(p *xdp.Programs, frame []byte) (*liveThread, error) {
 		if err == nil {
 			err = p.TryDriver(frame)
 		}
-		ready <- err
 		if err == nil {
-			go t.nudge()
+			t.nudging.Go(t.nudge)
 		}
+		ready <- err
 		for range t.wake {
 			t.out <- p.Generate()
 		}
@@ -101,10 +103,16 @@ func (t *liveThread) rest() error {
 	return nil
 }
 
-// end ends the thread.
+// end ends the thread. It may be called again.
 func (t *liveThread) end() error {
+	select {
+	case <-t.ended:
+		return nil
+	default:
+	}
 	err := t.rest()
 	close(t.wake)
 	close(t.ended)
+	t.nudging.Wait()
 	return err
 }

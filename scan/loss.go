@@ -17,6 +17,7 @@ import (
 type lossStats struct {
 	begin    uint64
 	chunkLen uint64
+	chunks   uint64      // that are kept apart
 	ring     []chunkLoss // by chunk number modulo its length
 
 	lost            atomic.Bool   // a first try was: a later attempt has been answered
@@ -55,8 +56,21 @@ type attemptCounts [2][maxAttempts + 1][maxAttempts]uint64
 
 func newLossStats(begin, chunkLen, positions uint64) *lossStats {
 	l := &lossStats{begin: begin &^ (chunkLen - 1), chunkLen: chunkLen} // as chunks are
-	l.ring = make([]chunkLoss, min(lossRing, (begin-l.begin+positions+chunkLen-1)/chunkLen))
+	l.chunks = min(lossRing, (begin-l.begin+positions+chunkLen-1)/chunkLen)
+	l.use(make([]chunkLoss, l.chunks))
 	return l
+}
+
+// use puts the counters into other memory, or gives up that of the programs before it goes: what the
+// chunks hold is folded into the totals.
+func (l *lossStats) use(ring []chunkLoss) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.ring {
+		l.ring[i].addTo(&l.totals)
+		l.ring[i].addSample(&l.samples)
+	}
+	l.ring = ring
 }
 
 func (l *lossStats) chunk(pos uint64) *chunkLoss {

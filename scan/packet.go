@@ -166,4 +166,5 @@ func (b *packetLanes) run(ctx context.Context) error {
 func (b *packetLanes) close() {
 	closeAll(b.senders)
 	closeAll(b.receivers)
+	b.senders, b.receivers = nil, nil
 }

@@ -64,6 +64,15 @@ func (e *rttEstimator) cooldown(limit time.Duration) time.Duration {
 	return min(d, limit)
 }
 
+// settledFloor is waited where everything has answered.
+const settledFloor = 20 * time.Millisecond
+
+// settled is how long to wait where everything has answered, so that only a better answer can still come
+// (open behind the RST of a firewall): four times the largest smoothed round trip, limit at most.
+func (e *rttEstimator) settled(limit time.Duration) time.Duration {
+	return min(max(settledFloor, 4*time.Duration(e.largest.Load())), limit)
+}
+
 // rttBucket is the histogram's bucket of a round trip: the position of its highest bit and the two
 // bits below it.
 func rttBucket(rtt time.Duration) int {

@@ -45,8 +45,13 @@ func New(p *Plan) (*Scan, error) {
 		e.loss = newLossStats(p.Positions.Begin, e.chunkLen(), p.Positions.Len())
 	}
 	if p.Backend == BackendXDP || p.Backend == BackendEBPF {
-		if e.kernel, err = newKernel(e); err != nil {
-			return nil, err
+		e.kernel, err = newKernel(e)
+		switch {
+		case err == nil:
+		case p.Auto:
+			e.usePacketSockets(err)
+		default:
+			return nil, fmt.Errorf("backend %s: %w", p.Backend, err)
 		}
 	}
 	e.cursor.Store(p.Positions.Begin)
@@ -63,23 +68,25 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	e := s.e
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var b backend
-	switch e.Backend {
-	case BackendConnect:
-		b = &connectLanes{engine: e}
-	case BackendXDP, BackendEBPF:
-		b = newKernelLanes(e)
-	default:
-		b = newAFPacket(e)
-	}
+	b := e.newBackend()
+	defer func() { b.close() }()
 	sink, err := e.judge(ctx, sink)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.open(ctx); err != nil {
+	err = b.open(ctx)
+	if err != nil && e.kernel != nil && e.Auto && ctx.Err() == nil {
+		b.close()
+		e.usePacketSockets(err)
+		if err := e.renew(); err != nil {
+			return nil, err
+		}
+		b = e.newBackend()
+		err = b.open(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	defer b.close()
 
 	start := time.Now()
 	e.started.Store(start.UnixNano())
@@ -111,6 +118,30 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	}
 	end := e.end(start, ctx.Err() == nil && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
+}
+
+func (e *engine) newBackend() backend {
+	switch e.Backend {
+	case BackendConnect:
+		return &connectLanes{engine: e}
+	case BackendXDP, BackendEBPF:
+		return newKernelLanes(e)
+	}
+	return newAFPacket(e)
+}
+
+// usePacketSockets is what is left where the programs cannot be used and the choice was ours.
+func (e *engine) usePacketSockets(why error) {
+	e.Backend, e.BackendReason, e.BackendHint = BackendAFPacket, "raw sockets are permitted; no XDP, for "+why.Error(), hintOf(why)
+	e.Lanes = 0
+	e.chooseLanes()
+}
+
+// renew makes the result map and the counters of loss anew, in memory of our own.
+func (e *engine) renew() (err error) {
+	e.loss.use(make([]chunkLoss, e.loss.chunks))
+	e.results, err = results.NewMap(e.Positions.Begin, e.Positions.Len(), e.MaxMemory)
+	return err
 }
 
 // judge puts before the outputs what looks at records on their way: verification, then suspicion.
@@ -156,14 +187,18 @@ func drained(ctx context.Context, pump <-chan struct{}) bool {
 }
 
 // coolNap is how often the cooldown looks at the estimate.
-const coolNap = 20 * time.Millisecond
+const coolNap = 5 * time.Millisecond
 
 // cool waits until the answers to the last probe must have come.
 func (e *engine) cool(ctx context.Context) {
 	last := time.Now()
 	for {
 		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
-		left := time.Until(last.Add(e.rtts.cooldown(e.Wait)))
+		wait := e.rtts.cooldown(e.Wait)
+		if e.silent() == 0 {
+			wait = e.rtts.settled(wait)
+		}
+		left := time.Until(last.Add(wait))
 		if left <= 0 {
 			return
 		}

@@ -26,6 +26,8 @@ const (
 	// sendTimeEntries bounds the table to 8 MiB; above 262,144 pps positions share entries, at
 	// 3 M pps sixteen of them, which are sent within 6 µs.
 	sendTimeEntries = 1 << 21
+	// clockSlackMicros is how much two readings of the clock may be out of order.
+	clockSlackMicros = 100
 )
 
 func newSendTimes(rate float64, positions uint64) *sendTimes {
@@ -87,6 +89,10 @@ func (s *sendTimes) rtt(position uint64, received int64) (d time.Duration, ok bo
 		return 0, false
 	}
 	micros := int32(uint32(received/1000) - sent)
-	// A reply cannot precede its probe, but the two clock readings may be a little out of order.
+	// A reply cannot precede its probe, but the two clock readings may be a little out of order; and
+	// the entry may be of a neighbour that left later.
+	if micros < -clockSlackMicros {
+		return 0, false
+	}
 	return time.Duration(max(micros, 0)) * time.Microsecond, true
 }

@@ -5,7 +5,7 @@
 //	go run ./bench/simnet
 //	go run ./bench/simnet -prefix 10.0.0.0/10 -ports 80,443 -open 0.05 -loss 0 -- --retries 0 --rate 1M
 //
-// What follows -- goes to "synoptic scan", after the defaults --rate 300k --retries 1. Loading XDP
+// What follows -- goes to "synoptic scan", after the defaults --backend ebpf --rate 300k --retries 1. Loading XDP
 // programs needs root.
 package main
 

@@ -64,6 +64,7 @@ func TestOwnProgram(t *testing.T) {
 	for args, want := range map[string]bool{
 		"": false, "--backend afpacket": false, "--backend=auto": false, "--rate 10k": false, "--backend": false,
 		"--backend xdp": true, "--backend=xdp": true, "--rate 1M --backend ebpf": true,
+		"--backend ebpf --backend connect": false, "--backend connect --backend=ebpf": true,
 	} {
 		if got := ownProgram(strings.Fields(args)); got != want {
 			t.Errorf("%q: %v", args, got)

@@ -31,7 +31,8 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 		return nil, err
 	}
 	defer internet.Close()
-	if !ownProgram(o.scanArgs) {
+	args := append([]string{"scan", o.prefix.String(), "-p", o.ports.String(), "--backend", "ebpf", "--rate", "300k", "--retries", "1"}, o.scanArgs...)
+	if !ownProgram(args) {
 		pass, err := responder.AttachPass(n)
 		if err != nil {
 			return nil, err
@@ -45,7 +46,6 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 	}
 	defer p.Close()
 
-	args := append([]string{"scan", o.prefix.String(), "-p", o.ports.String(), "--rate", "300k", "--retries", "1"}, o.scanArgs...)
 	fmt.Fprintf(progress, "a simulated internet: %s\n$ synoptic %s\n", o.describe(), strings.Join(args, " "))
 	r := &report{options: o, seen: newFindings(o)}
 	if err := r.scan(ctx, p, append(args, "--quiet", "-o", "-")); err != nil {
@@ -60,15 +60,18 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 var errInterrupted = errors.New("interrupted")
 
 // ownProgram tells whether the scan puts an XDP program on its end of the link, which must then be
-// free. The choice of --backend auto respects a program that is there.
-func ownProgram(args []string) bool {
-	own := func(backend string) bool { return backend == "xdp" || backend == "ebpf" }
+// free. The choice of --backend auto respects a program that is there. The last --backend counts.
+func ownProgram(args []string) (own bool) {
 	for i, a := range args {
-		if value, ok := strings.CutPrefix(a, "--backend="); ok && own(value) || a == "--backend" && i+1 < len(args) && own(args[i+1]) {
-			return true
+		backend, ok := strings.CutPrefix(a, "--backend=")
+		if a == "--backend" && i+1 < len(args) {
+			backend, ok = args[i+1], true
+		}
+		if ok {
+			own = backend == "xdp" || backend == "ebpf"
 		}
 	}
-	return false
+	return own
 }
 
 // record is what simnet reads of any of the program's records.

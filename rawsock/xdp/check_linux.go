@@ -3,15 +3,12 @@
 package xdp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"synoptic/rawsock"
 )
 
 // Check tells why the programs cannot run on an interface, without touching it: because another XDP
@@ -60,12 +57,3 @@ func Driver(index int) string {
 // Harmless tells whether attaching an XDP program leaves the traffic of a driver's interfaces alone.
 // Hardware drivers stop and re-initialise their queues for it, some with the link going down.
 func Harmless(driver string) bool { return driver == "veth" }
-
-// Occupied tells whether an error says that somebody else's XDP program is on the interface.
-func Occupied(err error) bool {
-	var o *OccupiedError
-	return errors.As(err, &o)
-}
-
-// Denied tells whether an error says that rights are missing.
-func Denied(err error) bool { return errors.Is(err, rawsock.ErrPermission) }

@@ -24,10 +24,6 @@ type Config struct {
 	Loss  Loss
 	// FrameLen is the length of a probe in bytes, Ethernet header included.
 	FrameLen int
-
-	// Generic attaches the receiver to the kernel's generic hook, which works with every driver and is
-	// slower. Otherwise the driver's own is needed.
-	Generic bool
 }
 
 // Permutation is the order of the probes, in the words of permute.Params.

@@ -81,6 +81,14 @@ func pinThread() (cpu int, err error) {
 	return cpu, nil
 }
 
+// DetachGenerator takes the generator's tracepoints away, where it is not going to be used.
+func (p *Programs) DetachGenerator() {
+	for _, l := range p.tracers {
+		l.Close() // it only watched
+	}
+	p.tracers = nil
+}
+
 // PinBeside ties the calling thread to the generator's CPU.
 func (p *Programs) PinBeside() error {
 	var one unix.CPUSet

@@ -32,7 +32,7 @@ func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 			t.Error(err)
 		}
 	})
-	if err := p.Attach(); err != nil {
+	if err := p.Attach(false); err != nil {
 		t.Fatal(err)
 	}
 	s.template, err = probe.NewTemplate(probe.TemplateConfig{

@@ -94,7 +94,7 @@ func TestClose(t *testing.T) {
 		if attached(t, index) {
 			t.Fatal("attached by Load")
 		}
-		if err := errors.Join(p.Attach(), p.PrepareGenerator()); err != nil {
+		if err := errors.Join(p.Attach(false), p.PrepareGenerator()); err != nil {
 			t.Fatal(err)
 		}
 		if !attached(t, index) {
@@ -214,17 +214,17 @@ func TestOccupied(t *testing.T) {
 	refused := func(what string, err error) {
 		t.Helper()
 		var o *OccupiedError
-		if !errors.As(err, &o) || !Occupied(err) || o.Interface != n.Link || !strings.Contains(hintOf(err), n.Link) || Denied(err) {
+		if !errors.As(err, &o) || !isOccupied(err) || o.Interface != n.Link || !strings.Contains(hintOf(err), n.Link) || errors.Is(err, rawsock.ErrPermission) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := first.Attach(); err != nil {
+	if err := first.Attach(false); err != nil {
 		t.Fatal(err)
 	}
-	refused("attach twice", second.Attach())
+	refused("attach twice", second.Attach(false))
 	refused("check", Check(index, true))
 	refused("look", Check(index, false))
-	if err := errors.Join(first.Close(), second.Attach(), second.Close()); err != nil {
+	if err := errors.Join(first.Close(), second.Attach(false), second.Close()); err != nil {
 		t.Errorf("when the first has gone: %v", err)
 	}
 	other, err := responder.AttachPass(n)
@@ -245,7 +245,7 @@ func TestOccupied(t *testing.T) {
 	}
 	refused("check, generic", Check(index, true))
 	l.Close()
-	if err := Check(1<<30, true); err == nil || Occupied(err) || Denied(err) {
+	if err := Check(1<<30, true); err == nil || isOccupied(err) || errors.Is(err, rawsock.ErrPermission) {
 		t.Errorf("no such interface: %v", err)
 	}
 }
@@ -256,19 +256,18 @@ func TestAttachToLoopback(t *testing.T) {
 	testnet.Require(t)
 	s.config.Interface = linkIndex(t, "lo")
 	p := programsOf(t, s)
-	err := p.Attach()
-	if !errors.Is(err, ErrUnsupported) || hintOf(err) == "" || Occupied(err) || Denied(err) {
+	err := p.Attach(false)
+	if !errors.Is(err, ErrUnsupported) || hintOf(err) == "" || isOccupied(err) || errors.Is(err, rawsock.ErrPermission) {
 		t.Errorf("%v", err)
 	}
-	s.config.Generic = true
 	g := programsOf(t, s)
-	if err := g.Attach(); err != nil {
+	if err := g.Attach(true); err != nil {
 		t.Errorf("generic: %v", err)
 	}
 	if !attached(t, s.config.Interface) {
 		t.Error("not attached")
 	}
-	if err := Check(s.config.Interface, true); !Occupied(err) {
+	if err := Check(s.config.Interface, true); !isOccupied(err) {
 		t.Errorf("%v", err)
 	}
 	if err := g.Close(); err != nil || attached(t, s.config.Interface) {
@@ -310,7 +309,7 @@ func TestXDPPermission(t *testing.T) {
 				t.Errorf("look: %v", err)
 			}
 			for what, err := range map[string]error{"check": Check(index, true), "load": func() error { _, err := Load(s.config); return err }()} {
-				if !errors.Is(err, rawsock.ErrPermission) || !errors.Is(err, os.ErrPermission) || !Denied(err) || Occupied(err) || !strings.Contains(hintOf(err), "setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep") {
+				if !errors.Is(err, rawsock.ErrPermission) || !errors.Is(err, os.ErrPermission) || isOccupied(err) || !strings.Contains(hintOf(err), "setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep") {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
@@ -329,4 +328,9 @@ func TestXDPPermission(t *testing.T) {
 		generateRuns(t, p, 1<<8)
 		s.sameProbes(t, far.take(t, 10), due(Pass{End: 10, First: true}, silentState))
 	})
+}
+
+func isOccupied(err error) bool {
+	var o *OccupiedError
+	return errors.As(err, &o)
 }

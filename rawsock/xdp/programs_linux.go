@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
 	"synoptic/rawsock"
@@ -58,8 +59,8 @@ func Load(c Config) (p *Programs, err error) {
 			p, err = nil, kernelError("load XDP programs", err)
 		}
 	}()
-	// Kernels before 5.11 charge maps to RLIMIT_MEMLOCK.
-	if err := rlimit.RemoveMemlock(); err != nil {
+	// The newest that the programs call; an older kernel's verifier does not say what it misses.
+	if err := features.HaveProgramHelper(ebpf.XDP, asm.FnXdpLoadBytes); err != nil {
 		return p, err
 	}
 	spec, err := loadScan()
@@ -142,8 +143,19 @@ func (p *Programs) Times(attempt int) []uint32 {
 // do not use.
 func (p *Programs) Losses() []byte { return p.losses }
 
-// UnixTime turns a record's time into Unix time in nanoseconds.
-func (p *Programs) UnixTime(t time.Duration) int64 { return int64(t + p.clock) }
+// ClockOffset is the time from CLOCK_MONOTONIC, which records have, to Unix time, now: somebody may set
+// the clock. The send times that the generator writes keep to the offset of when the programs were loaded,
+// SendClockOffset.
+func (p *Programs) ClockOffset() time.Duration {
+	now, err := clockOffset()
+	if err != nil {
+		return p.clock
+	}
+	return now
+}
+
+// SendClockOffset is ClockOffset as of Load.
+func (p *Programs) SendClockOffset() time.Duration { return p.clock }
 
 // Close takes the programs off the interface and frees what they hold. The memory that was shared must
 // not be used any more.
@@ -173,13 +185,22 @@ func (p *Programs) Close() error {
 func kernelError(op string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !isVerifierError(err):
-		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, rawsock.ErrPermission, err),
+		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, errRights, err),
 			"run as root, or `sudo setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep` on the binary once")
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		return unsupported(fmt.Errorf("%s: %w: %w", op, ErrUnsupported, err))
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
+
+// errRights is rawsock.ErrPermission, but for naming the rights that are missing here.
+var errRights error = rightsError{}
+
+type rightsError struct{}
+
+func (rightsError) Error() string { return "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed" }
+
+func (rightsError) Is(target error) bool { return target == rawsock.ErrPermission }
 
 func unsupported(err error) error {
 	return rawsock.WithHint(err, "Linux 5.18 or later is needed, and a driver with XDP; --backend afpacket works everywhere")

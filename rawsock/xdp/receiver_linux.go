@@ -14,15 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attach puts the receiver on the interface. From then on every reply is seen; packets that are not
-// ours go on to the host. An XDP program that is there already is left alone: then the error is an
+// Attach puts the receiver on the interface, on the driver's hook or, if generic, on the kernel's, which
+// works with every driver and is slower. From then on every reply is seen; packets that are not ours go
+// on to the host. The error Is ErrUnsupported where the driver has no hook. An XDP program that is there already is left alone: then the error is an
 // *OccupiedError.
 //
 // A driver may re-initialise the card for it, which interrupts its traffic for some time; veth does
 // not.
-func (p *Programs) Attach() error {
+func (p *Programs) Attach(generic bool) error {
 	flags := link.XDPDriverMode
-	if p.config.Generic {
+	if generic {
 		flags = link.XDPGenericMode
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: p.objects.Receive, Interface: p.config.Interface, Flags: flags})

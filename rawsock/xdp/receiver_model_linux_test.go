@@ -122,7 +122,7 @@ func (m *receiverModel) icmp(ip []byte, ihl int) outcome {
 }
 
 func (m *receiverModel) handOver(ip []byte) outcome {
-	return outcome{verdict: xdpPass, record: true, kind: Raw, raw: true, packet: ip[:min(len(ip), 128)]}
+	return outcome{verdict: xdpPass, record: true, kind: Raw, raw: true, packet: ip[:min(len(ip), 136)]}
 }
 
 // settle is the second half of rxLane.packet.

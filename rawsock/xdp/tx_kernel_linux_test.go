@@ -276,6 +276,16 @@ func TestTxAccount(t *testing.T) {
 				free := len(tx.umem.free)
 				s := tx.Stats()
 				k.calm = true
+				for len(k.delivered) < len(want) { // Close waits only for so long, and this machine may be busy
+					before := len(k.delivered)
+					for range 100 {
+						k.progress()
+						tx.reap()
+					}
+					if len(k.delivered) == before {
+						break // it is the test's to tell
+					}
+				}
 				if err := tx.Close(); err != nil || !k.closed {
 					t.Fatal(err)
 				}

@@ -151,7 +151,7 @@ struct tally {
 #define RECORD_SAMPLE 1 // marked, but nothing to report: for its round trip
 #define RECORD_RAW 2    // not looked into: user space decides
 #define NEWS_BYTES 80   // IPv4 without options, TCP with 40 bytes of them
-#define RAW_BYTES 128
+#define RAW_BYTES 136 // an ICMP error that quotes 8 bytes, with 40 bytes of IP options twice
 
 struct news {
 	u64 time; // CLOCK_MONOTONIC, ns
@@ -173,4 +173,5 @@ struct raw {
 
 #define PENDING_FIRST (1ULL << 63)
 #define PENDING_SAMPLE (1ULL << 62)
+#define PENDING_AGAIN (1ULL << 61)
 #define PENDING_POSITION ((1ULL << 48) - 1)

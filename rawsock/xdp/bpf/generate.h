@@ -108,6 +108,9 @@ inline u64 next_probe(struct control *w)
 	return word;
 }
 
+// refuse keeps a probe that did not get out, to be sent again.
+inline void refuse(struct control *w, u64 word) { w->refusals[w->refused++ % REFUSED] = word | PENDING_AGAIN; }
+
 inline int generate_probe(struct xdp_md *ctx)
 {
 	struct control *w = control_words();
@@ -116,24 +119,26 @@ inline int generate_probe(struct xdp_md *ctx)
 	u64 word = next_probe(w);
 	if (word == NOTHING)
 		return XDP_DROP;
-	// A frame that was cut shorter where it went comes back shorter: the kernel restores its length
-	// only where the program has changed it (reset_ctx and ctx_was_changed, net/bpf/test_run.c). So it
-	// is made longer than it should be, and cut each time. Nobody cuts one that has no options.
-	if (scan.frame_len > HEADERS_LEN && bpf_xdp_adjust_tail(ctx, -SPARE_TAIL) < 0)
-		return XDP_DROP;
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	u64 position = word & PENDING_POSITION;
 	u32 attempt = word >> 48 & (MAX_ATTEMPTS - 1);
 	u64 probed = space_at(permute_index(position));
-	if (probed == NOTHING || !write_probe(&w->template, data, end, probed >> 16, probed, scan.port_min + attempt)) {
-		w->error = 22; // EINVAL: the tables do not fit the frame
+	// A frame that was cut shorter where it went comes back shorter: the kernel restores its length
+	// only where the program has changed it (reset_ctx and ctx_was_changed, net/bpf/test_run.c). So it
+	// is made longer than it should be, and cut each time. Nobody cuts one that has no options.
+	int cut = scan.frame_len > HEADERS_LEN ? bpf_xdp_adjust_tail(ctx, -SPARE_TAIL) : 0;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	if (probed == NOTHING || cut < 0 || !write_probe(&w->template, data, end, probed >> 16, probed, scan.port_min + attempt)) {
+		refuse(w, word); // again and again: the lane sees that it does not get on
+		w->error = 22;   // EINVAL: the tables or the frame are wrong
 		w->errors++;
 		return XDP_DROP;
 	}
 	u64 granule = position >> scan.times_shift | (u64)attempt << 48;
-	if (granule != w->granule) {
+	if (word & PENDING_AGAIN) {
+		send_time(position, attempt, 0); // its neighbours left at another time
+	} else if (granule != w->granule) {
 		w->granule = granule;
-		send_time(position, attempt);
+		send_time(position, attempt, bpf_ktime_get_ns());
 	}
 	w->pending[w->redirected % PENDING] = word;
 	w->redirected++;
@@ -152,7 +157,7 @@ static long account_frame(u32 i, struct bulk *b)
 	struct control *w = b->w;
 	u64 word = w->pending[(b->first + i) % PENDING];
 	if (i >= b->sent)
-		w->refusals[w->refused++ % REFUSED] = word;
+		refuse(w, word);
 	else if (!(word & PENDING_FIRST)) {
 		w->retransmitted++;
 		if (word & PENDING_SAMPLE)
@@ -175,8 +180,7 @@ inline void driver_answered(int sent, int drops, int err)
 	bpf_loop(frames, account_frame, &b, 0);
 	w->sent += (u32)sent;
 	w->flushed += frames;
-	if (err)
-		w->error = -err;
+	w->error = -err; // 0: what was refused found the driver's ring full
 }
 
 // redirect_refused takes back the last frame: it never reached the driver.
@@ -186,7 +190,7 @@ inline void redirect_refused(int err)
 	if (!w || bpf_get_smp_processor_id() != w->cpu || w->redirected == w->flushed)
 		return;
 	w->redirected--;
-	w->refusals[w->refused++ % REFUSED] = w->pending[w->redirected % PENDING];
+	refuse(w, w->pending[w->redirected % PENDING]);
 	w->errors++;
 	w->error = -err;
 }

@@ -205,7 +205,6 @@ inline int receive_packet(struct xdp_md *ctx)
 	struct control *w = control_words();
 	if (!w || w->host_resets)
 		return XDP_PASS;
-	t->resets++;
 	if (bpf_xdp_adjust_tail(ctx, HEADERS_LEN - (int)(caplen + ETHER_LEN)) < 0)
 		return XDP_PASS;
 	data = (void *)(long)ctx->data, end = (void *)(long)ctx->data_end;
@@ -213,5 +212,6 @@ inline int receive_packet(struct xdp_md *ctx)
 	if (data + HEADERS_LEN > end)
 		return XDP_PASS;
 	write_reset(h);
+	t->resets++;
 	return XDP_TX;
 }

@@ -94,13 +94,13 @@ inline void count_loss(u64 position, u32 state, u32 attempt)
 	__sync_fetch_and_add(&l->answered[state == STATE_CLOSED][divisor][attempt], 1);
 }
 
-// send_time notes when the probe of an attempt left: entries of the table are Unix µs modulo 2^32, and
-// never 0.
-inline void send_time(u64 position, u32 attempt)
+// send_time notes when the probe of an attempt left, by CLOCK_MONOTONIC in ns, or 0 where that is not
+// known well enough: entries of the table are Unix µs modulo 2^32, and 0 means so there too.
+inline void send_time(u64 position, u32 attempt, u64 now)
 {
 	u32 entry = (position >> scan.times_shift & scan.times_mask) + attempt * (scan.times_mask + 1);
-	u32 word = entry / 2, micros = (bpf_ktime_get_ns() + scan.clock_offset) / 1000;
+	u32 word = entry / 2, micros = (now + scan.clock_offset) / 1000;
 	u32 *pair = bpf_map_lookup_elem(&times, &word);
 	if (pair)
-		pair[entry & 1] = micros ? micros : 1;
+		pair[entry & 1] = now ? micros ? micros : 1 : 0;
 }
