@@ -46,7 +46,7 @@ type receiver interface {
 
 // newAFPacket is the backend afpacket.
 func newAFPacket(e *engine) *packetLanes {
-	b := &packetLanes{engine: e, openTx: openPacketSocket, openRx: e.openRings}
+	b := &packetLanes{engine: e, openTx: e.openPacketSocket, openRx: e.openRings}
 	b.openSender = b.openLane
 	return b
 }
@@ -60,7 +60,11 @@ func (b *packetLanes) openLane(hops []*hop, lane int) (sender, error) {
 	return &txLane{engine: b.engine, egress: egress}, nil
 }
 
-func openPacketSocket(_ int, c rawsock.TxConfig) (transmitter, error) {
+// openPacketSocket opens a packet socket. Lanes that are there for the rate's sake go past the
+// interface's queueing discipline, whose lock they would wait for each other at; a driver without room
+// then says so to them.
+func (e *engine) openPacketSocket(_ int, c rawsock.TxConfig) (transmitter, error) {
+	c.BypassQdisc = e.Lanes > 1 && c.Framing == rawsock.Ethernet
 	tx, err := rawsock.NewTx(c)
 	if err != nil {
 		return nil, err
