@@ -79,7 +79,11 @@ func (p *Plan) chooseKernel() error {
 		if p.Lanes > 1 {
 			return refuse("leave --lanes out", "backend ebpf: %d lanes were asked for, and the generator is one", p.Lanes)
 		}
-		return backendError(p.Backend, p.refusesEBPF())
+		err := p.refusesXDP()
+		if err == nil {
+			err = p.refusesGenerator()
+		}
+		return backendError(p.Backend, err)
 	case BackendAFPacket:
 		if p.Auto {
 			p.autoKernel()
@@ -115,18 +119,17 @@ func (p *Plan) autoKernel() {
 		p.BackendHint = "--backend ebpf is many times faster; ask for it where a pause of the interface's traffic hurts nobody"
 		return
 	}
-	ebpf := p.refusesEBPF()
-	if ebpf == nil {
-		p.Backend, p.BackendReason = BackendEBPF, fmt.Sprintf("%s pps, and XDP leaves the other traffic of %s alone", plainRate(p.Rate), link.Name)
+	if err := p.refusesXDP(); err != nil {
+		p.BackendReason = "raw sockets are permitted; no XDP, for " + err.Error()
+		p.BackendHint = hintOf(err)
 		return
 	}
-	if xdp := p.refusesXDP(); xdp == nil {
-		p.Backend, p.BackendReason = BackendXDP, "no ebpf, for "+ebpf.Error()
+	if err := p.refusesGenerator(); err != nil {
+		p.Backend, p.BackendReason = BackendXDP, "no ebpf, for "+err.Error()
 		p.Lanes = 0 // each would need a queue of its own, and what the link has is one at least
 		return
 	}
-	p.BackendReason = "raw sockets are permitted; no XDP, for " + ebpf.Error()
-	p.BackendHint = hintOf(ebpf)
+	p.Backend, p.BackendReason = BackendEBPF, fmt.Sprintf("%s pps, and XDP leaves the other traffic of %s alone", plainRate(p.Rate), link.Name)
 }
 
 // plainRate writes a rate without an exponent.
@@ -169,11 +172,8 @@ func (p *Plan) refusesXDP() error {
 	return checkXDP(link, p.Auto)
 }
 
-// refusesEBPF says why the scan cannot go by the backend ebpf.
-func (p *Plan) refusesEBPF() error {
-	if err := p.refusesXDP(); err != nil {
-		return err
-	}
+// refusesGenerator says why a scan that can go by the backend xdp cannot go by ebpf.
+func (p *Plan) refusesGenerator() error {
 	if path := &p.Routes.Paths[0]; !path.Gateway.IsValid() {
 		return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", path.Link.Name)
 	}

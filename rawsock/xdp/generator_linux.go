@@ -68,17 +68,22 @@ func (p *Programs) PrepareGenerator() error {
 // pinThread ties the calling thread to the last of the CPUs that it may run on: interrupts and other
 // work gather on the first.
 func pinThread() (cpu int, err error) {
-	var allowed, one unix.CPUSet
+	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
 		return 0, fmt.Errorf("pin generator: %w", err)
 	}
 	for cpu = len(allowed)*64 - 1; cpu > 0 && !allowed.IsSet(cpu); cpu-- {
 	}
+	return cpu, pinTo(cpu)
+}
+
+func pinTo(cpu int) error {
+	var one unix.CPUSet
 	one.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return 0, fmt.Errorf("pin generator to CPU %d: %w", cpu, err)
+		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
 	}
-	return cpu, nil
+	return nil
 }
 
 // DetachGenerator takes the generator's tracepoints away, where it is not going to be used.
@@ -90,14 +95,7 @@ func (p *Programs) DetachGenerator() {
 }
 
 // PinBeside ties the calling thread to the generator's CPU.
-func (p *Programs) PinBeside() error {
-	var one unix.CPUSet
-	one.Set(int(atomic.LoadUint64(&p.control.Cpu)))
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("pin to the generator's CPU: %w", err)
-	}
-	return nil
-}
+func (p *Programs) PinBeside() error { return pinTo(int(atomic.LoadUint64(&p.control.Cpu))) }
 
 // TryDriver sends a frame, from the Ethernet header on, the way that the generator's probes go, before
 // the first of them. The error says why the driver did not take it: see Refusal. Call it on the thread
@@ -156,7 +154,7 @@ func (p *Programs) Post(pass Pass) bool {
 	if posted-atomic.LoadUint64(&p.control.Finished) >= PassesAhead {
 		return false
 	}
-	w := &p.control.Passes[posted%passes]
+	w := &p.control.Passes[posted%PassesAhead]
 	w.Begin, w.End = pass.Begin, pass.End
 	// Of first tries the program looks at the end only behind a probe.
 	w.First, w.Sample, w.Sampled = bit(pass.First && pass.Begin < pass.End), bit(pass.Sample), bit(pass.Sampled)
@@ -165,8 +163,8 @@ func (p *Programs) Post(pass Pass) bool {
 	return true
 }
 
-// PassesAhead is how many passes may wait for the generator or be worked on.
-const PassesAhead = passes
+// PassesAhead is how many passes may wait for the generator or be worked on: bpf/base.h's PASSES.
+const PassesAhead = 64
 
 func bit(b bool) uint8 {
 	if b {

@@ -97,15 +97,9 @@ func clockOffset() (time.Duration, error) {
 func (p *Programs) share() error {
 	o, c := &p.objects, &p.config
 	var slots, times, losses, controls []byte
-	for _, m := range []struct {
-		of *ebpf.Map
-		to *[]byte
-	}{{o.Slots, &slots}, {o.Times, &times}, {o.Losses, &losses}, {o.Controls, &controls}} {
-		b, err := p.mapMemory(m.of)
-		if err != nil {
-			return err
-		}
-		*m.to = b
+	err := p.mapAll(map[*[]byte]*ebpf.Map{&slots: o.Slots, &times: o.Times, &losses: o.Losses, &controls: o.Controls})
+	if err != nil {
+		return err
 	}
 	p.slots, p.times = words64(slots), words32(times)
 	p.losses = losses
@@ -114,6 +108,16 @@ func (p *Programs) share() error {
 	p.control.Cpu = ^uint64(0)
 	p.control.Low, p.control.High = c.Loss.Begin, c.Loss.Begin
 	return p.fillTables()
+}
+
+// mapAll maps arrays and tells where they are.
+func (p *Programs) mapAll(arrays map[*[]byte]*ebpf.Map) (err error) {
+	for to, m := range arrays {
+		if *to, err = p.mapMemory(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mapMemory maps all elements of an array until Close.

@@ -16,8 +16,8 @@ import (
 
 // Attach puts the receiver on the interface, on the driver's hook or, if generic, on the kernel's, which
 // works with every driver and is slower. From then on every reply is seen; packets that are not ours go
-// on to the host. The error Is ErrUnsupported where the driver has no hook. An XDP program that is there already is left alone: then the error is an
-// *OccupiedError.
+// on to the host. The error Is ErrUnsupported where the driver has no hook. An XDP program that is there
+// already is left alone: then the error is an *OccupiedError.
 //
 // A driver may re-initialise the card for it, which interrupts its traffic for some time; veth does
 // not.

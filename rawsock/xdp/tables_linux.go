@@ -41,7 +41,6 @@ const (
 	maxAttempts = 16
 	minProbe    = 54
 	maxProbe    = 74
-	passes      = 64
 )
 
 // words is the programs' read-only configuration.
@@ -93,15 +92,9 @@ func (c *Config) size(maps map[string]*ebpf.MapSpec) {
 func (p *Programs) fillTables() error {
 	o, space := &p.objects, &p.config.Space
 	var runs, guides, sets, ports, index []byte
-	for _, m := range []struct {
-		of *ebpf.Map
-		to *[]byte
-	}{{o.Runs, &runs}, {o.Guides, &guides}, {o.Sets, &sets}, {o.Ports, &ports}, {o.PortIndex, &index}} {
-		b, err := p.mapMemory(m.of)
-		if err != nil {
-			return err
-		}
-		*m.to = b
+	err := p.mapAll(map[*[]byte]*ebpf.Map{&runs: o.Runs, &guides: o.Guides, &sets: o.Sets, &ports: o.Ports, &index: o.PortIndex})
+	if err != nil {
+		return err
 	}
 	le := binary.LittleEndian
 	nrun, nguide := 0, 0
