@@ -56,7 +56,9 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 	b = appendTime(b, h.Last)
 	b = append(b, `","scan_id":`...)
 	b = appendString(b, scanID)
-	b = append(b, `,"ip":"`...)
+	b = append(b, `,"event_id":"`...)
+	b = h.EventID(scanID).AppendTo(b)
+	b = append(b, `","ip":"`...)
 	b = h.Addr.AppendTo(b)
 	b = append(b, '"')
 	if h.Hostname != "" {

@@ -1,13 +1,10 @@
 package results
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"net/netip"
 	"strconv"
 	"time"
-
-	"github.com/dchest/siphash"
 )
 
 // Port is the state of one TCP port of one address. Zero fields are left out of the record.
@@ -31,7 +28,17 @@ type Port struct {
 	Suspect    Suspect       // why not to believe that the port is open
 	Verified   Verified      // whether a handshake could be completed
 	Banner     []byte        // what the server said first, up to MaxBanner bytes
+	Frame      []byte        // the deciding packet as captured, where an output keeps evidence; not in the record
+	Link       LinkType      // of Frame
 }
+
+// LinkType says what a frame begins with.
+type LinkType uint8
+
+const (
+	LinkEthernet LinkType = iota
+	LinkRaw               // with the IP header: tun, ppp, wireguard
+)
 
 // Verified is the outcome of completing the handshake with an open port.
 type Verified uint8
@@ -56,30 +63,6 @@ func (p *Port) Range() string {
 	return "dynamic"
 }
 
-// EventID identifies what the record says, not when it was said: 32 hex digits of SipHash-2-4-128
-// over (scan, address, protocol, port, state), so that a receiver can drop a record it has already.
-func (p *Port) EventID(scanID string) string {
-	var b [32]byte
-	return string(p.appendEventID(b[:0], scanID))
-}
-
-func (p *Port) appendEventID(b []byte, scanID string) []byte {
-	var buf [160]byte
-	m := append(buf[:0], scanID...)
-	m = append(m, '|')
-	m = p.Addr.AppendTo(m)
-	m = append(m, "|tcp|"...)
-	m = strconv.AppendUint(m, uint64(p.Port), 10)
-	m = append(m, '|')
-	m = append(m, p.Reason.Label()...)
-	lo, hi := siphash.Hash128(0, 0, m)
-	var sum [16]byte
-	for i := range 8 {
-		sum[i], sum[8+i] = byte(lo>>(8*i)), byte(hi>>(8*i))
-	}
-	return hex.AppendEncode(b, sum[:])
-}
-
 // timeLayout is RFC 3339 with all nine digits, so that records sort as text.
 const timeLayout = "2006-01-02T15:04:05.000000000Z"
 
@@ -91,7 +74,7 @@ func (p *Port) AppendJSON(b []byte, scanID string) []byte {
 	b = append(b, `","scan_id":`...)
 	b = appendString(b, scanID)
 	b = append(b, `,"event_id":"`...)
-	b = p.appendEventID(b, scanID)
+	b = p.EventID(scanID).AppendTo(b)
 	b = append(b, `","ip":"`...)
 	b = p.Addr.AppendTo(b)
 	b = append(b, `","port":`...)

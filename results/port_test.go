@@ -42,7 +42,7 @@ type portJSON struct {
 
 func reference(p *Port, scanID string) portJSON {
 	r := portJSON{
-		V: SchemaVersion, Type: "port", TS: Time(time.Unix(0, p.Time)), ScanID: scanID, EventID: p.EventID(scanID),
+		V: SchemaVersion, Type: "port", TS: Time(time.Unix(0, p.Time)), ScanID: scanID, EventID: p.EventID(scanID).String(),
 		IP: p.Addr, Port: p.Port, Proto: "tcp", State: p.Reason.Label(), Reason: p.Reason.String(),
 		Hostname: p.Hostname, Service: p.Service, Range: p.Range(),
 		TTL: p.TTL, Attempt: p.Attempt, MSS: p.MSS, SrcPort: p.SourcePort, Iface: p.Iface,
@@ -141,7 +141,7 @@ func TestPortJSONGolden(t *testing.T) {
 	const want = `{"v":1,"type":"port","ts":"2026-11-21T10:12:13.123456789Z","scan_id":"s","event_id":"EVENT",` +
 		`"ip":"10.77.3.4","port":443,"proto":"tcp","state":"open","reason":"syn-ack","service":"https","range":"system",` +
 		`"ttl":64,"rtt_us":213,"attempt":1,"window":64240,"mss":1460,"src_ip":"10.76.0.1","src_port":61000,"iface":"eth0"}`
-	got := strings.Replace(string(p.AppendJSON(nil, "s")), p.EventID("s"), "EVENT", 1)
+	got := strings.Replace(string(p.AppendJSON(nil, "s")), p.EventID("s").String(), "EVENT", 1)
 	if got != want {
 		t.Errorf("\ngot  %s\nwant %s", got, want)
 	}
@@ -152,29 +152,29 @@ func TestPortJSONGolden(t *testing.T) {
 func TestEventID(t *testing.T) {
 	p := samplePort()
 	const golden = "3487757e7cea3d2ec4932e78844fdd8b"
-	if id := p.EventID("scan"); len(id) != 32 || id != golden {
+	if id := p.EventID("scan").String(); len(id) != 32 || id != golden {
 		t.Errorf("event id of the sample record changed: %s", id)
 	}
-	seen := map[string]string{p.EventID("scan"): "itself"}
+	seen := map[string]string{p.EventID("scan").String(): "itself"}
 	differs := func(what, id string) {
 		if other, ok := seen[id]; ok {
 			t.Errorf("%s has the event id of %s", what, other)
 		}
 		seen[id] = what
 	}
-	differs("another scan", p.EventID("scan2"))
+	differs("another scan", p.EventID("scan2").String())
 	q := p
 	q.Addr = q.Addr.Next()
-	differs("another address", q.EventID("scan"))
+	differs("another address", q.EventID("scan").String())
 	q = p
 	q.Port++
-	differs("another port", q.EventID("scan"))
+	differs("another port", q.EventID("scan").String())
 	q = p
 	q.Reason = RST
-	differs("another state", q.EventID("scan"))
+	differs("another state", q.EventID("scan").String())
 	q = p
 	q.Time, q.TTL, q.RTT, q.Reason = 1, 2, 3, Connect // still open
-	if q.EventID("scan") != p.EventID("scan") {
+	if q.EventID("scan").String() != p.EventID("scan").String() {
 		t.Error("a detail that is not the state changed the event id")
 	}
 }

@@ -93,26 +93,33 @@ type ScanEnd struct {
 	BackendReason string  `json:"backend_reason"`
 	Error         string  `json:"error,omitempty"`
 	Complete      bool    `json:"complete"`
+	// Outputs is how far each output had come when the record was made.
+	Outputs []Delivery `json:"outputs,omitempty"`
 }
 
 // AppendJSON appends the record as one JSON object without a line end.
 func (s *ScanStart) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanStart
 	return appendTyped(b, struct {
-		V    int    `json:"v"`
-		Type string `json:"type"`
+		typed
 		*body
-	}{SchemaVersion, "scan_start", (*body)(s)})
+	}{typed{SchemaVersion, "scan_start", s.EventID().String()}, (*body)(s)})
 }
 
 // AppendJSON appends the record as one JSON object without a line end.
 func (s *ScanEnd) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanEnd
 	return appendTyped(b, struct {
-		V    int    `json:"v"`
-		Type string `json:"type"`
+		typed
 		*body
-	}{SchemaVersion, "scan_end", (*body)(s)})
+	}{typed{SchemaVersion, "scan_end", s.EventID().String()}, (*body)(s)})
+}
+
+// typed is what a record of a scan begins with.
+type typed struct {
+	V       int    `json:"v"`
+	Type    string `json:"type"`
+	EventID string `json:"event_id"`
 }
 
 func appendTyped(b []byte, v any) ([]byte, error) {

@@ -40,6 +40,9 @@ func (e *engine) end(start time.Time, complete bool, err error) *results.ScanEnd
 	if sending := time.Duration(e.sending.Load()); sending > 0 {
 		end.PPS = float64(end.Sent) / sending.Seconds()
 	}
+	if e.outputs != nil {
+		end.Outputs = e.outputs.Deliveries()
+	}
 	switch {
 	case err != nil:
 		end.Error = err.Error()

@@ -27,10 +27,11 @@ type engine struct {
 	queue   *news
 	kernel  *kernel // programs that mark the result map too; nil where there are none
 	tally   tally
-	cursor  atomic.Uint64 // the first position not yet handed to a sender: the end of the last chunk that was
-	ahead   atomic.Uint64 // positions before cursor whose first probe a sender has yet to send
-	started atomic.Int64  // Unix time in ns
-	sending atomic.Int64  // ns from the first probe to the last
+	cursor  atomic.Uint64     // the first position not yet handed to a sender: the end of the last chunk that was
+	ahead   atomic.Uint64     // positions before cursor whose first probe a sender has yet to send
+	started atomic.Int64      // Unix time in ns
+	outputs results.Deliverer // nil where the outputs do not count
+	sending atomic.Int64      // ns from the first probe to the last
 
 	canaries uint64 // probes to canary ports
 

@@ -66,6 +66,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 		return nil, errors.New("a scan runs only once")
 	}
 	e := s.e
+	e.outputs, _ = sink.(results.Deliverer)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	b := e.newBackend()

@@ -19,6 +19,7 @@ import (
 	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/results/sink"
+	"synoptic/results/sink/dest"
 	"synoptic/scan"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
@@ -322,7 +323,7 @@ func parseShow(lists []string) (show results.State, err error) {
 
 // openOutputs opens every destination, so that one that cannot be written is known before the first
 // packet. Without -o, standard output gets the table on a terminal and JSON lines elsewhere.
-func (f *scanFlags) openOutputs(stdout standardOutput, screen *screen) (results.Sink, error) {
+func (f *scanFlags) openOutputs(stdout standardOutput, screen *screen) (*sink.Tee, error) {
 	var all []results.Sink
 	switch {
 	case slices.Contains(f.outputs, "-") || slices.Contains(f.outputs, "jsonl:-"):
@@ -330,10 +331,11 @@ func (f *scanFlags) openOutputs(stdout standardOutput, screen *screen) (results.
 	case term.IsTerminal(int(stdout.Fd())):
 		all = append(all, screen)
 	case len(f.outputs) == 0:
-		all = append(all, sink.NewJSONLines(stdout))
+		f.outputs = []string{"-"}
 	}
+	config := sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}}
 	for _, spec := range f.outputs {
-		s, err := sink.Open(spec, stdout)
+		s, err := sink.Open(spec, config)
 		if err != nil {
 			sink.NewTee(all...).Close()
 			return nil, err

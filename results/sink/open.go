@@ -2,17 +2,12 @@ package sink
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strings"
+	"time"
 
-	"synoptic/results"
+	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
 )
-
-// formats are the known output formats by their name in FORMAT:DEST.
-var formats = map[string]func(io.WriteCloser) results.Sink{
-	"jsonl": func(w io.WriteCloser) results.Sink { return NewJSONLines(w) },
-}
 
 // Error says which output could not be had.
 type Error struct {
@@ -29,32 +24,53 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint says how to mend it.
 func (e *Error) Hint() string { return e.hint }
 
-// Open opens one output, given as DEST or FORMAT:DEST. DEST is a file, which is appended to, or "-"
-// for stdout, which is closed with the sink; FORMAT defaults to jsonl. A file that cannot be written
-// is an error here, before the first packet.
-func Open(spec string, stdout io.WriteCloser) (results.Sink, error) {
-	format, dest := splitSpec(spec)
-	newSink := formats[format]
-	if newSink == nil {
-		return nil, &Error{spec, fmt.Errorf("unknown format %q", format), "the format is jsonl; a file whose name has a colon is given as ./NAME"}
-	}
-	switch dest {
-	case "":
-		return nil, &Error{spec, fmt.Errorf("no destination"), "give a file name, or - for standard output"}
-	case "-":
-		return newSink(stdout), nil
-	}
-	f, err := os.OpenFile(dest, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, &Error{dest, err, "choose a file in a folder that exists and that you may write to"}
-	}
-	return newSink(f), nil
+// Config is what all outputs have in common.
+type Config struct {
+	Dest   dest.Options
+	Format format.Options
+	// Spool is the folder for what does not fit into memory while a destination is slow or down; "" is
+	// none. SpoolMax bounds what each output keeps there, in bytes.
+	Spool    string
+	SpoolMax int64
+	// DeadLetters is the file for records that a destination refuses for good; "" is dead-letters.jsonl in
+	// Spool, or in the current folder where there is none.
+	DeadLetters string
+	// Say is told what an operator should know while it goes on; nil is nobody.
+	Say func(Notice)
 }
 
-// splitSpec takes DEST or FORMAT:DEST apart.
-func splitSpec(spec string) (format, dest string) {
+// Notice is a change in how an output is doing.
+type Notice struct {
+	Output string
+	Err    error         // why it takes nothing at the moment; nil where it goes on again
+	After  time.Duration // how long it took nothing, where it goes on again
+}
+
+// Open opens one output, given as DEST or FORMAT:DEST; FORMAT defaults to jsonl. What cannot work is an
+// error here, before the first packet.
+func Open(spec string, c Config) (*Output, error) {
+	name, to := Split(spec)
+	f, ok := format.Lookup(name)
+	if !ok {
+		return nil, &Error{spec, fmt.Errorf("unknown format %q", name),
+			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
+	}
+	d, fresh, err := dest.Open(to, f.Document, c.Dest)
+	if err != nil {
+		e := &Error{Dest: spec, Err: err}
+		if h, ok := err.(interface{ Hint() string }); ok {
+			e.hint = h.Hint()
+		}
+		return nil, e
+	}
+	c.Format.Fresh = fresh
+	return newOutput(spec, f, d, c), nil
+}
+
+// Split takes DEST or FORMAT:DEST apart.
+func Split(spec string) (format, dst string) {
 	// No format has a name of one letter: that is a drive of Windows.
-	if f, d, ok := strings.Cut(spec, ":"); ok && len(f) != 1 && !strings.ContainsAny(f, `/\.`) {
+	if f, d, ok := strings.Cut(spec, ":"); ok && len(f) != 1 && !strings.ContainsAny(f, `/\.`) && !dest.IsURL(f) {
 		return f, d
 	}
 	return "jsonl", spec

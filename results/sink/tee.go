@@ -1,3 +1,5 @@
+// Package sink takes the record stream to where it is wanted: an Output is a format (package format), a
+// queue and a destination (package dest); a Tee feeds several.
 package sink
 
 import (
@@ -71,6 +73,27 @@ func (t *Tee) Close() error {
 	for _, b := range t.branches {
 		if err := b.Close(); err != nil && !b.broken.Load() {
 			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Deliveries are the counts of those sinks that keep any.
+func (t *Tee) Deliveries() (all []results.Delivery) {
+	for _, b := range t.branches {
+		if o, ok := b.Sink.(*Output); ok {
+			all = append(all, o.Delivery())
+		}
+	}
+	return all
+}
+
+// Reopen makes the files anew that were renamed.
+func (t *Tee) Reopen() error {
+	var errs []error
+	for _, b := range t.branches {
+		if o, ok := b.Sink.(*Output); ok {
+			errs = append(errs, o.Reopen())
 		}
 	}
 	return errors.Join(errs...)

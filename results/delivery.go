@@ -1,0 +1,18 @@
+package results
+
+// Delivery is what one output has done with its records so far. Every record that the output was given
+// is delivered, queued or dead.
+type Delivery struct {
+	Output    string `json:"output"`    // as it was asked for: FORMAT:DEST
+	Delivered uint64 `json:"delivered"` // records that the destination has taken
+	Queued    uint64 `json:"queued"`    // not yet taken, in memory, on disk or held for their host
+	Retried   uint64 `json:"retried"`   // sent more than once, each time counted
+	Spooled   uint64 `json:"spooled"`   // that went by way of the disk
+	Dead      uint64 `json:"dead"`      // that the destination refused for good: they are in the dead-letter file
+}
+
+// Deliverer is a Sink that counts.
+type Deliverer interface {
+	// Deliveries has one entry for each output; it may be called at any time from any goroutine.
+	Deliveries() []Delivery
+}

@@ -1,0 +1,54 @@
+package results
+
+import (
+	"encoding/hex"
+	"strconv"
+
+	"github.com/dchest/siphash"
+)
+
+// EventID tells records apart by what they say, not by when they say it, so that a receiver can drop
+// one that it has already: SipHash-2-4-128 under the zero key over the words below, joined by "|".
+//
+//	scan_start  scan_id, "scan_start"
+//	port        scan_id, address, "tcp", port, state
+//	host        scan_id, "host", address
+//	scan_end    scan_id, "scan_end"
+type EventID [16]byte
+
+// AppendTo appends the 32 hex digits.
+func (id EventID) AppendTo(b []byte) []byte { return hex.AppendEncode(b, id[:]) }
+
+// String is the 32 hex digits.
+func (id EventID) String() string { return hex.EncodeToString(id[:]) }
+
+// EventID of the port's state in a scan.
+func (p *Port) EventID(scanID string) EventID {
+	var buf [160]byte
+	m := append(buf[:0], scanID...)
+	m = append(m, '|')
+	m = p.Addr.AppendTo(m)
+	m = append(m, "|tcp|"...)
+	m = strconv.AppendUint(m, uint64(p.Port), 10)
+	m = append(m, '|')
+	return newEventID(append(m, p.Reason.Label()...))
+}
+
+// EventID of the host's summary in a scan.
+func (h *Host) EventID(scanID string) EventID {
+	return newEventID(h.Addr.AppendTo([]byte(scanID + "|host|")))
+}
+
+// EventID of the scan's opening record.
+func (s *ScanStart) EventID() EventID { return newEventID([]byte(s.ScanID + "|scan_start")) }
+
+// EventID of the scan's closing record.
+func (s *ScanEnd) EventID() EventID { return newEventID([]byte(s.ScanID + "|scan_end")) }
+
+func newEventID(words []byte) (id EventID) {
+	lo, hi := siphash.Hash128(0, 0, words)
+	for i := range 8 {
+		id[i], id[8+i] = byte(lo>>(8*i)), byte(hi>>(8*i))
+	}
+	return id
+}

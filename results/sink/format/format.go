@@ -1,0 +1,58 @@
+// Package format turns the record stream into bytes: one encoder for each output format.
+package format
+
+import (
+	"maps"
+	"slices"
+
+	"synoptic/results"
+)
+
+// Encoder writes the record stream of one scan in one format to its Writer: one Start, any number of
+// Ports, then of Hosts, one End. Its methods are called one at a time. A batch is the caller's again
+// when the call returns.
+type Encoder interface {
+	Start(*results.ScanStart) error
+	Ports(batch []results.Port) error
+	Hosts(batch []results.Host) error
+	// End writes what is still held, and closes what Start has opened.
+	End(*results.ScanEnd) error
+	// Close gives back temporary files. An encoder that is closed before End leaves its output open-ended.
+	Close() error
+}
+
+// Options are what an encoder needs to know besides the records.
+type Options struct {
+	// Fresh says that the output has nothing in it yet: a header is due.
+	Fresh bool
+	// Hostname is the scanning host's name.
+	Hostname string
+	// TempDir is where a format that groups by host sorts what does not fit into memory; "" is the
+	// system's folder for temporary files.
+	TempDir string
+}
+
+// Format is one output format.
+type Format struct {
+	// New makes an encoder.
+	New func(*Writer, Options) Encoder
+	// Messages says that every event is one JSON object on a line, which a receiver of messages can take.
+	Messages bool
+	// Document says that an output holds one scan and is written anew, not appended to.
+	Document bool
+	// Frames says that records need their Port.Frame.
+	Frames bool
+}
+
+var formats = map[string]Format{
+	"jsonl": {New: NewJSONLines, Messages: true},
+}
+
+// Lookup finds a format by its name in FORMAT:DEST.
+func Lookup(name string) (f Format, ok bool) {
+	f, ok = formats[name]
+	return f, ok
+}
+
+// Names are the known formats, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(formats)) }

@@ -1,0 +1,60 @@
+package format
+
+import (
+	"fmt"
+	"time"
+
+	"synoptic/results"
+)
+
+// jsonLines is the native format: one JSON object per line (NDJSON), of under 4 KB.
+type jsonLines struct {
+	w      *Writer
+	scanID string
+}
+
+// NewJSONLines encodes records as docs/records.schema.json describes them.
+func NewJSONLines(w *Writer, _ Options) Encoder { return &jsonLines{w: w} }
+
+func (j *jsonLines) Start(s *results.ScanStart) error {
+	j.scanID = s.ScanID
+	line, err := s.AppendJSON(j.w.Buf())
+	if err != nil {
+		return fmt.Errorf("encode scan_start: %w", err)
+	}
+	return j.w.Commit(append(line, '\n'), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+}
+
+func (j *jsonLines) Ports(batch []results.Port) error {
+	for i := range batch {
+		p := &batch[i]
+		e := Event{Time: p.Time, Records: 1}
+		if j.w.IDs {
+			e.ID = p.EventID(j.scanID)
+		}
+		if err := j.w.Commit(append(p.AppendJSON(j.w.Buf(), j.scanID), '\n'), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *jsonLines) Hosts(batch []results.Host) error {
+	for i := range batch {
+		h := &batch[i]
+		if err := j.w.Commit(append(h.AppendJSON(j.w.Buf(), j.scanID), '\n'), Event{Time: h.Last, ID: h.EventID(j.scanID), Records: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *jsonLines) End(s *results.ScanEnd) error {
+	line, err := s.AppendJSON(j.w.Buf())
+	if err != nil {
+		return fmt.Errorf("encode scan_end: %w", err)
+	}
+	return j.w.Commit(append(line, '\n'), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+}
+
+func (*jsonLines) Close() error { return nil }
