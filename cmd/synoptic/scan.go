@@ -6,20 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
-
 	"synoptic/ratelimit"
 	"synoptic/results"
-	"synoptic/results/sink"
-	"synoptic/results/sink/dest"
 	"synoptic/scan"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
@@ -54,7 +46,7 @@ type scanFlags struct {
 	profile    string
 	maxMemory  string
 
-	outputs     []string
+	outputs     outputFlags
 	show        []string
 	canaries    bool
 	verify      bool
@@ -116,7 +108,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.IntVar(&f.batch, "batch", scan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", scan.MaxBatch))
 	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", scan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
-	fl.VarP((*words)(&f.outputs), "output", "o", "write JSON lines to [jsonl:]FILE (- for standard output; repeatable)")
+	f.outputs.register(fl)
 	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first ask every host for two random ports, to find those that open any")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and keep what the server says first")
@@ -149,7 +141,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	screen := newScreen(std, f.quiet)
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	outputs, err := f.openOutputs(standardOutput{std.out, gone}, screen)
+	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen)
 	if err != nil {
 		return err
 	}
@@ -319,54 +311,4 @@ func parseShow(lists []string) (show results.State, err error) {
 		}
 	}
 	return show, nil
-}
-
-// openOutputs opens every destination, so that one that cannot be written is known before the first
-// packet. Without -o, standard output gets the table on a terminal and JSON lines elsewhere.
-func (f *scanFlags) openOutputs(stdout standardOutput, screen *screen) (*sink.Tee, error) {
-	var all []results.Sink
-	switch {
-	case slices.Contains(f.outputs, "-") || slices.Contains(f.outputs, "jsonl:-"):
-		// Records are wanted where the table would be.
-	case term.IsTerminal(int(stdout.Fd())):
-		all = append(all, screen)
-	case len(f.outputs) == 0:
-		f.outputs = []string{"-"}
-	}
-	config := sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}}
-	for _, spec := range f.outputs {
-		s, err := sink.Open(spec, config)
-		if err != nil {
-			sink.NewTee(all...).Close()
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return sink.NewTee(all...), nil
-}
-
-// standardOutput takes records to standard output, which it never closes. Where the reader goes away,
-// as head(1) does when it has seen enough, the scan is told to stop, and nothing has failed.
-type standardOutput struct {
-	*os.File
-	stop func()
-}
-
-func (o standardOutput) Write(p []byte) (int, error) {
-	n, err := o.File.Write(p)
-	if readerGone(err) {
-		o.stop()
-		return len(p), nil
-	}
-	return n, err
-}
-
-func (standardOutput) Close() error { return nil }
-
-// readerGone tells whether a write failed because nobody reads the pipe any more.
-func readerGone(err error) bool {
-	if runtime.GOOS == "windows" {
-		return errors.Is(err, syscall.Errno(232)) || errors.Is(err, syscall.Errno(109)) // ERROR_NO_DATA, ERROR_BROKEN_PIPE
-	}
-	return errors.Is(err, syscall.EPIPE)
 }
