@@ -71,12 +71,6 @@ type Options struct {
 	HECToken, ElasticAPIKey string
 }
 
-// TLS is how a receiver is verified, and how we show who we are.
-type TLS struct {
-	CAFile            string // PEM certificates to trust besides the system's
-	CertFile, KeyFile string // PEM, of the client
-}
-
 // schemes are the destinations that are a URL, by their scheme.
 var schemes = map[string]func(*url.URL, Options) (Destination, error){}
 
