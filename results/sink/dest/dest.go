@@ -67,12 +67,18 @@ type Options struct {
 	// Hostname is the scanning host's name.
 	Hostname string
 	TLS      TLS
-	// HECToken and ElasticAPIKey are secrets: they appear in no output, log or error.
-	HECToken, ElasticAPIKey string
+	HECToken Secret
+	// Elasticsearch takes an API key, OpenSearch a user and a password.
+	ElasticAPIKey   Secret
+	ElasticUser     string
+	ElasticPassword Secret
 }
 
 // schemes are the destinations that are a URL, by their scheme.
-var schemes = map[string]func(*url.URL, Options) (Destination, error){}
+var schemes = map[string]func(*url.URL, Options) (Destination, error){
+	"hec+https":     openHEC,
+	"elastic+https": openElastic,
+}
 
 // IsURL tells a destination with a scheme from a file name, and whether the word before the first colon
 // of a DEST is a scheme at all.
