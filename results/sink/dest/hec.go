@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"synoptic/results/sink/format"
@@ -52,7 +52,8 @@ func openHEC(u *url.URL, o Options) (Destination, error) {
 	if ack != "" && ack != "true" && ack != "false" {
 		return nil, &Error{errors.New("ack is neither true nor false"), "write ?ack=true to wait until events are indexed"}
 	}
-	if base.Path == "" || path.Base(base.Path) != path.Base(hecPath) {
+	// What documentation gives as the whole path is taken for that; everything else is a prefix.
+	if base.Path = strings.TrimSuffix(base.Path, "/event"); !strings.HasSuffix(base.Path, hecPath) {
 		base.Path += hecPath
 	}
 	p, err := newPoster("HTTP Event Collector", base, o, "Splunk "+string(o.HECToken), string(o.HECToken))

@@ -276,7 +276,7 @@ func (p *poster) Close() error {
 // errors show nothing of the URL, which may hold a secret.
 func parseReceiver(u *url.URL, port string, known ...string) (*url.URL, url.Values, error) {
 	switch {
-	case u.User != nil:
+	case u.User != nil || strings.Contains(u.Path, "@"): // the latter of a password with a slash in it
 		return nil, nil, &Error{errors.New("a user name or password in the URL"), "a URL is seen by others: give secrets by the environment or by a file, see --help"}
 	case u.Hostname() == "" || u.Opaque != "":
 		return nil, nil, &Error{errors.New("no host in the URL"), "write " + u.Scheme + "://HOST:" + port + "/…"}

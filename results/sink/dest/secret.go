@@ -107,6 +107,9 @@ type scrubbed struct {
 func (e *scrubbed) Error() string { return e.text }
 func (e *scrubbed) Unwrap() error { return e.cause }
 
+// cut stands for what is not shown of a URL.
+const cut = "…"
+
 // Redact is a DEST, or any word of a command line, as it may be shown and recorded: of a URL without
 // user and password, and without those parameters that no destination knows. It never fails: what
 // cannot be understood is taken out rather than left.
@@ -116,16 +119,16 @@ func Redact(word string) string {
 		return word
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password may hold any of /?#
-		rest = hidden + rest[at:]
+		rest = cut + rest[at:]
 	}
 	if i := strings.IndexByte(rest, '#'); i >= 0 {
-		rest = rest[:i+1] + hidden
+		rest = rest[:i+1] + cut
 	}
 	if before, query, ok := strings.Cut(rest, "?"); ok {
 		params := strings.Split(query, "&")
 		for i, p := range params {
 			if name, _, _ := strings.Cut(p, "="); !slices.Contains(parameters, name) {
-				params[i] = hidden
+				params[i] = cut
 			}
 		}
 		rest = before + "?" + strings.Join(params, "&")
