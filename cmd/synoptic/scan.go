@@ -126,7 +126,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return err
 	}
-	config.Args = args
+	config.Args = recordable(args)
 	plan, err := scan.NewPlan(config)
 	if err != nil {
 		return err
