@@ -50,6 +50,9 @@ const (
 	VerifyFalse                 // none could be made
 )
 
+// MaxFrame bytes of a deciding packet are kept, from its link header on.
+const MaxFrame = 256
+
 // MaxBanner bytes of a banner are kept.
 const MaxBanner = 256
 

@@ -10,7 +10,7 @@ const (
 	// frameSnap bytes of a reply are kept as evidence, from its link header on: all headers that an answer
 	// can have (rawsock.MinSnap), and of an ICMP error what a router quotes by RFC 1812 section 4.3.2.3
 	// of a probe without data.
-	frameSnap = 256
+	frameSnap = results.MaxFrame
 	// frameBlock is how much memory is taken at a time: for some thousand TCP replies.
 	frameBlock = 64 << 10
 	// linkHeader is Ethernet's, and what the loopback interface has in its place.
