@@ -46,6 +46,7 @@ type Format struct {
 
 var formats = map[string]Format{
 	"jsonl": {New: NewJSONLines, Messages: true},
+	"ecs":   {New: NewECS, Messages: true},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.
