@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"synoptic/results"
@@ -14,8 +15,8 @@ import (
 // ECSVersion is the version of the Elastic Common Schema that the events keep to.
 const ECSVersion = "9.4.0"
 
-// maxLine is what an event's line must stay below, in bytes: receivers cut longer ones.
-const maxLine = 4 << 10
+// maxEventLine is what an event's line must stay below, in bytes: receivers cut longer ones.
+const maxEventLine = 4 << 10
 
 // ecs writes Elastic Common Schema events, one JSON object per line: one for each port record, one for
 // each host record, one for the scan's start and one for its end. What the schema has no field for is
@@ -69,12 +70,11 @@ func (e *ecs) Start(s *results.ScanStart) error {
 		b = append(b, `","start":"`...)
 		b = results.AppendTime(b, at)
 		b = append(b, ecsScan...)
-		if src, err := netip.ParseAddr(s.Source); err == nil {
-			b = append(b, `,"source":{"ip":"`...)
-			b = src.WithZone("").AppendTo(b)
-			b = append(b, `"},"related":{"ip":["`...)
-			b = src.WithZone("").AppendTo(b)
-			b = append(b, `"]}`...)
+		if sources := sourceAddrs(s); len(sources) > 0 {
+			related, _ := json.Marshal(sources) // addresses always marshal
+			b = append(b, `,"related":{"ip":`...)
+			b = append(b, related...)
+			b = append(b, '}')
 		}
 		return e.appendNative(b, fields), nil
 	})
@@ -312,7 +312,7 @@ func appendECSDestination(b, addr []byte, hostname string) []byte {
 
 func appendECSNetwork(b []byte, addr netip.Addr) []byte {
 	b = append(b, `,"network":{"type":"ipv`...)
-	if addr.Is4() {
+	if addr.Unmap().Is4() {
 		b = append(b, '4')
 	} else {
 		b = append(b, '6')
@@ -353,16 +353,26 @@ func nativeEnd(s *results.ScanEnd) ([]byte, error) {
 	}{body: (*body)(s)})
 }
 
+// sourceAddrs are the addresses that the scan sends from.
+func sourceAddrs(s *results.ScanStart) (all []netip.Addr) {
+	for word := range strings.SplitSeq(s.Source, ",") {
+		if a, err := netip.ParseAddr(word); err == nil {
+			all = append(all, a.WithZone(""))
+		}
+	}
+	return all
+}
+
 // fitArgs encodes the record with as many of its arguments as fit into a line, and "…" for the rest.
 func fitArgs(s *results.ScanStart, encode func(*results.ScanStart) ([]byte, error)) (line []byte, err error) {
-	if line, err = encode(s); err != nil || len(line) < maxLine {
+	if line, err = encode(s); err != nil || len(line) < maxEventLine {
 		return line, err
 	}
 	fit := *s
 	tooLong := sort.Search(len(s.Args), func(n int) bool {
 		fit.Args = append(append([]string(nil), s.Args[:n]...), "…")
 		line, err = encode(&fit)
-		return err != nil || len(line) >= maxLine
+		return err != nil || len(line) >= maxEventLine
 	})
 	fit.Args = append(append([]string(nil), s.Args[:max(tooLong-1, 0)]...), "…")
 	return encode(&fit)

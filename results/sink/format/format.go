@@ -47,6 +47,7 @@ type Format struct {
 var formats = map[string]Format{
 	"jsonl": {New: NewJSONLines, Messages: true},
 	"ecs":   {New: NewECS, Messages: true},
+	"ocsf":  {New: NewOCSF, Messages: true},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.
