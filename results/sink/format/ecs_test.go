@@ -159,7 +159,11 @@ func ecsEvents(t *testing.T) []string {
 	start.Args = slices.Repeat([]string{"10.0.0.0/8"}, 2000)
 	failed := sampleEnd()
 	failed.Complete = false
-	lines, _ := encode(t, NewECS, stream(start, everyPort(), everyHost(), failed))
+	longName := func(w *Writer, o Options) Encoder {
+		o.Hostname = strings.Repeat("s", 253)
+		return NewECS(w, o)
+	}
+	lines, _ := encode(t, longName, stream(start, everyPort(), everyHost(), failed))
 	least, _ := encode(t, NewECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
 	whole, _ := encode(t, NewECS, stream(sampleStart(), nil, nil, sampleEnd()))
 	return slices.Concat(lines, least, whole)
@@ -183,6 +187,25 @@ func TestECSPort(t *testing.T) {
 	}
 	if e := events[1]; e.ID != samplePort.EventID(testScanID) || e.Time != samplePort.Time || e.Records != 1 {
 		t.Errorf("the event is announced as %+v", e)
+	}
+}
+
+// A SYN-ACK whose window is 0 says so; what has no window says nothing of it.
+func TestECSWindow(t *testing.T) {
+	closed, zero := samplePort, samplePort
+	closed.Reason, zero.Window = results.RST, 0
+	lines, _ := encode(t, NewECS, stream(&results.ScanStart{}, []results.Port{closed, zero}, nil, &results.ScanEnd{}))
+	if strings.Contains(lines[1], `"window"`) || !strings.Contains(lines[2], `"window":0,`) {
+		t.Errorf("a RST: %s\na SYN-ACK: %s", lines[1], lines[2])
+	}
+}
+
+// Destinations of messages can have both formats.
+func TestSchemasAreRegistered(t *testing.T) {
+	for _, name := range []string{"ecs", "ocsf"} {
+		if f, ok := Lookup(name); !ok || f.New == nil || !f.Messages || f.Document || f.Frames {
+			t.Errorf("%s is registered as %+v", name, f)
+		}
 	}
 }
 

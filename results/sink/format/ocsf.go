@@ -15,7 +15,7 @@ import (
 const OCSFVersion = "1.6.0"
 
 // MaxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
-const MaxOCSFPorts = 80
+const MaxOCSFPorts = 75
 
 // ocsf writes events of the Open Cybersecurity Schema Framework, one JSON object per line: class 6007 Scan
 // Activity at the scan's start and end, and between them, when the scan is over, class 5001 Device

@@ -33,7 +33,11 @@ func ocsfEvents(t *testing.T) []string {
 	failed, stopped, ended := sampleEnd(), sampleEnd(), sampleEnd()
 	failed.Complete, stopped.Complete, stopped.Error, ended.Error = false, false, "", ""
 	ended.Probes = math.MaxInt32
-	lines, _ := encode(t, NewOCSF, stream(start, slices.Concat(everyPort(), full, most), everyHost(), failed))
+	longName := func(w *Writer, o Options) Encoder {
+		o.Hostname = strings.Repeat("s", 253)
+		return NewOCSF(w, o)
+	}
+	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most), everyHost(), failed))
 	other, _ := encode(t, NewOCSF, stream(sampleStart(), nil, nil, stopped))
 	whole, _ := encode(t, NewOCSF, stream(&results.ScanStart{ScanID: testScanID, Targets: math.MaxInt32, Time: ended.Time}, nil, nil, ended))
 	return slices.Concat(lines, other, whole)
@@ -113,6 +117,7 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 	for range 2 {
 		r.Shuffle(len(ports), func(i, j int) { ports[i], ports[j] = ports[j], ports[i] })
 		lines, events := encode(t, NewOCSF, stream(sampleStart(), ports, []results.Host{summary}, sampleEnd()))
+		parts, of := map[string][]int{}, map[string]int{}
 		got, hosts, ids, records := map[string]bool{}, map[string]bool{}, map[string]bool{}, 0
 		for i, line := range lines {
 			var e struct {
@@ -123,12 +128,18 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 						Ports []struct{ Port int } `json:"open_ports"`
 					} `json:"network_interfaces"`
 				}
+				Unmapped struct{ Part, Parts int }
 			}
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				t.Fatal(err)
 			}
 			for _, interf := range e.Device.Interfaces {
 				hosts[interf.IP] = true
+				parts[interf.IP] = append(parts[interf.IP], e.Unmapped.Part)
+				of[interf.IP] = e.Unmapped.Parts
+				if n := len(interf.Ports); n > MaxOCSFPorts {
+					t.Errorf("%d ports in one event", n)
+				}
 				for _, p := range interf.Ports {
 					key := fmt.Sprintf("%s:%d", interf.IP, p.Port)
 					if got[key] || !want[key] {
@@ -148,6 +159,14 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 		}
 		if hosts[quiet.String()] || !hosts[closed.String()] || !hosts[summary.Addr.String()] || len(hosts) != 5+2 {
 			t.Errorf("the hosts are %v", hosts)
+		}
+		for ip, got := range parts {
+			for i, part := range got {
+				if part != i+1 || of[ip] != len(got) {
+					t.Errorf("%s has parts %v of %d", ip, got, of[ip])
+					break
+				}
+			}
 		}
 		if n := len(ports) + 3; records != n {
 			t.Errorf("%d of %d records are accounted for", records, n)
