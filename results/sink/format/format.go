@@ -47,6 +47,8 @@ type Format struct {
 var formats = map[string]Format{
 	"jsonl":  {New: NewJSONLines, Messages: true},
 	"pcapng": {New: NewPcapng, Frames: true},
+	"ecs":    {New: NewECS, Messages: true},
+	"ocsf":   {New: NewOCSF, Messages: true},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.
