@@ -222,7 +222,7 @@ func goLayout(pattern string) string {
 
 // The patterns of time find and read the ts of every record.
 func TestTimePatternsReadEveryRecord(t *testing.T) {
-	props := ini(t, read(t, "splunk-props.conf"))["synoptic"]
+	props := ini(t, read(t, "splunk-props.conf"))["synoptic:json"]
 	prefix := regexp.MustCompile(props["TIME_PREFIX"])
 	if props["MAX_TIMESTAMP_LOOKAHEAD"] != "30" {
 		t.Fatal("MAX_TIMESTAMP_LOOKAHEAD is not the length of ts")
@@ -249,7 +249,7 @@ func TestTimePatternsReadEveryRecord(t *testing.T) {
 
 // Splunk breaks a file into its records.
 func TestSplunkBreaksLines(t *testing.T) {
-	props := ini(t, read(t, "splunk-props.conf"))["synoptic"]
+	props := ini(t, read(t, "splunk-props.conf"))["synoptic:json"]
 	all := sample(t, "jsonl", true, port("10.20.3.7", 443))
 	for _, key := range []string{"LINE_BREAKER", "EVENT_BREAKER"} {
 		got := regexp.MustCompile(props[key]).Split(strings.TrimSuffix(all, "\n"), -1)
@@ -258,8 +258,8 @@ func TestSplunkBreaksLines(t *testing.T) {
 		}
 	}
 	inputs := ini(t, read(t, "splunk-inputs.conf"))["monitor:///var/log/synoptic/scan.jsonl"]
-	if inputs["sourcetype"] != "synoptic" {
-		t.Errorf("inputs.conf has sourcetype %q, props.conf is for synoptic", inputs["sourcetype"])
+	if inputs["sourcetype"] != "synoptic:json" {
+		t.Errorf("inputs.conf has sourcetype %q, props.conf is for synoptic:json", inputs["sourcetype"])
 	}
 	for _, search := range ini(t, read(t, "splunk-eventtypes.conf")) {
 		if strings.Contains(search["search"], "|") { // an event type cannot have one
