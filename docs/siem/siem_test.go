@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,19 @@ func TestLinesFitTheSnippetsLimits(t *testing.T) {
 	}
 }
 
+// Filestream knows a file by its first bytes, and reads none that is shorter: they hold the event's ID, and
+// the shortest record is longer.
+func TestFilestreamKnowsFilesApart(t *testing.T) {
+	length, err := strconv.Atoi(dig(t, parseYAML(t, "filebeat.yml"), "filebeat.inputs", 0, "prospector.scanner.fingerprint", "length").(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := lines(sample(t, "ecs", true, port("10.20.3.7", 443)))[0]
+	if len(first) < length || !regexp.MustCompile(`"id":"[0-9a-f]{32}"`).MatchString(first[:length]) {
+		t.Errorf("no ID in the first %d bytes of %s", length, first)
+	}
+}
+
 // declared are all fields of the native records, by docs/records.schema.json.
 func declared(t *testing.T) map[string]bool {
 	t.Helper()
@@ -160,7 +174,7 @@ func TestNativeFieldsExist(t *testing.T) {
 		"new-open-ports.kql":   regexp.MustCompile(`\br\.(\w+)`),
 		"new-open-ports.spl":   regexp.MustCompile(`(?:^|[ (])(type|state|ip|port|service|event_id)\b`),
 		"wazuh-rules.xml":      regexp.MustCompile(`(?:field name="|\$\()(\w+)`),
-		"graylog-pipeline.txt": regexp.MustCompile(`to_map\(record\)\.(\w+)`),
+		"graylog-pipeline.txt": regexp.MustCompile(`\$message\.synoptic_(\w+)`),
 		"fluent-bit.yaml":      regexp.MustCompile(`time_key: (\w+)`),
 	} {
 		found := use.FindAllStringSubmatch(read(t, name), -1)
@@ -228,7 +242,7 @@ func TestTimePatternsReadEveryRecord(t *testing.T) {
 		t.Fatal("MAX_TIMESTAMP_LOOKAHEAD is not the length of ts")
 	}
 	fluent := regexp.MustCompile(`time_format: "(.*)"`).FindStringSubmatch(read(t, "fluent-bit.yaml"))[1]
-	graylog := regexp.MustCompile(`"(yyyy.*?)", "UTC"`).FindStringSubmatch(read(t, "graylog-pipeline.txt"))[1]
+	graylog := regexp.MustCompile(`pattern: "(.*?)", timezone: "UTC"`).FindStringSubmatch(read(t, "graylog-pipeline.txt"))[1]
 	for _, line := range lines(sample(t, "jsonl", true, port("10.20.3.7", 443))) {
 		want, err := time.Parse(time.RFC3339Nano, object(t, line)["ts"].(string))
 		if err != nil {

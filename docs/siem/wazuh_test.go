@@ -97,11 +97,13 @@ func TestWazuhExceptionKnowsTheScanner(t *testing.T) {
 			Format   string `xml:"log_format"`
 			Location string `xml:"location"`
 		} `xml:"localfile"`
+		Queue int `xml:"client_buffer>queue_size"`
+		Rate  int `xml:"client_buffer>events_per_second"`
 	}
 	if err := xml.Unmarshal([]byte(read(t, "wazuh-ossec.conf")), &config); err != nil {
 		t.Fatal(err)
 	}
-	if len(config.Files) != 1 || config.Files[0].Format != "json" {
-		t.Errorf("ossec.conf reads %+v", config.Files)
+	if len(config.Files) != 1 || config.Files[0].Format != "json" || config.Queue != 100_000 || config.Rate != 1000 { // the most that Wazuh allows
+		t.Errorf("ossec.conf is %+v", config)
 	}
 }
