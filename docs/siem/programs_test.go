@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -101,13 +102,13 @@ func TestLogrotate(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil { // it refuses a folder that others may write to
 		t.Fatal(err)
 	}
-	kill := "pkill -HUP -x synoptic"
 	text := read(t, "logrotate.conf")
-	if strings.Count(text, kill) != 1 || strings.Count(text, "/var/log/synoptic") != 1 {
+	kill := regexp.MustCompile(`pkill -HUP -f '.*'`)
+	if len(kill.FindAllString(text, -1)) != 1 || !strings.HasPrefix(text, "/var/log/synoptic/") {
 		t.Fatal("the test does not know the snippet any more")
 	}
-	text = strings.Replace(text, kill, "kill -HUP "+strconv.Itoa(os.Getpid()), 1)
-	config := write(t, dir+"/logrotate.conf", strings.Replace(text, "/var/log/synoptic", dir, 1))
+	text = kill.ReplaceAllLiteralString(text, "kill -HUP "+strconv.Itoa(os.Getpid()))
+	config := write(t, dir+"/logrotate.conf", dir+strings.TrimPrefix(text, "/var/log/synoptic"))
 	hup := make(chan os.Signal, 8)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -137,6 +138,25 @@ func TestLogrotate(t *testing.T) {
 		}
 		if _, err := os.Stat(dir + "/a.jsonl"); !os.IsNotExist(err) {
 			t.Error("the file was made anew by another than us")
+		}
+	}
+}
+
+// A synoptic without an output file takes SIGHUP as the end of its terminal, and other programs mean other
+// things by it: logrotate signals only those that write there.
+func TestLogrotateSignalsOnlyWriters(t *testing.T) {
+	pattern := regexp.MustCompile(regexp.MustCompile(`pkill -HUP -f '(.*)'`).FindStringSubmatch(read(t, "logrotate.conf"))[1])
+	for command, want := range map[string]bool{
+		"synoptic scan 10.0.0.0/8 -o jsonl:/var/log/synoptic/scan.jsonl":                   true,
+		"/usr/local/bin/synoptic scan 10.0.0.0/8 -q --output=/var/log/synoptic/scan.jsonl": true,
+		"synoptic scan ::1 -o nmap-xml:x.xml -o/var/log/synoptic/scan.jsonl":               true,
+		"synoptic scan 10.0.0.0/8 -o jsonl:syslog+tcp://siem.example":                      false,
+		"synoptic convert /var/log/synoptic/scan.jsonl -o ocsf:-":                          false,
+		"filebeat -c synoptic -o /var/log/synoptic/":                                       false,
+		"sh -c pkill -HUP -f synoptic -o /var/log/synoptic/":                               false,
+	} {
+		if got := pattern.MatchString(command); got != want {
+			t.Errorf("SIGHUP to %q: %v, want %v", command, got, want)
 		}
 	}
 }
