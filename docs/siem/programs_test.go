@@ -22,30 +22,42 @@ import (
 )
 
 // program finds a program or skips, or fails where the gate requires it. Receivers that cannot be
-// installed side by side are looked for in a folder of their own, which receiversEnv names.
+// installed side by side are where .ci/receivers unpacks them: folder is the one below.
 func program(t *testing.T, name, folder string) (path, root string) {
 	t.Helper()
-	if p, err := exec.LookPath(name); err == nil {
-		return p, "/"
-	}
-	if dir := os.Getenv(receiversEnv); dir != "" && folder != "" {
-		if p := filepath.Join(dir, folder, "usr/sbin", name); executable(p) {
-			return p, filepath.Join(dir, folder)
-		}
-	}
-	for _, p := range []string{"/usr/sbin/" + name, "/sbin/" + name} {
-		if executable(p) {
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
+		if p := filepath.Join(dir, name); executable(p) {
 			return p, "/"
 		}
 	}
-	if testnet.Required("receivers") {
+	receivers := os.Getenv("SYNOPTIC_TEST_RECEIVERS")
+	if cache, err := os.UserCacheDir(); receivers == "" && err == nil {
+		receivers = filepath.Join(cache, "synoptic-ci", "receivers")
+	}
+	root = filepath.Join(receivers, folder)
+	if p := filepath.Join(root, "usr/sbin", name); folder != "" && executable(p) {
+		return p, root
+	}
+	if testnet.Required("peers") {
 		t.Fatalf("%s is not installed", name)
 	}
 	t.Skipf("%s is not installed", name)
 	return "", ""
 }
 
-const receiversEnv = "SYNOPTIC_TEST_RECEIVERS"
+// folders finds folders below root, whatever the architecture and the version.
+func folders(t *testing.T, root string, patterns ...string) string {
+	t.Helper()
+	var all []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	return strings.Join(all, ":")
+}
 
 func executable(path string) bool {
 	info, err := os.Stat(path)
@@ -168,10 +180,10 @@ func TestSyslogShippers(t *testing.T) {
 		start                        func(path, root, dir, config string) *exec.Cmd
 	}{
 		{"rsyslogd", "rsyslog", "rsyslog-imfile.conf", "octets", func(path, root, dir, config string) *exec.Cmd {
-			return exec.Command(path, "-n", "-C", "-i", dir+"/pid", "-f", config, "-M", root+"/usr/lib/x86_64-linux-gnu/rsyslog")
+			return exec.Command(path, "-n", "-C", "-i", dir+"/pid", "-f", config, "-M", folders(t, root, "usr/lib/*/rsyslog"))
 		}},
 		{"syslog-ng", "syslog-ng", "syslog-ng-file.conf", "lines", func(path, root, dir, config string) *exec.Cmd {
-			return exec.Command(path, "-F", "--no-caps", "-f", config, "-R", dir+"/persist", "-p", dir+"/pid", "-c", dir+"/ctl", "--module-path="+root+"/usr/lib/syslog-ng/3.38")
+			return exec.Command(path, "-F", "--no-caps", "-f", config, "-R", dir+"/persist", "-p", dir+"/pid", "-c", dir+"/ctl", "--module-path="+folders(t, root, "usr/lib/syslog-ng/[0-9]*"))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,7 +206,7 @@ func TestSyslogShippers(t *testing.T) {
 			var said bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &said, &said
 			if root != "/" {
-				cmd.Env = append(os.Environ(), fmt.Sprintf("LD_LIBRARY_PATH=%[1]s/usr/lib/x86_64-linux-gnu:%[1]s/lib/x86_64-linux-gnu:%[1]s/usr/lib/syslog-ng", root))
+				cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+folders(t, root, "usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib/syslog-ng"))
 			}
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

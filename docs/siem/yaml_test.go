@@ -170,9 +170,9 @@ func TestFilebeatConfig(t *testing.T) {
 	if dig(t, in, "id") == "" || dig(t, in, "parsers", 0, "ndjson", "target") != "" || dig(t, in, "parsers", 0, "ndjson", "overwrite_keys") != "true" {
 		t.Error("events would not be at the root")
 	}
-	print := dig(t, in, "processors", 0, "fingerprint")
-	if dig(t, print, "fields", 0) != "event.id" || dig(t, print, "target_field") != "@metadata._id" {
-		t.Errorf("no document id from event.id: %v", print)
+	id := dig(t, in, "processors", 0, "fingerprint")
+	if dig(t, id, "fields", 0) != "event.id" || dig(t, id, "target_field") != "@metadata._id" {
+		t.Errorf("no document id from event.id: %v", id)
 	}
 }
 
