@@ -68,6 +68,8 @@ func (e *grepable) End(s *results.ScanEnd) error {
 		}
 	}
 	b := append(e.w.Buf(), "# Synoptic done at "...)
+	b = append(b, nmapTime(time.Time(s.Time))...)
+	b = append(b, " -- "...)
 	b = append(b, nmapDone(s, max(e.start.Targets, listed), up)...)
 	if !s.Complete {
 		b = append(b, "; stopped before the end"...)

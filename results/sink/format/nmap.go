@@ -178,10 +178,16 @@ func (r *nmapExtraReason) closeRange() {
 // nmapTime is a moment as nmap writes it for people, asctime(3), in UTC.
 func nmapTime(t time.Time) string { return t.UTC().Format(time.ANSIC) }
 
-// nmapDone is nmap's closing sentence after "Nmap done at ".
+// nmapDone is the end of nmap's closing sentence: "4 IP addresses (2 hosts up) scanned in 1.26 seconds".
 func nmapDone(s *results.ScanEnd, total, up uint64) string {
-	return nmapTime(time.Time(s.Time)) + " -- " + strconv.FormatUint(total, 10) + " IP addresses (" + strconv.FormatUint(up, 10) +
-		" hosts up) scanned in " + strconv.FormatFloat(s.Duration, 'f', 2, 64) + " seconds"
+	plural := func(n uint64, one, many string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return strconv.FormatUint(n, 10) + " " + many
+	}
+	return plural(total, "IP address", "IP addresses") + " (" + plural(up, "host", "hosts") + " up) scanned in " +
+		strconv.FormatFloat(s.Duration, 'f', 2, 64) + " seconds"
 }
 
 // commandLine is how the scan was called, as one line.

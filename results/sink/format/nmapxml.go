@@ -24,9 +24,10 @@ type nmapXML struct {
 // NewNmapXML groups the records by host, and writes them at the end of the scan.
 //
 // Closed ports of a host, and filtered ones, are listed one by one up to 25 of them, and are summed up in
-// extraports beyond that, with their numbers, as nmap does. "Up" are hosts as with nmap's -Pn: with the packet that shows it as the reason, or
-// "user-set" where none came; hosts that no record tells of count as down. A host that ARP or NDP does not find is down. A banner
-// is written as nmap's script "banner" does it; what else we know is in scripts "synoptic-…".
+// extraports beyond that, with their numbers, as nmap does. A host is up as with nmap's -Pn: the packet
+// that shows it is the reason, or "user-set" where none came. One that ARP or NDP does not find is
+// down, and so count those that no record tells of. A banner is written as nmap's script "banner" does
+// it; what nmap has no place for is in scripts "synoptic-…".
 func NewNmapXML(w *Writer, o Options) Encoder {
 	return &nmapXML{w: w, sort: newByHost(o.TempDir, byHostMemory)}
 }
@@ -115,7 +116,7 @@ func (x *nmapXML) End(s *results.ScanEnd) error {
 	b := append(x.w.Buf(), "<runstats><finished"...)
 	b = appendIntAttr(b, "time", at.Unix())
 	b = appendAttr(b, "timestr", nmapTime(at))
-	b = appendAttr(b, "summary", "Synoptic done at "+nmapDone(s, total, up))
+	b = appendAttr(b, "summary", "Synoptic done at "+nmapTime(at)+"; "+nmapDone(s, total, up))
 	b = append(b, ` elapsed="`...)
 	b = strconv.AppendFloat(b, s.Duration, 'f', 2, 64)
 	b = append(b, '"')
