@@ -146,7 +146,7 @@ func (b *byHost) spill() error {
 	for _, e := range b.entries {
 		r := b.record(e)
 		end += int64(len(r))
-		w.Write(r) // the error stays with w
+		_, _ = w.Write(r) // the error stays with w until Flush
 	}
 	if err := w.Flush(); err != nil {
 		return b.fail(err)
