@@ -66,7 +66,11 @@ func (e *VersionError) Error() string {
 func (e *VersionError) Hint() string { return "use a synoptic as new as the one that wrote it" }
 
 // NewReader reads from r, with a buffer of MaxLine.
-func NewReader(r io.Reader) *Reader { return &Reader{lines: bufio.NewReaderSize(r, MaxLine)} }
+func NewReader(r io.Reader) *Reader { return newReader(r, MaxLine) }
+
+func newReader(r io.Reader, longest int) *Reader {
+	return &Reader{lines: bufio.NewReaderSize(r, longest)}
+}
 
 // Unknown is how many records were passed over because their type is not known.
 func (r *Reader) Unknown() uint64 { return r.unknown }
