@@ -103,6 +103,9 @@ func (l *lexer) value() (v value, err error) {
 			return v, err
 		}
 		v.raw = l.b[begin:l.i]
+		if !v.plain && !json.Valid(v.raw) {
+			return v, errJSON
+		}
 		return v, nil
 	case '{', '[':
 		if err := l.nested(); err != nil {
