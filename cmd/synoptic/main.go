@@ -18,9 +18,9 @@ const version = "0.1.0"
 // Exit codes, a contract with scripts.
 const (
 	exitComplete = 0
-	exitFailure  = 1 // something failed while scanning
+	exitFailure  = 1 // something failed while scanning or converting
 	exitUsage    = 2 // refused before the first probe because of what was asked
-	exitStopped  = 3 // interrupted before the end
+	exitStopped  = 3 // interrupted before the end; for convert also: its input was
 	exitCoverage = 4 // complete, but coverage below --min-coverage
 )
 
