@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"strconv"
@@ -176,10 +177,32 @@ func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			quoted, _ := json.Marshal(s) // a string always marshals
-			return append(b, quoted...)
+			return append(b, unescaped(quoted)...)
 		}
 	}
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// unescaped writes U+FFFD as itself where encoding/json has escaped it, which it does only for a byte
+// that is not UTF-8: read and written again, a record must be the same.
+func unescaped(encoded []byte) []byte {
+	const escape = `\ufffd`
+	if !bytes.Contains(encoded, []byte(escape)) {
+		return encoded
+	}
+	var b []byte
+	for i := 0; i < len(encoded); {
+		step := 1
+		if encoded[i] == '\\' {
+			step = 2
+		}
+		if bytes.HasPrefix(encoded[i:], []byte(escape)) {
+			b, i = append(b, "\ufffd"...), i+len(escape)
+			continue
+		}
+		b, i = append(b, encoded[i:i+step]...), i+step
+	}
+	return b
 }

@@ -124,5 +124,5 @@ type typed struct {
 
 func appendTyped(b []byte, v any) ([]byte, error) {
 	line, err := json.Marshal(v)
-	return append(b, line...), err
+	return append(b, unescaped(line)...), err
 }

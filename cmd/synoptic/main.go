@@ -18,9 +18,9 @@ const version = "0.1.0"
 // Exit codes, a contract with scripts.
 const (
 	exitComplete = 0
-	exitFailure  = 1 // something failed while scanning
+	exitFailure  = 1 // something failed while scanning or converting
 	exitUsage    = 2 // refused before the first probe because of what was asked
-	exitStopped  = 3 // interrupted before the end
+	exitStopped  = 3 // interrupted before the end; for convert also: its input was
 	exitCoverage = 4 // complete, but coverage below --min-coverage
 )
 
@@ -60,12 +60,14 @@ func run(stop *stopper, args []string, std streams) int {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(scanInstead, "%v", err) })
+	root.SetFlagErrorFunc(flagError(scanInstead))
+	logs := logText
+	root.PersistentFlags().Var(&logs, "log-format", "messages on standard error: text or json")
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetArgs(args)
-	root.AddCommand(newScanCommand(stop, std, args))
+	root.AddCommand(newScanCommand(stop, std, args, &logs), newConvertCommand(stop, std, &logs))
 	err := root.ExecuteContext(stop.ctx)
 	var code exit
 	var fail failure
@@ -77,20 +79,28 @@ func run(stop *stopper, args []string, std streams) int {
 	case errors.Is(err, context.Canceled): // before the first probe
 		return exitStopped
 	case errors.As(err, &fail):
-		printError(std.err, err)
+		printError(logs.logger(std.err), err)
 		return exitFailure
 	}
-	printError(std.err, err)
+	printError(logs.logger(std.err), err)
 	return exitUsage
 }
 
-// printError says what failed and, where the error knows, how to mend it.
-func printError(w io.Writer, err error) {
-	for line := range strings.SplitSeq(err.Error(), "\n") { // one of each error joined
-		fmt.Fprintf(w, "synoptic: %s\n", printable(line))
-	}
+// hintOf is how to mend an error, where it knows.
+func hintOf(err error) string {
 	var h interface{ Hint() string }
-	if errors.As(err, &h) && h.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", printable(h.Hint()))
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// flagError keeps the hint of a flag that has one of its own.
+func flagError(hint string) func(*cobra.Command, error) error {
+	return func(_ *cobra.Command, err error) error {
+		if _, ok := errors.AsType[*usageError](err); ok {
+			return err
+		}
+		return usage(hint, "%v", err)
 	}
 }

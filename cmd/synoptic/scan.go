@@ -59,7 +59,7 @@ type scanFlags struct {
 // defaultTopPorts are scanned where no port is named.
 const defaultTopPorts = 1000
 
-func newScanCommand(stop *stopper, std streams, args []string) *cobra.Command {
+func newScanCommand(stop *stopper, std streams, args []string, logs *logFormat) *cobra.Command {
 	f := scanFlags{backend: scan.BackendAuto, profile: probe.ProfileMSS.String(), maxMemory: "256M"}
 	cmd := &cobra.Command{
 		Use:   "scan [flags] TARGET...",
@@ -74,15 +74,10 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
   synoptic scan 10.20.0.0/16 -p 22,80,443 --rate 50k -o scan.jsonl
   synoptic scan -i targets.txt --exclude-file never.txt --top-ports 100 --dry-run`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
-			return runScan(cmd, stop, &f, targets, args, std)
+			return runScan(cmd, stop, &f, targets, args, std, *logs)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		if _, ok := errors.AsType[*usageError](err); ok {
-			return err
-		}
-		return usage("see synoptic scan --help", "%v", err)
-	})
+	cmd.SetFlagErrorFunc(flagError("see synoptic scan --help"))
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.VarP((*word)(&f.ports), "ports", "p", "ports: 22,80,8000-8100,http or - for 1-65535")
@@ -121,7 +116,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 
 // runScan does what the command says, in the order that sends nothing before all is known good:
 // flags, targets, plan, outputs, scan.
-func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams) error {
+func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
 	config, err := f.config(cmd, targets, std)
 	if err != nil {
 		return err
@@ -138,7 +133,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		writePlan(std.out, plan)
 		return nil
 	}
-	screen := newScreen(std, f.quiet)
+	screen := newScreen(std, f.quiet, logs)
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
 	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type screen struct {
 	std   streams
 	quiet bool
 	live  bool // standard error is a terminal: a line can be drawn over
+	log   *slog.Logger
 
 	mu       sync.Mutex
 	progress string // the line that stands now, or ""
@@ -31,12 +33,29 @@ type screen struct {
 	colour   bool
 }
 
-func newScreen(std streams, quiet bool) *screen {
-	return &screen{
+func newScreen(std streams, quiet bool, logs logFormat) *screen {
+	s := &screen{
 		std: std, quiet: quiet,
-		live:   !quiet && term.IsTerminal(int(std.err.Fd())),
+		live:   !quiet && logs == logText && term.IsTerminal(int(std.err.Fd())),
 		colour: os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(std.out.Fd())),
 	}
+	s.log = logs.logger(aside{s})
+	return s
+}
+
+// aside is standard error with the progress line out of the way: messages may come at any time.
+type aside struct{ *screen }
+
+func (a aside) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.progress == "" {
+		return a.std.err.Write(p)
+	}
+	fmt.Fprint(a.std.err, eraseLine)
+	n, err := a.std.err.Write(p)
+	fmt.Fprint(a.std.err, a.progress)
+	return n, err
 }
 
 // begin says what is going to happen: on a terminal all of it, elsewhere what may surprise.
@@ -48,20 +67,13 @@ func (s *screen) begin(p *scan.Plan) {
 		writePlan(s.std.err, p)
 		return
 	}
+	logPlan(s.log, p)
 	if p.Fallback {
-		s.say("synoptic: scanning by connect(): %s", p.BackendReason)
-		if p.BackendHint != "" {
-			s.say("hint: %s", p.BackendHint)
-		}
+		s.log.Warn("scanning by connect(): "+p.BackendReason, hintKey, p.BackendHint)
 	}
 	if len(p.Broadcast) > 0 {
-		s.say("synoptic: broadcast addresses left out: %s", joinAddrs(p.Broadcast))
+		s.log.Warn("broadcast addresses left out: " + joinAddrs(p.Broadcast))
 	}
-}
-
-// say writes a line for a person.
-func (s *screen) say(format string, args ...any) {
-	fmt.Fprintf(s.std.err, "%s\n", printable(fmt.Sprintf(format, args...)))
 }
 
 // instead says that the planned backend turned out not to work when it was opened.
@@ -69,10 +81,8 @@ func (s *screen) instead(planned string, p *scan.Plan) {
 	if s.quiet {
 		return
 	}
-	s.say("synoptic: scanned by %s instead of %s: %s", p.Backend, planned, p.BackendReason)
-	if p.BackendHint != "" {
-		s.say("hint: %s", p.BackendHint)
-	}
+	s.log.Warn(fmt.Sprintf("scanned by %s instead of %s: %s", p.Backend, planned, p.BackendReason),
+		"backend", p.Backend, hintKey, p.BackendHint)
 }
 
 // progressEvery is how often the progress line is drawn.
@@ -158,14 +168,15 @@ func (s *screen) finish(end *results.ScanEnd, err error) {
 		return
 	}
 	if end.RxDrops > 0 {
-		fmt.Fprintf(s.std.err, "synoptic: the kernel dropped %s packets unread: results may be missing (hint: lower --rate)\n", grouped(end.RxDrops))
+		s.log.Warn(fmt.Sprintf("the kernel dropped %s packets unread: results may be missing (hint: lower --rate)", grouped(end.RxDrops)), "rx_drops", end.RxDrops)
 	}
 	switch {
 	case err == nil && end.Error != "": // which has the number
-		fmt.Fprintf(s.std.err, "synoptic: %s\n", printable(end.Error))
+		s.log.Warn(end.Error)
 	case end.TxErrors > 0 && end.Sent > 0:
-		fmt.Fprintf(s.std.err, "synoptic: %s probes could not be sent\n", grouped(end.TxErrors))
+		s.log.Warn(grouped(end.TxErrors)+" probes could not be sent", "tx_errors", end.TxErrors)
 	}
+	logEnd(s.log, end)
 	if !s.live {
 		return
 	}

@@ -125,12 +125,12 @@ func TestControlCharacters(t *testing.T) {
 		defer f.Close()
 		std[i] = f
 	}
-	s := newScreen(streams{nil, std[0], std[1]}, false)
+	s := newScreen(streams{nil, std[0], std[1]}, false, logText)
 	s.Ports([]results.Port{{Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Reason: results.SYNACK, Hostname: evil}})
 	s.Flush()
 	s.finish(&results.ScanEnd{Error: evil}, nil)
 	s.begin(&scan.Plan{Fallback: true, BackendReason: evil, BackendHint: evil})
-	printError(std[1], fmt.Errorf("resolve %s: %w", evil, usage(evil, "%s", evil)))
+	printError(logText.logger(std[1]), fmt.Errorf("resolve %s: %w", evil, usage(evil, "%s", evil)))
 	for _, f := range std {
 		data, err := os.ReadFile(f.Name())
 		if err != nil {

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"synoptic/results"
+	"synoptic/scan"
+)
+
+// logFormat is how the program's own messages look on standard error: the value of --log-format.
+type logFormat string
+
+const (
+	logText logFormat = "text" // for people
+	logJSON logFormat = "json" // one object a line, for a log collector
+)
+
+func (f *logFormat) String() string { return string(*f) }
+func (f *logFormat) Type() string   { return "format" }
+
+func (f *logFormat) Set(s string) error {
+	switch logFormat(s) {
+	case logText, logJSON:
+		*f = logFormat(s)
+		return nil
+	}
+	return usage("the formats are text and json", "unknown format %q", s)
+}
+
+// logger writes to w. As text it writes warnings and errors; what is only worth knowing people see
+// otherwise, or not at all.
+func (f logFormat) logger(w io.Writer) *slog.Logger {
+	if f == logJSON {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: harmless}))
+	}
+	return slog.New(&textHandler{w: w})
+}
+
+// harmless takes from JSON what a terminal would obey, as JSON has no escape for all of that, and
+// attributes that say nothing.
+func harmless(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindString {
+		return a
+	}
+	if a.Value.String() == "" {
+		return slog.Attr{}
+	}
+	return slog.String(a.Key, printable(a.Value.String()))
+}
+
+// hintKey is the attribute that says how to mend it. As text it is a line of its own.
+const hintKey = "hint"
+
+// textHandler writes a message as a line for a person. The message says it all: of the attributes
+// only the hint is shown.
+type textHandler struct {
+	mu   sync.Mutex
+	w    io.Writer
+	hint string
+}
+
+// Enabled leaves out what is drawn for people otherwise.
+func (*textHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// Handle writes the message and its hint at once.
+func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
+	hint := h.hint
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == hintKey {
+			hint = a.Value.String()
+		}
+		return true
+	})
+	text := "synoptic: " + printable(r.Message) + "\n"
+	if hint != "" {
+		text += "hint: " + printable(hint) + "\n"
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := io.WriteString(h.w, text)
+	return err
+}
+
+// WithAttrs keeps a hint.
+func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := &textHandler{w: h.w, hint: h.hint}
+	for _, a := range attrs {
+		if a.Key == hintKey {
+			next.hint = a.Value.String()
+		}
+	}
+	return next
+}
+
+// WithGroup changes nothing that is shown.
+func (h *textHandler) WithGroup(string) slog.Handler { return h }
+
+// printError says what failed and, where the error knows, how to mend it.
+func printError(log *slog.Logger, err error) {
+	lines := strings.Split(err.Error(), "\n") // one of each error joined
+	for _, line := range lines[:len(lines)-1] {
+		log.Error(line)
+	}
+	log.Error(lines[len(lines)-1], hintKey, hintOf(err))
+}
+
+// logPlan says what a scan is going to do, for who does not see the table.
+func logPlan(log *slog.Logger, p *scan.Plan) {
+	if !log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	attrs := []any{
+		"scan_id", p.ScanID, "addresses", p.Space.Addrs().Len(), "ports", p.Space.NumPorts(), "probes", p.Probes(),
+		"excluded", p.Targets.Excluded, "seed", p.Seed, "backend", p.Backend, "backend_reason", p.BackendReason, hintKey, p.BackendHint,
+		"rate", p.Rate, "rate_reason", p.RateReason, "attempts", p.Attempts, "window", p.Window, "duration_s", p.Duration().Seconds(),
+	}
+	if p.ShardOf > 1 {
+		attrs = append(attrs, "shard", fmt.Sprintf("%d/%d", p.ShardI, p.ShardOf))
+	}
+	if p.Routes != nil {
+		attrs = append(attrs, "iface", p.Interfaces(), "src_ip", p.Sources(), "lanes", max(p.Lanes, 1))
+	}
+	if sc := p.Targets.Scope; sc != nil {
+		attrs = append(attrs, "scope", sc.File)
+	}
+	log.Info("plan", attrs...)
+}
+
+// logEnd says how a scan went, for who does not see the summary.
+func logEnd(log *slog.Logger, end *results.ScanEnd) {
+	msg := "complete"
+	if !end.Complete {
+		msg = "stopped before the end"
+	}
+	attrs := []any{
+		"scan_id", end.ScanID, "sent", end.Sent, "open", end.Open, "closed", end.Closed, "filtered", end.Filtered,
+		"no_response", end.NoResponse, "duration_s", end.Duration, "pps", end.PPS, "coverage", end.Coverage, "complete", end.Complete,
+	}
+	if len(end.Outputs) > 0 {
+		attrs = append(attrs, "outputs", end.Outputs)
+	}
+	log.Info(msg, attrs...)
+}

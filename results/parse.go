@@ -1,0 +1,373 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// parser turns lines into records, and keeps what one line has in common with the next.
+type parser struct {
+	scanID string            // of the last record
+	second []byte            // of the last time, with its dot: "2026-11-22T10:12:13."
+	unix   int64             // that second, nanoseconds since the Unix epoch
+	source []byte            // the last of our own addresses as text
+	addr   netip.Addr        // and as an address
+	names  map[string]string // of services, interfaces and hosts: many records share few
+}
+
+// maxNames bounds what is kept of names.
+const maxNames = 8192
+
+// What a port or a host record must have, as bits.
+const (
+	hasTime = 1 << iota
+	hasScanID
+	hasAddr
+	hasPort
+	hasReason
+	hasFirst
+
+	portNeeds = hasTime | hasScanID | hasAddr | hasPort | hasReason
+	hostNeeds = hasTime | hasScanID | hasAddr | hasFirst
+)
+
+// missing names the first field that is needed and was not there.
+func missing(has, needs int) error {
+	names := [...]string{"ts", "scan_id", "ip", "port", "reason", "first"}
+	for i, name := range names {
+		if needs&^has&(1<<i) != 0 {
+			return fmt.Errorf("no field %q", name)
+		}
+	}
+	return nil
+}
+
+// port is the inverse of Port.AppendJSON. What follows from other fields (event_id, range) is not
+// read; fields that are not known are left alone. The banner's memory is used again.
+func (r *parser) port(line []byte, p *Port) error {
+	*p = Port{Banner: p.Banner[:0]}
+	has := 0
+	var state []byte
+	for l := (lexer{b: line}); ; {
+		name, v, err := l.next()
+		if err != nil {
+			return err
+		}
+		if name == nil {
+			break
+		}
+		if v.null() {
+			continue
+		}
+		var n uint64
+		switch string(name) {
+		case "ts":
+			has |= hasTime
+			p.Time, err = r.time(v)
+		case "scan_id":
+			has |= hasScanID
+			err = r.scan(v)
+		case "ip":
+			has |= hasAddr
+			p.Addr, err = address(v)
+		case "port":
+			has |= hasPort
+			if n, err = v.uint(math.MaxUint16); err == nil && n == 0 {
+				err = errors.New("0 is no port")
+			}
+			p.Port = uint16(n)
+		case "proto":
+			if string(v.raw) != `"tcp"` {
+				err = fmt.Errorf("%.20s is not \"tcp\"", v.raw)
+			}
+		case "state":
+			state, err = v.text()
+		case "reason":
+			has |= hasReason
+			p.Reason, err = reasonOf(v)
+		case "hostname":
+			p.Hostname, err = r.name(v)
+		case "service":
+			p.Service, err = r.name(v)
+		case "router":
+			p.Router, err = address(v)
+		case "ttl":
+			n, err = v.uint(math.MaxUint8)
+			p.TTL = uint8(n)
+		case "rtt_us":
+			p.RTT, err = microseconds(v)
+			p.HasRTT = true
+		case "attempt":
+			n, err = v.uint(math.MaxUint8)
+			p.Attempt = uint8(n)
+		case "window":
+			n, err = v.uint(math.MaxUint16)
+			p.Window = uint16(n)
+		case "mss":
+			n, err = v.uint(math.MaxUint16)
+			p.MSS = uint16(n)
+		case "src_ip":
+			if !bytes.Equal(v.raw, r.source) {
+				r.addr, err = address(v)
+				r.source = append(r.source[:0], v.raw...)
+				if err != nil {
+					r.source = r.source[:0]
+				}
+			}
+			p.Source = r.addr
+		case "src_port":
+			n, err = v.uint(math.MaxUint16)
+			p.SourcePort = uint16(n)
+		case "iface":
+			p.Iface, err = r.name(v)
+		case "suspect":
+			p.Suspect, err = suspects(v)
+		case "verified":
+			var ok bool
+			ok, err = v.bool()
+			p.Verified = VerifyFalse
+			if ok {
+				p.Verified = VerifyTrue
+			}
+		case "banner":
+			p.Banner, err = parseBanner(p.Banner[:0], v)
+		}
+		if err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+	}
+	if err := missing(has, portNeeds); err != nil {
+		return err
+	}
+	if state != nil && string(state) != p.Reason.Label() {
+		return fmt.Errorf("state %.20q does not go with reason %q", state, p.Reason)
+	}
+	return nil
+}
+
+// host is the inverse of Host.AppendJSON, as port is of Port's. The list's memory is used again.
+func (r *parser) host(line []byte, h *Host) error {
+	*h = Host{Open: h.Open[:0]}
+	has := 0
+	for l := (lexer{b: line}); ; {
+		name, v, err := l.next()
+		if err != nil {
+			return err
+		}
+		if name == nil {
+			return missing(has, hostNeeds)
+		}
+		if v.null() {
+			continue
+		}
+		var n uint64
+		switch string(name) {
+		case "scan_id":
+			has |= hasScanID
+			err = r.scan(v)
+		case "ip":
+			has |= hasAddr
+			h.Addr, err = address(v)
+		case "hostname":
+			h.Hostname, err = r.name(v)
+		case "open_ports":
+			err = json.Unmarshal(v.raw, &h.Open)
+		case "open":
+			n, err = v.uint(math.MaxInt32)
+			h.OpenCount = int(n)
+		case "closed":
+			n, err = v.uint(math.MaxInt32)
+			h.ClosedCount = int(n)
+		case "first":
+			has |= hasFirst
+			h.First, err = r.time(v)
+		case "last": // ts says the same
+			has |= hasTime
+			h.Last, err = r.time(v)
+		case "rtt_us":
+			h.RTT, err = microseconds(v)
+			h.HasRTT = true
+		case "suspect":
+			h.Suspect, err = suspects(v)
+		}
+		if err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+	}
+}
+
+// scan notes the scan that the record is of.
+func (r *parser) scan(v value) error {
+	id, err := v.text()
+	if err == nil && len(id) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err == nil && string(id) != r.scanID {
+		r.scanID = string(id)
+	}
+	return err
+}
+
+// time reads RFC 3339. The calendar is asked once for each second.
+func (r *parser) time(v value) (int64, error) {
+	const dot, full = len("2006-01-02T15:04:05."), len(timeLayout)
+	text, err := v.text()
+	if err != nil {
+		return 0, err
+	}
+	if len(text) == full && bytes.Equal(text[:dot], r.second) && text[full-1] == 'Z' {
+		if ns, err := (value{raw: text[dot : full-1]}).uint(1e9 - 1); err == nil {
+			return r.unix + int64(ns), nil
+		}
+	}
+	t, err := parseTime(text)
+	if err != nil {
+		return 0, err
+	}
+	if y := t.Year(); y < 1678 || y > 2261 { // what an int64 of nanoseconds holds
+		return 0, fmt.Errorf("year %d is out of range", y)
+	}
+	if len(text) == full && text[dot-1] == '.' && text[full-1] == 'Z' {
+		r.second, r.unix = append(r.second[:0], text[:dot]...), t.UnixNano()-int64(t.Nanosecond())
+	}
+	return t.UnixNano(), nil
+}
+
+func parseTime(text []byte) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return t, fmt.Errorf("%.40q is not a time of RFC 3339", text)
+	}
+	return t.UTC(), nil
+}
+
+// UnmarshalJSON reads RFC 3339.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	u, err := parseTime([]byte(text))
+	*t = Time(u)
+	return err
+}
+
+// name keeps one string for all records that have the same.
+func (r *parser) name(v value) (string, error) {
+	text, err := v.text()
+	if err != nil {
+		return "", err
+	}
+	if s, ok := r.names[string(text)]; ok {
+		return s, nil
+	}
+	if r.names == nil || len(r.names) == maxNames {
+		r.names = map[string]string{}
+	}
+	s := string(text)
+	r.names[s] = s
+	return s, nil
+}
+
+// address reads an address in any notation of netip.ParseAddr, and dotted IPv4 without allocation.
+func address(v value) (netip.Addr, error) {
+	text, err := v.text()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if a, ok := dotted(text); ok {
+		return a, nil
+	}
+	a, err := netip.ParseAddr(string(text))
+	if err != nil {
+		return a, fmt.Errorf("%.60q is not an address", text)
+	}
+	return a, nil
+}
+
+func dotted(text []byte) (netip.Addr, bool) {
+	var a [4]byte
+	part, digits, n := 0, 0, 0
+	for _, c := range text {
+		switch {
+		case c == '.' && digits > 0 && part < 3:
+			a[part] = byte(n)
+			part, digits, n = part+1, 0, 0
+		case '0' <= c && c <= '9' && (digits == 0 || n > 0): // no leading zeros, as netip has it
+			if n, digits = 10*n+int(c-'0'), digits+1; n > 255 {
+				return netip.Addr{}, false
+			}
+		default:
+			return netip.Addr{}, false
+		}
+	}
+	a[part] = byte(n)
+	return netip.AddrFrom4(a), part == 3 && digits > 0
+}
+
+// reasonsByName is the inverse of Reason.String.
+var reasonsByName = func() map[string]Reason {
+	m := map[string]Reason{}
+	for r := ReasonNone + 1; r < numReasons; r++ {
+		m[r.String()] = r
+	}
+	return m
+}()
+
+func reasonOf(v value) (Reason, error) {
+	text, err := v.text()
+	if err != nil {
+		return ReasonNone, err
+	}
+	reason, ok := reasonsByName[string(text)]
+	if !ok {
+		return ReasonNone, fmt.Errorf("%.40q is not known", text)
+	}
+	return reason, nil
+}
+
+// suspects is the inverse of Suspect.appendJSON.
+func suspects(v value) (set Suspect, err error) {
+	var names []string
+	if err := json.Unmarshal(v.raw, &names); err != nil {
+		return 0, errors.New("it is not a list of names")
+	}
+	for _, name := range names {
+		all := []Suspect{SYNACKAll, Win0NoOpts}
+		i := slices.IndexFunc(all, func(s Suspect) bool { return s.String() == name })
+		if i < 0 {
+			return 0, fmt.Errorf("%.40q is not known", name)
+		}
+		set |= all[i]
+	}
+	return set, nil
+}
+
+// microseconds is a duration of up to some 290 years.
+func microseconds(v value) (time.Duration, error) {
+	n, err := v.uint(math.MaxInt64 / uint64(time.Microsecond))
+	return time.Duration(n) * time.Microsecond, err
+}
+
+// parseBanner is the inverse of appendBanner: a byte for each character.
+func parseBanner(b []byte, v value) ([]byte, error) {
+	text, err := v.text()
+	if err != nil {
+		return b, err
+	}
+	for len(text) > 0 {
+		c, size := utf8.DecodeRune(text)
+		if c > math.MaxUint8 {
+			return b, fmt.Errorf("%q does not stand for a byte", c)
+		}
+		b, text = append(b, byte(c)), text[size:]
+	}
+	return b, nil
+}
