@@ -51,7 +51,7 @@ type capturedOn struct {
 func NewPcapng(w *Writer, _ Options) Encoder { return &pcapng{w: w} }
 
 func (p *pcapng) Start(s *results.ScanStart) error {
-	p.scanID, p.interfaces = s.ScanID, nil
+	p.scanID = s.ScanID
 	b, block := beginBlock(p.w.Buf(), blockSection)
 	b = binary.LittleEndian.AppendUint32(b, byteOrderMagic)
 	b = binary.LittleEndian.AppendUint16(b, versionMajor)
