@@ -60,7 +60,7 @@ func (p *pcapng) Start(s *results.ScanStart) error {
 	b = appendOption(b, optionComment, "scan_id "+s.ScanID+" seed "+strconv.FormatUint(s.Seed, 10))
 	b = appendOption(b, optionOS, runtime.GOOS)
 	b = appendOption(b, optionUserAppl, "synoptic "+s.Version)
-	return p.w.Commit(endBlock(b, block), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID()})
+	return p.w.Commit(endBlock(b, block), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (p *pcapng) Ports(batch []results.Port) error {
