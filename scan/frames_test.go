@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"synoptic/bench/testnet"
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/target"
 )
@@ -149,6 +151,18 @@ func TestFramesDecideTheBackend(t *testing.T) {
 		var h interface{ Hint() string }
 		if err == nil || !strings.Contains(err.Error(), "frames") || !errors.As(err, &h) || h.Hint() == "" {
 			t.Errorf("%s by %s: error %v, want one about frames with a hint", c[0], c[1], err)
+		}
+	}
+}
+
+// Frames begin with what their link has before the IP header.
+func TestLinkOf(t *testing.T) {
+	for framing, want := range map[rawsock.Framing]struct {
+		link   results.LinkType
+		header int
+	}{rawsock.Ethernet: {results.LinkEthernet, 14}, rawsock.Loopback: {results.LinkEthernet, 14}, rawsock.None: {results.LinkRaw, 0}} {
+		if link, header := linkOf(&route.Link{Framing: framing}); link != want.link || header != want.header {
+			t.Errorf("%s: link %d, header of %d bytes, want %+v", framing, link, header, want)
 		}
 	}
 }
