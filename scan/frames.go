@@ -29,15 +29,15 @@ type frames struct {
 	block []byte
 }
 
-// keep copies the frame of the packet at hand into its record.
-func (f *frames) keep(p *results.Port) {
+// keep copies the frame of the packet at hand, and tells its whole length in bytes.
+func (f *frames) keep() (frame []byte, length uint32, link results.LinkType) {
 	if cap(f.block)-len(f.block) < frameSnap {
 		f.block = make([]byte, 0, frameBlock)
 	}
 	begin := len(f.block)
-	block, length := f.source.AppendFrame(f.block)
+	block, whole := f.source.AppendFrame(f.block)
 	f.block = block
-	p.Frame, p.FrameLen, p.Link = block[begin:len(block):len(block)], uint32(length), f.link
+	return block[begin:len(block):len(block)], uint32(whole), f.link
 }
 
 // linkOf is the link type of the frames of an interface, and the length of their link header.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"synoptic/bench/testnet"
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/target"
 )
@@ -109,12 +111,12 @@ func TestFramesAllocateInBlocks(t *testing.T) {
 	ring := &writtenOver{}
 	ring.put(make([]byte, linkHeader), make([]byte, 44))
 	f := &frames{source: ring}
-	var p results.Port
-	if a := testing.AllocsPerRun(10_000, func() { f.keep(&p) }); a >= 1 {
+	var kept []byte
+	if a := testing.AllocsPerRun(10_000, func() { kept, _, _ = f.keep() }); a >= 1 {
 		t.Errorf("%v allocations for a frame", a)
 	}
-	if len(p.Frame) != linkHeader+44 {
-		t.Errorf("frame of %d bytes", len(p.Frame))
+	if len(kept) != linkHeader+44 {
+		t.Errorf("frame of %d bytes", len(kept))
 	}
 }
 
@@ -149,6 +151,18 @@ func TestFramesDecideTheBackend(t *testing.T) {
 		var h interface{ Hint() string }
 		if err == nil || !strings.Contains(err.Error(), "frames") || !errors.As(err, &h) || h.Hint() == "" {
 			t.Errorf("%s by %s: error %v, want one about frames with a hint", c[0], c[1], err)
+		}
+	}
+}
+
+// Frames begin with what their link has before the IP header.
+func TestLinkOf(t *testing.T) {
+	for framing, want := range map[rawsock.Framing]struct {
+		link   results.LinkType
+		header int
+	}{rawsock.Ethernet: {results.LinkEthernet, 14}, rawsock.Loopback: {results.LinkEthernet, 14}, rawsock.None: {results.LinkRaw, 0}} {
+		if link, header := linkOf(&route.Link{Framing: framing}); link != want.link || header != want.header {
+			t.Errorf("%s: link %d, header of %d bytes, want %+v", framing, link, header, want)
 		}
 	}
 }

@@ -132,15 +132,18 @@ func (l *rxLane) roundTrip(pos uint64, received int64) (rtt time.Duration, ok bo
 // report makes a record of the reply.
 func (l *rxLane) report(reason results.Reason, received int64, rtt time.Duration, hasRTT bool) {
 	r := &l.reply
-	p := results.Port{
+	var frame []byte
+	var length uint32
+	var link results.LinkType
+	if l.frames != nil {
+		frame, length, link = l.frames.keep()
+	}
+	l.news = l.emit(l.news, results.Port{
 		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
 		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: l.attempt() + 1,
 		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
-	}
-	if l.frames != nil {
-		l.frames.keep(&p)
-	}
-	l.news = l.emit(l.news, p)
+		Frame: frame, FrameLen: length, Link: link,
+	})
 }
 
 // suspectOf is what the reply alone gives away: SYN proxies answer so (naabu issue 1733).

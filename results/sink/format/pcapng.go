@@ -51,7 +51,7 @@ type capturedOn struct {
 func NewPcapng(w *Writer, _ Options) Encoder { return &pcapng{w: w} }
 
 func (p *pcapng) Start(s *results.ScanStart) error {
-	p.scanID, p.interfaces = s.ScanID, nil
+	p.scanID = s.ScanID
 	b, block := beginBlock(p.w.Buf(), blockSection)
 	b = binary.LittleEndian.AppendUint32(b, byteOrderMagic)
 	b = binary.LittleEndian.AppendUint16(b, versionMajor)
@@ -60,7 +60,7 @@ func (p *pcapng) Start(s *results.ScanStart) error {
 	b = appendOption(b, optionComment, "scan_id "+s.ScanID+" seed "+strconv.FormatUint(s.Seed, 10))
 	b = appendOption(b, optionOS, runtime.GOOS)
 	b = appendOption(b, optionUserAppl, "synoptic "+s.Version)
-	return p.w.Commit(endBlock(b, block), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID()})
+	return p.w.Commit(endBlock(b, block), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (p *pcapng) Ports(batch []results.Port) error {
