@@ -163,7 +163,14 @@ func appendBanner(b, banner []byte) []byte {
 }
 
 func appendTime(b []byte, unixNano int64) []byte {
-	return time.Unix(0, unixNano).UTC().AppendFormat(b, timeLayout)
+	t := time.Unix(0, unixNano).UTC()
+	b = t.AppendFormat(b, time.RFC3339) // the one layout with a fast path
+	b[len(b)-1] = '.'
+	b = append(b, "000000000Z"...)
+	for i, ns := len(b)-2, t.Nanosecond(); ns > 0; i, ns = i-1, ns/10 {
+		b[i] += byte(ns % 10)
+	}
+	return b
 }
 
 func appendUint(b []byte, name string, v uint64) []byte {
