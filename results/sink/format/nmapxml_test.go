@@ -270,3 +270,20 @@ func FuzzNmapXML(f *testing.F) {
 		}
 	})
 }
+
+// Every reason that a record can have is a word of nmap's, and nothing but ours is left over.
+func TestNmapKnowsEveryReason(t *testing.T) {
+	known := func(r results.Reason) (ok bool) {
+		defer func() { ok = recover() == nil }() // there is no such reason
+		return r.String() != "" || r == results.ReasonNone
+	}
+	n := 0
+	for ; known(results.Reason(n)); n++ {
+		if n >= len(nmapReasons) || nmapReasons[n] == "" {
+			t.Errorf("no word of nmap's for %v", results.Reason(n))
+		}
+	}
+	if n != len(nmapReasons) {
+		t.Errorf("%d reasons, %d words", n, len(nmapReasons))
+	}
+}
