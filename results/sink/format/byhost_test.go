@@ -159,12 +159,12 @@ func TestByHostSaysThatTheDiskFailed(t *testing.T) {
 		if e, ok := errors.AsType[*TempError](err); !ok || e.Hint() == "" {
 			t.Fatalf("error %v", err)
 		}
-		if again := b.addPort(&port); again != err {
+		if again := b.addPort(&port); !errors.Is(again, err) {
 			t.Errorf("then %v", again)
 		}
 		n := 0
 		for g, again := range b.hosts() {
-			if n++; g != nil || again != err {
+			if n++; g != nil || !errors.Is(again, err) {
 				t.Errorf("then a group %v, error %v", g, again)
 			}
 		}

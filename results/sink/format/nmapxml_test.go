@@ -270,3 +270,54 @@ func FuzzNmapXML(f *testing.F) {
 		}
 	})
 }
+
+// Every reason that a record can have is a word of nmap's, and nothing but ours is left over.
+func TestNmapKnowsEveryReason(t *testing.T) {
+	known := func(r results.Reason) (ok bool) {
+		defer func() { ok = recover() == nil }() // there is no such reason
+		return r.String() != "" || r == results.ReasonNone
+	}
+	n := 0
+	for ; known(results.Reason(n)); n++ {
+		if n >= len(nmapReasons) || nmapReasons[n] == "" {
+			t.Errorf("no word of nmap's for %v", results.Reason(n))
+		}
+	}
+	if n != len(nmapReasons) {
+		t.Errorf("%d reasons, %d words", n, len(nmapReasons))
+	}
+}
+
+// A document whose hosts could not be sorted is left open-ended, and the error says why: nobody takes a part
+// for the whole.
+func TestGroupedFormatsFailOpenEnded(t *testing.T) {
+	for _, name := range []string{"nmap-xml", "grepable"} {
+		var out []byte
+		w := NewWriter(func(b *Batch) (*Batch, error) { out = append(out, b.Data...); b.Reset(); return b, nil })
+		sort := newByHost(t.TempDir()+"/none", 1<<10)
+		var enc Encoder = &nmapXML{w: w, sort: sort}
+		if name == "grepable" {
+			enc = &grepable{w: w, sort: sort}
+		}
+		if err := enc.Start(&testStart); err != nil {
+			t.Fatal(err)
+		}
+		var errs []error
+		for range 10 {
+			errs = append(errs, enc.Ports(testPorts()))
+		}
+		errs = append(errs, enc.Hosts([]results.Host{{Addr: testPorts()[0].Addr}}), enc.End(&testEnd))
+		var e *TempError
+		for _, err := range errs[len(errs)-3:] {
+			if !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
+		if err := errors.Join(w.Flush(), enc.Close()); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(string(out), "</nmaprun>") || strings.Contains(string(out), "done at") || len(out) == 0 {
+			t.Errorf("%s: %q", name, out)
+		}
+	}
+}
