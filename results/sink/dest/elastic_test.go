@@ -25,9 +25,6 @@ func TestElastic(t *testing.T) {
 	if s.requests != 2 {
 		t.Errorf("%d requests for two batches", s.requests)
 	}
-	if n, ok := d.(interface{ NeedsIDs() bool }); !ok || !n.NeedsIDs() {
-		t.Error("events are not asked to have IDs")
-	}
 }
 
 // OpenSearch knows no API keys.

@@ -55,7 +55,7 @@ func TestHECFraming(t *testing.T) {
 		return say(w, 200, `{"text":"Success","code":0}`)
 	}
 	line := `{"a":1}` + "\n"
-	b := &format.Batch{Data: []byte(line + line), Events: []format.Event{{End: len(line), Time: 1795255933_007_999_999}, {End: 2 * len(line), Time: 0}}}
+	b := &format.Batch{Data: []byte(line + line), Events: []format.Event{{End: len(line), Time: 1795255933_007_999_999}, {End: 2 * len(line), Time: -1}}}
 	pump(t, s.open("hec+https", ""), b)
 	const envelope = `,"host":"scan01","source":"synoptic","sourcetype":"synoptic:json","event":{"a":1}}` + "\n"
 	if want := `{"time":1795255933.007` + envelope + `{"time":0.000` + envelope; got != want {

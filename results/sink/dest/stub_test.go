@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,10 +36,13 @@ type stub struct {
 	speak func(w http.ResponseWriter, r *http.Request, body []byte)
 	// fault may answer in speak's place; n counts the requests with a body, from 0.
 	fault func(n int, w http.ResponseWriter, r *http.Request, body []byte) bool
+	// cut says of the n-th request that its connection breaks before the body is read.
+	cut func(n int64) bool
 
 	auth, contentType string
 	paths             []string
 
+	begun    atomic.Int64 // requests
 	mu       sync.Mutex
 	requests int
 	taken    map[string]int // event_id: how often
@@ -54,6 +58,12 @@ func newStub(t testing.TB, auth, contentType string, paths ...string) *stub {
 }
 
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if n := s.begun.Add(1) - 1; s.cut != nil && s.cut(n) {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			conn.Close()
+		}
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the client went away
