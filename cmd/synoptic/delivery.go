@@ -18,6 +18,8 @@ func (s *screen) notice(n sink.Notice) {
 	switch {
 	case n.Err != nil:
 		line = fmt.Sprintf("synoptic: output %q takes no records, which wait: %v", n.Output, n.Err)
+	case n.Warning != nil:
+		line = fmt.Sprintf("synoptic: output %q: %v", n.Output, n.Warning)
 	case n.Kept > 0:
 		line = fmt.Sprintf("synoptic: %s for output %q stay in the spool: the next scan with the same output and spool delivers them", count(n.Kept, "record", "records"), n.Output)
 	case n.Found > 0:

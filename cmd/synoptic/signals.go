@@ -50,7 +50,9 @@ func newStopper() *stopper {
 		}
 		cancel()
 		for range hangups { // the files of a scan that is ending may be renamed too
-			(*s.reopen.Load())()
+			if reopen := s.reopen.Load(); reopen != nil {
+				(*reopen)()
+			}
 		}
 	}()
 	return s

@@ -204,6 +204,6 @@ func (o *Output) setFailing(failing bool) {
 // reopen opens the file anew; where that fails the old one stays.
 func (o *Output) reopen() {
 	if err := o.d.Reopen(); err != nil {
-		o.say(Notice{Output: o.name, Err: fmt.Errorf("the file stays the one it was: %w", err)})
+		o.say(Notice{Output: o.name, Warning: fmt.Errorf("the file stays the one it was: %w", err)})
 	}
 }

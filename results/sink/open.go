@@ -43,14 +43,16 @@ type Config struct {
 	Say func(Notice)
 }
 
-// Notice is what an operator should know of an output while the scan goes on. One of Err, After, Kept and
-// Found says what it is about.
+// Notice is what an operator should know of an output while the scan goes on. One of the fields
+// says what it is about.
 type Notice struct {
 	Output string
-	Err    error         // why it takes nothing at the moment, or what else went wrong with it
+	Err    error         // why it takes nothing at the moment: records wait
 	After  time.Duration // it goes on again, after so long
 	Kept   uint64        // records that stay in the spool for the next scan with the same output
 	Found  uint64        // records that an earlier scan has left there, which are delivered first
+
+	Warning error // what else is amiss
 }
 
 func (c *Config) deadLetters() string {
@@ -99,7 +101,7 @@ func Open(spec string, c Config) (*Output, error) {
 	o.adopted.Store(found)
 	if kept != nil {
 		for _, err := range kept.Lost() {
-			o.say(Notice{Output: o.name, Err: err})
+			o.say(Notice{Output: o.name, Warning: err})
 		}
 	}
 	if found > 0 {

@@ -117,7 +117,12 @@ func (o *Output) Hosts(batch []results.Host) error {
 }
 
 // Flush hands on what has been encoded; it does not wait for the destination.
-func (o *Output) Flush() error { return errors.Join(o.w.Flush(), o.failure()) }
+func (o *Output) Flush() error {
+	if err := o.w.Flush(); err != nil {
+		return err
+	}
+	return o.failure()
+}
 
 // End encodes the closing record, and what the encoder still holds.
 func (o *Output) End(s *results.ScanEnd) error {

@@ -54,7 +54,7 @@ func (o *Output) put(b *format.Batch) (*format.Batch, error) {
 			}
 			if err != spool.ErrFull && !told {
 				told = true
-				o.say(Notice{Output: o.name, Err: err})
+				o.say(Notice{Output: o.name, Warning: err})
 			}
 		}
 		nap := time.AfterFunc(spoolNap, func() {
@@ -105,7 +105,7 @@ func (o *Output) spare() *format.Batch {
 		b.Reset()
 		return b
 	default:
-		return &format.Batch{}
+		return &format.Batch{Data: make([]byte, 0, format.BatchSize+4<<10)}
 	}
 }
 
@@ -167,7 +167,7 @@ func (o *Output) fromDisk() *format.Batch {
 		o.adopted.Add(-lost.Records) // or of our own: the sum is the same
 	}
 	if err != nil {
-		o.say(Notice{Output: o.name, Err: err})
+		o.say(Notice{Output: o.name, Warning: err})
 	}
 	if !ok {
 		o.recycle(b)
