@@ -76,18 +76,15 @@ func elasticAuthorization(o Options) (header string, secrets []string, err error
 	return "", nil, &Error{errors.New("no API key for Elasticsearch"), "set SYNOPTIC_ELASTIC_API_KEY, or give a file with the key to --elastic-api-key-file; for OpenSearch give --elastic-user and --elastic-password-file"}
 }
 
-// NeedsIDs tells that events must have their ID: it is the document's, so that an event that is sent
-// twice is there once.
-func (*elastic) NeedsIDs() bool { return true }
-
 // Deliver posts the batch as one bulk request, and looks at the answer for every event.
 func (e *elastic) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
 	size := func(i int) int { return len(b.Event(i)) + len(`{"create":{"_id":""}}`) + 2*len(results.EventID{}) + 2 }
 	return e.deliver(ctx, b, size, func(c chunk) (verdict, error) { return e.send(ctx, b, c) })
 }
 
-// appendEvent appends the action and the document. create is the one action that data streams know;
-// an event without an ID, which only a foreign encoder makes, gets one from the receiver.
+// appendElastic appends the action and the document, whose ID is the event's: one that is sent twice is
+// there once. create is the one action that data streams know. An event without an ID gets one from the
+// receiver.
 func appendElastic(body []byte, b *format.Batch, i int) []byte {
 	if id := b.Events[i].ID; id != (results.EventID{}) {
 		body = append(body, `{"create":{"_id":"`...)

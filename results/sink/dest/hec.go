@@ -124,9 +124,9 @@ func (h *hec) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
 	return h.deliver(ctx, b, size, func(c chunk) (verdict, error) { return h.send(ctx, b, c) })
 }
 
-// appendEvent appends one event in its envelope.
+// appendEvent appends one event in its envelope. Splunk knows no time before 1970.
 func (h *hec) appendEvent(body []byte, b *format.Batch, i int) []byte {
-	ms := b.Events[i].Time / int64(time.Millisecond)
+	ms := max(b.Events[i].Time, 0) / int64(time.Millisecond)
 	body = append(body, h.before...)
 	body = strconv.AppendInt(body, ms/1000, 10)
 	body = append(body, '.', byte('0'+ms/100%10), byte('0'+ms/10%10), byte('0'+ms%10))

@@ -31,6 +31,9 @@ func scheme(name string) string {
 	return ""
 }
 
+// IsRemote tells the destination of a URL from a file and standard output.
+func IsRemote(name string) bool { return scheme(name) != "" }
+
 // Open makes ready the destination of the name: "-", a file, or a URL. What is wrong with it for good,
 // or can be seen to fail now, is an error here. fresh tells that nothing is in it yet, or that it is a
 // document, which is written anew.

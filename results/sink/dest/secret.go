@@ -22,7 +22,7 @@ func (Secret) String() string { return hidden }
 // Format is for every verb: %d of a string would otherwise print it in the complaint about the verb.
 func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
 
-// MarshalText is for JSON, XML and the keys of maps.
+// MarshalText is for encoding/json and its like. They write the keys of maps as they are: a Secret is none.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue is for log/slog.
