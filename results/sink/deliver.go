@@ -52,7 +52,8 @@ func (o *Output) hand(b *format.Batch) error {
 		outcome, err := o.d.Deliver(o.ctx, b)
 		o.retried.Add(outcome.Resent)
 		if err == nil {
-			var again *format.Batch
+			events := len(b.Events)
+			var again *format.Batch // and b may be in use for others by then
 			if again, err = o.sort(b, outcome); err != nil {
 				return err
 			}
@@ -60,8 +61,8 @@ func (o *Output) hand(b *format.Batch) error {
 				p.over()
 				return nil
 			}
-			err = fmt.Errorf("%d of %d events are to be sent again", len(again.Events), len(b.Events))
-			if len(again.Events) < len(b.Events) {
+			err = fmt.Errorf("%d of %d events are to be sent again", len(again.Events), events)
+			if len(again.Events) < events {
 				p.over() // it goes on, if not with all
 			}
 			b = again

@@ -78,9 +78,12 @@ func elasticAuthorization(o Options) (header string, secrets []string, err error
 
 // Deliver posts the batch as one bulk request, and looks at the answer for every event.
 func (e *elastic) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
-	size := func(i int) int { return len(b.Event(i)) + len(`{"create":{"_id":""}}`) + 2*len(results.EventID{}) + 2 }
+	size := func(i int) int { return len(b.Event(i)) + elasticAction }
 	return e.deliver(ctx, b, size, func(c chunk) (verdict, error) { return e.send(ctx, b, c) })
 }
+
+// elasticAction is what an action takes with its line end, in bytes.
+const elasticAction = len(`{"create":{"_id":""}}`+"\n") + 2*len(results.EventID{})
 
 // appendElastic appends the action and the document, whose ID is the event's: one that is sent twice is
 // there once. create is the one action that data streams know. An event without an ID gets one from the
@@ -132,7 +135,7 @@ func parseElasticError(a *answer) string {
 }
 
 func (e *elastic) send(ctx context.Context, b *format.Batch, c chunk) (verdict, error) {
-	var body []byte
+	body := c.body(b, elasticAction)
 	for i := c.lo; i < c.hi; i++ {
 		body = appendElastic(body, b, i)
 	}

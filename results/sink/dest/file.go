@@ -21,8 +21,6 @@ type file struct {
 	current  *format.Batch // what out is in the middle of
 }
 
-const openFlags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
-
 // openFile leaves a document that is there as it is until the first record is written: a scan that
 // never begins destroys nothing.
 func openFile(name string, document bool) (d *file, fresh bool, err error) {
@@ -41,8 +39,16 @@ func openFile(name string, document bool) (d *file, fresh bool, err error) {
 // NewFile appends to a file that is made, for its owner only, when the first batch comes.
 func NewFile(name string) Destination { return &file{name: name, mode: 0o600} }
 
+// flags: Windows empties no file that is open to be appended to.
+func (f *file) flags() int {
+	if f.document {
+		return os.O_CREATE | os.O_WRONLY
+	}
+	return os.O_CREATE | os.O_WRONLY | os.O_APPEND
+}
+
 func (f *file) open() error {
-	opened, err := os.OpenFile(f.name, openFlags, f.mode)
+	opened, err := os.OpenFile(f.name, f.flags(), f.mode)
 	if err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func (f *file) Reopen() error {
 	if !f.Reopens() {
 		return nil
 	}
-	next, err := os.OpenFile(f.name, openFlags, f.mode)
+	next, err := os.OpenFile(f.name, f.flags(), f.mode)
 	if err != nil {
 		return fmt.Errorf("reopen: %w", err)
 	}

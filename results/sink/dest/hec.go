@@ -120,9 +120,12 @@ func parseHEC(a *answer) (h hecAnswer) {
 // Deliver posts the batch: events as JSON objects one behind the other. Where acknowledgement is asked
 // for it returns when all of them are indexed.
 func (h *hec) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
-	size := func(i int) int { return len(b.Event(i)) + len(h.before) + len(h.after) + len("1795255933.123}\n") }
+	size := func(i int) int { return len(b.Event(i)) + h.besides() }
 	return h.deliver(ctx, b, size, func(c chunk) (verdict, error) { return h.send(ctx, b, c) })
 }
+
+// besides is what an event's envelope takes, in bytes.
+func (h *hec) besides() int { return len(h.before) + len("1795255933.123") + len(h.after) + len("}\n") }
 
 // appendEvent appends one event in its envelope. Splunk knows no time before 1970.
 func (h *hec) appendEvent(body []byte, b *format.Batch, i int) []byte {
@@ -136,7 +139,7 @@ func (h *hec) appendEvent(body []byte, b *format.Batch, i int) []byte {
 }
 
 func (h *hec) send(ctx context.Context, b *format.Batch, c chunk) (verdict, error) {
-	var body []byte
+	body := c.body(b, h.besides())
 	for i := c.lo; i < c.hi; i++ {
 		body = h.appendEvent(body, b, i)
 	}

@@ -189,6 +189,16 @@ type chunk struct{ lo, hi int }
 
 func (c chunk) len() int { return c.hi - c.lo }
 
+// body is an empty request with room for a chunk, of which every event takes so many bytes besides its
+// own. It is new for every request: net/http may read an old one still when the answer is there.
+func (c chunk) body(b *format.Batch, besides int) []byte {
+	begin := 0
+	if c.lo > 0 {
+		begin = b.Events[c.lo-1].End
+	}
+	return make([]byte, 0, b.Events[c.hi-1].End-begin+c.len()*besides)
+}
+
 // halves are what to send instead of a chunk that was too much.
 func (c chunk) halves() []chunk {
 	mid := c.lo + c.len()/2
@@ -229,7 +239,6 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 		out.Retry, out.Dead = append(out.Retry, v.retry...), append(out.Dead, v.dead...)
 		todo = append(v.again, todo[1:]...)
 	}
-	slices.Sort(out.Retry)
 	return out, nil
 }
 

@@ -121,6 +121,9 @@ func Redact(word string) string {
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password may hold any of /?#
 		rest = cut + rest[at:]
 	}
+	if _, err := url.Parse("x://" + strings.TrimPrefix(rest, cut+"@")); err != nil { // for instance a password where a port belongs
+		return scheme + "://" + cut
+	}
 	if i := strings.IndexByte(rest, '#'); i >= 0 {
 		rest = rest[:i+1] + cut
 	}

@@ -69,6 +69,7 @@ func TestRedact(t *testing.T) {
 		"--output=elastic+https://u:p/w?x#y@h/i":    "--output=elastic+https://…@h/i",
 		"https://h/?t":                              "https://h/?…",
 		"hec+https://h#t":                           "hec+https://h#…",
+		"-o=hec+https://h:secret":                   "-o=hec+https://…",
 	} {
 		if got := dest.Redact(word); got != want {
 			t.Errorf("%s becomes %s, want %s", word, got, want)

@@ -1,0 +1,420 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"synoptic/bench/testnet"
+	"synoptic/results"
+)
+
+// small is a network of open ports.
+func small(t *testing.T, prefix string) (n *testnet.Network, want map[endpoint]bool) {
+	p := netip.MustParsePrefix(prefix)
+	n = testnet.New(t, testnet.Config{Prefix: p, Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	want = map[endpoint]bool{}
+	for a := p.Addr(); p.Contains(a); a = a.Next() {
+		want[netip.AddrPortFrom(a, 80)] = true
+	}
+	return n, want
+}
+
+// outputsOf are the outputs' counts in a stream's closing record.
+func outputsOf(t *testing.T, stream string) (all []results.Delivery) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(stream, "\n"), "\n")
+	var end struct{ Outputs []results.Delivery }
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil {
+		t.Fatal(err)
+	}
+	return end.Outputs
+}
+
+// started is a program that runs, and what it writes to standard error.
+type started struct {
+	*exec.Cmd
+	stderr *bufio.Reader
+	said   strings.Builder
+}
+
+func start(t *testing.T, args ...string) *started {
+	t.Helper()
+	s := &started{Cmd: exec.Command(program(t), args...)}
+	pipe, err := s.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stderr = bufio.NewReader(pipe)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(tooLong, func() { s.Process.Kill() })
+	t.Cleanup(func() { kill.Stop(); s.Process.Kill() })
+	return s
+}
+
+// line waits for a line on standard error.
+func (s *started) line(t *testing.T) string {
+	t.Helper()
+	line, err := s.stderr.ReadString('\n')
+	if s.said.WriteString(line); err != nil {
+		t.Fatalf("%v, after %q", err, s.said.String())
+	}
+	return line
+}
+
+// end waits for the end, and gives the exit code.
+func (s *started) end() int {
+	io.Copy(&s.said, s.stderr)
+	s.Wait()
+	return s.ProcessState.ExitCode()
+}
+
+// A disk that is full in mid-scan pauses, and says so; when there is room again every line arrives, whole
+// and once.
+func TestDiskFull(t *testing.T) {
+	_, want := small(t, "10.77.0.0/20")
+	dir, path := t.TempDir(), program(t)
+	var denied error
+	var failed []string
+	done := make(chan struct{})
+	go func() { // on a thread that no one else gets: it has a file system of its own
+		defer close(done)
+		runtime.LockOSThread()
+		if denied = syscall.Unshare(syscall.CLONE_NEWNS); denied != nil {
+			return
+		}
+		denied = errors.Join(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2M"))
+		if denied == nil {
+			failed = fillAndFree(path, dir, want)
+		}
+	}()
+	<-done
+	if denied != nil && !testnet.Required("network") {
+		t.Skip("no file system of our own: ", denied)
+	} else if denied != nil {
+		t.Fatal(denied)
+	}
+	for _, f := range failed {
+		t.Error(f)
+	}
+}
+
+// fillAndFree is the test on the small disk. It returns what is wrong, for it has no test of its own.
+func fillAndFree(program, dir string, want map[endpoint]bool) (failed []string) {
+	wrong := func(format string, args ...any) { failed = append(failed, fmt.Sprintf(format, args...)) }
+	ballast, out := filepath.Join(dir, "ballast"), filepath.Join(dir, "out.jsonl")
+	if err := os.WriteFile(ballast, make([]byte, 2<<20-300<<10), 0o600); err != nil {
+		wrong("%v", err)
+		return failed
+	}
+	cmd := exec.Command(program, "scan", "10.77.0.0/20", "-p", "80", "--rate", "2k", "-o", out)
+	pipe, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		wrong("%v", err)
+		return failed
+	}
+	kill := time.AfterFunc(tooLong, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	stderr := bufio.NewReader(pipe)
+	paused, _ := stderr.ReadString('\n')
+	if !strings.Contains(paused, "takes no records") || !strings.Contains(paused, "no space left on device") {
+		wrong("stderr %q", paused)
+	}
+	half, err := os.ReadFile(out)
+	if n := bytes.Count(half, []byte("\n")); err != nil || !bytes.HasSuffix(half, []byte("\n")) || n < 500 || n > 2000 {
+		wrong("%d lines are on the full disk, the last %q: %v", n, half[max(0, len(half)-20):], err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		wrong("%v", err)
+	}
+	goes, _ := stderr.ReadString('\n')
+	rest, _ := io.ReadAll(stderr)
+	if !strings.Contains(goes, "goes on after") || len(rest) > 0 {
+		wrong("stderr %q", goes+string(rest))
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		wrong("exit %d", code)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		wrong("%v", err)
+	}
+	set, lines := map[string]bool{}, strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	for _, l := range lines {
+		var r record
+		if err := json.Unmarshal([]byte(l), &r); err != nil {
+			wrong("%v: %q", err, l)
+			return failed
+		}
+		set[r.EventID] = true
+	}
+	if len(lines) != len(want)+2 || len(set) != len(lines) {
+		wrong("%d lines, %d of them different, want %d", len(lines), len(set), len(want)+2)
+	}
+	return failed
+}
+
+// logrotate renames the file again and again while a scan writes to it, and sends SIGHUP: over all files
+// there is every line, whole and once, in order.
+func TestLogrotate(t *testing.T) {
+	_, want := small(t, "10.77.0.0/19")
+	logrotate, err := exec.LookPath("logrotate")
+	if err != nil {
+		logrotate, err = exec.LookPath("/usr/sbin/logrotate")
+	}
+	if err != nil && !testnet.Required("peers") {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	out, config := filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "logrotate.conf")
+	s := start(t, "scan", "10.77.0.0/19", "-p", "80", "--rate", "4k", "-o", out)
+	rules := fmt.Sprintf("%s {\n size 1\n rotate 1000\n nocreate\n nocompress\n nodateext\n missingok\n postrotate\n  kill -HUP %d\n endscript\n}\n", out, s.Process.Pid)
+	if err := os.WriteFile(config, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan int)
+	go func() { ended <- s.end() }()
+	var code int
+	for running := true; running; {
+		select {
+		case code = <-ended:
+			running = false
+		case <-time.After(100 * time.Millisecond):
+			if info, err := os.Stat(out); err != nil || info.Size() == 0 {
+				continue // logrotate has nothing to do, and the scan may not have begun
+			}
+			if said, err := exec.Command(logrotate, "-s", filepath.Join(dir, "state"), config).CombinedOutput(); err != nil && !strings.Contains(string(said), "No such process") {
+				t.Errorf("logrotate: %v: %s", err, said)
+			}
+		}
+	}
+	if code != 0 || s.said.Len() > 0 {
+		t.Errorf("exit %d, stderr %q", code, s.said.String())
+	}
+	var all strings.Builder
+	files := 1
+	for _, err := os.Stat(fmt.Sprintf("%s.%d", out, files)); err == nil; _, err = os.Stat(fmt.Sprintf("%s.%d", out, files)) {
+		files++
+	}
+	for i := files - 1; i >= 0; i-- {
+		name := out
+		if i > 0 {
+			name = fmt.Sprintf("%s.%d", out, i)
+		}
+		data, err := os.ReadFile(name)
+		if err != nil && i > 0 {
+			t.Fatal(err)
+		}
+		if len(data) > 0 && data[len(data)-1] != '\n' {
+			t.Errorf("%s ends with a torn line", name)
+		}
+		all.Write(data)
+	}
+	if files < 5 {
+		t.Errorf("rotated %d times only", files-1)
+	}
+	st := parseStream(t, all.String())
+	sameSet(t, "open", st.found(t, "open"), want)
+	if !st.end.Complete {
+		t.Errorf("scan_end %+v", st.end)
+	}
+	t.Logf("%d files", files)
+}
+
+// Without a file that can be reopened SIGHUP stops the scan, as it always has.
+func TestHangupStops(t *testing.T) {
+	cmd, stdout, stderr := running(t)
+	lines := bufio.NewScanner(stdout)
+	for read := 1; lines.Scan(); read++ {
+		if read == 50 {
+			if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+// stuckPipe is a named pipe with a reader that reads only when it is told to.
+func stuckPipe(t *testing.T) (name string, read func() []byte) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return name, func() []byte { // until the writer has closed it
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Error(err)
+		}
+		return data
+	}
+}
+
+// eventIDs adds the events of whole lines to a set.
+func eventIDs(t *testing.T, set map[string]bool, data []byte) (lines int) {
+	t.Helper()
+	for line := range bytes.Lines(data) {
+		var r record
+		if err := json.Unmarshal(line, &r); err != nil || !bytes.HasSuffix(line, []byte("\n")) {
+			t.Fatalf("not a whole record: %q: %v", line, err)
+		}
+		set[r.EventID] = true
+		lines++
+	}
+	return lines
+}
+
+// An output that is stuck costs the others nothing: an interrupt ends the scan within a second, they have
+// the end, and who has no spool is told how much is lost.
+func TestInterruptWhileStuck(t *testing.T) {
+	small(t, "10.77.0.0/19")
+	pipe, _ := stuckPipe(t)
+	healthy := filepath.Join(t.TempDir(), "out.jsonl")
+	s := start(t, "scan", "10.77.0.0/19", "-p", "80", "--rate", "2k", "-o", pipe, "-o", healthy)
+	for size := int64(0); size < 500<<10; time.Sleep(time.Millisecond) { // far more than the pipe holds
+		if info, err := os.Stat(healthy); err == nil {
+			size = info.Size()
+		}
+		if s.ProcessState != nil {
+			t.Fatal("it has ended")
+		}
+	}
+	told := time.Now()
+	s.Process.Signal(os.Interrupt)
+	code := s.end()
+	if took := time.Since(told); code != 1 || took > stopWithin {
+		t.Errorf("exit %d after %v", code, took)
+	}
+	if said := s.said.String(); !regexp.MustCompile(`^synoptic: stopped while output ".*pipe" took no more records: \d+ of them are lost\nhint: .*--spool.*\n$`).MatchString(said) {
+		t.Errorf("stderr %q", said)
+	}
+	data, err := os.ReadFile(healthy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := parseStream(t, string(data))
+	if st.end.Complete || uint64(len(st.ports)) != st.end.Open {
+		t.Errorf("%d records, scan_end %+v", len(st.ports), st.end)
+	}
+	d := outputsOf(t, string(data))
+	if len(d) != 2 || d[0].Queued == 0 || d[1].Queued != 0 || d[1].Delivered != uint64(len(st.ports))+1 || d[0].Queued+d[0].Delivered != d[1].Delivered {
+		t.Errorf("counts %+v", d)
+	}
+}
+
+// With a spool nothing is lost: after a complete scan an interrupt ends the wait for the stuck output, and
+// the next scan with the same output delivers what was left, first.
+func TestSpoolAfterInterrupt(t *testing.T) {
+	_, want := small(t, "10.77.0.0/21")
+	pipe, read := stuckPipe(t)
+	spool, healthy := filepath.Join(t.TempDir(), "spool"), filepath.Join(t.TempDir(), "out.jsonl")
+	s := start(t, "scan", "10.77.0.0/21", "-p", "80", "--rate", "5k", "-o", pipe, "-o", healthy, "--spool", spool)
+	for {
+		data, _ := os.ReadFile(healthy)
+		if bytes.Contains(data, []byte(`"scan_end"`)) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	told := time.Now()
+	s.Process.Signal(os.Interrupt)
+	code := s.end()
+	if took := time.Since(told); code != 3 || took > stopWithin || !strings.Contains(s.said.String(), "stay in the spool") {
+		t.Errorf("exit %d after %v, stderr %q", code, took, s.said.String())
+	}
+	first := map[string]bool{}
+	got := read()
+	eventIDs(t, first, got[:bytes.LastIndexByte(got, '\n')+1]) // the write that was under way may be cut short
+	next := start(t, "scan", "10.77.0.0/30", "-p", "80", "-o", pipe, "--spool", spool)
+	if line := next.line(t); !strings.Contains(line, "from an earlier scan") {
+		t.Errorf("stderr %q", line)
+	}
+	data := read()
+	if code := next.end(); code != 0 {
+		t.Errorf("exit %d, stderr %q", code, next.said.String())
+	}
+	own := bytes.Index(data, []byte(`{"v":1,"type":"scan_start"`))
+	if own <= 0 {
+		t.Fatalf("the next scan wrote %.300q", data)
+	}
+	eventIDs(t, first, data[:own])
+	if len(first) != len(want)+2 {
+		t.Errorf("%d events of the first scan, want %d", len(first), len(want)+2)
+	}
+	if st := parseStream(t, string(data[own:])); !st.end.Complete || len(st.ports) != 4 {
+		t.Errorf("%d records, scan_end %+v", len(st.ports), st.end)
+	}
+	if left, err := os.ReadDir(spool); err != nil || len(left) > 0 {
+		t.Errorf("left in the spool: %v, %v", left, err)
+	}
+}
+
+// A scan that is killed has left in the spool what did not fit into memory, and the next one delivers it.
+func TestSpoolAfterKill(t *testing.T) {
+	small(t, "10.77.0.0/16")
+	pipe, read := stuckPipe(t)
+	spool := filepath.Join(t.TempDir(), "spool")
+	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "50k", "-o", pipe, "--spool", spool)
+	for size := int64(0); size < 1<<20; time.Sleep(time.Millisecond) {
+		names, _ := filepath.Glob(filepath.Join(spool, "*", "*.spool"))
+		for _, name := range names {
+			if info, err := os.Stat(name); err == nil {
+				size = info.Size()
+			}
+		}
+		if s.ProcessState != nil {
+			t.Fatal("it has ended")
+		}
+	}
+	s.Process.Kill()
+	s.end()
+	read()
+	next := start(t, "scan", "10.77.0.0/30", "-p", "80", "-o", pipe, "--spool", spool)
+	line := next.line(t)
+	m := regexp.MustCompile(`synoptic: ([0-9,]+) records for output ".*" from an earlier scan`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("stderr %q", line)
+	}
+	data := read()
+	if code := next.end(); code != 0 {
+		t.Errorf("exit %d, stderr %q", code, next.said.String())
+	}
+	own := bytes.Index(data, []byte(`{"v":1,"type":"scan_start"`))
+	set := map[string]bool{}
+	lines := eventIDs(t, set, data[:max(own, 0)])
+	if len(set) != lines || fmt.Sprint(lines) != strings.ReplaceAll(m[1], ",", "") || lines < 1000 {
+		t.Errorf("%d events, %d of them different; %s were announced", lines, len(set), m[1])
+	}
+	parseStream(t, string(data[own:]))
+}
