@@ -2,6 +2,7 @@ package results
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"strconv"
 
 	"github.com/dchest/siphash"
@@ -12,7 +13,7 @@ import (
 //
 //	scan_start  scan_id, "scan_start"
 //	port        scan_id, address, "tcp", port, state
-//	host        scan_id, "host", address
+//	host        scan_id, "host", address; of a summary in several parts, from the second on, its number from 1
 //	scan_end    scan_id, "scan_end"
 type EventID [16]byte
 
@@ -36,7 +37,16 @@ func (p *Port) EventID(scanID string) EventID {
 
 // EventID of the host's summary in a scan.
 func (h *Host) EventID(scanID string) EventID {
-	return newEventID(h.Addr.AppendTo([]byte(scanID + "|host|")))
+	return HostEventID(scanID, h.Addr, 0)
+}
+
+// HostEventID is [Host.EventID] of part number part, from 0, of a summary that needs several.
+func HostEventID(scanID string, addr netip.Addr, part int) EventID {
+	m := addr.AppendTo([]byte(scanID + "|host|"))
+	if part > 0 {
+		m = strconv.AppendInt(append(m, '|'), int64(part), 10)
+	}
+	return newEventID(m)
 }
 
 // EventID of the scan's opening record.

@@ -30,6 +30,7 @@ type Port struct {
 	Verified   Verified      // whether a handshake could be completed
 	Banner     []byte        // what the server said first, up to MaxBanner bytes
 	Frame      []byte        // the deciding packet as captured, where an output keeps evidence; not in the record
+	FrameLen   uint32        // bytes of that packet on the link: more than Frame has where it was cut
 	Link       LinkType      // of Frame
 }
 
@@ -49,6 +50,9 @@ const (
 	VerifyTrue                  // a connection was made
 	VerifyFalse                 // none could be made
 )
+
+// MaxFrame bytes of a deciding packet are kept, from its link header on.
+const MaxFrame = 256
 
 // MaxBanner bytes of a banner are kept.
 const MaxBanner = 256
@@ -159,7 +163,14 @@ func appendBanner(b, banner []byte) []byte {
 }
 
 func appendTime(b []byte, unixNano int64) []byte {
-	return time.Unix(0, unixNano).UTC().AppendFormat(b, timeLayout)
+	t := time.Unix(0, unixNano).UTC()
+	b = t.AppendFormat(b, time.RFC3339) // the one layout with a fast path
+	b[len(b)-1] = '.'
+	b = append(b, "000000000Z"...)
+	for i, ns := len(b)-2, t.Nanosecond(); ns > 0; i, ns = i-1, ns/10 {
+		b[i] += byte(ns % 10)
+	}
+	return b
 }
 
 func appendUint(b []byte, name string, v uint64) []byte {

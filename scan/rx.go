@@ -16,12 +16,13 @@ import (
 // It never waits for anything but packets: news are handed over without blocking.
 type rxLane struct {
 	*engine
-	rx    *rawsock.Rx
-	iface string
-	news  []results.Port
-	reply probe.Reply
-	seen  rxTally
-	drops uint64 // of the kernel, as published
+	rx     *rawsock.Rx
+	iface  string
+	news   []results.Port
+	reply  probe.Reply
+	frames *frames // nil where no output keeps any
+	seen   rxTally
+	drops  uint64 // of the kernel, as published
 }
 
 // rxTally is the lane's own count, published once per wake-up.
@@ -131,10 +132,17 @@ func (l *rxLane) roundTrip(pos uint64, received int64) (rtt time.Duration, ok bo
 // report makes a record of the reply.
 func (l *rxLane) report(reason results.Reason, received int64, rtt time.Duration, hasRTT bool) {
 	r := &l.reply
+	var frame []byte
+	var length uint32
+	var link results.LinkType
+	if l.frames != nil {
+		frame, length, link = l.frames.keep()
+	}
 	l.news = l.emit(l.news, results.Port{
 		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
 		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: l.attempt() + 1,
 		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
+		Frame: frame, FrameLen: length, Link: link,
 	})
 }
 

@@ -38,6 +38,7 @@ func New(p *Plan) (*Scan, error) {
 		return nil, err
 	}
 	e := &engine{Plan: p, emits: p.Show | results.Open, key: key, results: m, queue: newNews()}
+	e.queue.frames = p.Frames
 	if p.ShowHosts {
 		e.emits |= results.Closed
 	}
@@ -60,15 +61,20 @@ func New(p *Plan) (*Scan, error) {
 
 // Run scans, once, and writes the record stream to sink, which it does not close. It returns the
 // closing record, or nil where the scan did not get as far as its first record. When ctx ends, the
-// scan stops within a second, with complete false and no error.
+// scan stops within a second, with complete false and no error, and tells a sink that is an Unblocker
+// not to wait for anything any more.
 func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, error) {
 	if s.ran.Swap(true) {
 		return nil, errors.New("a scan runs only once")
 	}
 	e := s.e
 	e.outputs, _ = sink.(results.Deliverer)
+	outputs := sink
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if u, ok := sink.(Unblocker); ok {
+		defer context.AfterFunc(ctx, u.Stop)()
+	}
 	b := e.newBackend()
 	defer func() { b.close() }()
 	sink, err := e.judge(ctx, sink)
@@ -117,9 +123,22 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if n := e.results.Overruns() + e.tally.overruns.Load(); err == nil && n > 0 {
 		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
 	}
+	if s, ok := outputs.(settler); ok {
+		s.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
+	}
 	end := e.end(start, ctx.Err() == nil && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
 }
+
+// Unblocker is a sink whose calls may wait for a receiver. After Stop none does, those under way included,
+// and what comes is kept all the same.
+type Unblocker interface{ Stop() }
+
+// settler is a sink that delivers by itself, and can be waited for.
+type settler interface{ Settle(limit time.Duration) }
+
+// settleTime is what outputs have to take what they were given before it is written down how far they are.
+const settleTime = 200 * time.Millisecond
 
 func (e *engine) newBackend() backend {
 	switch e.Backend {
@@ -169,7 +188,7 @@ func (e *engine) judge(ctx context.Context, outputs results.Sink) (results.Sink,
 	return newVerifier(ctx, e, h)
 }
 
-// drainTime is how long a stopped scan waits for its outputs to take what they were given.
+// drainTime is how long a stopped scan waits for a sink that is no Unblocker to take what it was given.
 const drainTime = 700 * time.Millisecond
 
 // drained waits for the pump: without limit, but for a short time only once the scan is told to stop.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -17,17 +19,25 @@ import (
 
 // outputFlags say where records go, for every command that writes any.
 type outputFlags struct {
-	outputs []string // [FORMAT:]DEST
+	outputs     []string // [FORMAT:]DEST
+	spool       string
+	spoolMax    string
+	deadLetters string
+	secrets     secretFlags
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
 	fl.VarP((*words)(&f.outputs), "output", "o", "write records to [FORMAT:]DEST (- for standard output; repeatable)")
+	fl.Var((*word)(&f.spool), "spool", "folder for records that wait for an output which is slow or down")
+	fl.Var((*word)(&f.spoolMax), "spool-max", "what each output keeps there at most (default 1G)")
+	fl.Var((*word)(&f.deadLetters), "dead-letters", "file for records that an output refuses for good (default dead-letters.jsonl, in the spool where there is one)")
+	f.secrets.register(fl)
 }
 
 // open opens every destination, so that one that cannot be written is known before the first packet.
 // Without -o, standard output gets the table on a terminal, which is nil where there is none, and JSON
 // lines elsewhere.
-func (f *outputFlags) open(stdout standardOutput, table results.Sink) (*sink.Tee, error) {
+func (f *outputFlags) open(stdout standardOutput, table results.Sink, say func(sink.Notice)) (*sink.Tee, error) {
 	specs := f.outputs
 	var all []results.Sink
 	switch {
@@ -38,11 +48,15 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink) (*sink.Tee
 	case len(specs) == 0:
 		specs = []string{"-"}
 	}
-	config := f.config(stdout)
+	config, err := f.config(stdout)
+	if err != nil {
+		return nil, err
+	}
+	config.Say = say
 	for _, spec := range specs {
 		s, err := sink.Open(spec, config)
 		if err != nil {
-			sink.NewTee(all...).Close()
+			abandon(sink.NewTee(all...))
 			return nil, err
 		}
 		all = append(all, s)
@@ -51,8 +65,28 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink) (*sink.Tee
 }
 
 // config is what all outputs have in common.
-func (f *outputFlags) config(stdout standardOutput) sink.Config {
-	return sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}}
+func (f *outputFlags) config(stdout standardOutput) (c sink.Config, err error) {
+	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters}
+	switch {
+	case f.spoolMax == "":
+	case f.spool == "":
+		return c, usage("give the folder with --spool", "--spool-max without --spool")
+	default:
+		if c.SpoolMax, err = parseBytes(f.spoolMax); err != nil {
+			return c, fmt.Errorf("--spool-max: %w", err)
+		}
+	}
+	c.Dest.Hostname, _ = os.Hostname() // a record without one is a record
+	c.Format.Hostname = c.Dest.Hostname
+	return c, f.secrets.fill(&c.Dest)
+}
+
+// abandon closes outputs of a scan that does not take place: what an earlier one has left in the spool
+// is not waited for.
+func abandon(outputs *sink.Tee) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = outputs.Finish(ctx) // nothing was written
 }
 
 func toStdout(spec string) bool {

@@ -121,7 +121,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return err
 	}
-	config.Args = args
+	config.Args = recordable(args)
 	plan, err := scan.NewPlan(config)
 	if err != nil {
 		return err
@@ -136,22 +136,30 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	screen := newScreen(std, f.quiet, logs)
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen)
+	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen, screen.notice)
 	if err != nil {
 		return err
 	}
 	s, err := scan.New(plan)
 	if err != nil {
-		outputs.Close()
+		abandon(outputs)
 		return err
+	}
+	if outputs.Reopens() {
+		stop.onHangup(outputs.Reopen)
 	}
 	planned := plan.Backend
 	screen.begin(plan)
-	stopProgress := screen.follow(s)
+	stopProgress := screen.follow(s, outputs)
 	stop.scan()
 	end, err := s.Run(ctx, outputs)
+	if end == nil {
+		gone() // nothing was scanned: what waits from earlier scans goes on waiting
+	}
+	screen.delivering.Store(true)
+	err = errors.Join(err, outputs.Finish(ctx))
 	stopProgress()
-	err = errors.Join(err, outputs.Close())
+	undelivered := ctx.Err() != nil && waiting(outputs)
 	if err == nil && end.Complete && end.Sent == 0 && end.NoARP < end.Probes {
 		err = nothingSent(end)
 	}
@@ -160,11 +168,12 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 			screen.instead(planned, plan)
 		}
 		screen.finish(end, err)
+		screen.deliverySummary(outputs.Deliveries())
 	}
 	switch {
 	case err != nil:
 		return failure{err}
-	case end == nil || !end.Complete:
+	case end == nil || !end.Complete || undelivered:
 		return exit(exitStopped)
 	case end.Coverage < f.minCoverage:
 		return exit(exitCoverage)
@@ -257,6 +266,7 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 		return c, err
 	}
 	c.Canaries, c.Verify, c.ShowHosts = f.canaries, f.verify, f.showHosts
+	c.Frames = f.outputs.keepFrames()
 	if !(f.minCoverage >= 0 && f.minCoverage <= 1) { // NaN is neither
 		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -25,6 +26,8 @@ type screen struct {
 	quiet bool
 	live  bool // standard error is a terminal: a line can be drawn over
 	log   *slog.Logger
+
+	delivering atomic.Bool // the scan is over, and outputs are waited for
 
 	mu       sync.Mutex
 	progress string // the line that stands now, or ""
@@ -89,7 +92,7 @@ func (s *screen) instead(planned string, p *scan.Plan) {
 const progressEvery = 200 * time.Millisecond
 
 // follow draws the progress line until the function it returns is called.
-func (s *screen) follow(sc *scan.Scan) (stop func()) {
+func (s *screen) follow(sc *scan.Scan, outputs results.Deliverer) (stop func()) {
 	if !s.live {
 		return func() {}
 	}
@@ -106,7 +109,11 @@ func (s *screen) follow(sc *scan.Scan) (stop func()) {
 				return
 			case <-tick.C:
 				now := sc.Progress()
-				s.draw(progressLine(before, now))
+				if s.delivering.Load() {
+					s.draw(deliveringLine(outputs.Deliveries()))
+				} else {
+					s.draw(withOutputs(progressLine(before, now), outputs.Deliveries()))
+				}
 				before = now
 			}
 		}
@@ -132,6 +139,8 @@ func progressLine(before, now scan.Progress) string {
 	switch {
 	case now.Done == now.Total && now.Sent != before.Sent:
 		b.WriteString("  asking the silent again")
+	case now.Done == now.Total && now.Paused:
+		b.WriteString("  waiting for an output")
 	case now.Done == now.Total:
 		b.WriteString("  waiting for the last answers")
 	case now.Paused:

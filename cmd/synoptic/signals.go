@@ -10,10 +10,12 @@ import (
 
 // stopper turns signals into an orderly end. Before the scan a signal ends the program at once:
 // nothing is under way that needs an end, and what it waits for (a name server, standard input, a
-// pipe without reader) may never come. In the scan the first one stops it, and the next kills.
+// pipe without reader) may never come. In the scan the first one stops it, and the next kills. SIGHUP
+// is one of them only where no output is a file that can be opened anew.
 type stopper struct {
 	ctx      context.Context
 	scanning atomic.Bool
+	reopen   atomic.Pointer[func()]
 }
 
 func newStopper() *stopper {
@@ -21,21 +23,43 @@ func newStopper() *stopper {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &stopper{ctx: ctx}
-	signals := make(chan os.Signal, 1)
+	signals, hangups := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		signal.Notify(signals, syscall.SIGHUP)
+		signal.Notify(hangups, syscall.SIGHUP)
 	}
 	go func() {
-		<-signals
+		for stopped := false; !stopped; {
+			select {
+			case <-signals:
+				stopped = true
+			case <-hangups:
+				if reopen := s.reopen.Load(); reopen != nil {
+					(*reopen)()
+				} else {
+					stopped = true
+				}
+			}
+		}
 		if !s.scanning.Load() {
 			os.Exit(exitStopped)
 		}
 		signal.Stop(signals)
+		if s.reopen.Load() == nil {
+			signal.Stop(hangups)
+		}
 		cancel()
+		for range hangups { // the files of a scan that is ending may be renamed too
+			if reopen := s.reopen.Load(); reopen != nil {
+				(*reopen)()
+			}
+		}
 	}()
 	return s
 }
+
+// onHangup says what SIGHUP does instead of stopping the scan.
+func (s *stopper) onHangup(reopen func()) { s.reopen.Store(&reopen) }
 
 // scan says that from now on a signal must be seen by who runs the scan.
 func (s *stopper) scan() context.Context {

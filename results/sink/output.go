@@ -3,7 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,170 +11,296 @@ import (
 	"synoptic/results"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
+	"synoptic/results/sink/spool"
 )
 
 // Output is one FORMAT:DEST: a results.Sink whose records go through an encoder, a bounded queue and,
 // on a goroutine of its own, to the destination.
 //
-//	Ports ─▶ encoder ─▶ batch ─▶ queue in memory ─▶ destination
+//	Ports ─▶ encoder ─▶ batch ─▶ queue in memory ─▶ destination ─▶ delivered, or dead letters
+//	                                   └─▶ spool on disk ─▶┘
 //
-// While the destination takes nothing the queue fills, and then Ports blocks, which pauses the scan.
+// While the destination takes nothing the queue fills, then the spool, and then Ports blocks, which
+// pauses the scan. Batches are delivered in the order in which they came: those in memory are older than
+// those in the spool.
 type Output struct {
-	name string
-	enc  format.Encoder
-	w    *format.Writer
-	d    dest.Destination
-	say  func(Notice)
+	name     string
+	document bool
+	remote   bool // the destination is a URL
+	enc      format.Encoder
+	w        *format.Writer
+	d        dest.Destination
+	say      func(Notice)
+	dead     deadLetters
 
-	accepted, delivered, retried, dead atomic.Uint64
+	// Of the records given, those of the ports and hosts; encoded are those that left the encoder.
+	// adopted are what an earlier process left in the spool.
+	given, encoded, adopted              atomic.Uint64
+	delivered, retried, spooled, refused atomic.Uint64
 
-	queue  chan *format.Batch
+	mu        sync.Mutex
+	changed   sync.Cond // any of the following
+	memory    []*format.Batch
+	bytes     int64         // of memory
+	most      int64         // of bytes
+	spool     *spool.Spool  // nil where there is none
+	inFlight  *format.Batch // on its way to the destination; not in memory any more
+	onDisk    bool          // inFlight is in the spool still
+	tried     bool          // the destination has answered once, in whatever way
+	failing   bool          // it takes nothing at the moment
+	stopped   bool          // nobody waits for it any more
+	closing   bool          // nothing comes any more
+	abandoned bool          // Finish has taken what was left
+	err       error         // it has failed for good
+
 	free   chan *format.Batch
+	hangup chan struct{} // holds one token while the file is to be opened anew
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{} // the goroutine is done
-	err    atomic.Pointer[error]
 	closed sync.Once
 }
 
-// queueLen batches of format.BatchSize wait in memory at most.
-const queueLen = 128
+const (
+	// DefaultMemory is what an output keeps in memory at most, in bytes.
+	DefaultMemory = 8 << 20
+	// DefaultSpool is what it keeps on disk at most, in bytes, where there is a spool.
+	DefaultSpool = 1 << 30
+)
 
-func newOutput(name string, f format.Format, d dest.Destination, c Config) *Output {
-	o := &Output{name: name, d: d, say: c.Say, queue: make(chan *format.Batch, queueLen), free: make(chan *format.Batch, queueLen), ended: make(chan struct{})}
+func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool, c Config) *Output {
+	o := &Output{
+		name: name, document: f.Document, d: d, spool: s, say: c.Say, most: c.Memory,
+		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
+		free: make(chan *format.Batch, 2*DefaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	o.changed.L = &o.mu
 	if o.say == nil {
 		o.say = func(Notice) {}
+	}
+	if o.most == 0 {
+		o.most = DefaultMemory
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.w = format.NewWriter(o.put)
 	o.enc = f.New(o.w, c.Format)
-	go o.deliver()
 	return o
 }
 
-// put queues a batch, and waits while the queue is full.
-func (o *Output) put(b *format.Batch) (*format.Batch, error) {
-	select {
-	case o.queue <- b:
-	case <-o.ended:
-		return b, o.failure()
-	}
-	select {
-	case b = <-o.free:
-		b.Reset()
-		return b, nil
-	default:
-		return &format.Batch{}, nil
-	}
-}
-
-func (o *Output) failure() error {
-	if err := o.err.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// deliver takes batches to the destination until the queue is closed and empty, or it fails for good.
-func (o *Output) deliver() {
-	defer close(o.ended)
-	for b := range o.queue {
-		n := b.Records()
-		if err := o.insist(func() (dest.Outcome, error) { return o.d.Deliver(o.ctx, b) }); err != nil {
-			o.err.Store(&err)
-			return
-		}
-		o.delivered.Add(n)
-		select {
-		case o.free <- b:
-		default:
-		}
-	}
-	if err := o.insist(func() (dest.Outcome, error) { return o.d.Sync(o.ctx) }); err != nil {
-		o.err.Store(&err)
-	}
-}
-
-// The pause between two tries doubles from backoffMin to backoffMax, and is drawn at random below that,
-// so that many scanners do not come back at the same moment.
-const (
-	backoffMin = 100 * time.Millisecond
-	backoffMax = 30 * time.Second
-)
-
-// insist calls f until it has no error, or one that waiting does not mend.
-func (o *Output) insist(f func() (dest.Outcome, error)) error {
-	var failing time.Time
-	for ceiling := backoffMin; ; ceiling = min(2*ceiling, backoffMax) {
-		_, err := f()
-		if err == nil {
-			if !failing.IsZero() {
-				o.say(Notice{Output: o.name, After: time.Since(failing)})
-			}
-			return nil
-		}
-		if _, ok := errors.AsType[*dest.Permanent](err); ok {
-			return err
-		}
-		if failing.IsZero() {
-			failing = time.Now()
-			o.say(Notice{Output: o.name, Err: err})
-		}
-		pause := rand.N(ceiling)
-		if busy, ok := errors.AsType[*dest.Busy](err); ok {
-			pause = max(pause, busy.After)
-		}
-		select {
-		case <-o.ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
-}
-
-// Start encodes the opening record, and hands it on at once.
+// Start encodes the opening record and hands it on at once. It waits for what the destination says to its
+// first batch: one that cannot be written at all is known before the first probe.
 func (o *Output) Start(s *results.ScanStart) error {
-	o.accepted.Add(1)
-	return errors.Join(o.enc.Start(s), o.w.Flush())
+	if err := errors.Join(o.enc.Start(s), o.w.Flush()); err != nil {
+		return err
+	}
+	o.given.Add(o.encoded.Load())
+	limit := time.Duration(1<<63 - 1)
+	if o.remote {
+		limit = firstAnswer
+	}
+	return o.await(limit, func() bool { return o.tried || o.failing || o.stopped || o.idle() })
 }
+
+// firstAnswer is how long a scan waits for a receiver on the network before it begins without.
+const firstAnswer = time.Second
 
 // Ports encodes a batch.
 func (o *Output) Ports(batch []results.Port) error {
-	o.accepted.Add(uint64(len(batch)))
+	o.given.Add(uint64(len(batch)))
 	return o.enc.Ports(batch)
 }
 
 // Hosts encodes a batch of host summaries.
 func (o *Output) Hosts(batch []results.Host) error {
-	o.accepted.Add(uint64(len(batch)))
+	o.given.Add(uint64(len(batch)))
 	return o.enc.Hosts(batch)
 }
 
 // Flush hands on what has been encoded; it does not wait for the destination.
-func (o *Output) Flush() error { return errors.Join(o.w.Flush(), o.failure()) }
-
-// End encodes the closing record.
-func (o *Output) End(s *results.ScanEnd) error {
-	o.accepted.Add(1)
-	return errors.Join(o.enc.End(s), o.w.Flush())
+func (o *Output) Flush() error {
+	if err := o.w.Flush(); err != nil {
+		return err
+	}
+	return o.failure()
 }
 
-// Close waits until the destination has taken everything, and closes it.
-func (o *Output) Close() (err error) {
-	o.closed.Do(func() {
-		close(o.queue)
-		<-o.ended
-		err = errors.Join(o.failure(), o.enc.Close(), o.d.Close())
-	})
+// End encodes the closing record, and what the encoder still holds.
+func (o *Output) End(s *results.ScanEnd) error {
+	err := errors.Join(o.enc.End(s), o.w.Flush())
+	if err == nil {
+		o.given.Store(o.encoded.Load()) // what the format has no place for does not wait for anything
+	}
 	return err
 }
 
-// Reopen makes a file of the name anew.
-func (o *Output) Reopen() error { return o.d.Reopen() }
+func (o *Output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// idle tells, to who holds the lock, whether nothing waits.
+func (o *Output) idle() bool {
+	return len(o.memory) == 0 && o.inFlight == nil && (o.spool == nil || o.spool.Empty())
+}
+
+// await waits until a condition holds, for some time at most, or until the output has failed, of which it
+// returns the error.
+func (o *Output) await(limit time.Duration, condition func() bool) error {
+	var late bool
+	timer := time.AfterFunc(limit, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		late = true
+		o.changed.Broadcast()
+	})
+	defer timer.Stop()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil && !late && !condition() {
+		o.changed.Wait()
+	}
+	return o.err
+}
+
+// Stop says that nobody waits for the destination any more: no call blocks from now on. What still comes
+// is kept in memory, or in the spool, beyond their bounds.
+func (o *Output) Stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped = true
+	o.changed.Broadcast()
+}
+
+// Settle waits until the destination has taken what it was given, unless it takes nothing at the moment.
+func (o *Output) Settle(limit time.Duration) {
+	_ = o.await(limit, func() bool { return o.failing || o.idle() }) // its error comes with the next call
+}
+
+const (
+	// grace is what a destination has left to take what waits, when the program is told to stop.
+	grace = 300 * time.Millisecond
+	// leaveTime is what a call that is under way has left to return, after its context has ended.
+	leaveTime = 50 * time.Millisecond
+)
+
+// UndeliveredError tells of records that are lost.
+type UndeliveredError struct {
+	Output  string
+	Records uint64
+}
+
+func (e *UndeliveredError) Error() string {
+	return fmt.Sprintf("stopped while output %q took no more records: %d of them are lost", e.Output, e.Records)
+}
+
+// Hint says how to keep them the next time.
+func (e *UndeliveredError) Hint() string {
+	return "with --spool DIR they are kept on disk, and delivered by the next scan with the same output"
+}
+
+// Finish waits until the destination has taken everything, and closes it. When ctx ends, it waits for a
+// moment only: what is left then stays in the spool for the next process, or is lost, which is an
+// *UndeliveredError.
+func (o *Output) Finish(ctx context.Context) (err error) {
+	o.closed.Do(func() { err = o.finish(ctx) })
+	return err
+}
+
+// Close is Finish without an end to its patience.
+func (o *Output) Close() error { return o.Finish(context.Background()) }
+
+func (o *Output) finish(ctx context.Context) error {
+	defer context.AfterFunc(ctx, o.Stop)()
+	errs := []error{o.w.Flush()}
+	o.mu.Lock()
+	o.closing = true
+	o.changed.Broadcast()
+	o.mu.Unlock()
+	select {
+	case <-o.ended:
+	case <-ctx.Done():
+		within(grace, o.ended)
+	}
+	o.cancel()
+	gone := within(leaveTime, o.ended)
+	if err := o.failure(); err != nil {
+		errs = []error{err} // which is what the flush said too, if it said anything
+	}
+	errs = append(errs, o.keep(), o.enc.Close())
+	if !gone { // in a call that never returns, as closing may
+		go o.d.Close()
+		return errors.Join(errs...)
+	}
+	return errors.Join(append(errs, o.d.Close(), o.dead.file.Close())...)
+}
+
+func within(d time.Duration, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// keep puts what the destination has not taken into the spool, or says that it is lost.
+func (o *Output) keep() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.abandoned = true
+	rest := o.memory
+	if o.inFlight != nil && !o.onDisk {
+		rest = append([]*format.Batch{o.inFlight}, rest...)
+	}
+	left, lost := o.Delivery().Queued, uint64(0)
+	var err error
+	switch {
+	case o.spool == nil:
+		lost = left
+	case o.document: // of no use to who writes the document anew
+		o.spool.Clear()
+		lost = left
+		err = o.spool.Close()
+	default:
+		var n int
+		n, err = o.spool.Prepend(rest)
+		for _, b := range rest[n:] {
+			lost += b.Records()
+		}
+		err = errors.Join(err, o.spool.Close())
+	}
+	if kept := left - min(left, lost); kept > 0 {
+		o.say(Notice{Output: o.name, Kept: kept})
+	}
+	if lost > 0 && o.err == nil {
+		err = errors.Join(err, &UndeliveredError{o.name, lost})
+	}
+	return err
+}
+
+// Reopens tells whether the destination is a file that Reopen means something for.
+func (o *Output) Reopens() bool {
+	f, ok := o.d.(interface{ Reopens() bool })
+	return ok && f.Reopens()
+}
+
+// Reopen has the file of the name made anew, before the next batch is written.
+func (o *Output) Reopen() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.hangup <- struct{}{}:
+	default:
+	}
+	o.changed.Broadcast()
+}
 
 // Delivery is how far the output has come.
 func (o *Output) Delivery() results.Delivery {
-	d := results.Delivery{Output: o.name, Delivered: o.delivered.Load(), Retried: o.retried.Load(), Dead: o.dead.Load()}
-	d.Queued = o.accepted.Load() - d.Delivered - d.Dead
+	d := results.Delivery{Output: o.name, Delivered: o.delivered.Load(), Retried: o.retried.Load(), Spooled: o.spooled.Load(), Dead: o.refused.Load()}
+	encoded := o.encoded.Load()
+	accepted := o.adopted.Load() + max(encoded, o.given.Load())
+	d.Queued = accepted - min(accepted, d.Delivered+d.Dead)
 	return d
 }

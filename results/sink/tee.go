@@ -3,8 +3,11 @@
 package sink
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"synoptic/results"
 )
@@ -67,34 +70,76 @@ func (t *Tee) End(s *results.ScanEnd) error {
 	return t.each(func(k results.Sink) error { return k.End(s) })
 }
 
-// Close closes all, the failed ones too: how that goes for these is no news.
-func (t *Tee) Close() error {
-	var errs []error
+// Close closes all, the failed ones too: how that goes for these is no news. It waits for delivery without
+// limit.
+func (t *Tee) Close() error { return t.Finish(context.Background()) }
+
+// Finish is Close that has patience until ctx ends: see Output.Finish.
+func (t *Tee) Finish(ctx context.Context) error {
+	errs := make([]error, len(t.branches))
+	var wg sync.WaitGroup // a stuck output takes no time from the others
+	for i, b := range t.branches {
+		wg.Go(func() {
+			var err error
+			if o, ok := b.Sink.(*Output); ok {
+				err = o.Finish(ctx)
+			} else {
+				err = b.Close()
+			}
+			if !b.broken.Load() {
+				errs[i] = err
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// outputs are the sinks that deliver by themselves.
+func (t *Tee) outputs(yield func(*Output) bool) {
 	for _, b := range t.branches {
-		if err := b.Close(); err != nil && !b.broken.Load() {
-			errs = append(errs, err)
+		if o, ok := b.Sink.(*Output); ok && !yield(o) {
+			return
 		}
 	}
-	return errors.Join(errs...)
+}
+
+// Stop says that nobody waits for the destinations any more: see Output.Stop.
+func (t *Tee) Stop() {
+	for o := range t.outputs {
+		o.Stop()
+	}
+}
+
+// Settle gives the destinations some time, all together, to take what they were given.
+func (t *Tee) Settle(limit time.Duration) {
+	until := time.Now().Add(limit)
+	for o := range t.outputs {
+		o.Settle(time.Until(until))
+	}
 }
 
 // Deliveries are the counts of those sinks that keep any.
 func (t *Tee) Deliveries() (all []results.Delivery) {
-	for _, b := range t.branches {
-		if o, ok := b.Sink.(*Output); ok {
-			all = append(all, o.Delivery())
-		}
+	for o := range t.outputs {
+		all = append(all, o.Delivery())
 	}
 	return all
 }
 
-// Reopen makes the files anew that were renamed.
-func (t *Tee) Reopen() error {
-	var errs []error
-	for _, b := range t.branches {
-		if o, ok := b.Sink.(*Output); ok {
-			errs = append(errs, o.Reopen())
+// Reopens tells whether there is a file that Reopen means something for.
+func (t *Tee) Reopens() bool {
+	for o := range t.outputs {
+		if o.Reopens() {
+			return true
 		}
 	}
-	return errors.Join(errs...)
+	return false
+}
+
+// Reopen has the files made anew that were renamed.
+func (t *Tee) Reopen() {
+	for o := range t.outputs {
+		o.Reopen()
+	}
 }

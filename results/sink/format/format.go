@@ -45,7 +45,15 @@ type Format struct {
 }
 
 var formats = map[string]Format{
-	"jsonl": {New: NewJSONLines, Messages: true},
+	"jsonl":        {New: NewJSONLines, Messages: true},
+	"pcapng":       {New: NewPcapng, Frames: true},
+	"ecs":          {New: NewECS, Messages: true},
+	"ocsf":         {New: NewOCSF, Messages: true},
+	"nmap-xml":     {New: NewNmapXML, Document: true},
+	"grepable":     {New: NewGrepable},
+	"masscan-json": {New: NewMasscanJSON, Document: true},
+	"masscan-list": {New: NewMasscanList},
+	"csv":          {New: NewCSV},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"synoptic/results"
+	"synoptic/results/sink"
+)
+
+// notice says what happens to an output, on a line of its own above the progress line. It is said with -q
+// too: an output that takes nothing holds up the scan.
+func (s *screen) notice(n sink.Notice) {
+	var line string
+	switch {
+	case n.Err != nil:
+		line = fmt.Sprintf("synoptic: output %q takes no records, which wait: %v", n.Output, n.Err)
+	case n.Warning != nil:
+		line = fmt.Sprintf("synoptic: output %q: %v", n.Output, n.Warning)
+	case n.Kept > 0:
+		line = fmt.Sprintf("synoptic: %s for output %q stay in the spool: the next scan with the same output and spool delivers them", count(n.Kept, "record", "records"), n.Output)
+	case n.Found > 0:
+		line = fmt.Sprintf("synoptic: %s for output %q from an earlier scan are in the spool, and delivered first", count(n.Found, "record", "records"), n.Output)
+	default:
+		line = fmt.Sprintf("synoptic: output %q goes on after %s", n.Output, clock(n.After))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.progress != "" {
+		fmt.Fprint(s.std.err, eraseLine)
+	}
+	fmt.Fprintln(s.std.err, printable(line))
+	if s.progress != "" {
+		fmt.Fprint(s.std.err, s.progress)
+	}
+}
+
+// waiting tells whether a record has been left undelivered.
+func waiting(outputs results.Deliverer) bool {
+	for _, d := range outputs.Deliveries() {
+		if d.Queued > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	// plainQueue is what a healthy output may have waiting between two looks at it.
+	plainQueue = 1000
+	// columns of a progress line.
+	columns = 79
+)
+
+// outputWords say of an output what is not plain: "siem: 1,200 queued, 40 retried, 3 dead", or "".
+// Less than plain waiting is plain.
+func outputWords(d results.Delivery, plain uint64) string {
+	var words []string
+	for _, w := range []struct {
+		n     uint64
+		plain uint64
+		word  string
+	}{{d.Queued, plain, "queued"}, {d.Retried, 0, "retried"}, {d.Dead, 0, "dead"}} {
+		if w.n > w.plain {
+			words = append(words, grouped(w.n)+" "+w.word)
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return shortName(d.Output) + ": " + strings.Join(words, ", ")
+}
+
+// shortName is the host of a URL, or the last part of a file name, of 20 characters at most.
+func shortName(output string) string {
+	_, name := sink.Split(output)
+	if u, err := url.Parse(name); err == nil && u.Hostname() != "" {
+		name = u.Hostname()
+	} else {
+		name = filepath.Base(name)
+	}
+	return shorten(printable(name), 20)
+}
+
+// shorten cuts a text to so many characters.
+func shorten(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-1]) + "…"
+}
+
+// withOutputs adds to the progress line what is not plain of the outputs.
+func withOutputs(line string, outputs []results.Delivery) string {
+	for _, d := range outputs {
+		if words := outputWords(d, plainQueue); words != "" {
+			line += "  " + words
+		}
+	}
+	return shorten(line, columns)
+}
+
+// deliveringLine is the progress after the scan, while outputs are waited for.
+func deliveringLine(outputs []results.Delivery) string {
+	for _, d := range outputs {
+		if d.Queued > 0 {
+			return shorten(fmt.Sprintf("delivering: %s wait for %s", count(d.Queued, "record", "records"), shortName(d.Output)), columns)
+		}
+	}
+	return ""
+}
+
+// deliverySummary says at the end what is not plain: on a terminal all of it, elsewhere what was refused.
+func (s *screen) deliverySummary(outputs []results.Delivery) {
+	if s.quiet {
+		return
+	}
+	for _, d := range outputs {
+		if d.Dead > 0 {
+			s.say("synoptic: output %q refused %s for good: see the dead-letter file", d.Output, count(d.Dead, "record", "records"))
+		}
+		if words := outputWords(d, 0); s.live && words != "" { // in the end nothing should wait
+			s.say("%s", words)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
+)
+
+// deadLetters is the file of what a destination refuses for good: one JSON object per line, with the
+// reason. It is made when the first one comes.
+type deadLetters struct {
+	output string
+	file   dest.Destination
+}
+
+// letter is one line. Event is the event as it was to be sent, or a string of it where that is not JSON.
+type letter struct {
+	Time   results.Time    `json:"ts"`
+	Output string          `json:"output"`
+	Reason string          `json:"reason"`
+	Event  json.RawMessage `json:"event"`
+}
+
+// letters are the lines for some events of a batch.
+func (d *deadLetters) letters(b *format.Batch, dead []dest.Rejection) *format.Batch {
+	lines := &format.Batch{}
+	for _, r := range dead {
+		event := bytes.TrimSpace(b.Event(r.Event))
+		if !json.Valid(event) {
+			event, _ = json.Marshal(string(event)) // a string always marshals
+		}
+		line, _ := json.Marshal(letter{results.Time(time.Now()), d.output, r.Reason, event}) // nor can this fail
+		lines.Data = append(append(lines.Data, line...), '\n')
+		lines.Events = append(lines.Events, format.Event{End: len(lines.Data)})
+	}
+	return lines
+}
+
+func (d *deadLetters) write(ctx context.Context, lines *format.Batch) error {
+	_, err := d.file.Deliver(ctx, lines)
+	return err
+}
+
+func (d *deadLetters) sync(ctx context.Context) error {
+	_, err := d.file.Sync(ctx)
+	return err
+}

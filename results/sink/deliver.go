@@ -1,0 +1,209 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
+)
+
+// deliver takes batches to the destination until the queue is closed and empty, or it fails for good.
+func (o *Output) deliver() {
+	defer close(o.ended)
+	for b := o.next(); b != nil; b = o.next() {
+		if err := o.hand(b); err != nil {
+			o.fail(err)
+			return
+		}
+		o.done()
+	}
+	sync := func() error {
+		outcome, err := o.d.Sync(o.ctx)
+		o.retried.Add(outcome.Resent)
+		return err
+	}
+	if err := o.insist(sync); err != nil {
+		o.fail(err)
+		return
+	}
+	if err := o.insist(func() error { return temporary(o.dead.sync(o.ctx)) }); err != nil {
+		o.fail(err)
+	}
+}
+
+// fail frees who waits for room. That the program has stopped waiting is no failure.
+func (o *Output) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ctx.Err() == nil {
+		o.err = err
+	}
+	o.changed.Broadcast()
+}
+
+// hand takes one batch to the destination, event by event if need be, until each is delivered or dead.
+func (o *Output) hand(b *format.Batch) error {
+	p := patience{o: o}
+	for {
+		outcome, err := o.d.Deliver(o.ctx, b)
+		o.retried.Add(outcome.Resent)
+		if err == nil {
+			var again *format.Batch
+			if again, err = o.sort(b, outcome); err != nil {
+				return err
+			}
+			if again == nil {
+				p.over()
+				return nil
+			}
+			err = fmt.Errorf("%d of %d events are to be sent again", len(again.Events), len(b.Events))
+			if len(again.Events) < len(b.Events) {
+				p.over() // it goes on, if not with all
+			}
+			b = again
+		}
+		if err := p.wait(err); err != nil {
+			return err
+		}
+		o.retried.Add(b.Records())
+	}
+}
+
+// sort counts what became of a batch, and writes its dead letters. It gives the events that are to be
+// sent again, or nil.
+func (o *Output) sort(b *format.Batch, outcome dest.Outcome) (again *format.Batch, err error) {
+	if len(outcome.Dead) > 0 {
+		letters := o.dead.letters(b, outcome.Dead)
+		if err := o.insist(func() error { return temporary(o.dead.write(o.ctx, letters)) }); err != nil {
+			return nil, err
+		}
+	}
+	var dead, waiting uint64
+	for _, r := range outcome.Dead {
+		dead += uint64(b.Events[r.Event].Records)
+	}
+	if len(outcome.Retry) > 0 {
+		again = o.spare()
+		for _, i := range outcome.Retry {
+			again.Data = append(again.Data, b.Event(i)...)
+			e := b.Events[i]
+			e.End = len(again.Data)
+			again.Events = append(again.Events, e)
+		}
+		waiting = again.Records()
+	}
+	total := b.Records()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tried = true
+	if !o.abandoned {
+		o.refused.Add(dead)
+		o.delivered.Add(total - dead - waiting)
+		if again != nil {
+			o.recycle(o.inFlight)
+			o.inFlight = again
+		}
+	}
+	o.changed.Broadcast()
+	return again, nil
+}
+
+// insist calls f until it has no error, or one that waiting does not mend.
+func (o *Output) insist(f func() error) error {
+	p := patience{o: o}
+	for {
+		err := f()
+		if err == nil {
+			p.over()
+			return nil
+		}
+		if err := p.wait(err); err != nil {
+			return err
+		}
+	}
+}
+
+// temporary makes waiting mend every error.
+func temporary(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &dest.Full{Err: errors.New(err.Error())} // not wrapped: a *dest.Permanent would be seen
+}
+
+// The pause between two tries doubles from backoffMin to backoffMax, and is drawn at random below that,
+// so that many scanners do not come back at the same moment. A disk of this host is asked more often.
+const (
+	backoffMin  = 100 * time.Millisecond
+	backoffMax  = 30 * time.Second
+	backoffDisk = time.Second
+)
+
+// patience is the waiting between the tries of one thing.
+type patience struct {
+	o       *Output
+	ceiling time.Duration
+	failing time.Time // since when; zero where all is well
+}
+
+// over says that the last try went well.
+func (p *patience) over() {
+	p.ceiling = 0
+	if p.failing.IsZero() {
+		return
+	}
+	p.o.say(Notice{Output: p.o.name, After: time.Since(p.failing)})
+	p.failing = time.Time{}
+	p.o.setFailing(false)
+}
+
+// wait waits before the next try. It returns an error where there is to be none: one that waiting does
+// not mend, or because the output was given up.
+func (p *patience) wait(err error) error {
+	if _, ok := errors.AsType[*dest.Permanent](err); ok {
+		return err
+	}
+	if p.o.ctx.Err() != nil {
+		return context.Canceled
+	}
+	if p.failing.IsZero() {
+		p.failing = time.Now()
+		p.o.say(Notice{Output: p.o.name, Err: err})
+		p.o.setFailing(true)
+	}
+	limit := backoffMax
+	if _, ok := errors.AsType[*dest.Full](err); ok {
+		limit = backoffDisk
+	}
+	p.ceiling = min(max(2*p.ceiling, backoffMin), limit)
+	pause := rand.N(p.ceiling)
+	if busy, ok := errors.AsType[*dest.Busy](err); ok {
+		pause = max(pause, busy.After)
+	}
+	select {
+	case <-p.o.ctx.Done():
+		return context.Canceled
+	case <-p.o.hangup:
+		p.o.reopen()
+	case <-time.After(pause):
+	}
+	return nil
+}
+
+func (o *Output) setFailing(failing bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failing = failing
+	o.changed.Broadcast()
+}
+
+// reopen opens the file anew; where that fails the old one stays.
+func (o *Output) reopen() {
+	if err := o.d.Reopen(); err != nil {
+		o.say(Notice{Output: o.name, Warning: fmt.Errorf("the file stays the one it was: %w", err)})
+	}
+}

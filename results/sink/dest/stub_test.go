@@ -1,0 +1,457 @@
+package dest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
+)
+
+const secret = "11111111-aaaa-bbbb-cccc-S3cr3t/Tok3n+=="
+
+// stub is a receiver in this process that is strict about what it is sent, fails as it is told to, and
+// keeps what it has taken. It is a stub: that the real ones do the same is what their documentation says.
+type stub struct {
+	*httptest.Server
+	t testing.TB
+
+	// speak answers a request that passed the checks of all stubs.
+	speak func(w http.ResponseWriter, r *http.Request, body []byte)
+	// fault may answer in speak's place; n counts the requests with a body, from 0.
+	fault func(n int, w http.ResponseWriter, r *http.Request, body []byte) bool
+	// cut says of the n-th request that its connection breaks before the body is read.
+	cut func(n int64) bool
+
+	auth, contentType string
+	paths             []string
+
+	begun    atomic.Int64 // requests
+	mu       sync.Mutex
+	requests int
+	taken    map[string]int // event_id: how often
+	sizes    []int          // of the requests' bodies
+}
+
+func newStub(t testing.TB, auth, contentType string, paths ...string) *stub {
+	s := &stub{t: t, auth: auth, contentType: contentType, paths: paths, taken: map[string]int{}}
+	s.Server = httptest.NewTLSServer(s)
+	s.Config.ErrorLog = nil
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if n := s.begun.Add(1) - 1; s.cut != nil && s.cut(n) {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			conn.Close()
+		}
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client went away
+	}
+	for what, ok := range map[string]bool{
+		"method " + r.Method:                       r.Method == http.MethodPost,
+		"path " + r.URL.Path:                       strings.Contains(strings.Join(s.paths, "|")+"|", r.URL.Path+"|"),
+		"query " + r.URL.RawQuery:                  r.URL.RawQuery == "",
+		"Authorization":                            r.Header.Get("Authorization") == s.auth && len(r.Header["Authorization"]) == 1,
+		"Content-Type":                             r.Header.Get("Content-Type") == s.contentType,
+		"User-Agent " + r.Header.Get("User-Agent"): r.Header.Get("User-Agent") == "synoptic/test",
+		"Content-Length":                           r.ContentLength == int64(len(body)),
+		"protocol":                                 r.TLS != nil && r.TLS.Version >= 0x0303,
+	} {
+		if !ok {
+			s.t.Errorf("request with a wrong %s", what)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(body) > 0 {
+		n := s.requests
+		s.requests++
+		s.sizes = append(s.sizes, len(body))
+		if s.fault != nil && s.fault(n, w, r, body) {
+			return
+		}
+	}
+	s.speak(w, r, body)
+}
+
+// reset breaks the connection in mid-answer.
+func reset(w http.ResponseWriter) bool {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"took\":")
+		rw.Flush()
+		conn.Close()
+	}
+	return true
+}
+
+func say(w http.ResponseWriter, status int, body string, header ...string) bool {
+	for i := 0; i+1 < len(header); i += 2 {
+		w.Header().Set(header[i], header[i+1])
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+	return true
+}
+
+// options are what a client of the stub needs.
+func (s *stub) options() dest.Options {
+	file := filepath.Join(s.t.TempDir(), "ca.pem")
+	must(s.t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	return dest.Options{
+		Version: "test", Hostname: "scan01", TLS: dest.TLS{CAFile: file},
+		HECToken: secret, ElasticAPIKey: secret,
+	}
+}
+
+// open opens the destination at the stub; rest is what stands behind the address.
+func (s *stub) open(scheme, rest string) dest.Destination {
+	s.t.Helper()
+	d, err := s.tryOpen(scheme, rest, s.options())
+	must(s.t, err)
+	s.t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func (s *stub) name(scheme, rest string) string {
+	return scheme + strings.TrimPrefix(s.URL, "https") + rest
+}
+
+func (s *stub) tryOpen(scheme, rest string, o dest.Options) (dest.Destination, error) {
+	f, _ := format.Lookup("jsonl")
+	d, _, err := dest.Open(s.name(scheme, rest), f, o)
+	return d, err
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ports makes records of n endpoints.
+func ports(n int) []results.Port {
+	all := make([]results.Port, n)
+	addr := netip.MustParseAddr("10.77.0.1")
+	for i := range all {
+		all[i] = results.Port{
+			Time: 1795255933123456789 + int64(i)*1e6, Addr: addr, Port: uint16(1 + i%60000), Reason: results.SYNACK,
+			Service: "pcsync-https", TTL: 61, Attempt: 1, Banner: []byte("\"quoted\"\r\n\xff\u2028"),
+		}
+		if i%7 == 0 {
+			addr = addr.Next()
+		}
+	}
+	return all
+}
+
+// batch encodes n records as one batch.
+func batch(t testing.TB, n int) *format.Batch {
+	t.Helper()
+	all := &format.Batch{}
+	w := format.NewWriter(func(b *format.Batch) (*format.Batch, error) {
+		for _, e := range b.Events {
+			e.End += len(all.Data)
+			all.Events = append(all.Events, e)
+		}
+		all.Data = append(all.Data, b.Data...)
+		b.Reset()
+		return b, nil
+	})
+	w.IDs = true
+	f, _ := format.Lookup("jsonl")
+	enc := f.New(w, format.Options{})
+	must(t, enc.Ports(ports(n)))
+	must(t, w.Flush())
+	if len(all.Events) != n {
+		t.Fatalf("%d events", len(all.Events))
+	}
+	return all
+}
+
+func ids(b *format.Batch) (all []string) {
+	for _, e := range b.Events {
+		all = append(all, e.ID.String())
+	}
+	return all
+}
+
+// pump does with a batch what an Output does, without pauses: it tries again until everything is taken
+// or dead. It returns the reasons of the dead by event_id, and the errors on the way.
+func pump(t testing.TB, d dest.Destination, b *format.Batch) (dead map[string]string, errs []error) {
+	t.Helper()
+	dead = map[string]string{}
+	for range 100 {
+		out, err := d.Deliver(t.Context(), b)
+		if err != nil {
+			if _, ok := errors.AsType[*dest.Permanent](err); ok {
+				t.Fatal("gives up: ", err)
+			}
+			errs = append(errs, err)
+			continue
+		}
+		for _, r := range out.Dead {
+			dead[b.Events[r.Event].ID.String()] = r.Reason
+		}
+		if len(out.Retry) == 0 {
+			return dead, errs
+		}
+		rest := &format.Batch{}
+		last := -1
+		for _, i := range out.Retry {
+			if i <= last {
+				t.Fatalf("events to retry are not ascending: %v", out.Retry)
+			}
+			last = i
+			rest.Data = append(rest.Data, b.Event(i)...)
+			e := b.Events[i]
+			e.End = len(rest.Data)
+			rest.Events = append(rest.Events, e)
+		}
+		b = rest
+	}
+	t.Fatalf("not delivered after 100 tries; the last error is %v", errs[len(errs)-1])
+	return nil, nil
+}
+
+// wantAll checks that the stub has every event, duplicates at most as often as allowed.
+func (s *stub) wantAll(b *format.Batch, dead map[string]string, duplicates int) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var missing, twice int
+	for _, id := range ids(b) {
+		_, isDead := dead[id]
+		switch n := s.taken[id]; {
+		case n == 0 && !isDead:
+			missing++
+		case n > 0 && isDead:
+			s.t.Errorf("%s is dead and taken", id)
+		case n > 1:
+			twice += n - 1
+		}
+	}
+	if missing > 0 || twice > duplicates || len(s.taken)+len(dead) != len(b.Events) {
+		s.t.Errorf("%d events missing, %d twice (at most %d), %d taken and %d dead of %d", missing, twice, duplicates, len(s.taken), len(dead), len(b.Events))
+	}
+}
+
+// hecStub is Splunk's collector.
+type hecStub struct {
+	*stub
+	channel  string // of all requests, where acknowledgement is on
+	invalid  func(id string) bool
+	base     int              // the number of the first event in invalid-event-number
+	pending  map[int][]string // ackId: events that are not indexed yet
+	lose     map[int]bool     // ackIds that are never indexed
+	polls    int              // how often an ackId is asked for before it is indexed
+	asked    map[int]int
+	envelope map[string]string // what all events have in common
+}
+
+func newHECStub(t testing.TB, ack bool) *hecStub {
+	s := &hecStub{stub: newStub(t, "Splunk "+secret, "application/json", "/services/collector"), pending: map[int][]string{}, lose: map[int]bool{}, asked: map[int]int{},
+		envelope: map[string]string{"host": "scan01", "source": "synoptic", "sourcetype": "synoptic:json"}}
+	if ack {
+		s.paths = append(s.paths, "/services/collector/ack")
+		s.polls = 2
+	}
+	s.speak = func(w http.ResponseWriter, r *http.Request, body []byte) {
+		switch channel := r.Header.Get("X-Splunk-Request-Channel"); {
+		case ack && len(channel) != 36 || !ack && channel != "" || s.channel != "" && s.channel != channel:
+			t.Errorf("channel %q", channel)
+		default:
+			s.channel = channel
+		}
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/ack"):
+			s.acknowledge(w, body)
+		case len(body) == 0:
+			say(w, 400, `{"text":"No data","code":5}`)
+		default:
+			s.take(w, body, ack)
+		}
+	}
+	return s
+}
+
+func (s *hecStub) take(w http.ResponseWriter, body []byte, ack bool) {
+	var events []string
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	for dec.More() {
+		var e struct {
+			Time  json.Number
+			Event struct {
+				EventID string `json:"event_id"`
+				TS      time.Time
+			}
+		}
+		var all map[string]json.RawMessage
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			s.t.Errorf("not JSON: %v", err)
+			return
+		}
+		must(s.t, json.Unmarshal(raw, &e))
+		must(s.t, json.Unmarshal(raw, &all))
+		for name, want := range s.envelope {
+			var got string
+			if json.Unmarshal(all[name], &got); got != want {
+				s.t.Errorf("%s is %s, want %q", name, all[name], want)
+			}
+		}
+		if len(all) != len(s.envelope)+2 || e.Event.EventID == "" {
+			s.t.Errorf("the fields of an event: %s", raw)
+		}
+		if want := e.Event.TS.Truncate(time.Millisecond); string(e.Time) != fmt.Sprintf("%d.%03d", want.Unix(), want.Nanosecond()/1e6) {
+			s.t.Errorf("time %s of an event of %s", e.Time, e.Event.TS)
+		}
+		if s.invalid != nil && s.invalid(e.Event.EventID) {
+			for _, id := range events {
+				if !ack {
+					s.taken[id]++
+				}
+			}
+			say(w, 400, fmt.Sprintf(`{"text":"Event field is required","code":12,"invalid-event-number":%d}`, len(events)+s.base))
+			return
+		}
+		events = append(events, e.Event.EventID)
+	}
+	if !ack {
+		for _, id := range events {
+			s.taken[id]++
+		}
+		say(w, 200, `{"text":"Success","code":0}`)
+		return
+	}
+	id := len(s.pending)
+	s.pending[id] = events
+	say(w, 200, fmt.Sprintf(`{"text":"Success","code":0,"ackId":%d}`, id))
+}
+
+func (s *hecStub) acknowledge(w http.ResponseWriter, body []byte) {
+	var q struct{ Acks []int }
+	if err := json.Unmarshal(body, &q); err != nil || len(q.Acks) == 0 {
+		s.t.Errorf("question %q: %v", body, err)
+	}
+	var answers []string
+	for _, id := range q.Acks {
+		s.asked[id]++
+		indexed := !s.lose[id] && s.asked[id] > s.polls
+		if indexed {
+			for _, e := range s.pending[id] {
+				s.taken[e]++
+			}
+			s.pending[id] = nil
+		}
+		answers = append(answers, fmt.Sprintf(`"%d":%t`, id, indexed))
+	}
+	say(w, 200, `{"acks":{`+strings.Join(answers, ",")+`}}`)
+}
+
+// elasticStub is the bulk API in front of a data stream.
+type elasticStub struct {
+	*stub
+	// item may decide on an event in the stub's place, by its id and how often it has come.
+	item func(id string, n int) (status int, errorType, reason string)
+	seen map[string]int
+}
+
+func newElasticStub(t testing.TB) *elasticStub {
+	s := &elasticStub{stub: newStub(t, "ApiKey "+secret, "application/x-ndjson", "/logs-synoptic/_bulk"), seen: map[string]int{}}
+	s.speak = func(w http.ResponseWriter, _ *http.Request, body []byte) {
+		if len(body) == 0 {
+			say(w, 400, `{"error":{"root_cause":[],"type":"parse_exception","reason":"request body is required"},"status":400}`)
+			return
+		}
+		s.take(w, body)
+	}
+	return s
+}
+
+func (s *elasticStub) take(w http.ResponseWriter, body []byte) {
+	if !bytes.HasSuffix(body, []byte("\n")) {
+		s.t.Error("the body does not end with a line end")
+	}
+	lines := strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
+	if len(lines)%2 != 0 {
+		s.t.Errorf("%d lines: action and document do not alternate", len(lines))
+		return
+	}
+	var items []string
+	failures := false
+	for i := 0; i < len(lines); i += 2 {
+		var action struct {
+			Create struct {
+				ID string `json:"_id"`
+			}
+		}
+		dec := json.NewDecoder(strings.NewReader(lines[i]))
+		dec.DisallowUnknownFields()
+		var doc struct {
+			EventID string `json:"event_id"`
+		}
+		if err := errors.Join(dec.Decode(&action), json.Unmarshal([]byte(lines[i+1]), &doc)); err != nil || action.Create.ID != doc.EventID || len(doc.EventID) != 32 {
+			s.t.Errorf("action %s, document %s: %v", lines[i], lines[i+1], err)
+		}
+		id, status := doc.EventID, 201
+		var typ, reason string
+		if s.item != nil {
+			status, typ, reason = s.item(id, s.seen[id])
+		}
+		s.seen[id]++
+		if status == 201 && s.taken[id] > 0 {
+			status, typ, reason = 409, "version_conflict_engine_exception", "["+id+"]: version conflict, document already exists (current version [1])"
+		}
+		item := fmt.Sprintf(`{"create":{"_index":".ds-logs-synoptic-000001","_id":%q,"status":%d`, id, status)
+		if status == 201 {
+			s.taken[id]++
+			item += `,"_version":1,"result":"created","_seq_no":7}}`
+		} else {
+			failures = true
+			e, _ := json.Marshal(map[string]any{"type": typ, "reason": reason, "caused_by": map[string]string{"type": "x"}})
+			item += `,"error":` + string(e) + `}}`
+		}
+		items = append(items, item)
+	}
+	say(w, 200, fmt.Sprintf(`{"took":3,"errors":%t,"items":[%s]}`, failures, strings.Join(items, ",")))
+}
+
+// clock is time that passes only by sleeping.
+type clock struct {
+	now    time.Time
+	sleeps []time.Duration
+}
+
+func (c *clock) set(d dest.Destination) {
+	c.now = time.Unix(1795255933, 0)
+	dest.SetClock(d, func() time.Time { return c.now }, func(ctx context.Context, d time.Duration) error {
+		c.now = c.now.Add(d)
+		c.sleeps = append(c.sleeps, d)
+		return ctx.Err()
+	})
+}

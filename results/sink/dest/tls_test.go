@@ -1,0 +1,130 @@
+package dest_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"synoptic/results/sink/dest"
+)
+
+// clientCert makes a certificate that is its own authority, and gives the files' names.
+func clientCert(t *testing.T) (cert, key string, parsed *x509.Certificate) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "scan01"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
+	must(t, err)
+	parsed, err = x509.ParseCertificate(der)
+	must(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	must(t, err)
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key")
+	must(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+	return cert, key, parsed
+}
+
+func TestTLSFiles(t *testing.T) {
+	cert, key, _ := clientCert(t)
+	_, otherKey, _ := clientCert(t)
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	must(t, os.WriteFile(empty, []byte("no PEM"), 0o600))
+	huge := filepath.Join(t.TempDir(), "huge.pem")
+	must(t, os.WriteFile(huge, nil, 0o600))
+	must(t, os.Truncate(huge, 5<<20))
+	for _, c := range []struct {
+		tls  dest.TLS
+		name string
+	}{
+		{dest.TLS{CAFile: "/nonexistent/ca.pem"}, "/nonexistent/ca.pem"},
+		{dest.TLS{CAFile: empty}, empty},
+		{dest.TLS{CAFile: huge}, huge},
+		{dest.TLS{CertFile: cert}, cert},
+		{dest.TLS{KeyFile: key}, key},
+		{dest.TLS{CertFile: cert, KeyFile: "/nonexistent/key"}, "/nonexistent/key"},
+		{dest.TLS{CertFile: "/nonexistent/cert", KeyFile: key}, "/nonexistent/cert"},
+		{dest.TLS{CertFile: cert, KeyFile: empty}, empty},
+		{dest.TLS{CertFile: cert, KeyFile: otherKey}, otherKey},
+	} {
+		_, err := c.tls.Config("host")
+		if err == nil || !strings.Contains(err.Error(), c.name) {
+			t.Errorf("%+v: %v", c.tls, err)
+			continue
+		}
+		wantHint(t, err)
+	}
+	config, err := dest.TLS{CAFile: cert, CertFile: cert, KeyFile: key}.Config("host")
+	must(t, err)
+	if config.InsecureSkipVerify || config.MinVersion != tls.VersionTLS12 || config.ServerName != "host" || len(config.Certificates) != 1 {
+		t.Errorf("%+v", config)
+	}
+	if config, err = (dest.TLS{}).Config(""); err != nil || config.RootCAs != nil {
+		t.Errorf("the system's roots are not taken: %v, %v", config, err)
+	}
+}
+
+// Nothing is sent to a receiver whose certificate does not verify.
+func TestReceiverIsVerified(t *testing.T) {
+	s := newHECStub(t, false)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	stranger, _, _ := clientCert(t)
+	for what, file := range map[string]string{"unknown authority": "", "another authority": stranger} {
+		o := s.options()
+		o.TLS.CAFile = file
+		_, err := s.tryOpen("hec+https", "", o)
+		if err == nil {
+			t.Errorf("%s: taken", what)
+			continue
+		}
+		wantHint(t, err)
+	}
+	s.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1) // not in the certificate
+	if _, err := s.tryOpen("hec+https", "", s.options()); err == nil {
+		t.Error("a certificate for another name is taken")
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	cert, key, parsed := clientCert(t)
+	s := newHECStub(t, false)
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	s.Server.Close()
+	s.Server = httptest.NewUnstartedServer(s.stub)
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Server.Close)
+	o := s.options()
+	o.TLS.CertFile, o.TLS.KeyFile = cert, key
+	d, err := s.tryOpen("hec+https", "", o)
+	must(t, err)
+	b := batch(t, 2)
+	pump(t, d, b)
+	s.wantAll(b, nil, 0)
+	// Without a certificate the receiver hangs up: it is not for us to say that this cannot change.
+	d, err = s.tryOpen("hec+https", "", s.options())
+	must(t, err)
+	if _, err := d.Deliver(t.Context(), b); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("error %v", err)
+	}
+}

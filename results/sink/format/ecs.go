@@ -1,0 +1,394 @@
+package format
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"synoptic/results"
+)
+
+// ECSVersion is the version of the Elastic Common Schema that the events keep to.
+const ECSVersion = "9.4.0"
+
+// maxEventLine is what an event's line must stay below, in bytes: receivers cut longer ones.
+const maxEventLine = 4 << 10
+
+// ecs writes Elastic Common Schema events, one JSON object per line: one for each port record, one for
+// each host record, one for the scan's start and one for its end. What the schema has no field for is
+// under "synoptic". docs/ecs-template.json maps every field.
+//
+// The fields that would make a scanner's report look like the scan itself stay out, because rules that
+// find port scans match on them: network.packets, network.bytes, event.type connection or start, and
+// event.action network_flow. So do event.outcome, for a closed port is no failure, and network.protocol,
+// which a port number does not prove.
+type ecs struct {
+	w        *Writer
+	hostname string
+	scanID   string
+	// tail is the same in every event of the scan: the end of the object "synoptic", and what follows it.
+	tail []byte
+}
+
+// NewECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
+func NewECS(w *Writer, o Options) Encoder { return &ecs{w: w, hostname: o.Hostname} }
+
+// The objects "event" and "network" end in what is the same for every scan. The category of a host's
+// summary is "host", which the schema keeps for inventories.
+const (
+	ecsSource  = `,"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"}`
+	ecsPort    = `","kind":"state","category":["network"],"type":["info"]` + ecsSource
+	ecsHost    = `","kind":"state","category":["host"],"type":["info"]` + ecsSource
+	ecsScan    = `","kind":"event","category":["network"],"type":["info"]` + ecsSource
+	ecsNetwork = `","transport":"tcp","iana_number":"6"}`
+)
+
+func (e *ecs) Start(s *results.ScanStart) error {
+	e.scanID = s.ScanID
+	t := append(e.tail[:0], `},"ecs":{"version":"`+ECSVersion+`"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner"`...)
+	if s.Version != "" {
+		t = append(t, `,"version":`...)
+		t = results.AppendString(t, s.Version)
+	}
+	if e.hostname != "" {
+		t = append(t, `,"hostname":`...)
+		t = results.AppendString(t, e.hostname)
+	}
+	e.tail = append(t, "}}\n"...)
+
+	line, err := fitArgs(s, func(s *results.ScanStart) ([]byte, error) {
+		fields, err := nativeStart(s)
+		if err != nil {
+			return nil, err
+		}
+		at := time.Time(s.Time).UnixNano()
+		b := e.appendScan(nil, at, "scan started", "scan-started", s.EventID())
+		b = append(b, `","start":"`...)
+		b = results.AppendTime(b, at)
+		b = append(b, ecsScan...)
+		if sources := sourceAddrs(s); len(sources) > 0 {
+			related, _ := json.Marshal(sources) // addresses always marshal
+			b = append(b, `,"related":{"ip":`...)
+			b = append(b, related...)
+			b = append(b, '}')
+		}
+		return e.appendNative(b, fields), nil
+	})
+	if err != nil {
+		return fmt.Errorf("encode scan_start: %w", err)
+	}
+	return e.w.Commit(append(e.w.Buf(), line...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+}
+
+func (e *ecs) Ports(batch []results.Port) error {
+	for i := range batch {
+		p := &batch[i]
+		id := p.EventID(e.scanID)
+		if err := e.w.Commit(e.appendPort(e.w.Buf(), p, id), Event{Time: p.Time, ID: id, Records: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendPort appends the event of one port, with its line end. It does not allocate under the conditions
+// of [results.AppendString].
+func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
+	b = append(b, `{"@timestamp":"`...)
+	b = results.AppendTime(b, p.Time)
+	b = append(b, `","message":"`...)
+	// The address and the port are in the event several times: they are printed once, and copied.
+	begin := len(b)
+	b = p.Addr.WithZone("").AppendTo(b)
+	addr := b[begin:]
+	b = append(b, ' ')
+	begin = len(b)
+	b = strconv.AppendUint(b, uint64(p.Port), 10)
+	port := b[begin:]
+	state := p.Reason.Label()
+	b = append(b, "/tcp "...)
+	b = append(b, state...)
+	b = append(b, `","event":{"id":"`...)
+	b = id.AppendTo(b)
+	b = append(b, `","action":"port-`...)
+	b = append(b, state...)
+	b = append(b, `","reason":"`...)
+	b = append(b, p.Reason.String()...)
+	b = append(b, ecsPort...)
+	if p.Source.IsValid() {
+		b = append(b, `,"source":{"ip":"`...)
+		b = p.Source.WithZone("").AppendTo(b)
+		b = append(b, '"')
+		if p.SourcePort != 0 {
+			b = append(b, `,"port":`...)
+			b = strconv.AppendUint(b, uint64(p.SourcePort), 10)
+		}
+		b = append(b, '}')
+	}
+	b = appendECSDestination(b, addr, p.Hostname)
+	b = append(b, `,"port":`...)
+	b = append(b, port...)
+	b = append(b, '}')
+	b = appendECSNetwork(b, p.Addr)
+	b = append(b, `,"related":{"ip":["`...)
+	if p.Source.IsValid() && p.Source != p.Addr {
+		b = p.Source.WithZone("").AppendTo(b)
+		b = append(b, `","`...)
+	}
+	b = append(b, addr...)
+	if p.Router.IsValid() && p.Router != p.Addr {
+		b = append(b, `","`...)
+		b = p.Router.WithZone("").AppendTo(b)
+	}
+	b = append(b, `"]`...)
+	b = appendECSHosts(b, p.Hostname)
+
+	b = append(b, `},"synoptic":{"scan_id":`...)
+	b = results.AppendString(b, e.scanID)
+	b = append(b, `,"state":"`...)
+	b = append(b, state...)
+	b = append(b, `","range":"`...)
+	b = append(b, p.Range()...)
+	b = append(b, '"')
+	if p.Service != "" {
+		b = append(b, `,"service":`...)
+		b = results.AppendString(b, p.Service)
+	}
+	if p.Router.IsValid() {
+		b = append(b, `,"router":"`...)
+		b = p.Router.WithZone("").AppendTo(b)
+		b = append(b, '"')
+	}
+	if p.TTL != 0 {
+		b = append(b, `,"ttl":`...)
+		b = strconv.AppendUint(b, uint64(p.TTL), 10)
+	}
+	if p.HasRTT {
+		b = appendECSRTT(b, p.RTT)
+	}
+	if p.Attempt != 0 {
+		b = append(b, `,"attempt":`...)
+		b = strconv.AppendUint(b, uint64(p.Attempt), 10)
+	}
+	if p.Reason == results.SYNACK { // a window of 0 is a finding, not an absence
+		b = append(b, `,"window":`...)
+		b = strconv.AppendUint(b, uint64(p.Window), 10)
+	}
+	if p.MSS != 0 {
+		b = append(b, `,"mss":`...)
+		b = strconv.AppendUint(b, uint64(p.MSS), 10)
+	}
+	if p.Iface != "" {
+		b = append(b, `,"iface":`...)
+		b = results.AppendString(b, p.Iface)
+	}
+	b = p.Suspect.AppendField(b)
+	if p.Verified != results.VerifyNone {
+		b = append(b, `,"verified":`...)
+		b = strconv.AppendBool(b, p.Verified == results.VerifyTrue)
+	}
+	if len(p.Banner) > 0 {
+		b = append(b, `,"banner":`...)
+		b = results.AppendBanner(b, p.Banner)
+	}
+	return append(b, e.tail...)
+}
+
+func (e *ecs) Hosts(batch []results.Host) error {
+	for i := range batch {
+		h := &batch[i]
+		id := h.EventID(e.scanID)
+		if err := e.w.Commit(e.appendHost(e.w.Buf(), h, id), Event{Time: h.Last, ID: id, Records: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendHost appends the event of one host's summary, with its line end.
+func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
+	b = append(b, `{"@timestamp":"`...)
+	b = results.AppendTime(b, h.Last)
+	b = append(b, `","message":"`...)
+	begin := len(b)
+	b = h.Addr.WithZone("").AppendTo(b)
+	addr := b[begin:]
+	b = append(b, ": "...)
+	b = strconv.AppendInt(b, int64(h.OpenCount), 10)
+	b = append(b, " open, "...)
+	b = strconv.AppendInt(b, int64(h.ClosedCount), 10)
+	b = append(b, ` closed","event":{"id":"`...)
+	b = id.AppendTo(b)
+	b = append(b, `","action":"host-summary","start":"`...)
+	b = results.AppendTime(b, h.First)
+	b = append(b, `","end":"`...)
+	b = results.AppendTime(b, h.Last)
+	b = append(b, ecsHost...)
+	b = appendECSDestination(b, addr, h.Hostname)
+	b = append(b, '}')
+	b = appendECSNetwork(b, h.Addr)
+	b = append(b, `,"related":{"ip":["`...)
+	b = append(b, addr...)
+	b = append(b, `"]`...)
+	b = appendECSHosts(b, h.Hostname)
+	b = append(b, `},"synoptic":{"scan_id":`...)
+	b = results.AppendString(b, e.scanID)
+	b = append(b, `,"open":`...)
+	b = strconv.AppendInt(b, int64(h.OpenCount), 10)
+	b = append(b, `,"closed":`...)
+	b = strconv.AppendInt(b, int64(h.ClosedCount), 10)
+	b = append(b, `,"open_ports":[`...)
+	for i, p := range h.Open {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(p), 10)
+	}
+	b = append(b, ']')
+	if h.HasRTT {
+		b = appendECSRTT(b, h.RTT)
+	}
+	return append(h.Suspect.AppendField(b), e.tail...)
+}
+
+func (e *ecs) End(s *results.ScanEnd) error {
+	fields, err := nativeEnd(s)
+	if err != nil {
+		return fmt.Errorf("encode scan_end: %w", err)
+	}
+	at := time.Time(s.Time).UnixNano()
+	b := e.appendScan(e.w.Buf(), at, endMessage(s), "scan-completed", s.EventID())
+	b = append(b, `","start":"`...)
+	b = results.AppendTime(b, at-scanDuration(s).Nanoseconds())
+	b = append(b, `","end":"`...)
+	b = results.AppendTime(b, at)
+	b = append(b, ecsScan...)
+	if s.Error != "" {
+		b = append(b, `,"error":{"message":`...)
+		b = results.AppendString(b, s.Error)
+		b = append(b, '}')
+	}
+	return e.w.Commit(e.appendNative(b, fields), Event{Time: at, ID: s.EventID(), Records: 1})
+}
+
+func (*ecs) Close() error { return nil }
+
+// appendScan begins an event of the scan's life, up to the middle of its object "event".
+func (e *ecs) appendScan(b []byte, unixNano int64, message, action string, id results.EventID) []byte {
+	b = append(b, `{"@timestamp":"`...)
+	b = results.AppendTime(b, unixNano)
+	b = append(b, `","message":"`...)
+	b = append(b, message...)
+	b = append(b, `","event":{"id":"`...)
+	b = id.AppendTo(b)
+	b = append(b, `","action":"`...)
+	return append(b, action...)
+}
+
+// appendNative ends an event with the fields of a record as their own object: a JSON object, whole.
+func (e *ecs) appendNative(b, object []byte) []byte {
+	b = append(b, `,"synoptic":`...)
+	b = append(b, object[:len(object)-1]...) // the tail has the bracket
+	return append(b, e.tail...)
+}
+
+// appendECSDestination leaves the object open.
+func appendECSDestination(b, addr []byte, hostname string) []byte {
+	b = append(b, `,"destination":{"address":"`...)
+	b = append(b, addr...)
+	b = append(b, `","ip":"`...)
+	b = append(b, addr...)
+	b = append(b, '"')
+	if hostname != "" {
+		b = append(b, `,"domain":`...)
+		b = results.AppendString(b, hostname)
+	}
+	return b
+}
+
+func appendECSNetwork(b []byte, addr netip.Addr) []byte {
+	b = append(b, `,"network":{"type":"ipv`...)
+	if addr.Unmap().Is4() {
+		b = append(b, '4')
+	} else {
+		b = append(b, '6')
+	}
+	return append(b, ecsNetwork...)
+}
+
+func appendECSHosts(b []byte, hostname string) []byte {
+	if hostname == "" {
+		return b
+	}
+	b = append(b, `,"hosts":[`...)
+	b = results.AppendString(b, hostname)
+	return append(b, ']')
+}
+
+func appendECSRTT(b []byte, rtt time.Duration) []byte {
+	b = append(b, `,"rtt_us":`...)
+	return strconv.AppendInt(b, int64(max(rtt, 0)/time.Microsecond), 10)
+}
+
+// nativeStart is the record's own fields as one JSON object, without those that a schema has a place for:
+// the version and type of the record, its ID and its time.
+func nativeStart(s *results.ScanStart) ([]byte, error) {
+	type body results.ScanStart
+	return json.Marshal(struct {
+		*body
+		Time *results.Time `json:"ts,omitempty"`
+	}{body: (*body)(s)})
+}
+
+// nativeEnd is what nativeStart is, of the closing record.
+func nativeEnd(s *results.ScanEnd) ([]byte, error) {
+	type body results.ScanEnd
+	return json.Marshal(struct {
+		*body
+		Time *results.Time `json:"ts,omitempty"`
+	}{body: (*body)(s)})
+}
+
+// sourceAddrs are the addresses that the scan sends from.
+func sourceAddrs(s *results.ScanStart) (all []netip.Addr) {
+	for word := range strings.SplitSeq(s.Source, ",") {
+		if a, err := netip.ParseAddr(word); err == nil {
+			all = append(all, a.WithZone(""))
+		}
+	}
+	return all
+}
+
+// fitArgs encodes the record with as many of its arguments as fit into a line, and "…" for the rest.
+func fitArgs(s *results.ScanStart, encode func(*results.ScanStart) ([]byte, error)) (line []byte, err error) {
+	if line, err = encode(s); err != nil || len(line) < maxEventLine {
+		return line, err
+	}
+	fit := *s
+	tooLong := sort.Search(len(s.Args), func(n int) bool {
+		fit.Args = append(append([]string(nil), s.Args[:n]...), "…")
+		line, err = encode(&fit)
+		return err != nil || len(line) >= maxEventLine
+	})
+	fit.Args = append(append([]string(nil), s.Args[:max(tooLong-1, 0)]...), "…")
+	return encode(&fit)
+}
+
+// endMessage says in words how the scan ended.
+func endMessage(s *results.ScanEnd) string {
+	switch {
+	case s.Complete:
+		return "scan completed"
+	case s.Error != "":
+		return "scan failed"
+	}
+	return "scan stopped before its end"
+}
+
+func scanDuration(s *results.ScanEnd) time.Duration {
+	return time.Duration(s.Duration * float64(time.Second))
+}

@@ -1,0 +1,177 @@
+package format
+
+import (
+	"strconv"
+	"time"
+
+	"synoptic/results"
+)
+
+// What masscan-json and masscan-list have in common: masscan's words, as masscan 1.3.2 writes them.
+//
+// Masscan knows ports that are open and ports that are closed, no others, and takes an ICMP port
+// unreachable for closed. Records of other filtered ports, of the scan and of hosts have no place here
+// and are left out. Our RST is its "rst-ack": a SYN is refused with both flags (RFC 9293 section 3.10.7.1). A
+// banner is a record of its own behind that of its port; whose protocol it is we do not say ("unknown").
+
+// masscanWords are masscan's status and reason; ok is false where it has none.
+func masscanWords(r results.Reason) (status, reason string, ok bool) {
+	switch r {
+	case results.SYNACK, results.Connect:
+		return "open", "syn-ack", true
+	case results.RST, results.Refused:
+		return "closed", "rst-ack", true
+	case results.ICMPPortUnreachable:
+		return "closed", "none", true
+	}
+	return "", "", false
+}
+
+// masscanEscape writes a banner as masscan does: what is not printable ASCII, or has a meaning in HTML or
+// JSON, as prefix and two hex digits.
+func masscanEscape(b, banner []byte, prefix string) []byte {
+	const hexDigits = "0123456789abcdef"
+	for _, c := range banner {
+		switch {
+		case c < ' ', c >= 0x7f, c == '<', c == '>', c == '&', c == '\\', c == '"', c == '\'':
+			b = append(b, prefix...)
+			b = append(b, hexDigits[c>>4], hexDigits[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// masscanJSON is masscan's -oJ: one array in the whole output.
+type masscanJSON struct {
+	w    *Writer
+	some bool // a record is written
+}
+
+// NewMasscanJSON writes what masscan -oJ writes, byte for byte but for the times and the order. One
+// thing differs, for the output to be valid JSON always: where nothing is found masscan leaves its file empty, and
+// this is an empty array.
+func NewMasscanJSON(w *Writer, _ Options) Encoder { return &masscanJSON{w: w} }
+
+func (m *masscanJSON) Start(s *results.ScanStart) error {
+	return m.w.Commit(append(m.w.Buf(), "[\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+}
+
+func (m *masscanJSON) Ports(batch []results.Port) error {
+	omitted := 0
+	for i := range batch {
+		p := &batch[i]
+		status, reason, ok := masscanWords(p.Reason)
+		if !ok {
+			omitted++
+			continue
+		}
+		b := m.begin(p)
+		b = append(b, `"status": "`...)
+		b = append(b, status...)
+		b = append(b, `", "reason": "`...)
+		b = append(b, reason...)
+		b = append(b, `", "ttl": `...)
+		b = strconv.AppendUint(b, uint64(p.TTL), 10)
+		if err := m.w.Commit(append(b, "} ] }\n"...), Event{Time: p.Time, Records: 1}); err != nil {
+			return err
+		}
+		if len(p.Banner) == 0 {
+			continue
+		}
+		b = append(m.begin(p), `"service": {"name": "unknown", "banner": "`...)
+		b = masscanEscape(b, p.Banner, `\u00`)
+		if err := m.w.Commit(append(b, "\"} } ] }\n"...), Event{Time: p.Time}); err != nil {
+			return err
+		}
+	}
+	return m.w.omit(omitted)
+}
+
+// begin writes a record up to its protocol.
+func (m *masscanJSON) begin(p *results.Port) []byte {
+	b := m.w.Buf()
+	if m.some {
+		b = append(b, ",\n"...)
+	}
+	m.some = true
+	b = append(b, `{   "ip": "`...)
+	b = p.Addr.AppendTo(b)
+	b = append(b, `",   "timestamp": "`...)
+	b = strconv.AppendInt(b, p.Time/int64(time.Second), 10)
+	b = append(b, `", "ports": [ {"port": `...)
+	b = strconv.AppendUint(b, uint64(p.Port), 10)
+	return append(b, `, "proto": "tcp", `...)
+}
+
+func (m *masscanJSON) Hosts(batch []results.Host) error { return m.w.omit(len(batch)) }
+
+func (m *masscanJSON) End(s *results.ScanEnd) error {
+	return m.w.Commit(append(m.w.Buf(), "]\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+}
+
+func (*masscanJSON) Close() error { return nil }
+
+// masscanList is masscan's -oL.
+type masscanList struct {
+	w    *Writer
+	some bool // the header is written
+}
+
+// NewMasscanList writes what masscan -oL writes, byte for byte but for the times and the order: nothing at all
+// where nothing is found.
+func NewMasscanList(w *Writer, _ Options) Encoder { return &masscanList{w: w} }
+
+func (m *masscanList) Start(*results.ScanStart) error { return m.w.omit(1) }
+
+func (m *masscanList) Ports(batch []results.Port) error {
+	omitted := 0
+	for i := range batch {
+		p := &batch[i]
+		status, _, ok := masscanWords(p.Reason)
+		if !ok {
+			omitted++
+			continue
+		}
+		if !m.some {
+			m.some = true
+			if err := m.w.Commit(append(m.w.Buf(), "#masscan\n"...), Event{Time: p.Time}); err != nil {
+				return err
+			}
+		}
+		if err := m.w.Commit(append(m.line(status, p), '\n'), Event{Time: p.Time, Records: 1}); err != nil {
+			return err
+		}
+		if len(p.Banner) == 0 {
+			continue
+		}
+		b := masscanEscape(append(m.line("banner", p), " unknown "...), p.Banner, `\x`)
+		if err := m.w.Commit(append(b, '\n'), Event{Time: p.Time}); err != nil {
+			return err
+		}
+	}
+	return m.w.omit(omitted)
+}
+
+func (m *masscanList) line(word string, p *results.Port) []byte {
+	b := append(m.w.Buf(), word...)
+	b = append(b, " tcp "...)
+	b = strconv.AppendUint(b, uint64(p.Port), 10)
+	b = append(b, ' ')
+	b = p.Addr.AppendTo(b)
+	b = append(b, ' ')
+	return strconv.AppendInt(b, p.Time/int64(time.Second), 10)
+}
+
+func (m *masscanList) Hosts(batch []results.Host) error { return m.w.omit(len(batch)) }
+
+func (m *masscanList) End(s *results.ScanEnd) error {
+	if !m.some {
+		return m.w.omit(1)
+	}
+	m.some = false
+	return m.w.Commit(append(m.w.Buf(), "# end\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+}
+
+func (*masscanList) Close() error { return nil }

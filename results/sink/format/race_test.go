@@ -1,0 +1,6 @@
+//go:build race
+
+package format
+
+// raceEnabled tells that the race detector takes memory of its own.
+const raceEnabled = true

@@ -1,0 +1,192 @@
+package sink
+
+import (
+	"errors"
+	"time"
+
+	"synoptic/results/sink/format"
+	"synoptic/results/sink/spool"
+)
+
+// spoolNap is how often a full spool is tried again where it is the disk that is full.
+const spoolNap = 500 * time.Millisecond
+
+// eventBytes is what an entry of a batch's table of events takes.
+const eventBytes = 48
+
+var errClosed = errors.New("the output is closed")
+
+func size(b *format.Batch) int64 { return int64(len(b.Data)) + eventBytes*int64(len(b.Events)) }
+
+// put queues a batch in memory, or behind what is in the spool. It waits while there is no room, until the
+// output fails or is told to stop.
+func (o *Output) put(b *format.Batch) (*format.Batch, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	records := b.Records()
+	var told bool
+	for {
+		if o.err != nil {
+			return b, o.err
+		}
+		if o.abandoned {
+			return b, errClosed
+		}
+		// Only this goroutine puts: what was taken out of the spool meanwhile is older than b.
+		if o.spool == nil || o.spool.Empty() {
+			if o.stopped && o.spool == nil || len(o.memory) == 0 || o.bytes+size(b) <= o.most {
+				o.encoded.Add(records)
+				return o.remember(b), nil
+			}
+		}
+		if o.spool != nil {
+			err := o.toDisk(b)
+			if err == nil {
+				o.encoded.Add(records)
+				o.spooled.Add(records)
+				o.changed.Broadcast()
+				b.Reset()
+				return b, nil
+			}
+			if o.stopped {
+				o.encoded.Add(records)
+				return o.remember(b), nil
+			}
+			if err != spool.ErrFull && !told {
+				told = true
+				o.say(Notice{Output: o.name, Warning: err})
+			}
+		}
+		nap := time.AfterFunc(spoolNap, func() {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.changed.Broadcast()
+		})
+		o.changed.Wait()
+		nap.Stop()
+	}
+}
+
+// toDisk puts a batch into the spool. The lock is not held meanwhile: a disk may be slow, and to stop must
+// not wait for it.
+func (o *Output) toDisk(b *format.Batch) error {
+	put := o.spool.Put
+	if o.stopped {
+		put = o.spool.PutRest
+	}
+	o.mu.Unlock()
+	defer o.mu.Lock()
+	return put(b)
+}
+
+// remember queues a batch in memory, and gives an empty one. A small one joins the one before it: the
+// memory that batches hold is bounded by what they are filled with.
+func (o *Output) remember(b *format.Batch) *format.Batch {
+	o.bytes += size(b)
+	defer o.changed.Broadcast()
+	if n := len(o.memory); n > 0 && len(o.memory[n-1].Data)+len(b.Data) <= format.BatchSize {
+		last := o.memory[n-1]
+		at := len(last.Data)
+		last.Data = append(last.Data, b.Data...)
+		for _, e := range b.Events {
+			e.End += at
+			last.Events = append(last.Events, e)
+		}
+		b.Reset()
+		return b
+	}
+	o.memory = append(o.memory, b)
+	return o.spare()
+}
+
+func (o *Output) spare() *format.Batch {
+	select {
+	case b := <-o.free:
+		b.Reset()
+		return b
+	default:
+		return &format.Batch{Data: make([]byte, 0, format.BatchSize+4<<10)}
+	}
+}
+
+func (o *Output) recycle(b *format.Batch) {
+	select {
+	case o.free <- b:
+	default:
+	}
+}
+
+// next waits for the batch to deliver next. There is none where the queue is closed and empty, or where
+// the output was given up.
+func (o *Output) next() *format.Batch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		if o.abandoned {
+			return nil
+		}
+		select {
+		case <-o.hangup:
+			o.mu.Unlock()
+			o.reopen()
+			o.mu.Lock()
+			continue
+		default:
+		}
+		if len(o.memory) > 0 {
+			b := o.memory[0]
+			copy(o.memory, o.memory[1:]) // of some hundred at most: the array stays where it is
+			o.memory = o.memory[:len(o.memory)-1]
+			o.bytes -= size(b)
+			o.inFlight, o.onDisk = b, false
+			o.changed.Broadcast()
+			return b
+		}
+		if o.spool != nil && !o.spool.Empty() {
+			b := o.fromDisk()
+			if b == nil {
+				continue
+			}
+			o.inFlight, o.onDisk = b, true
+			return b
+		}
+		if o.closing {
+			return nil
+		}
+		o.changed.Wait()
+	}
+}
+
+// fromDisk reads a batch from the spool, in which it stays until it is done with.
+func (o *Output) fromDisk() *format.Batch {
+	b := o.spare()
+	o.mu.Unlock()
+	ok, err := o.spool.Take(b)
+	o.mu.Lock()
+	if lost, is := errors.AsType[*spool.LostError](err); is {
+		o.adopted.Add(-lost.Records) // or of our own: the sum is the same
+	}
+	if err != nil {
+		o.say(Notice{Output: o.name, Warning: err})
+	}
+	if !ok {
+		o.recycle(b)
+		return nil
+	}
+	return b
+}
+
+// done forgets the batch in flight, which the destination has.
+func (o *Output) done() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.abandoned {
+		return
+	}
+	if o.onDisk {
+		o.spool.Done()
+	}
+	o.recycle(o.inFlight)
+	o.inFlight, o.onDisk = nil, false
+	o.changed.Broadcast()
+}

@@ -1,0 +1,28 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package spool
+
+import (
+	"os"
+	"syscall"
+)
+
+// lock takes the lock of a folder; held tells that another process has it. The kernel gives it back
+// when the process ends, however that comes (flock(2)).
+func lock(name string) (f *os.File, held bool, err error) {
+	f, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, false, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err == syscall.EWOULDBLOCK, err
+	}
+	return f, false, nil
+}
