@@ -240,6 +240,7 @@ func TestReadOddLines(t *testing.T) {
 		"state and reason":    {change(`"open"`, `"closed"`), `state "closed" does not go with reason "syn-ack"`},
 		"ttl above":           {change(`"ttl":64`, `"ttl":256`), `field "ttl": 256 is above 255`},
 		"time of no calendar": {change("2026-11-21", "2026-02-30"), "is not a time"},
+		"time without Z":      {change(`789Z"`, `789X"`), "is not a time"},
 		"year 9999":           {change("2026-", "9999-"), "year 9999 is out of range"},
 		"escaped wrongly":     {change(`"https"`, `"\x"`), "not valid JSON"},
 		"control character":   {change(`"https"`, "\"\t\""), "not valid JSON"},
@@ -264,6 +265,30 @@ func TestReadOddLines(t *testing.T) {
 				t.Error("a *VersionError is for newer versions")
 			}
 		})
+	}
+}
+
+// Times are told right in any notation, one after the other in any order.
+func TestReadTimes(t *testing.T) {
+	p := samplePort()
+	line := string(p.AppendJSON(nil, testScan))
+	texts := []string{
+		"2026-11-21T10:12:13.123456789Z", "2026-11-21T10:12:13.0000+01:00", "2026-11-21T10:12:13.000000001Z", "2026-11-21T10:12:13Z",
+		"2026-11-21T10:12:13.5-00:30", "2026-11-21T10:12:14.000000000Z", "2026-11-21T10:12:13.999999999Z", "1969-12-31T23:59:59.000000001Z", "1969-12-31T23:59:59.500000000Z",
+	}
+	var stream strings.Builder
+	for _, text := range texts {
+		stream.WriteString(strings.Replace(line, texts[0], text, 1) + "\n")
+	}
+	var into Records
+	if err := NewReader(strings.NewReader(stream.String())).Read(&into); err != nil || len(into.Ports) != len(texts) {
+		t.Fatalf("%d ports, error %v", len(into.Ports), err)
+	}
+	for i, text := range texts {
+		want, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil || into.Ports[i].Time != want.UnixNano() {
+			t.Errorf("%s is read as %v, error %v", text, time.Unix(0, into.Ports[i].Time).UTC(), err)
+		}
 	}
 }
 

@@ -83,14 +83,18 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	}
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	tee, err := f.outputs.open(standardOutput{std.out, gone}, nil)
+	tee, err := f.outputs.open(standardOutput{std.out, gone}, nil, logNotice(log))
 	if err != nil {
 		return err
 	}
 	c.sink = tee
-	stop.scan() // from now on a signal has to be seen here
+	if tee.Reopens() {
+		stop.onHangup(tee.Reopen)
+	}
+	defer context.AfterFunc(stop.ctx, tee.Stop)() // or a full queue would wait for a receiver that is down
+	stop.scan()                                   // from now on a signal has to be seen here
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(c.run(ctx, in, first), tee.Close()) }()
+	go func() { done <- errors.Join(c.run(ctx, in, first), tee.Finish(ctx)) }()
 	select {
 	case err = <-done:
 	case <-stop.ctx.Done():

@@ -35,7 +35,7 @@ func native(t testing.TB, id string, ports int) string {
 			Time: 1795255933_000000001 + int64(i)*1e6, Addr: netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), Port: uint16(1 + i%65535),
 			Reason: []results.Reason{results.SYNACK, results.RST, results.NoResponse, results.ICMPHostUnreachable}[i%4], TTL: 64, Iface: "eth0",
 		}
-		if i%8 == 0 {
+		if i%3 == 0 {
 			p.Banner = fmt.Appendf(nil, "server %d\xff", i)
 		}
 		b = append(p.AppendJSON(b, id), '\n')

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -11,30 +12,24 @@ import (
 	"synoptic/results/sink"
 )
 
-// notice says what happens to an output, on a line of its own above the progress line. It is said with -q
-// too: an output that takes nothing holds up the scan.
-func (s *screen) notice(n sink.Notice) {
-	var line string
-	switch {
-	case n.Err != nil:
-		line = fmt.Sprintf("synoptic: output %q takes no records, which wait: %v", n.Output, n.Err)
-	case n.Warning != nil:
-		line = fmt.Sprintf("synoptic: output %q: %v", n.Output, n.Warning)
-	case n.Kept > 0:
-		line = fmt.Sprintf("synoptic: %s for output %q stay in the spool: the next scan with the same output and spool delivers them", count(n.Kept, "record", "records"), n.Output)
-	case n.Found > 0:
-		line = fmt.Sprintf("synoptic: %s for output %q from an earlier scan are in the spool, and delivered first", count(n.Found, "record", "records"), n.Output)
-	default:
-		line = fmt.Sprintf("synoptic: output %q goes on after %s", n.Output, clock(n.After))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.progress != "" {
-		fmt.Fprint(s.std.err, eraseLine)
-	}
-	fmt.Fprintln(s.std.err, printable(line))
-	if s.progress != "" {
-		fmt.Fprint(s.std.err, s.progress)
+// logNotice says what happens to an output. It is said with -q too: an output that takes nothing holds
+// up the scan.
+func logNotice(log *slog.Logger) func(sink.Notice) {
+	return func(n sink.Notice) {
+		var msg string
+		switch {
+		case n.Err != nil:
+			msg = fmt.Sprintf("output %q takes no records, which wait: %v", n.Output, n.Err)
+		case n.Warning != nil:
+			msg = fmt.Sprintf("output %q: %v", n.Output, n.Warning)
+		case n.Kept > 0:
+			msg = fmt.Sprintf("%s for output %q stay in the spool: the next scan with the same output and spool delivers them", count(n.Kept, "record", "records"), n.Output)
+		case n.Found > 0:
+			msg = fmt.Sprintf("%s for output %q from an earlier scan are in the spool, and delivered first", count(n.Found, "record", "records"), n.Output)
+		default:
+			msg = fmt.Sprintf("output %q goes on after %s", n.Output, clock(n.After))
+		}
+		log.Warn(msg, "output", n.Output)
 	}
 }
 
@@ -120,10 +115,10 @@ func (s *screen) deliverySummary(outputs []results.Delivery) {
 	}
 	for _, d := range outputs {
 		if d.Dead > 0 {
-			s.say("synoptic: output %q refused %s for good: see the dead-letter file", d.Output, count(d.Dead, "record", "records"))
+			s.log.Warn(fmt.Sprintf("output %q refused %s for good: see the dead-letter file", d.Output, count(d.Dead, "record", "records")), "output", d.Output, "dead", d.Dead)
 		}
 		if words := outputWords(d, 0); s.live && words != "" { // in the end nothing should wait
-			s.say("%s", words)
+			fmt.Fprintln(s.std.err, printable(words))
 		}
 	}
 }
