@@ -105,7 +105,7 @@ func draw(t *rapid.T, b []byte) []byte {
 func rewrite(r *Reader) (b []byte, errs []error) {
 	for into := new(Records); ; {
 		err := r.Read(into)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b, errs
 		}
 		if err != nil {
@@ -198,10 +198,10 @@ func TestReadAnyJSON(t *testing.T) {
 func TestReadOddLines(t *testing.T) {
 	p := samplePort()
 	good := string(p.AppendJSON(nil, testScan))
-	change := func(old, new string) string {
-		line := strings.Replace(good, old, new, 1)
+	change := func(from, to string) string {
+		line := strings.Replace(good, from, to, 1)
 		if line == good {
-			t.Fatalf("%s is not in %s", old, good)
+			t.Fatalf("%s is not in %s", from, good)
 		}
 		return line
 	}

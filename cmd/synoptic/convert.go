@@ -83,7 +83,7 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	}
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	tee, err := f.outputs.open(standardOutput{std.out, gone}, nil, logNotice(log))
+	tee, err := f.outputs.open(standardOutput{std.out, gone}, nil, log)
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func TestConvertBrokenInput(t *testing.T) {
 				t.Errorf("exit %d, want %d", o.code, c.code)
 			}
 			// Of what was made up, only that it says so.
-			var real []string
+			var kept []string
 			for line := range strings.Lines(o.stdout) {
 				var e struct {
 					Type, Backend, Error string
@@ -215,11 +215,11 @@ func TestConvertBrokenInput(t *testing.T) {
 				case e.Type == "scan_end" && !e.Complete && e.Error == cutOff:
 				case e.Type == "scan_start" && e.Backend == "":
 				default:
-					real = append(real, line)
+					kept = append(kept, line)
 				}
 			}
 			if c.want != "" {
-				equal(t, strings.Join(real, ""), c.want)
+				equal(t, strings.Join(kept, ""), c.want)
 			}
 		})
 	}

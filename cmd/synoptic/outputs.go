@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -37,7 +38,7 @@ func (f *outputFlags) register(fl *pflag.FlagSet) {
 // open opens every destination, so that one that cannot be written is known before the first packet.
 // Without -o, standard output gets the table on a terminal, which is nil where there is none, and JSON
 // lines elsewhere.
-func (f *outputFlags) open(stdout standardOutput, table results.Sink, say func(sink.Notice)) (*sink.Tee, error) {
+func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.Logger) (*sink.Tee, error) {
 	specs := f.outputs
 	var all []results.Sink
 	switch {
@@ -48,11 +49,10 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, say func(s
 	case len(specs) == 0:
 		specs = []string{"-"}
 	}
-	config, err := f.config(stdout)
+	config, err := f.config(stdout, log)
 	if err != nil {
 		return nil, err
 	}
-	config.Say = say
 	for _, spec := range specs {
 		s, err := sink.Open(spec, config)
 		if err != nil {
@@ -65,8 +65,8 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, say func(s
 }
 
 // config is what all outputs have in common.
-func (f *outputFlags) config(stdout standardOutput) (c sink.Config, err error) {
-	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters}
+func (f *outputFlags) config(stdout standardOutput, log *slog.Logger) (c sink.Config, err error) {
+	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters, Say: logNotice(log)}
 	switch {
 	case f.spoolMax == "":
 	case f.spool == "":
@@ -78,7 +78,8 @@ func (f *outputFlags) config(stdout standardOutput) (c sink.Config, err error) {
 	}
 	c.Dest.Hostname, _ = os.Hostname() // a record without one is a record
 	c.Format.Hostname = c.Dest.Hostname
-	return c, f.secrets.fill(&c.Dest)
+	c.Format.TempDir = f.spool
+	return c, f.secrets.fill(&c.Dest, log)
 }
 
 // abandon closes outputs of a scan that does not take place: what an earlier one has left in the spool

@@ -136,7 +136,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	screen := newScreen(std, f.quiet, logs)
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen, logNotice(screen.log))
+	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen, screen.log)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -43,7 +44,7 @@ func (s *secretFlags) register(fl *pflag.FlagSet) {
 
 // fill reads the secrets into a destination's options. What is wrong with the environment matters only
 // to who needs it, so an empty variable is none.
-func (s *secretFlags) fill(o *dest.Options) error {
+func (s *secretFlags) fill(o *dest.Options, log *slog.Logger) error {
 	o.TLS, o.ElasticUser = s.tls, s.elasticUser
 	if o.ElasticUser == "" {
 		o.ElasticUser = os.Getenv(envElasticUser)
@@ -58,7 +59,7 @@ func (s *secretFlags) fill(o *dest.Options) error {
 	} {
 		var err error
 		if secret.file != "" {
-			*secret.to, err = readSecret(secret.file, os.Stderr)
+			*secret.to, err = readSecret(secret.file, log)
 		} else if v := os.Getenv(secret.env); v != "" {
 			*secret.to, err = parseSecret(v)
 		}
@@ -78,14 +79,14 @@ const maxSecret = 4096
 
 // readSecret reads a file that holds a secret and nothing else. That others may read it too is told but
 // not refused: a secret that is mounted into a container often has such a mode.
-func readSecret(name string, warn io.Writer) (dest.Secret, error) {
+func readSecret(name string, log *slog.Logger) (dest.Secret, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return "", errors.Unwrap(err) // the caller has the name
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o077 != 0 {
-		fmt.Fprintf(warn, "synoptic: others may read the secret in %s (mode %04o)\nhint: chmod 600 %[1]s\n", printable(name), info.Mode().Perm())
+		log.Warn(fmt.Sprintf("others may read the secret in %s (mode %04o)", name, info.Mode().Perm()), hintKey, "chmod 600 "+name)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {

@@ -199,7 +199,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 						t.Error("nothing was taken: the receiver did not get the secret")
 					}
 					for _, said := range c.said {
-						if !strings.Contains(stderr.String(), said) {
+						if !strings.Contains(strings.ReplaceAll(stderr.String(), `"hint":"`, "hint: "), said) { // --log-format json has it so
 							t.Errorf("stderr lacks %q: %s", said, stderr.String())
 						}
 					}
@@ -272,6 +272,7 @@ func writeTo(t *testing.T, name, text string, mode os.FileMode) {
 func TestReadSecret(t *testing.T) {
 	dir := t.TempDir()
 	var warned bytes.Buffer
+	log := logText.logger(&warned)
 	read := func(text string, mode os.FileMode) (dest.Secret, error) {
 		name := filepath.Join(dir, "secret")
 		os.Remove(name)
@@ -280,7 +281,7 @@ func TestReadSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		warned.Reset()
-		return readSecret(name, &warned)
+		return readSecret(name, log)
 	}
 	for text, want := range map[string]string{"abc": "abc", " abc\r\n": "abc", "a b\n": "a b"} {
 		if got, err := read(text, 0o600); err != nil || string(got) != want || warned.Len() > 0 {
@@ -298,7 +299,7 @@ func TestReadSecret(t *testing.T) {
 		}
 	}
 	for _, name := range []string{dir, filepath.Join(dir, "absent")} {
-		if _, err := readSecret(name, &warned); err == nil {
+		if _, err := readSecret(name, log); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

@@ -162,7 +162,7 @@ func TestOpening(t *testing.T) {
 		}
 	}
 	s := newHECStub(t, false)
-	s.Server.Close()
+	s.Close()
 	d, err := s.tryOpen("hec+https", "", s.options())
 	must(t, err)
 	if _, err := d.Deliver(t.Context(), batch(t, 1)); err == nil || strings.Contains(err.Error(), "https://") {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -20,7 +19,7 @@ const hidden = "[secret]"
 func (Secret) String() string { return hidden }
 
 // Format is for every verb: %d of a string would otherwise print it in the complaint about the verb.
-func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
 
 // MarshalText is for encoding/json and its like. They write the keys of maps as they are: a Secret is none.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

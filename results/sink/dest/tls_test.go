@@ -108,12 +108,12 @@ func TestClientCertificate(t *testing.T) {
 	s := newHECStub(t, false)
 	pool := x509.NewCertPool()
 	pool.AddCert(parsed)
-	s.Server.Close()
+	s.Close()
 	s.Server = httptest.NewUnstartedServer(s.stub)
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
-	t.Cleanup(s.Server.Close)
+	t.Cleanup(s.Close)
 	o := s.options()
 	o.TLS.CertFile, o.TLS.KeyFile = cert, key
 	d, err := s.tryOpen("hec+https", "", o)
