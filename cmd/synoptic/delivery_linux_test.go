@@ -68,6 +68,16 @@ func start(t *testing.T, args ...string) *started {
 	return s
 }
 
+// eventually waits for a condition, for tooLong at most.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(tooLong); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v", tooLong)
+		}
+	}
+}
+
 // line waits for a line on standard error.
 func (s *started) line(t *testing.T) string {
 	t.Helper()
@@ -302,14 +312,10 @@ func TestInterruptWhileStuck(t *testing.T) {
 	pipe, _ := stuckPipe(t)
 	healthy := filepath.Join(t.TempDir(), "out.jsonl")
 	s := start(t, "scan", "10.77.0.0/19", "-p", "80", "--rate", "2k", "-o", pipe, "-o", healthy)
-	for size := int64(0); size < 500<<10; time.Sleep(time.Millisecond) { // far more than the pipe holds
-		if info, err := os.Stat(healthy); err == nil {
-			size = info.Size()
-		}
-		if s.ProcessState != nil {
-			t.Fatal("it has ended")
-		}
-	}
+	eventually(t, func() bool { // far more than the pipe holds
+		info, err := os.Stat(healthy)
+		return err == nil && info.Size() > 500<<10
+	})
 	told := time.Now()
 	s.Process.Signal(os.Interrupt)
 	code := s.end()
@@ -340,13 +346,10 @@ func TestSpoolAfterInterrupt(t *testing.T) {
 	pipe, read := stuckPipe(t)
 	spool, healthy := filepath.Join(t.TempDir(), "spool"), filepath.Join(t.TempDir(), "out.jsonl")
 	s := start(t, "scan", "10.77.0.0/21", "-p", "80", "--rate", "5k", "-o", pipe, "-o", healthy, "--spool", spool)
-	for {
+	eventually(t, func() bool {
 		data, _ := os.ReadFile(healthy)
-		if bytes.Contains(data, []byte(`"scan_end"`)) {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return bytes.Contains(data, []byte(`"scan_end"`))
+	})
 	told := time.Now()
 	s.Process.Signal(os.Interrupt)
 	code := s.end()
@@ -386,17 +389,15 @@ func TestSpoolAfterKill(t *testing.T) {
 	pipe, read := stuckPipe(t)
 	spool := filepath.Join(t.TempDir(), "spool")
 	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "50k", "-o", pipe, "--spool", spool)
-	for size := int64(0); size < 1<<20; time.Sleep(time.Millisecond) {
+	eventually(t, func() bool {
 		names, _ := filepath.Glob(filepath.Join(spool, "*", "*.spool"))
 		for _, name := range names {
-			if info, err := os.Stat(name); err == nil {
-				size = info.Size()
+			if info, err := os.Stat(name); err == nil && info.Size() > 1<<20 {
+				return true
 			}
 		}
-		if s.ProcessState != nil {
-			t.Fatal("it has ended")
-		}
-	}
+		return false
+	})
 	s.Process.Kill()
 	s.end()
 	read()

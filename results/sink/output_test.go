@@ -409,3 +409,34 @@ func TestOutputAllocations(t *testing.T) {
 type discard struct{ *receiver }
 
 func (discard) Deliver(_ context.Context, _ *format.Batch) (o dest.Outcome, err error) { return o, nil }
+
+// What a format has no place for does not wait for anything in the end; what it holds back does until then.
+func TestOutputCountsWhatIsEncoded(t *testing.T) {
+	r := &receiver{}
+	f := format.Format{New: func(w *format.Writer, _ format.Options) format.Encoder { return &grouping{w: w} }}
+	o := newOutput("fake", f, r, nil, Config{})
+	go o.deliver()
+	must(t, o.Start(&results.ScanStart{}))
+	must(t, errors.Join(o.Ports(make([]results.Port, 5)), o.Hosts(make([]results.Host, 2)), o.Flush()))
+	if d := o.Delivery(); d.Queued != 7 || d.Delivered != 0 {
+		t.Errorf("counts %+v", d)
+	}
+	must(t, errors.Join(o.End(&results.ScanEnd{}), o.Close()))
+	if d := o.Delivery(); d.Queued != 0 || d.Delivered != 5 {
+		t.Errorf("counts %+v", d)
+	}
+}
+
+// grouping is an encoder of one event for all ports; it has no place for anything else.
+type grouping struct {
+	w *format.Writer
+	n int
+}
+
+func (g *grouping) Start(*results.ScanStart) error { return nil }
+func (g *grouping) Ports(b []results.Port) error   { g.n += len(b); return nil }
+func (g *grouping) Hosts([]results.Host) error     { return nil }
+func (g *grouping) End(*results.ScanEnd) error {
+	return g.w.Commit(append(g.w.Buf(), "x\n"...), format.Event{Records: g.n})
+}
+func (g *grouping) Close() error { return nil }

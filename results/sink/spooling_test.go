@@ -109,16 +109,27 @@ func TestSpoolOutlivesTheProcess(t *testing.T) {
 		name  string
 		sends int
 		most  int64
-	}{{"memory only", 1, 1 << 20}, {"memory and disk", 100, 20_000}} {
+		max   int64
+	}{{"memory only", 1, 1 << 20, 0}, {"memory and disk", 100, 20_000, 0}, {"a full spool", 100, 20_000, 100_000}} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			stuck := &receiver{stuck: make(chan struct{})}
 			defer close(stuck.stuck)
-			o, said := output(t, stuck, dir, Config{Memory: c.most})
-			for range c.sends {
-				must(t, o.send(100))
+			o, said := output(t, stuck, dir, Config{Memory: c.most, SpoolMax: c.max})
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for range c.sends {
+					must(t, o.send(100))
+				}
+			}()
+			if c.max == 0 {
+				<-sent
+			} else {
+				until(t, "the spool to fill", func() bool { return o.Delivery().Spooled > 100 })
 			}
 			o.Stop()
+			<-sent
 			must(t, o.send(50))
 			must(t, o.Finish(ended()))
 			total := c.sends*100 + 50
@@ -144,6 +155,40 @@ func TestSpoolOutlivesTheProcess(t *testing.T) {
 			inOrder(t, r.ports(t), total+10)
 		})
 	}
+}
+
+// What was on its way from the disk at the stop is there still, and is not put there again.
+func TestSpoolInFlight(t *testing.T) {
+	dir := t.TempDir()
+	r, _ := down()
+	o, _ := output(t, r, dir, Config{Memory: 1})
+	for range 10 {
+		must(t, o.send(10))
+	}
+	stuck := make(chan struct{})
+	defer close(stuck)
+	r.mu.Lock()
+	fails := r.answer
+	r.answer = func(call int, b *format.Batch) (dest.Outcome, error) {
+		if strings.Contains(string(b.Data), `"port":50,`) {
+			r.mu.Unlock()
+			<-stuck
+			r.mu.Lock()
+			return fails(call, b)
+		}
+		return dest.Outcome{}, nil
+	}
+	r.mu.Unlock()
+	until(t, "the fifth batch", func() bool { return o.Delivery().Delivered == 40 })
+	must(t, o.Finish(ended()))
+	next := &receiver{}
+	n, _ := output(t, next, dir, Config{})
+	must(t, n.Close())
+	got := next.ports(t)
+	for i := range got {
+		got[i] -= 40
+	}
+	inOrder(t, got, 60)
 }
 
 // What fails for good leaves its records in the spool too: a token that has expired loses none.

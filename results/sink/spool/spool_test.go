@@ -215,6 +215,8 @@ func TestTornFrame(t *testing.T) {
 		}
 		s := open(t, dir, 1<<20, records)
 		must(t, s.Put(numbered(9, 10)))
+		kill(s) // nor does what was cut off come back
+		s = open(t, dir, 1<<20, records+9)
 		for _, want := range []int{1, 9, 0}[1-records:] {
 			if n := take(t, s); n != want {
 				t.Fatalf("cut at %d of %d: batch %d, want %d", cut, size, n, want)
