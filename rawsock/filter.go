@@ -95,6 +95,28 @@ func replyFilter(portMin, portMax uint16, snap int) []bpf.Instruction {
 	return p.link()
 }
 
+// behind moves a filter's loads behind a link header of so many bytes, where the kernel runs it on a
+// socket that gets the header too (SOCK_RAW). Offsets relative to the network header (SKF_NET_OFF) would
+// need no such thing, but they reach only the linear part of a packet, and what lies in a driver's
+// page fragments behind it would be dropped.
+func behind(linkHeader int, filter []bpf.Instruction) []bpf.Instruction {
+	n := uint32(linkHeader)
+	for i, in := range filter {
+		switch in := in.(type) {
+		case bpf.LoadAbsolute:
+			in.Off += n
+			filter[i] = in
+		case bpf.LoadIndirect:
+			in.Off += n
+			filter[i] = in
+		case bpf.LoadMemShift:
+			in.Off += n
+			filter[i] = in
+		}
+	}
+	return filter
+}
+
 // program is a BPF program whose jumps still name their targets.
 type program struct {
 	ins    []bpf.Instruction

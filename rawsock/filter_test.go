@@ -1,6 +1,7 @@
 package rawsock
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -115,6 +116,10 @@ func TestReplyFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	behindHeader, err := bpf.NewVM(behind(14, replyFilter(testPortMin, testPortMax, testSnap)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	type testCase struct {
 		name string
 		in   []byte
@@ -198,6 +203,11 @@ func TestReplyFilter(t *testing.T) {
 			}
 			if kept != 0 && kept != min(testSnap, len(tc.in)) && kept != testSnap {
 				t.Errorf("kept %d bytes of %d, want %d", kept, len(tc.in), testSnap)
+			}
+			// Behind a link header it is the same, and the header is not looked at.
+			kept, err = behindHeader.Run(append(bytes.Repeat([]byte{0xff}, 14), tc.in...))
+			if err != nil || (kept > 0) != tc.want {
+				t.Errorf("behind a link header: kept %d bytes, %v; want passed: %v", kept, err, tc.want)
 			}
 		})
 	}

@@ -26,6 +26,9 @@ const (
 	// sockaddr_ll aligned to 16, and 16 more (tpacket_rcv: macoff = netoff =
 	// TPACKET_ALIGN(tp_hdrlen) + 16, with tp_hdrlen = TPACKET3_HDRLEN = 68).
 	slotHeader = 96
+	// What a slot has room for before the IP header in any case: tpacket_rcv leaves max(maclen, 16).
+	maxLinkHeader = 16
+
 	// Block descriptor, BLK_HDR_LEN in net/packet/af_packet.c.
 	blockHeader = 48
 )
@@ -54,6 +57,11 @@ type RxConfig struct {
 	// capture library that must fit the largest packet into each slot gets 64 KiB
 	// slots when offloads are on, and a ring of a few dozen of them loses replies.
 	Snap int
+
+	// LinkHeader is the length of the interface's link header where Rx.AppendFrame is to give frames with
+	// it, in bytes: 14 on Ethernet and loopback. Snap then counts from it, and is that much more at least.
+	// 0: packets begin at their IP header, which is all there is on links without a header of their own.
+	LinkHeader int
 
 	// Retire is the time after which a block that is not full is handed over, in
 	// whole milliseconds, 1 ms or more. 0 means 5 ms.
@@ -94,8 +102,10 @@ func (c RxConfig) geometry(pageSize int) (geometry, error) {
 		return g, fmt.Errorf("interface index %d: must be 1 or more", c.Interface)
 	case c.PortMin == 0 || c.PortMin > c.PortMax:
 		return g, fmt.Errorf("source ports %d to %d: must be an ascending range from 1", c.PortMin, c.PortMax)
-	case c.Snap < MinSnap || c.Snap > 1<<16:
-		return g, fmt.Errorf("snap length of %d bytes: must be %d to %d", c.Snap, MinSnap, 1<<16)
+	case c.LinkHeader < 0 || c.LinkHeader > maxLinkHeader:
+		return g, fmt.Errorf("link header of %d bytes: must be 0 to %d", c.LinkHeader, maxLinkHeader)
+	case c.Snap < MinSnap+c.LinkHeader || c.Snap > 1<<16:
+		return g, fmt.Errorf("snap length of %d bytes: must be %d to %d", c.Snap, MinSnap+c.LinkHeader, 1<<16)
 	case c.BlockBytes < 0 || c.BlockBytes%pageSize != 0:
 		return g, fmt.Errorf("ring block of %d bytes: must be a multiple of the page size, %d bytes", c.BlockBytes, pageSize)
 	case c.BlockBytes < blockHeader+g.slotBytes:

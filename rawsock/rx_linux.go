@@ -30,6 +30,9 @@ type Rx struct {
 	held  bool   // block is ours and not yet given back
 	left  uint32 // packets of it not yet returned
 	at    int    // offset in ring of the first of these
+	last  int    // and of the one returned last
+
+	linkHeader int // bytes in the ring before each IP header
 
 	fd     int
 	wake   int // eventfd
@@ -54,7 +57,11 @@ func NewRx(c RxConfig) (*Rx, error) {
 	// Cooked: data starts at the network header on every link type. Protocol 0: the
 	// socket gets no packet until bind names a protocol, so none comes in before the
 	// filter is there, or from another interface, or past the ring.
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	kind := unix.SOCK_DGRAM
+	if c.LinkHeader > 0 {
+		kind = unix.SOCK_RAW
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, socketError(op, err)
 	}
@@ -69,6 +76,7 @@ func NewRx(c RxConfig) (*Rx, error) {
 		index:      c.Interface,
 		blockBytes: g.blockBytes,
 		blocks:     g.blocks,
+		linkHeader: c.LinkHeader,
 		poll: [2]unix.PollFd{
 			{Fd: int32(fd), Events: unix.POLLIN},
 			{Fd: int32(wake), Events: unix.POLLIN},
@@ -86,7 +94,7 @@ func NewRx(c RxConfig) (*Rx, error) {
 }
 
 func (r *Rx) open(c RxConfig, g geometry) error {
-	if err := attachFilter(r.fd, c.PortMin, c.PortMax, g.snap); err != nil {
+	if err := attachFilter(r.fd, behind(c.LinkHeader, replyFilter(c.PortMin, c.PortMax, g.snap))); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	// Spares the filter a run per packet sent; Linux 4.20. The filter drops outgoing
@@ -124,10 +132,10 @@ func (r *Rx) open(c RxConfig, g geometry) error {
 	return nil
 }
 
-func attachFilter(fd int, portMin, portMax uint16, snap int) error {
+func attachFilter(fd int, replies []bpf.Instruction) error {
 	var ins []bpf.Instruction
 	ins = append(ins, incomingOnly...)
-	ins = append(ins, replyFilter(portMin, portMax, snap)...)
+	ins = append(ins, replies...)
 	raw, err := bpf.Assemble(ins)
 	if err != nil {
 		return err
@@ -150,14 +158,25 @@ func (r *Rx) Next() (Packet, bool) {
 	}
 	h := r.packetHeader(r.at)
 	data := r.at + int(h.Net)
-	end := data + int(h.Snaplen)
+	end := r.at + int(h.Mac) + int(h.Snaplen) // cooked, Mac is Net (tpacket_rcv)
+	r.last = r.at
 	r.left--
 	r.at += int(h.Next_offset)
 	return Packet{
 		Data: r.ring[data:end:end],
 		Time: int64(h.Sec)*int64(time.Second) + int64(h.Nsec),
-		Len:  int(h.Len),
+		Len:  int(h.Len) - r.linkHeader,
 	}, true
+}
+
+// AppendFrame appends the packet that Next returned last as it came over the link: from its link header
+// on where RxConfig.LinkHeader asks for it, cut to the snap length. length is that of the whole frame in
+// bytes. Call it while the packet's Data is valid. A VLAN tag is in neither: the kernel takes it off
+// before the sockets of a protocol are served (__netif_receive_skb_core, net/core/dev.c).
+func (r *Rx) AppendFrame(b []byte) (frame []byte, length int) {
+	h := r.packetHeader(r.last)
+	begin := r.last + int(h.Mac)
+	return append(b, r.ring[begin:begin+int(h.Snaplen)]...), int(h.Len)
 }
 
 // take gives back the block that was read and takes the next if it is ready.

@@ -72,7 +72,7 @@ func TestFilterIncoming(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := attachFilter(fd, testPortMin, testPortMax, testSnap); err != nil {
+	if err := attachFilter(fd, replyFilter(testPortMin, testPortMax, testSnap)); err != nil {
 		t.Fatal(err)
 	}
 	lo := interfaceIndex(t, "lo")

@@ -29,6 +29,7 @@ type Port struct {
 	Verified   Verified      // whether a handshake could be completed
 	Banner     []byte        // what the server said first, up to MaxBanner bytes
 	Frame      []byte        // the deciding packet as captured, where an output keeps evidence; not in the record
+	FrameLen   uint32        // bytes of that packet on the link: more than Frame has where it was cut
 	Link       LinkType      // of Frame
 }
 
@@ -48,6 +49,9 @@ const (
 	VerifyTrue                  // a connection was made
 	VerifyFalse                 // none could be made
 )
+
+// MaxFrame bytes of a deciding packet are kept, from its link header on.
+const MaxFrame = 256
 
 // MaxBanner bytes of a banner are kept.
 const MaxBanner = 256

@@ -27,7 +27,7 @@ func probeCanaries(ctx context.Context, p *Plan) (liars map[netip.Addr]bool, sen
 	}
 	c := p.Config
 	c.Targets = &target.Targets{Space: space}
-	c.Canaries, c.Verify, c.ShowHosts, c.Show = false, false, false, results.Open
+	c.Canaries, c.Verify, c.ShowHosts, c.Frames, c.Show = false, false, false, false, results.Open
 	c.ShardI, c.ShardOf, c.HasSeed = 1, 1, false
 	plan, err := NewPlan(c)
 	if err != nil {

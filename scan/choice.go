@@ -22,6 +22,9 @@ const (
 func (p *Plan) chooseBackend() error {
 	canRaw := rawsock.CanRaw()
 	ipv6 := hasIPv6(p.Space.Addrs())
+	if p.Frames && (p.Backend == BackendXDP || p.Backend == BackendEBPF || p.Backend == BackendConnect) {
+		return refusesFrames(p.Backend)
+	}
 	switch p.Backend {
 	case BackendAFPacket, BackendXDP, BackendEBPF:
 		if canRaw != nil {
@@ -36,6 +39,10 @@ func (p *Plan) chooseBackend() error {
 	case BackendAuto:
 		p.Auto = true
 		switch {
+		case p.Frames && ipv6:
+			return refuse("scan the IPv4 targets apart, or leave that output out", "an output keeps the replies' frames, and IPv6 targets cannot be probed raw yet")
+		case p.Frames && canRaw != nil:
+			return fmt.Errorf("an output keeps the replies' frames: %w", canRaw)
 		case ipv6:
 			p.Backend, p.BackendReason, p.Fallback = BackendConnect, "IPv6 targets cannot be probed raw yet", true
 			if canRaw == nil && p.Space.Addrs().At(0).Is4() {
@@ -107,6 +114,10 @@ func backendError(backend string, err error) error {
 func (p *Plan) autoKernel() {
 	if p.Rate < kernelRate {
 		p.BackendReason = fmt.Sprintf("raw sockets are permitted, and %s pps need no more", plainRate(p.Rate))
+		return
+	}
+	if p.Frames {
+		p.BackendReason = "raw sockets are permitted; no XDP, for an output keeps the replies' frames"
 		return
 	}
 	link, err := p.onlyLink()

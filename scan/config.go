@@ -71,6 +71,7 @@ type Config struct {
 	Canaries  bool // ask every host for two random ports first: who opens those opens anything
 	Verify    bool // complete the handshake with open ports, and listen for a banner
 	ShowHosts bool // sum up every host at the end
+	Frames    bool // records have the frame that they rest on: Port.Frame
 
 	Lanes     int           // sender lanes, 1 to MaxLanes; 0: chosen by rate and processors
 	Batch     int           // probes per system call, 1 to MaxBatch; 0: DefaultBatch

@@ -20,6 +20,7 @@ type news struct {
 	batches [][]results.Port
 	records int
 	free    [][]results.Port // emptied batches for reuse
+	frames  bool             // records have frames: emptied batches must not keep their memory
 
 	full atomic.Bool
 	wake chan struct{} // holds one token while batches may wait
@@ -28,7 +29,8 @@ type news struct {
 const (
 	newsBatch = 256
 	// highWater of 65,536 records, of under 256 bytes each, in batches at least half full are under
-	// 32 MiB: some tenth of a second of a file sink's work.
+	// 32 MiB: some tenth of a second of a file sink's work. Their frames, where they have any, are
+	// frameSnap bytes each, 16 MiB.
 	highWater = 1 << 16
 	// flushEvery is half of what the contract allows between an event and its line in the output.
 	flushEvery = 100 * time.Millisecond
@@ -106,6 +108,9 @@ func (n *news) done(b []results.Port) {
 	defer n.mu.Unlock()
 	n.records -= len(b)
 	n.full.Store(n.records > highWater)
+	if n.frames {
+		clear(b)
+	}
 	if len(n.free) < 64 {
 		n.free = append(n.free, b[:0])
 	}

@@ -81,13 +81,22 @@ func (e *engine) openRings() (all []receiver, err error) {
 			continue
 		}
 		seen[link.Index] = true
-		group, err := rawsock.NewRxGroup(rawsock.RxConfig{Interface: link.Index, PortMin: e.SourcePorts.Min, PortMax: e.SourcePorts.Max}, e.ReceiverLanes())
+		config := rawsock.RxConfig{Interface: link.Index, PortMin: e.SourcePorts.Min, PortMax: e.SourcePorts.Max}
+		if e.Frames {
+			_, config.LinkHeader = linkOf(link)
+			config.Snap = frameSnap
+		}
+		group, err := rawsock.NewRxGroup(config, e.ReceiverLanes())
 		if err != nil {
 			closeAll(all)
 			return nil, fmt.Errorf("receive on %s: %w", link.Name, err)
 		}
 		for _, rx := range group {
-			all = append(all, &rxLane{engine: e, rx: rx, iface: link.Name})
+			lane := &rxLane{engine: e, rx: rx, iface: link.Name}
+			if e.Frames {
+				lane.keepFrames(link)
+			}
+			all = append(all, lane)
 		}
 	}
 	return all, nil

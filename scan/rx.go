@@ -16,12 +16,13 @@ import (
 // It never waits for anything but packets: news are handed over without blocking.
 type rxLane struct {
 	*engine
-	rx    *rawsock.Rx
-	iface string
-	news  []results.Port
-	reply probe.Reply
-	seen  rxTally
-	drops uint64 // of the kernel, as published
+	rx     *rawsock.Rx
+	iface  string
+	news   []results.Port
+	reply  probe.Reply
+	frames *frames // nil where no output keeps any
+	seen   rxTally
+	drops  uint64 // of the kernel, as published
 }
 
 // rxTally is the lane's own count, published once per wake-up.
@@ -131,11 +132,15 @@ func (l *rxLane) roundTrip(pos uint64, received int64) (rtt time.Duration, ok bo
 // report makes a record of the reply.
 func (l *rxLane) report(reason results.Reason, received int64, rtt time.Duration, hasRTT bool) {
 	r := &l.reply
-	l.news = l.emit(l.news, results.Port{
+	p := results.Port{
 		Time: received, Addr: r.Target, Port: r.Port, Reason: reason,
 		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: l.attempt() + 1,
 		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: l.iface, Router: r.Router,
-	})
+	}
+	if l.frames != nil {
+		l.frames.keep(&p)
+	}
+	l.news = l.emit(l.news, p)
 }
 
 // suspectOf is what the reply alone gives away: SYN proxies answer so (naabu issue 1733).

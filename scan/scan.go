@@ -38,6 +38,7 @@ func New(p *Plan) (*Scan, error) {
 		return nil, err
 	}
 	e := &engine{Plan: p, emits: p.Show | results.Open, key: key, results: m, queue: newNews()}
+	e.queue.frames = p.Frames
 	if p.ShowHosts {
 		e.emits |= results.Closed
 	}

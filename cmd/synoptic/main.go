@@ -45,7 +45,7 @@ type failure struct{ error }
 func (f failure) Unwrap() error { return f.error }
 
 func run(stop *stopper, args []string, std streams) int {
-	scanInstead := "to scan, write: synoptic scan " + strings.Join(args, " ")
+	scanInstead := "to scan, write: synoptic scan " + strings.Join(recordable(args), " ")
 	root := &cobra.Command{
 		Use:           "synoptic",
 		Short:         "Which TCP ports of my network answer?",

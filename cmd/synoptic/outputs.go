@@ -18,10 +18,12 @@ import (
 // outputFlags say where records go, for every command that writes any.
 type outputFlags struct {
 	outputs []string // [FORMAT:]DEST
+	secrets secretFlags
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
 	fl.VarP((*words)(&f.outputs), "output", "o", "write records to [FORMAT:]DEST (- for standard output; repeatable)")
+	f.secrets.register(fl)
 }
 
 // open opens every destination, so that one that cannot be written is known before the first packet.
@@ -38,7 +40,10 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink) (*sink.Tee
 	case len(specs) == 0:
 		specs = []string{"-"}
 	}
-	config := f.config(stdout)
+	config, err := f.config(stdout)
+	if err != nil {
+		return nil, err
+	}
 	for _, spec := range specs {
 		s, err := sink.Open(spec, config)
 		if err != nil {
@@ -51,8 +56,11 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink) (*sink.Tee
 }
 
 // config is what all outputs have in common.
-func (f *outputFlags) config(stdout standardOutput) sink.Config {
-	return sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}}
+func (f *outputFlags) config(stdout standardOutput) (c sink.Config, err error) {
+	c.Dest = dest.Options{Stdout: stdout, Version: version}
+	c.Dest.Hostname, _ = os.Hostname() // a record without one is a record
+	c.Format.Hostname = c.Dest.Hostname
+	return c, f.secrets.fill(&c.Dest)
 }
 
 func toStdout(spec string) bool {

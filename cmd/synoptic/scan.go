@@ -126,7 +126,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return err
 	}
-	config.Args = args
+	config.Args = recordable(args)
 	plan, err := scan.NewPlan(config)
 	if err != nil {
 		return err
@@ -262,6 +262,7 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 		return c, err
 	}
 	c.Canaries, c.Verify, c.ShowHosts = f.canaries, f.verify, f.showHosts
+	c.Frames = f.outputs.keepFrames()
 	if !(f.minCoverage >= 0 && f.minCoverage <= 1) { // NaN is neither
 		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
 	}

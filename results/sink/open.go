@@ -52,12 +52,12 @@ func Open(spec string, c Config) (*Output, error) {
 	name, to := Split(spec)
 	f, ok := format.Lookup(name)
 	if !ok {
-		return nil, &Error{spec, fmt.Errorf("unknown format %q", name),
+		return nil, &Error{shown(spec, to), fmt.Errorf("unknown format %q", name),
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
-	d, fresh, err := dest.Open(to, f.Document, c.Dest)
+	d, fresh, err := dest.Open(to, f, c.Dest)
 	if err != nil {
-		e := &Error{Dest: spec, Err: err}
+		e := &Error{Dest: shown(spec, to), Err: err}
 		if h, ok := err.(interface{ Hint() string }); ok {
 			e.hint = h.Hint()
 		}
@@ -70,8 +70,13 @@ func Open(spec string, c Config) (*Output, error) {
 // Split takes DEST or FORMAT:DEST apart.
 func Split(spec string) (format, dst string) {
 	// No format has a name of one letter: that is a drive of Windows.
-	if f, d, ok := strings.Cut(spec, ":"); ok && len(f) != 1 && !strings.ContainsAny(f, `/\.`) && !dest.IsURL(f) {
+	if f, d, ok := strings.Cut(spec, ":"); ok && len(f) != 1 && !strings.ContainsAny(f, `/\.`) && !dest.IsURL(f) && !strings.HasPrefix(d, "//") {
 		return f, d
 	}
 	return "jsonl", spec
+}
+
+// shown is FORMAT:DEST as it was given, without what could be a secret.
+func shown(spec, to string) string {
+	return strings.TrimSuffix(spec, to) + dest.Redacted(to)
 }

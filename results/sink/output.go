@@ -47,6 +47,9 @@ func newOutput(name string, f format.Format, d dest.Destination, c Config) *Outp
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.w = format.NewWriter(o.put)
+	if n, ok := d.(interface{ NeedsIDs() bool }); ok {
+		o.w.IDs = n.NeedsIDs()
+	}
 	o.enc = f.New(o.w, c.Format)
 	go o.deliver()
 	return o

@@ -3,10 +3,7 @@ package dest
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"net/url"
-	"os"
 	"time"
 
 	"synoptic/results/sink/format"
@@ -67,33 +64,11 @@ type Options struct {
 	// Hostname is the scanning host's name.
 	Hostname string
 	TLS      TLS
-	// HECToken and ElasticAPIKey are secrets: they appear in no output, log or error.
-	HECToken, ElasticAPIKey string
-}
-
-// TLS is how a receiver is verified, and how we show who we are.
-type TLS struct {
-	CAFile            string // PEM certificates to trust besides the system's
-	CertFile, KeyFile string // PEM, of the client
-}
-
-// schemes are the destinations that are a URL, by their scheme.
-var schemes = map[string]func(*url.URL, Options) (Destination, error){}
-
-// IsURL tells a destination with a scheme from a file name, and whether the word before the first colon
-// of a DEST is a scheme at all.
-func IsURL(scheme string) bool { return schemes[scheme] != nil }
-
-// Open makes ready the destination of the name: "-", a file, or a URL. What is wrong with it for good,
-// or can be seen to fail now, is an error here. fresh tells that nothing is in it yet; document that it is to be written anew.
-func Open(name string, document bool, o Options) (d Destination, fresh bool, err error) {
-	switch {
-	case name == "":
-		return nil, false, &Error{Err: fmt.Errorf("no destination"), hint: "give a file name, or - for standard output"}
-	case name == "-":
-		return &stream{w: o.Stdout}, true, nil
-	}
-	return openFile(name, document)
+	HECToken Secret
+	// Elasticsearch takes an API key, OpenSearch a user and a password.
+	ElasticAPIKey   Secret
+	ElasticUser     string
+	ElasticPassword Secret
 }
 
 // Error is a destination that cannot be had.
@@ -109,47 +84,3 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Hint says how to mend it.
 func (e *Error) Hint() string { return e.hint }
-
-// stream is standard output.
-type stream struct{ w io.WriteCloser }
-
-func (s *stream) Deliver(_ context.Context, b *format.Batch) (Outcome, error) {
-	if _, err := s.w.Write(b.Data); err != nil {
-		return Outcome{}, &Permanent{fmt.Errorf("write records: %w", err)}
-	}
-	return Outcome{}, nil
-}
-
-func (s *stream) Sync(context.Context) (Outcome, error) { return Outcome{}, nil }
-func (s *stream) Reopen() error                         { return nil }
-func (s *stream) Close() error                          { return s.w.Close() }
-
-// file is appended to, or written anew where it is a document.
-type file struct{ *os.File }
-
-func openFile(name string, document bool) (Destination, bool, error) {
-	flag := os.O_CREATE | os.O_APPEND | os.O_WRONLY
-	if document {
-		flag |= os.O_TRUNC
-	}
-	f, err := os.OpenFile(name, flag, 0o644)
-	if err != nil {
-		return nil, false, &Error{err, "choose a file in a folder that exists and that you may write to"}
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, false, &Error{err, "choose another file"}
-	}
-	return &file{f}, info.Size() == 0, nil
-}
-
-func (f *file) Deliver(_ context.Context, b *format.Batch) (Outcome, error) {
-	if _, err := f.Write(b.Data); err != nil {
-		return Outcome{}, &Permanent{fmt.Errorf("write records: %w", err)}
-	}
-	return Outcome{}, nil
-}
-
-func (f *file) Sync(context.Context) (Outcome, error) { return Outcome{}, f.File.Sync() }
-func (f *file) Reopen() error                         { return nil }

@@ -5,34 +5,85 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
-// Config verifies a receiver of the name, and shows our certificate where there is one. TLS 1.2 at least.
+// TLS is how a receiver is verified, and how we show who we are.
+type TLS struct {
+	CAFile            string // PEM certificates to trust besides the system's
+	CertFile, KeyFile string // PEM, of the client
+}
+
+// maxPEM bounds what is read of a certificate or key file, in bytes. The bundle of a whole operating
+// system is a quarter of a megabyte.
+const maxPEM = 4 << 20
+
+// Config is the TLS side of a connection to serverName, the name or address that the receiver's
+// certificate must be for; "" leaves it to the caller, as net/http does. The receiver is always
+// verified, against the system's roots and CAFile, and TLS 1.2 is the least (RFC 9325 section 3.1.1).
+// Errors name the file and have a hint.
 func (t TLS) Config(serverName string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: serverName, MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
+		roots, err := x509.SystemCertPool()
+		if err != nil { // a host without any: CAFile is all there is
+			roots = x509.NewCertPool()
+		}
+		pem, err := readLimited(t.CAFile, maxPEM)
 		if err != nil {
-			return nil, fmt.Errorf("read certificates to trust: %w", err)
+			return nil, &Error{fmt.Errorf("CA file: %w", err), "give a PEM file that you may read to --ca-file"}
 		}
-		if c.RootCAs, err = x509.SystemCertPool(); err != nil {
-			c.RootCAs = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, &Error{fmt.Errorf("CA file %s: no certificate in it", t.CAFile), "--ca-file takes certificates in PEM: -----BEGIN CERTIFICATE-----"}
 		}
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("no certificate in %s", t.CAFile)
-		}
+		c.RootCAs = roots
 	}
-	if t.CertFile == "" && t.KeyFile == "" {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		given, missing := "--client-cert "+t.CertFile, "--client-key"
+		if t.CertFile == "" {
+			given, missing = "--client-key "+t.KeyFile, "--client-cert"
+		}
+		return nil, &Error{fmt.Errorf("%s is given without %s", given, missing), "a client shows a certificate and has its key: give both, or neither"}
+	}
+	if t.CertFile == "" {
 		return c, nil
 	}
-	if t.CertFile == "" || t.KeyFile == "" {
-		return nil, errors.New("a client certificate needs its key, and a key its certificate")
-	}
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	certPEM, err := readLimited(t.CertFile, maxPEM)
 	if err != nil {
-		return nil, fmt.Errorf("load client certificate: %w", err)
+		return nil, &Error{fmt.Errorf("client certificate: %w", err), "give a PEM file that you may read to --client-cert"}
+	}
+	keyPEM, err := readLimited(t.KeyFile, maxPEM)
+	if err != nil {
+		return nil, &Error{fmt.Errorf("client key: %w", err), "give a PEM file that you may read to --client-key"}
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, &Error{fmt.Errorf("client certificate %s with key %s: %w", t.CertFile, t.KeyFile, err), "give a certificate and its own key, both in PEM and the key not encrypted"}
 	}
 	c.Certificates = []tls.Certificate{pair}
 	return c, nil
+}
+
+// readLimited reads a file of no more than limit bytes. Its errors name the file.
+func readLimited(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: more than %d bytes", name, limit)
+	}
+	return data, nil
+}
+
+// unverified tells whether an error is the receiver's certificate, which time does not mend.
+func unverified(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }

@@ -45,7 +45,8 @@ type Format struct {
 }
 
 var formats = map[string]Format{
-	"jsonl": {New: NewJSONLines, Messages: true},
+	"jsonl":  {New: NewJSONLines, Messages: true},
+	"pcapng": {New: NewPcapng, Frames: true},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"synoptic/results/sink/dest"
+)
+
+// secretFlags say who we are to a receiver, and whom we believe to be one. No flag takes a secret: the
+// command line is in the process table and in the shell's history. Secrets come from a file or from the
+// environment; where both are given, the file counts.
+type secretFlags struct {
+	hecTokenFile, elasticKeyFile, elasticPasswordFile string
+	elasticUser                                       string
+	tls                                               dest.TLS
+}
+
+// The environment's names for the secrets, and for the user that one of them belongs to.
+const (
+	envHECToken        = "SYNOPTIC_HEC_TOKEN"
+	envElasticKey      = "SYNOPTIC_ELASTIC_API_KEY"
+	envElasticUser     = "SYNOPTIC_ELASTIC_USER"
+	envElasticPassword = "SYNOPTIC_ELASTIC_PASSWORD"
+)
+
+func (s *secretFlags) register(fl *pflag.FlagSet) {
+	fl.Var((*word)(&s.hecTokenFile), "hec-token-file", "file with the token for hec+https (or "+envHECToken+")")
+	fl.Var((*word)(&s.elasticKeyFile), "elastic-api-key-file", "file with the API key for elastic+https (or "+envElasticKey+")")
+	fl.Var((*word)(&s.elasticUser), "elastic-user", "user for elastic+https, instead of an API key (or "+envElasticUser+")")
+	fl.Var((*word)(&s.elasticPasswordFile), "elastic-password-file", "file with that user's password (or "+envElasticPassword+")")
+	fl.Var((*word)(&s.tls.CAFile), "ca-file", "PEM certificates to trust besides the system's, for receivers over TLS")
+	fl.Var((*word)(&s.tls.CertFile), "client-cert", "PEM certificate to show to receivers over TLS")
+	fl.Var((*word)(&s.tls.KeyFile), "client-key", "PEM key of that certificate")
+}
+
+// fill reads the secrets into a destination's options. What is wrong with the environment matters only
+// to who needs it, so an empty variable is none.
+func (s *secretFlags) fill(o *dest.Options) error {
+	o.TLS, o.ElasticUser = s.tls, s.elasticUser
+	if o.ElasticUser == "" {
+		o.ElasticUser = os.Getenv(envElasticUser)
+	}
+	for _, secret := range []struct {
+		to              *dest.Secret
+		file, flag, env string
+	}{
+		{&o.HECToken, s.hecTokenFile, "--hec-token-file", envHECToken},
+		{&o.ElasticAPIKey, s.elasticKeyFile, "--elastic-api-key-file", envElasticKey},
+		{&o.ElasticPassword, s.elasticPasswordFile, "--elastic-password-file", envElasticPassword},
+	} {
+		var err error
+		if secret.file != "" {
+			*secret.to, err = readSecret(secret.file, os.Stderr)
+		} else if v := os.Getenv(secret.env); v != "" {
+			*secret.to, err = parseSecret(v)
+		}
+		if err != nil {
+			from := secret.env
+			if secret.file != "" {
+				from = secret.flag + " " + secret.file
+			}
+			return usage("a secret is one line of text, with nothing else around it", "%s: %v", from, err)
+		}
+	}
+	return nil
+}
+
+// maxSecret bounds a secret, in bytes: a larger file is another one than was meant.
+const maxSecret = 4096
+
+// readSecret reads a file that holds a secret and nothing else. That others may read it too is told but
+// not refused: a secret that is mounted into a container often has such a mode.
+func readSecret(name string, warn io.Writer) (dest.Secret, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", errors.Unwrap(err) // the caller has the name
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o077 != 0 {
+		fmt.Fprintf(warn, "synoptic: others may read the secret in %s (mode %04o)\nhint: chmod 600 %[1]s\n", printable(name), info.Mode().Perm())
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", errors.Unwrap(err)
+	}
+	return parseSecret(string(data))
+}
+
+// parseSecret takes white space off, and refuses what cannot be a secret, without showing it.
+func parseSecret(text string) (dest.Secret, error) {
+	if len(text) > maxSecret {
+		return "", fmt.Errorf("more than %d bytes", maxSecret)
+	}
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "":
+		return "", errors.New("it is empty")
+	case strings.ContainsAny(text, "\r\n"):
+		return "", errors.New("more than one line")
+	case strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }):
+		return "", errors.New("a control character in it")
+	}
+	return dest.Secret(text), nil
+}
+
+// recordable are the words of a command line as they may be shown and recorded. None of our flags takes
+// a secret, and a URL with one is refused; that somebody tries is no reason to spread it.
+func recordable(args []string) []string {
+	all := slices.Clone(args)
+	for i := range all {
+		a := all[i]
+		all[i] = dest.Redact(a)
+		name, _, hasValue := strings.Cut(a, "=")
+		if !strings.HasPrefix(name, "--") || !looksSecret(name) {
+			continue
+		}
+		if hasValue {
+			all[i] = name + "=…"
+		} else if i+1 < len(all) && !strings.HasPrefix(all[i+1], "-") {
+			all[i+1] = "…"
+		}
+	}
+	return all
+}
+
+// looksSecret tells a flag that somebody may think takes a secret. The real ones take the name of a file.
+func looksSecret(flag string) bool {
+	if strings.HasSuffix(flag, "-file") || flag == "--client-key" {
+		return false
+	}
+	return slices.ContainsFunc([]string{"token", "password", "secret", "key"}, func(w string) bool { return strings.Contains(flag, w) })
+}

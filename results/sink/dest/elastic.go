@@ -1,0 +1,186 @@
+package dest
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"synoptic/results"
+	"synoptic/results/sink/format"
+)
+
+// elastic is the bulk API of Elasticsearch or OpenSearch: elastic+https://HOST[:9200][/PREFIX]/INDEX,
+// where INDEX may be a data stream. Source: Elasticsearch reference, "Bulk API".
+type elastic struct{ *poster }
+
+// elasticLimit is what the reference advises as a start for bulk requests, in bytes; 100 MB is refused.
+const elasticLimit = 5 << 20
+
+func openElastic(u *url.URL, o Options) (Destination, error) {
+	base, _, err := parseReceiver(u, "9200")
+	if err != nil {
+		return nil, err
+	}
+	index := path.Base(base.Path)
+	if base.Path == "" || strings.ToLower(index) != index || strings.HasPrefix(index, "-") || strings.HasPrefix(index, "_") ||
+		strings.ContainsAny(index, "\\*?\"<>| ,#:+") {
+		return nil, &Error{errors.New("no name of an index or data stream in the URL"), "write " + u.Scheme + "://HOST:9200/INDEX, with the name in lower case"}
+	}
+	authorization, secrets, err := elasticAuthorization(o)
+	if err != nil {
+		return nil, err
+	}
+	base.Path += "/_bulk"
+	p, err := newPoster("Elasticsearch", base, o, authorization, secrets...)
+	if err != nil {
+		return nil, err
+	}
+	p.limit = elasticLimit
+	said := func(a *answer) string { return parseElasticError(a) }
+	if err := p.check("application/x-ndjson", "check the API key, or the user and the password, and what they are allowed to", said); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &elastic{p}, nil
+}
+
+// elasticAuthorization is the header's value, by API key or by user and password (RFC 7617).
+func elasticAuthorization(o Options) (header string, secrets []string, err error) {
+	key, user, password := string(o.ElasticAPIKey), o.ElasticUser, string(o.ElasticPassword)
+	switch {
+	case key != "" && (user != "" || password != ""):
+		return "", nil, &Error{errors.New("both an API key and a user or password for Elasticsearch"), "give one of them"}
+	case key != "":
+		secrets = []string{key}
+		// A key is "id:secret" in base64: the secret alone is one too.
+		if plain, err := base64.StdEncoding.DecodeString(key); err == nil {
+			_, secret, _ := strings.Cut(string(plain), ":")
+			secrets = append(secrets, string(plain), secret)
+		}
+		return "ApiKey " + key, secrets, nil
+	case user != "" && password != "":
+		if strings.Contains(user, ":") {
+			return "", nil, &Error{errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot say it: choose another user"}
+		}
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)), []string{password, user + ":" + password}, nil
+	case user != "" || password != "":
+		return "", nil, &Error{errors.New("a user without a password for Elasticsearch, or the reverse"), "set SYNOPTIC_ELASTIC_USER and SYNOPTIC_ELASTIC_PASSWORD, or give --elastic-user and --elastic-password-file"}
+	}
+	return "", nil, &Error{errors.New("no API key for Elasticsearch"), "set SYNOPTIC_ELASTIC_API_KEY, or give a file with the key to --elastic-api-key-file; for OpenSearch give --elastic-user and --elastic-password-file"}
+}
+
+// NeedsIDs tells that events must have their ID: it is the document's, so that an event that is sent
+// twice is there once.
+func (*elastic) NeedsIDs() bool { return true }
+
+// Deliver posts the batch as one bulk request, and looks at the answer for every event.
+func (e *elastic) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
+	size := func(i int) int { return len(b.Event(i)) + len(`{"create":{"_id":""}}`) + 2*len(results.EventID{}) + 2 }
+	return e.deliver(ctx, b, size, func(c chunk) (verdict, error) { return e.send(ctx, b, c) })
+}
+
+// appendEvent appends the action and the document. create is the one action that data streams know;
+// an event without an ID, which only a foreign encoder makes, gets one from the receiver.
+func appendElastic(body []byte, b *format.Batch, i int) []byte {
+	if id := b.Events[i].ID; id != (results.EventID{}) {
+		body = append(body, `{"create":{"_id":"`...)
+		body = append(id.AppendTo(body), `"}}`...)
+	} else {
+		body = append(body, `{"create":{}}`...)
+	}
+	body = append(body, '\n')
+	return append(append(body, bytes.TrimRight(b.Event(i), "\r\n")...), '\n')
+}
+
+// bulkAnswer is what matters of the answer to a bulk request.
+type bulkAnswer struct {
+	Items []map[string]struct {
+		ID     string       `json:"_id"`
+		Status int          `json:"status"`
+		Error  elasticError `json:"error"`
+	} `json:"items"`
+}
+
+// elasticError is why a request or an event is refused: an object, or a mere string from what stands
+// in front of the cluster.
+type elasticError struct{ Type, Reason string }
+
+func (e *elasticError) UnmarshalJSON(data []byte) error {
+	var full struct{ Type, Reason string }
+	if json.Unmarshal(data, &full) == nil {
+		*e = full
+		return nil
+	}
+	return json.Unmarshal(data, &e.Reason)
+}
+
+func (e elasticError) String() string {
+	return strings.TrimPrefix(e.Type+": "+e.Reason, ": ")
+}
+
+// parseElasticError is the reason in an answer that refuses the whole request.
+func parseElasticError(a *answer) string {
+	var said struct{ Error elasticError }
+	if json.Unmarshal(a.body, &said) != nil || said.Error == (elasticError{}) {
+		return string(a.body)
+	}
+	return said.Error.String()
+}
+
+func (e *elastic) send(ctx context.Context, b *format.Batch, c chunk) (verdict, error) {
+	var body []byte
+	for i := c.lo; i < c.hi; i++ {
+		body = appendElastic(body, b, i)
+	}
+	a, err := e.post(ctx, e.url, "application/x-ndjson", body)
+	switch {
+	case err != nil:
+		return verdict{}, err
+	case a.status == http.StatusRequestEntityTooLarge:
+		return e.tooLarge(c, len(body)), nil
+	case a.status != http.StatusOK:
+		return verdict{}, e.refused(a, parseElasticError(a))
+	}
+	var said bulkAnswer
+	if err := json.Unmarshal(a.body, &said); err != nil || len(said.Items) != c.len() {
+		return verdict{}, e.refused(a, fmt.Sprintf("an answer that does not speak of the %d events sent", c.len()))
+	}
+	return e.judge(b, c, a, &said)
+}
+
+// judge goes through the answer event by event. Where none is taken and none is dead the error says why.
+func (e *elastic) judge(b *format.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
+	var first error
+	for n, item := range said.Items {
+		i := c.lo + n
+		create, ok := item["create"]
+		if id := b.Events[i].ID; !ok || id != (results.EventID{}) && create.ID != id.String() {
+			return verdict{}, e.refused(a, "an answer that speaks of other events than were sent")
+		}
+		switch s := create.Status; {
+		case s >= 200 && s < 300:
+		case s == http.StatusConflict: // it is there already, from an earlier try
+		// What time or an operator can mend: a full queue, a shard that is away, a missing privilege, a
+		// blocked or missing index.
+		case s == http.StatusTooManyRequests || s >= 500 || s == http.StatusUnauthorized || s == http.StatusForbidden ||
+			s == http.StatusNotFound || s == http.StatusRequestTimeout || s < 200 || s >= 300 && s < 400:
+			v.retry = append(v.retry, i)
+			if first == nil {
+				first = e.refused(&answer{status: s, after: a.after}, create.Error.String())
+			}
+		default:
+			v.dead = append(v.dead, Rejection{i, e.scrub.words(fmt.Sprintf("%d %s", s, create.Error))})
+		}
+	}
+	if len(v.retry) == c.len() {
+		return verdict{}, first
+	}
+	return v, nil
+}

@@ -1,0 +1,119 @@
+package dest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"synoptic/results/sink/format"
+)
+
+// file is appended to, or written anew where it is a document.
+type file struct {
+	name     string
+	mode     os.FileMode
+	f        *os.File // nil until the first record where it is made only when needed
+	regular  bool
+	document bool
+	empty    bool // it is to be emptied before the first record
+	out      appender
+	current  *format.Batch // what out is in the middle of
+}
+
+const openFlags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
+
+// openFile leaves a document that is there as it is until the first record is written: a scan that
+// never begins destroys nothing.
+func openFile(name string, document bool) (d *file, fresh bool, err error) {
+	d = &file{name: name, mode: 0o644, document: document, empty: document}
+	if err := d.open(); err != nil {
+		return nil, false, &Error{err, "choose a file in a folder that exists and that you may write to"}
+	}
+	info, err := d.f.Stat()
+	if err != nil {
+		d.f.Close()
+		return nil, false, &Error{err, "choose another file"}
+	}
+	return d, document || info.Size() == 0, nil
+}
+
+// NewFile appends to a file that is made, for its owner only, when the first batch comes.
+func NewFile(name string) Destination { return &file{name: name, mode: 0o600} }
+
+func (f *file) open() error {
+	opened, err := os.OpenFile(f.name, openFlags, f.mode)
+	if err != nil {
+		return err
+	}
+	info, err := opened.Stat()
+	f.f, f.out.w, f.regular = opened, opened, err == nil && info.Mode().IsRegular()
+	return nil
+}
+
+func (f *file) Deliver(_ context.Context, b *format.Batch) (Outcome, error) {
+	if f.f == nil {
+		if err := f.open(); err != nil {
+			return Outcome{}, fmt.Errorf("write records: %w", err)
+		}
+	}
+	if f.empty && f.regular {
+		if err := f.f.Truncate(0); err != nil {
+			return Outcome{}, &Permanent{fmt.Errorf("empty the file: %w", err)}
+		}
+	}
+	f.empty = false
+	f.current = b
+	err := f.out.write(b)
+	if err == nil {
+		f.current = nil
+	}
+	return Outcome{}, err
+}
+
+// Sync waits until the file is on its disk.
+func (f *file) Sync(context.Context) (Outcome, error) {
+	if f.f == nil || !f.regular {
+		return Outcome{}, nil
+	}
+	if err := f.f.Sync(); err != nil {
+		return Outcome{}, &Permanent{fmt.Errorf("write records: %w", err)}
+	}
+	return Outcome{}, nil
+}
+
+// Reopens tells whether Reopen means anything: for a regular file that is appended to.
+func (f *file) Reopens() bool { return f.regular && !f.document }
+
+// Reopen goes on in a file of the name, made anew where the old one was renamed. Where that fails, the
+// old one is kept.
+func (f *file) Reopen() error {
+	if !f.Reopens() {
+		return nil
+	}
+	next, err := os.OpenFile(f.name, openFlags, f.mode)
+	if err != nil {
+		return fmt.Errorf("reopen: %w", err)
+	}
+	was, err := f.f.Stat()
+	is, err2 := next.Stat()
+	if err = errors.Join(err, err2); err != nil || os.SameFile(was, is) {
+		return errors.Join(err, next.Close())
+	}
+	if f.current != nil {
+		f.out.rewind(f.current)
+	}
+	old := f.f
+	f.f, f.out.w, f.regular = next, next, is.Mode().IsRegular()
+	if err := old.Close(); err != nil {
+		return fmt.Errorf("close the file that was renamed: %w", err)
+	}
+	return nil
+}
+
+func (f *file) Close() error {
+	if f.f == nil {
+		return nil
+	}
+	return f.f.Close()
+}

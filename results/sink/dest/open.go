@@ -1,0 +1,92 @@
+package dest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"synoptic/results/sink/format"
+)
+
+// schemes are the destinations that are a URL, by their scheme. They take messages: a format with
+// Format.Messages.
+var schemes = map[string]func(*url.URL, Options) (Destination, error){
+	"hec+https":     openHEC,
+	"elastic+https": openElastic,
+}
+
+// IsURL tells a destination with a scheme from a file name, and whether the word before the first colon
+// of a DEST is a scheme at all.
+func IsURL(scheme string) bool { return schemes[scheme] != nil }
+
+// scheme is what a URL begins with, or "" for a file name. One that nobody knows is told by the slashes.
+func scheme(name string) string {
+	s, rest, ok := strings.Cut(name, ":")
+	if ok && (IsURL(s) || len(s) > 1 && strings.HasPrefix(rest, "//") && !strings.ContainsAny(s, `/\`)) {
+		return s
+	}
+	return ""
+}
+
+// Open makes ready the destination of the name: "-", a file, or a URL. What is wrong with it for good,
+// or can be seen to fail now, is an error here. fresh tells that nothing is in it yet, or that it is a
+// document, which is written anew.
+func Open(name string, f format.Format, o Options) (d Destination, fresh bool, err error) {
+	switch {
+	case name == "":
+		return nil, false, &Error{errors.New("no destination"), "give a file name, or - for standard output"}
+	case name == "-":
+		return newStream(o.Stdout), true, nil
+	case scheme(name) != "":
+		d, err = openURL(scheme(name), name, f, o)
+		return d, true, err
+	}
+	return openFile(name, f.Document)
+}
+
+// openURL never repeats what it refuses: there may be a secret in it.
+func openURL(scheme, name string, f format.Format, o Options) (Destination, error) {
+	open := schemes[scheme]
+	if open == nil {
+		return nil, &Error{fmt.Errorf("unknown kind of destination %q", scheme), "the kinds are " + strings.Join(slices.Sorted(maps.Keys(schemes)), ", ")}
+	}
+	u, err := url.Parse(name)
+	switch {
+	case err != nil:
+		return nil, &Error{errors.New("this is not a URL"), "write " + scheme + "://HOST:PORT"}
+	case u.User != nil:
+		return nil, &Error{errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (see synoptic scan --help)"}
+	case holdsSecret(u):
+		return nil, &Error{errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (see synoptic scan --help)"}
+	case !f.Messages:
+		return nil, &Error{errors.New("this destination takes single messages, and the format has none"), "write the format to a file, or choose jsonl"}
+	}
+	return open(u, o)
+}
+
+// holdsSecret tells whether a parameter of the URL's query is named like one.
+func holdsSecret(u *url.URL) bool {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return true // nobody can say what it is
+	}
+	for name := range query {
+		for _, word := range []string{"token", "key", "secret", "pass", "pwd", "auth", "credential", "sig"} {
+			if strings.Contains(strings.ToLower(name), word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Redacted is the name of a destination as it may be shown: of a URL, nothing that could be a secret.
+func Redacted(name string) string {
+	if scheme(name) == "" {
+		return name
+	}
+	return Redact(name)
+}

@@ -1,0 +1,140 @@
+package dest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Secret is a token or password. However it is printed, logged or encoded, it is "[secret]"; the bytes
+// are had by string(s), which stands only where a request is made.
+type Secret string
+
+const hidden = "[secret]"
+
+func (Secret) String() string { return hidden }
+
+// Format is for every verb: %d of a string would otherwise print it in the complaint about the verb.
+func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
+
+// MarshalText is for JSON, XML and the keys of maps.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue is for log/slog.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// scrubber takes secrets out of text that a receiver had a part in: one that repeats the request's
+// headers in its error must not get the token into our logs and dead letters.
+type scrubber []string
+
+// newScrubber knows the secrets in the forms that they are likely to come back in: plain, in base64, in
+// a JSON string, in a URL.
+func newScrubber(secrets ...string) (s scrubber) {
+	for _, x := range secrets {
+		if x == "" {
+			continue
+		}
+		quoted, _ := json.Marshal(x) // of a string: cannot fail
+		for _, form := range []string{
+			x, strings.Trim(string(quoted), `"`), url.QueryEscape(x), url.PathEscape(x),
+			base64.RawStdEncoding.EncodeToString([]byte(x)), base64.RawURLEncoding.EncodeToString([]byte(x)),
+		} {
+			s = append(s, lowerASCII(form))
+		}
+	}
+	// The longest first: a secret within another must not leave the rest of that standing.
+	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(s)
+}
+
+// clean replaces the secrets, in whatever case.
+func (s scrubber) clean(text string) string {
+	for _, secret := range s {
+		low := lowerASCII(text)
+		if !strings.Contains(low, secret) {
+			continue
+		}
+		var b strings.Builder
+		for {
+			i := strings.Index(low, secret)
+			if i < 0 {
+				break
+			}
+			b.WriteString(text[:i])
+			b.WriteString(hidden)
+			text, low = text[i+len(secret):], low[i+len(secret):]
+		}
+		b.WriteString(text)
+		text = b.String()
+	}
+	return text
+}
+
+// lowerASCII keeps the length, which strings.ToLower does not.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
+	return string(b)
+}
+
+// maxReason bounds what is kept of a receiver's own words, in bytes.
+const maxReason = 300
+
+// words are a receiver's own words as they can be shown: without secrets, on one line, not too long.
+func (s scrubber) words(text string) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(s.clean(text), "?")), " ")
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}
+
+// scrubbed is an error with a text that has been cleaned; the cause is there for errors.As only.
+type scrubbed struct {
+	text  string
+	cause error
+}
+
+func (e *scrubbed) Error() string { return e.text }
+func (e *scrubbed) Unwrap() error { return e.cause }
+
+// cut stands for what is not shown of a URL.
+const cut = "…"
+
+// Redact is a DEST, or any word of a command line, as it may be shown and recorded: of a URL without
+// user and password, and without those parameters that no destination knows. It never fails: what
+// cannot be understood is taken out rather than left.
+func Redact(word string) string {
+	scheme, rest, ok := strings.Cut(word, "://")
+	if !ok {
+		return word
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 { // a password may hold any of /?#
+		rest = cut + rest[at:]
+	}
+	if i := strings.IndexByte(rest, '#'); i >= 0 {
+		rest = rest[:i+1] + cut
+	}
+	if before, query, ok := strings.Cut(rest, "?"); ok {
+		params := strings.Split(query, "&")
+		for i, p := range params {
+			if name, _, _ := strings.Cut(p, "="); !slices.Contains(parameters, name) {
+				params[i] = cut
+			}
+		}
+		rest = before + "?" + strings.Join(params, "&")
+	}
+	return scheme + "://" + rest
+}
+
+// parameters are what destinations understand behind the "?" of their URL: none of them is a secret.
+var parameters = []string{"sourcetype", "index", "ack"}

@@ -1,0 +1,60 @@
+package scan
+
+import (
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+	"synoptic/results"
+)
+
+const (
+	// frameSnap bytes of a reply are kept as evidence, from its link header on: all headers that an answer
+	// can have (rawsock.MinSnap), and of an ICMP error what a router quotes by RFC 1812 section 4.3.2.3
+	// of a probe without data.
+	frameSnap = results.MaxFrame
+	// frameBlock is how much memory is taken at a time: for some thousand TCP replies.
+	frameBlock = 64 << 10
+	// linkHeader is Ethernet's, and what the loopback interface has in its place.
+	linkHeader = 14
+)
+
+// frames keeps the raw frames that records rest on, where an output asks for them. Records travel in
+// batches that are used again and again, and the ring they come from is written over; the bytes lie in
+// blocks that are not: the garbage collector takes a block when the last record of it is gone.
+type frames struct {
+	source interface {
+		// AppendFrame appends the frame of the packet at hand and tells its whole length in bytes.
+		AppendFrame([]byte) ([]byte, int)
+	}
+	link  results.LinkType
+	block []byte
+}
+
+// keep copies the frame of the packet at hand into its record.
+func (f *frames) keep(p *results.Port) {
+	if cap(f.block)-len(f.block) < frameSnap {
+		f.block = make([]byte, 0, frameBlock)
+	}
+	begin := len(f.block)
+	block, length := f.source.AppendFrame(f.block)
+	f.block = block
+	p.Frame, p.FrameLen, p.Link = block[begin:len(block):len(block)], uint32(length), f.link
+}
+
+// linkOf is the link type of the frames of an interface, and the length of their link header.
+func linkOf(l *route.Link) (t results.LinkType, header int) {
+	if l.Framing == rawsock.None {
+		return results.LinkRaw, 0
+	}
+	return results.LinkEthernet, linkHeader
+}
+
+// keepFrames makes a receiver lane keep the frames of its records.
+func (l *rxLane) keepFrames(link *route.Link) {
+	t, _ := linkOf(link)
+	l.frames = &frames{source: l.rx, link: t}
+}
+
+// refusesFrames says why a backend cannot be had where an output keeps frames.
+func refusesFrames(backend string) error {
+	return refuse("--backend afpacket keeps them", "backend %s: the replies' frames, which an output keeps, do not pass through it", backend)
+}
