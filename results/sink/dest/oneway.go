@@ -40,10 +40,10 @@ type oneWay struct {
 	cancel context.CancelFunc
 	mu     sync.Mutex // held by whoever works with the rest
 
-	history []chunk // unconfirmed, oldest first
-	size    int     // bytes of it
-	written int     // chunks of it that the present connection has taken
-	taken   bool    // the last chunk is the batch that Deliver is called with again
+	history []framed // unconfirmed, oldest first
+	size    int      // bytes of it
+	written int      // chunks of it that the present connection has taken
+	taken   bool     // the last chunk is the batch that Deliver is called with again
 	free    [][]byte
 	resent  uint64 // records, not yet reported
 
@@ -56,8 +56,8 @@ type oneWay struct {
 	leftChunks int
 }
 
-// chunk is a batch, framed.
-type chunk struct {
+// framed is a batch as it is sent.
+type framed struct {
 	data    []byte
 	records uint64
 	sent    bool // on some connection
@@ -171,7 +171,7 @@ func (s *oneWay) take(b *format.Batch) {
 	if n := len(s.free); n > 0 {
 		buf, s.free = s.free[n-1][:0], s.free[:n-1]
 	}
-	c := chunk{data: s.frame(buf, b), records: b.Records()}
+	c := framed{data: s.frame(buf, b), records: b.Records()}
 	s.history, s.size, s.taken = append(s.history, c), s.size+len(c.data), true
 }
 

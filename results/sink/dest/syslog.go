@@ -19,11 +19,6 @@ import (
 	"synoptic/results/sink/format"
 )
 
-func init() {
-	schemes["syslog+tcp"] = openSyslog
-	schemes["syslog+tls"] = openSyslog
-}
-
 // openSyslog delivers to syslog+tcp://HOST[:514] and syslog+tls://HOST[:6514] (RFC 5425): every event is
 // the message of an RFC 5424 record, framed by octet counting (RFC 6587 section 3.4.1).
 //
@@ -55,13 +50,7 @@ func openSyslog(u *url.URL, o Options) (Destination, error) {
 	d := syslogDialer{address: net.JoinHostPort(host, port)}
 	if u.Scheme == "syslog+tls" {
 		if d.tls, err = o.TLS.Config(host); err != nil {
-			if _, ok := errors.AsType[interface {
-				error
-				Hint() string
-			}](err); ok {
-				return nil, err
-			}
-			return nil, &Error{err, "give PEM files"}
+			return nil, err
 		}
 	}
 	s, err := newOneWay(keep, d.dial, head.frame)
@@ -126,21 +115,20 @@ func isPermanent(err error) bool {
 // tlsError tells what only an operator can mend from what may pass.
 func tlsError(err error) error {
 	err = fmt.Errorf("TLS: %w", err)
-	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
 	_, refused := errors.AsType[tls.AlertError](err)
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	// What the receiver sends as an alert is a *net.OpError around an unexported type.
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		refused = true
 	}
-	if unverified || refused || plain {
+	if unverified(err) || refused || plain {
 		return &Permanent{err}
 	}
 	return err
 }
 
 func (d *syslogDialer) hint(err error) string {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+	if unverified(err) {
 		return "give the certificate of the receiver's authority with --ca-file, and the name that its certificate is for"
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {

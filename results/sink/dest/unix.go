@@ -11,8 +11,6 @@ import (
 	"synoptic/results/sink/format"
 )
 
-func init() { schemes["unix"] = openUnix }
-
 // openUnix delivers to unix:/PATH, a stream socket, as lines. Option: resend, as for syslog.
 func openUnix(u *url.URL, _ Options) (Destination, error) {
 	path := filepath.FromSlash(u.Path)
