@@ -145,7 +145,7 @@ func (s *oneWay) Close() error {
 		if !c.busy && !c.finishing {
 			c.finishing = true
 			c.start(c.closeWrite)
-			c.await(context.Background(), time.Second) // for a close_notify; whether it goes out is no matter
+			_ = c.await(context.Background(), time.Second) // for a close_notify; whether it goes out is no matter
 		}
 		c.close()
 	}
@@ -209,7 +209,7 @@ func (s *oneWay) flush(ctx context.Context) error {
 			c.start(func() error { _, err := c.stream.Write(data); return err })
 		}
 		if err := c.await(ctx, s.stall); err != nil {
-			if err == errStalled || ctx.Err() != nil {
+			if errors.Is(err, errStalled) || ctx.Err() != nil {
 				return err
 			}
 			if c.isGone() && c.why != nil { // an alert, or the reset itself
@@ -276,7 +276,7 @@ func (s *oneWay) confirm(ctx context.Context) error {
 		return errors.New("no connection")
 	}
 	if err := s.conn.finish(ctx, s.patience, s.stall); err != nil {
-		if err == errSilent || err == errStalled || ctx.Err() != nil {
+		if errors.Is(err, errSilent) || errors.Is(err, errStalled) || ctx.Err() != nil {
 			return err
 		}
 		s.lost()
@@ -297,10 +297,10 @@ func (s *oneWay) confirm(ctx context.Context) error {
 
 // gaveUp tells whether an error of confirm means that there will be no confirmation.
 func (s *oneWay) gaveUp(err error) bool {
-	if err == errSilent && !s.confirms {
+	if errors.Is(err, errSilent) && !s.confirms {
 		s.endless = true
 	}
-	return err == errSilent && s.endless
+	return errors.Is(err, errSilent) && s.endless
 }
 
 // settle looks whether the end of the connection that was left has come.

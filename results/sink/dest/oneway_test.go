@@ -394,7 +394,7 @@ func TestCrossingEnds(t *testing.T) {
 			c.socket.CloseWrite() // may find the connection reset already
 			c.finishing = true
 			err := c.finish(context.Background(), 20*time.Second, 20*time.Second)
-			if late != (err != nil) || err == errSilent || err == errStalled {
+			if late != (err != nil) || errors.Is(err, errSilent) || errors.Is(err, errStalled) {
 				t.Errorf("bytes after the receiver's end %v: finish gives %v", late, err)
 			}
 		}
@@ -412,7 +412,7 @@ func TestEndedFirst(t *testing.T) {
 	})
 	c := openTest(t, to, Options{}, 1<<20).conn
 	<-c.gone
-	if err := c.finish(context.Background(), time.Second, time.Second); err == nil || err == errSilent {
+	if err := c.finish(context.Background(), time.Second, time.Second); err == nil || errors.Is(err, errSilent) {
 		t.Errorf("finish gives %v", err)
 	}
 }
@@ -505,7 +505,13 @@ func TestLateConfirmation(t *testing.T) {
 	close(stopped)
 	<-s.left.gone
 	s.patience = patience
-	resent, _ := deliver(t, s, all[20:])
+	rest := len(s.history) - s.leftChunks
+	resent, _ := deliver(t, s, all[20:21])
+	if len(s.history) > rest+1 {
+		t.Errorf("%d batches are kept, want at most %d", len(s.history), rest+1)
+	}
+	again, _ := deliver(t, s, all[21:])
+	resent += again
 	resent += synced(t, s)
 	if resent != 0 || !s.confirms || s.endless || s.size != 0 || s.left != nil {
 		t.Errorf("%d sent again, confirms %v, endless %v, %d bytes unconfirmed", resent, s.confirms, s.endless, s.size)
@@ -538,7 +544,7 @@ func TestSlowConfirmation(t *testing.T) {
 	deliver(t, s, all[1:])
 	s.patience = 20 * time.Millisecond
 	for range 3 {
-		if _, err := s.Sync(context.Background()); err != errSilent {
+		if _, err := s.Sync(context.Background()); !errors.Is(err, errSilent) {
 			t.Fatalf("Sync gives %v, want %v", err, errSilent)
 		}
 	}
@@ -572,7 +578,7 @@ func TestSlowReceiver(t *testing.T) {
 			all := batches(200, 20_000) // 40 MB: more than fits into the sockets
 			var delivered int
 			for ; delivered < len(all); delivered++ {
-				if _, err := s.Deliver(context.Background(), all[delivered]); err == errStalled {
+				if _, err := s.Deliver(context.Background(), all[delivered]); errors.Is(err, errStalled) {
 					break
 				} else if err != nil {
 					t.Fatal(err)
@@ -583,11 +589,11 @@ func TestSlowReceiver(t *testing.T) {
 			}
 			// The same batch, again and again.
 			for range 3 {
-				if _, err := s.Deliver(context.Background(), all[delivered]); err != errStalled {
+				if _, err := s.Deliver(context.Background(), all[delivered]); !errors.Is(err, errStalled) {
 					t.Fatalf("Deliver gives %v", err)
 				}
 			}
-			if _, err := s.Sync(context.Background()); err != errStalled {
+			if _, err := s.Sync(context.Background()); !errors.Is(err, errStalled) {
 				t.Fatalf("Sync gives %v", err)
 			}
 			close(full)

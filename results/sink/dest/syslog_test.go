@@ -115,7 +115,7 @@ func newPKI(t *testing.T) *pki {
 	p := &pki{t: t, roots: x509.NewCertPool()}
 	var ca *x509.Certificate
 	var caKey *ecdsa.PrivateKey
-	make := func(serial int64, c x509.Certificate) tls.Certificate {
+	issue := func(serial int64, c x509.Certificate) tls.Certificate {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
@@ -130,14 +130,14 @@ func newPKI(t *testing.T) *pki {
 		}
 		return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 	}
-	authority := make(1, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign})
+	authority := issue(1, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign})
 	if ca, _ = x509.ParseCertificate(authority.Certificate[0]); ca == nil {
 		t.Fatal("no authority")
 	}
 	p.roots.AddCert(ca)
 	usage := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	p.good = make(2, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: usage})
-	p.wrong = make(3, x509.Certificate{DNSNames: []string{"other.example.net"}, ExtKeyUsage: usage})
+	p.good = issue(2, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: usage})
+	p.wrong = issue(3, x509.Certificate{DNSNames: []string{"other.example.net"}, ExtKeyUsage: usage})
 	write := func(name, kind string, der []byte) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
@@ -175,6 +175,7 @@ func TestSyslogTLS(t *testing.T) {
 	l := listenTCP(t, "127.0.0.1:0")
 	c := collect(t, files.listener(l, files.good, true), readAll)
 	s := openTest(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.ca, CertFile: files.cert, KeyFile: files.key}}, 10_000)
+	s.conn.stream.SetWriteDeadline(time.Now().Add(-time.Hour)) // as package tls does: no record may be torn by one
 	resent, errs := deliver(t, s, batches(50, 100))
 	resent += synced(t, s)
 	if resent != 0 || len(errs) > 0 {
