@@ -176,8 +176,7 @@ func (c *conn) ended() error {
 func (c *conn) close() {
 	c.socket.Close()
 	if c.busy {
-		<-c.done // it holds the bytes
-		c.busy = false
+		_ = c.await(context.Background(), time.Hour) // it holds the bytes, and ends now
 	}
 	<-c.gone
 }

@@ -76,7 +76,7 @@ func (c *collector) read(i int, r io.Reader, n int) {
 	b := bufio.NewReader(r)
 	for ; n != 0; n-- {
 		event, err := readFrame(b)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {
@@ -506,10 +506,12 @@ func TestLateConfirmation(t *testing.T) {
 	<-s.left.gone
 	s.patience = patience
 	rest := len(s.history) - s.leftChunks
+	s.rotate = 1 << 30 // what is dropped now, the late end has confirmed
 	resent, _ := deliver(t, s, all[20:21])
 	if len(s.history) > rest+1 {
 		t.Errorf("%d batches are kept, want at most %d", len(s.history), rest+1)
 	}
+	s.rotate = 10_000
 	again, _ := deliver(t, s, all[21:])
 	resent += again
 	resent += synced(t, s)
