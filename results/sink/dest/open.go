@@ -16,6 +16,9 @@ import (
 var schemes = map[string]func(*url.URL, Options) (Destination, error){
 	"hec+https":     openHEC,
 	"elastic+https": openElastic,
+	"syslog+tcp":    openSyslog,
+	"syslog+tls":    openSyslog,
+	"unix":          openUnix,
 }
 
 // IsURL tells a destination with a scheme from a file name, and whether the word before the first colon

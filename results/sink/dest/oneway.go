@@ -1,0 +1,374 @@
+package dest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"synoptic/results/sink/format"
+)
+
+// oneWay delivers framed events to a receiver that acknowledges nothing (syslog, a Unix socket). What it
+// may not have read is kept, and sent again first of all when the connection breaks: at least once.
+//
+//	Deliver: confirm where much is unconfirmed ─▶ frame into the history ─▶ connect ─▶ send what this connection has not had
+//	Sync:    confirm
+//
+// To confirm, our side of the connection is closed: a receiver that has read to the end closes its own,
+// and when it then takes a new connection, so that it was not killed at that moment, the history
+// is dropped. Between two confirmations lie some rotate bytes.
+//
+// A receiver that does not close its side for patience, and never did before, is not asked again: of what
+// went to it the last keep bytes are kept, which should exceed what the socket buffers of both sides hold
+// (ours is sendBuffer; Linux receivers have up to tcp_rmem[2], 6 MiB by default, 32 MiB from 6.16). If
+// it was only stopped, its end comes late, and is believed then.
+//
+// Slowness is no break: it is waited for, with errors that say so, and nothing is sent twice.
+type oneWay struct {
+	dial  func(context.Context) (*conn, error)
+	frame func(dst []byte, b *format.Batch) []byte
+
+	rotate, keep    int // bytes
+	patience, stall time.Duration
+
+	ctx    context.Context // until Close
+	cancel context.CancelFunc
+	mu     sync.Mutex // held by whoever works with the rest
+
+	history []framed // unconfirmed, oldest first
+	size    int      // bytes of it
+	written int      // chunks of it that the present connection has taken
+	taken   bool     // the last chunk is the batch that Deliver is called with again
+	free    [][]byte
+	resent  uint64 // records, not yet reported
+
+	conn     *conn
+	confirms bool // the receiver has confirmed once
+	endless  bool // it seems that it never will
+
+	// left is a connection whose end did not come in time; the oldest leftChunks are what it was sent last.
+	left       *conn
+	leftChunks int
+}
+
+// framed is a batch as it is sent.
+type framed struct {
+	data    []byte
+	records uint64
+	sent    bool // on some connection
+}
+
+const (
+	rotateBytes = 8 << 20
+	keepBytes   = 32 << 20
+	sendBuffer  = 1 << 20 // what is asked for; the kernel's net.core.wmem_max bounds it
+	patience    = 10 * time.Second
+	stall       = 10 * time.Second
+
+	openTimeout = 3 * time.Second
+	dialTimeout = 10 * time.Second
+)
+
+// newOneWay connects once. Only a receiver that does not answer now may do so later.
+func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
+	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !canConfirm}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
+	defer cancel()
+	var err error
+	if s.conn, err = dial(ctx); err != nil {
+		s.conn = nil
+		if isPermanent(err) {
+			s.cancel()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Deliver returns when the kernel has the batch. It is called again with the same batch after an error.
+func (s *oneWay) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := s.until(ctx)
+	defer cancel()
+	if !s.taken {
+		s.settle(ctx)
+		if s.size >= s.rotate && !s.endless {
+			if err := s.confirm(ctx); err != nil && !s.gaveUp(err) {
+				return Outcome{}, err
+			}
+		}
+		if s.endless {
+			s.trim()
+		}
+		s.take(b)
+	}
+	if err := s.flush(ctx); err != nil {
+		return Outcome{}, err
+	}
+	s.taken = false
+	return s.outcome(), nil
+}
+
+// Sync returns when the receiver has confirmed everything, or will not.
+func (s *oneWay) Sync(ctx context.Context) (Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := s.until(ctx)
+	defer cancel()
+	s.settle(ctx)
+	if len(s.history) > 0 {
+		if err := s.confirm(ctx); err != nil && !s.gaveUp(err) {
+			return Outcome{}, err
+		}
+	}
+	return s.outcome(), nil
+}
+
+// Reopen has nothing to do.
+func (s *oneWay) Reopen() error { return nil }
+
+// Close gives up what is not yet delivered; calls under way return soon.
+func (s *oneWay) Close() error {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+	if c := s.conn; c != nil {
+		s.conn = nil
+		if !c.busy && !c.finishing {
+			c.finishing = true
+			c.start(c.closeWrite)
+			_ = c.await(context.Background(), time.Second) // for a close_notify; whether it goes out is no matter
+		}
+		c.close()
+	}
+	return nil
+}
+
+// until gives a context that ends with Close too.
+func (s *oneWay) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+func (s *oneWay) outcome() Outcome {
+	o := Outcome{Resent: s.resent}
+	s.resent = 0
+	return o
+}
+
+// take puts a batch at the end of the history.
+func (s *oneWay) take(b *format.Batch) {
+	var buf []byte
+	if n := len(s.free); n > 0 {
+		buf, s.free = s.free[n-1][:0], s.free[:n-1]
+	}
+	c := framed{data: s.frame(buf, b), records: b.Records()}
+	s.history, s.size, s.taken = append(s.history, c), s.size+len(c.data), true
+}
+
+// drop takes the n oldest chunks out of the history.
+func (s *oneWay) drop(n int) {
+	for i := range n {
+		s.size -= len(s.history[i].data)
+		s.free = append(s.free, s.history[i].data)
+	}
+	rest := copy(s.history, s.history[n:])
+	clear(s.history[rest:])
+	s.history = s.history[:rest]
+	s.written = max(0, s.written-n)
+	s.leftChunks = max(0, s.leftChunks-n)
+}
+
+// trim drops what a receiver that never confirms has read by now, as far as buffers are known.
+func (s *oneWay) trim() {
+	n, size := 0, s.size
+	for ; n < len(s.history) && size-len(s.history[n].data) >= s.keep; n++ {
+		size -= len(s.history[n].data)
+	}
+	s.drop(n)
+}
+
+// flush sends what the present connection has not had, and makes one if there is none.
+func (s *oneWay) flush(ctx context.Context) error {
+	for s.written < len(s.history) {
+		if err := s.connect(ctx); err != nil {
+			return err
+		}
+		c, next := s.conn, &s.history[s.written]
+		if !c.busy {
+			data := next.data
+			c.start(func() error { _, err := c.stream.Write(data); return err })
+		}
+		if err := c.await(ctx, s.stall); err != nil {
+			if errors.Is(err, errStalled) || ctx.Err() != nil {
+				return err
+			}
+			if c.isGone() && c.why != nil { // an alert, or the reset itself
+				err = c.why
+			}
+			s.lost()
+			return fmt.Errorf("send records: %w", err)
+		}
+		if next.sent {
+			s.resent += next.records
+		}
+		next.sent = true
+		s.written++
+	}
+	return nil
+}
+
+// connect sees to it that there is a connection that can be written to.
+func (s *oneWay) connect(ctx context.Context) error {
+	if c := s.conn; c != nil && c.finishing { // it was not confirmed in time
+		s.forget()
+		s.left, s.leftChunks, s.conn = c, s.written, nil
+	} else if c != nil && c.isGone() {
+		s.lost()
+		return c.ended()
+	}
+	if s.conn != nil {
+		return nil
+	}
+	c, err := s.redial(ctx)
+	if err == nil {
+		s.conn = c
+	}
+	return err
+}
+
+// redial makes a connection. What was wrong for good at the start may be mended by now.
+func (s *oneWay) redial(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := s.dial(ctx)
+	if p, ok := errors.AsType[*Permanent](err); ok {
+		err = p.Err
+	}
+	return c, err
+}
+
+// lost gives up the present connection: the next one gets the whole history.
+func (s *oneWay) lost() {
+	s.forget()
+	if s.conn != nil {
+		s.conn.close()
+		s.conn = nil
+	}
+	s.written = 0
+}
+
+// confirm makes the receiver say that it has read everything, and drops the history then.
+func (s *oneWay) confirm(ctx context.Context) error {
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	if s.conn == nil {
+		return errors.New("no connection")
+	}
+	if err := s.conn.finish(ctx, s.patience, s.stall); err != nil {
+		if errors.Is(err, errSilent) || errors.Is(err, errStalled) || ctx.Err() != nil {
+			return err
+		}
+		s.lost()
+		return err
+	}
+	next, err := s.redial(ctx)
+	if err != nil {
+		s.lost()
+		return fmt.Errorf("the receiver closed the connection and takes no other: %w", err)
+	}
+	s.conn.close()
+	s.conn, s.confirms, s.endless = next, true, !canConfirm
+	if s.left == nil {
+		s.drop(len(s.history))
+	}
+	return nil
+}
+
+// gaveUp tells whether an error of confirm means that there will be no confirmation.
+func (s *oneWay) gaveUp(err error) bool {
+	if errors.Is(err, errSilent) && !s.confirms {
+		s.endless = true
+	}
+	return errors.Is(err, errSilent) && s.endless
+}
+
+// settle looks whether the end of the connection that was left has come.
+func (s *oneWay) settle(ctx context.Context) {
+	switch {
+	case s.left == nil:
+	case s.leftChunks == 0: // out of the history
+		s.forget()
+	case !s.left.isGone():
+	case s.left.finish(ctx, s.patience, s.stall) == nil:
+		s.confirms, s.endless = true, !canConfirm
+		s.drop(s.leftChunks)
+		s.forget()
+	default:
+		s.lost()
+	}
+}
+
+// forget closes the connection that was left.
+func (s *oneWay) forget() {
+	if s.left != nil {
+		s.left.close()
+		s.left, s.leftChunks = nil, 0
+	}
+}
+
+// resendOption reads the query option resend: a number of bytes with K, M or G for powers of 1024.
+func resendOption(q url.Values) (int, error) {
+	v := q.Get("resend")
+	if !q.Has("resend") {
+		return keepBytes, nil
+	}
+	digits, shift := v, 0
+	if n := len(v); n > 0 {
+		if shift = 10 * (1 + strings.IndexByte("KMG", v[n-1])); shift > 0 {
+			digits = v[:n-1]
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 31)
+	if n <<= shift; err != nil || n < minKeep || n > maxKeep {
+		return 0, &Error{fmt.Errorf("resend=%s", v), "give what the socket buffers of both sides can hold, from 64K to 1G"}
+	}
+	return int(n), nil
+}
+
+const (
+	minKeep = 64 << 10
+	maxKeep = 1 << 30
+)
+
+// onlyOptions refuses query options other than these, and repeated ones.
+func onlyOptions(u *url.URL, known ...string) (url.Values, error) {
+	hint := "the options are " + strings.Join(known, ", ")
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, &Error{fmt.Errorf("parse options: %w", err), hint}
+	}
+next:
+	for name, values := range q {
+		for _, k := range known {
+			if name == k && len(values) == 1 {
+				continue next
+			}
+		}
+		if len(values) > 1 {
+			return nil, &Error{fmt.Errorf("option %q is given twice", name), hint}
+		}
+		return nil, &Error{fmt.Errorf("unknown option %q", name), hint}
+	}
+	return q, nil
+}
