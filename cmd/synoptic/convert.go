@@ -76,7 +76,7 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	}
 	in.log = log
 	first := new(results.Records)
-	if err := in.read(first); err == io.EOF {
+	if err := in.read(first); errors.Is(err, io.EOF) {
 		return failure{noRecord(in.bad)}
 	} else if err != nil {
 		return failure{err}
@@ -188,7 +188,7 @@ func (c *converter) run(ctx context.Context, in *input, first *results.Records) 
 		case p := <-pieces:
 			c.bad, c.unknown = p.bad, p.unknown
 			switch {
-			case p.err == io.EOF:
+			case errors.Is(p.err, io.EOF):
 				return c.cutOff(cutOff)
 			case p.err != nil:
 				return errors.Join(p.err, c.cutOff(cutOff))

@@ -52,7 +52,7 @@ func (o *Output) put(b *format.Batch) (*format.Batch, error) {
 				o.encoded.Add(records)
 				return o.remember(b), nil
 			}
-			if err != spool.ErrFull && !told {
+			if !errors.Is(err, spool.ErrFull) && !told {
 				told = true
 				o.say(Notice{Output: o.name, Warning: err})
 			}

@@ -16,6 +16,7 @@ type file struct {
 	f        *os.File // nil until the first record where it is made only when needed
 	regular  bool
 	document bool
+	headed   bool // what is in it means nothing without its beginning
 	empty    bool // it is to be emptied before the first record
 	out      appender
 	current  *format.Batch // what out is in the middle of
@@ -23,8 +24,8 @@ type file struct {
 
 // openFile leaves a document that is there as it is until the first record is written: a scan that
 // never begins destroys nothing.
-func openFile(name string, document bool) (d *file, fresh bool, err error) {
-	d = &file{name: name, mode: 0o644, document: document, empty: document}
+func openFile(name string, f format.Format) (d *file, fresh bool, err error) {
+	d = &file{name: name, mode: 0o644, document: f.Document, headed: f.Document || f.Frames, empty: f.Document}
 	if err := d.open(); err != nil {
 		return nil, false, &Error{err, "choose a file in a folder that exists and that you may write to"}
 	}
@@ -33,7 +34,7 @@ func openFile(name string, document bool) (d *file, fresh bool, err error) {
 		d.f.Close()
 		return nil, false, &Error{err, "choose another file"}
 	}
-	return d, document || info.Size() == 0, nil
+	return d, f.Document || info.Size() == 0, nil
 }
 
 // NewFile appends to a file that is made, for its owner only, when the first batch comes.
@@ -88,8 +89,8 @@ func (f *file) Sync(context.Context) (Outcome, error) {
 	return Outcome{}, nil
 }
 
-// Reopens tells whether Reopen means anything: for a regular file that is appended to.
-func (f *file) Reopens() bool { return f.regular && !f.document }
+// Reopens tells whether Reopen means anything: for a regular file that can begin anywhere.
+func (f *file) Reopens() bool { return f.regular && !f.headed }
 
 // Reopen goes on in a file of the name, made anew where the old one was renamed. Where that fails, the
 // old one is kept.

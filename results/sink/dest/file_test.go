@@ -184,7 +184,7 @@ func TestPermanentErrors(t *testing.T) {
 	}
 	d := newDisk(t, os.O_APPEND)
 	d.room = 1 << 20
-	d.File.Close()
+	d.Close()
 	a = appender{w: d}
 	if err, ok := errors.AsType[*Permanent](a.write(lines(1, 1))); !ok {
 		t.Errorf("a closed file: %v", err)
@@ -268,6 +268,11 @@ func TestReopen(t *testing.T) {
 	defer doc.Close()
 	if doc.(*file).Reopens() {
 		t.Error("a document would be reopened")
+	}
+	packets, _ := openTest(t, filepath.Join(t.TempDir(), "packets"), format.Format{Frames: true})
+	defer packets.Close()
+	if packets.(*file).Reopens() {
+		t.Error("a file that begins without its section header would be made")
 	}
 }
 

@@ -50,7 +50,7 @@ func Open(name string, f format.Format, o Options) (d Destination, fresh bool, e
 		d, err = openURL(scheme(name), name, f, o)
 		return d, true, err
 	}
-	return openFile(name, f.Document)
+	return openFile(name, f)
 }
 
 // openURL never repeats what it refuses: there may be a secret in it.

@@ -157,7 +157,7 @@ func TestPcapngIsReadBack(t *testing.T) {
 	read := 0
 	for ; ; read++ {
 		data, ci, err := r.ReadPacketData()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("packet %d: %v", read, err)

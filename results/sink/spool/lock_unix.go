@@ -3,6 +3,7 @@
 package spool
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -16,13 +17,13 @@ func lock(name string) (f *os.File, held bool, err error) {
 	}
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err != syscall.EINTR {
+		if !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
 	if err != nil {
 		f.Close()
-		return nil, err == syscall.EWOULDBLOCK, err
+		return nil, errors.Is(err, syscall.EWOULDBLOCK), err
 	}
 	return f, false, nil
 }

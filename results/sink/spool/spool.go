@@ -53,12 +53,12 @@ type Spool struct {
 	lost     []error
 }
 
-// Open makes the spool of an output of the name ready, in a folder in dir. Of max bytes it takes no more.
+// Open makes the spool of an output of the name ready, in a folder in dir. It takes no more than most bytes.
 // What an earlier process has left is in it; records tells how much that is.
-func Open(dir, output string, max int64) (s *Spool, records uint64, err error) {
+func Open(dir, output string, most int64) (s *Spool, records uint64, err error) {
 	sum := sha256.Sum256([]byte(output))
 	base := filepath.Join(dir, hex.EncodeToString(sum[:8]))
-	s = &Spool{max: max, segment: min(segmentSize, max/4)}
+	s = &Spool{max: most, segment: min(segmentSize, most/4)}
 	for i := range maxOwners {
 		folder := base
 		if i > 0 {
@@ -135,7 +135,7 @@ func (s *Spool) adopt(folder string) {
 			continue
 		}
 		if g.frames == 0 {
-			g.remove()
+			_ = g.remove() // there is nothing in it
 			continue
 		}
 		found = append(found, g)

@@ -45,9 +45,9 @@ func take(t *testing.T, s *Spool) int {
 	return n
 }
 
-func open(t *testing.T, dir string, max int64, records int) *Spool {
+func open(t *testing.T, dir string, most int64, records int) *Spool {
 	t.Helper()
-	s, found, err := Open(dir, "jsonl:x", max)
+	s, found, err := Open(dir, "jsonl:x", most)
 	must(t, err)
 	if found != uint64(records) || len(s.Lost()) > 0 {
 		t.Fatalf("found %d records, want %d; lost: %v", found, records, s.Lost())
@@ -131,7 +131,7 @@ func TestQueue(t *testing.T) {
 func TestFull(t *testing.T) {
 	s := open(t, t.TempDir(), 10_000, 0)
 	must(t, s.Put(numbered(1, 50_000)))
-	if err := s.Put(numbered(2, 10)); err != ErrFull {
+	if err := s.Put(numbered(2, 10)); !errors.Is(err, ErrFull) {
 		t.Errorf("error %v", err)
 	}
 	must(t, s.PutRest(numbered(2, 10)))
