@@ -210,8 +210,8 @@ func atLeastOnce(t *testing.T, got [][]string, n int) {
 	}
 }
 
-// openTest opens a destination and sets its bounds for the test.
-func openTest(t *testing.T, to string, o Options, rotate int) *oneWay {
+// openOneWay opens a destination and sets its bounds for the test.
+func openOneWay(t *testing.T, to string, o Options, rotate int) *oneWay {
 	t.Helper()
 	u, err := url.Parse(to)
 	if err != nil {
@@ -245,7 +245,7 @@ func insist(t *testing.T, f func() (Outcome, error)) (resent uint64, errs []erro
 	}
 }
 
-func deliver(t *testing.T, s *oneWay, all []*format.Batch) (resent uint64, errs []error) {
+func deliverAll(t *testing.T, s *oneWay, all []*format.Batch) (resent uint64, errs []error) {
 	t.Helper()
 	for _, b := range all {
 		r, e := insist(t, func() (Outcome, error) { return s.Deliver(context.Background(), b) })
@@ -307,8 +307,8 @@ func TestConfirmed(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			l, to := k.open(t)
 			c := collect(t, l, readAll)
-			s := openTest(t, to, Options{}, 10_000)
-			resent, errs := deliver(t, s, batches(50, 100)) // some 1 KB each
+			s := openOneWay(t, to, Options{}, 10_000)
+			resent, errs := deliverAll(t, s, batches(50, 100)) // some 1 KB each
 			if len(errs) > 0 || resent != 0 {
 				t.Errorf("%d sent again, errors %v", resent, errs)
 			}
@@ -351,12 +351,12 @@ func TestBroken(t *testing.T) {
 						conn.Read(make([]byte, 10))
 					}
 				})
-				s := openTest(t, to, Options{}, 1<<20)
+				s := openOneWay(t, to, Options{}, 1<<20)
 				all := batches(20, 100)
-				first, _ := deliver(t, s, all[:5])
+				first, _ := deliverAll(t, s, all[:5])
 				close(sent)
 				<-s.conn.gone
-				second, errs := deliver(t, s, all[5:])
+				second, errs := deliverAll(t, s, all[5:])
 				if len(errs) == 0 {
 					t.Error("nobody was told")
 				}
@@ -383,7 +383,7 @@ func TestCrossingEnds(t *testing.T) {
 					close(closed)
 				}
 			})
-			c := openTest(t, to, Options{}, 1<<20).conn
+			c := openOneWay(t, to, Options{}, 1<<20).conn
 			<-closed
 			<-c.gone
 			if late {
@@ -410,7 +410,7 @@ func TestEndedFirst(t *testing.T) {
 		conn.(*net.TCPConn).CloseWrite()
 		<-hold
 	})
-	c := openTest(t, to, Options{}, 1<<20).conn
+	c := openOneWay(t, to, Options{}, 1<<20).conn
 	<-c.gone
 	if err := c.finish(context.Background(), time.Second, time.Second); err == nil || errors.Is(err, errSilent) {
 		t.Errorf("finish gives %v", err)
@@ -423,8 +423,8 @@ func TestKilledAtConfirmation(t *testing.T) {
 	l := listenTCP(t, "127.0.0.1:0")
 	addr := l.Addr().String()
 	first := collect(t, l, readAll)
-	s := openTest(t, "syslog+tcp://"+addr, Options{}, 1<<20)
-	deliver(t, s, batches(3, 10))
+	s := openOneWay(t, "syslog+tcp://"+addr, Options{}, 1<<20)
+	deliverAll(t, s, batches(3, 10))
 	l.Close()
 	if _, err := s.Sync(context.Background()); err == nil || isPermanent(err) {
 		t.Fatalf("Sync gives %v", err)
@@ -456,13 +456,13 @@ func TestNeverClosing(t *testing.T) {
 				}
 			})
 			t.Cleanup(func() { close(hold) }) // before the collector's own, which waits
-			s := openTest(t, to, Options{}, 10_000)
+			s := openOneWay(t, to, Options{}, 10_000)
 			s.patience, s.keep = 30*time.Millisecond, 30_000
 			if !canConfirm { // there the first connection is not ended
 				s.endless = false
 			}
 			all := batches(100, 200) // some 2 KB each
-			resent, errs := deliver(t, s, all[:80])
+			resent, errs := deliverAll(t, s, all[:80])
 			if resent != 0 || len(errs) > 0 {
 				t.Errorf("%d sent again, errors %v", resent, errs)
 			}
@@ -474,7 +474,7 @@ func TestNeverClosing(t *testing.T) {
 			kept, least := uint64(len(s.history)*10), uint64(30_000*len(s.history)*10/s.size)
 			close(break1)
 			<-s.conn.gone
-			if resent, _ = deliver(t, s, all[80:]); resent < least || resent > kept {
+			if resent, _ = deliverAll(t, s, all[80:]); resent < least || resent > kept {
 				t.Errorf("%d sent again, want %d to %d", resent, least, kept)
 			}
 			synced(t, s)
@@ -495,10 +495,10 @@ func TestLateConfirmation(t *testing.T) {
 		}
 		c.read(i, conn, -1)
 	})
-	s := openTest(t, "syslog+tcp://"+l.Addr().String(), Options{}, 10_000)
+	s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 10_000)
 	s.patience = 30 * time.Millisecond
 	all := batches(60, 100)
-	deliver(t, s, all[:20])
+	deliverAll(t, s, all[:20])
 	if s.left == nil || !s.endless {
 		t.Fatal("the receiver was waited for: the test lost its reach")
 	}
@@ -507,12 +507,12 @@ func TestLateConfirmation(t *testing.T) {
 	s.patience = patience
 	rest := len(s.history) - s.leftChunks
 	s.rotate = 1 << 30 // what is dropped now, the late end has confirmed
-	resent, _ := deliver(t, s, all[20:21])
+	resent, _ := deliverAll(t, s, all[20:21])
 	if len(s.history) > rest+1 {
 		t.Errorf("%d batches are kept, want at most %d", len(s.history), rest+1)
 	}
 	s.rotate = 10_000
-	again, _ := deliver(t, s, all[21:])
+	again, _ := deliverAll(t, s, all[21:])
 	resent += again
 	resent += synced(t, s)
 	if resent != 0 || !s.confirms || s.endless || s.size != 0 || s.left != nil {
@@ -539,11 +539,11 @@ func TestSlowConfirmation(t *testing.T) {
 		}
 		c.read(i, conn, -1)
 	})
-	s := openTest(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<20)
+	s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<20)
 	all := batches(2, 100)
-	deliver(t, s, all[:1])
+	deliverAll(t, s, all[:1])
 	synced(t, s)
-	deliver(t, s, all[1:])
+	deliverAll(t, s, all[1:])
 	s.patience = 20 * time.Millisecond
 	for range 3 {
 		if _, err := s.Sync(context.Background()); !errors.Is(err, errSilent) {
@@ -575,7 +575,7 @@ func TestSlowReceiver(t *testing.T) {
 				}
 				c.read(i, conn, -1)
 			})
-			s := openTest(t, to, Options{TLS: TLS{CAFile: files.ca}}, 1<<30)
+			s := openOneWay(t, to, Options{TLS: TLS{CAFile: files.ca}}, 1<<30)
 			s.stall = 20 * time.Millisecond
 			all := batches(200, 20_000) // 40 MB: more than fits into the sockets
 			var delivered int
@@ -600,7 +600,7 @@ func TestSlowReceiver(t *testing.T) {
 			}
 			close(full)
 			s.stall = stall
-			resent, errs := deliver(t, s, all[delivered:])
+			resent, errs := deliverAll(t, s, all[delivered:])
 			resent += synced(t, s)
 			if resent != 0 || len(errs) > 0 {
 				t.Errorf("%d sent again, errors %v", resent, errs)
@@ -617,7 +617,7 @@ func TestStuckCallsEnd(t *testing.T) {
 	hold := make(chan struct{})
 	collect(t, l, func(*collector, int, net.Conn) { <-hold })
 	t.Cleanup(func() { close(hold) })
-	s := openTest(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<30)
+	s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<30)
 	s.stall = time.Hour
 	b := &format.Batch{Data: append(bytes.Repeat([]byte{'x'}, 64<<20), '\n')} // more than fits into the sockets
 	b.Events = []format.Event{{End: len(b.Data), Records: 1}}

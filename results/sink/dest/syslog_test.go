@@ -174,9 +174,9 @@ func TestSyslogTLS(t *testing.T) {
 	files := newPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	c := collect(t, files.listener(l, files.good, true), readAll)
-	s := openTest(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.ca, CertFile: files.cert, KeyFile: files.key}}, 10_000)
+	s := openOneWay(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.ca, CertFile: files.cert, KeyFile: files.key}}, 10_000)
 	s.conn.stream.SetWriteDeadline(time.Now().Add(-time.Hour)) // as package tls does: no record may be torn by one
-	resent, errs := deliver(t, s, batches(50, 100))
+	resent, errs := deliverAll(t, s, batches(50, 100))
 	resent += synced(t, s)
 	if resent != 0 || len(errs) > 0 {
 		t.Errorf("%d sent again, errors %v", resent, errs)
@@ -237,7 +237,7 @@ func TestSyslogLater(t *testing.T) {
 	l := listenTCP(t, "127.0.0.1:0")
 	addr := l.Addr().String()
 	l.Close()
-	s := openTest(t, "syslog+tls://"+addr, Options{TLS: TLS{CAFile: files.ca}}, 1<<20)
+	s := openOneWay(t, "syslog+tls://"+addr, Options{TLS: TLS{CAFile: files.ca}}, 1<<20)
 	all := batches(2, 10)
 	if _, err := s.Deliver(context.Background(), all[0]); err == nil || isPermanent(err) {
 		t.Fatalf("nobody listens: %v", err)
@@ -249,7 +249,7 @@ func TestSyslogLater(t *testing.T) {
 	}
 	wrong.Close()
 	c := collect(t, files.listener(listenTCP(t, addr), files.good, false), readAll)
-	deliver(t, s, all)
+	deliverAll(t, s, all)
 	synced(t, s)
 	c.wait("both batches", func(got [][]string) bool { return len(got) > 0 && len(got[0]) == 20 })
 	exactlyOnce(t, c.got(), 20)
