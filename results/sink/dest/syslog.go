@@ -24,7 +24,9 @@ import (
 //
 // Options: facility (a name of RFC 5424 section 6.2.1 or a number, local0 by default; the severity is
 // informational), hostname, app (synoptic), resend (32M: bytes kept for a receiver that never confirms).
-func openSyslog(u *url.URL, o Options) (Destination, error) {
+func openSyslog(u *url.URL, o Options) (Destination, error) { return openSyslogWithin(u, o, alertWait) }
+
+func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destination, error) {
 	host, port := u.Hostname(), u.Port()
 	if host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
 		return nil, &Error{fmt.Errorf("not the address of a syslog receiver: %s", u.Redacted()), "give " + u.Scheme + "://HOST:PORT"}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/url"
@@ -197,7 +198,10 @@ func TestSyslogTLS(t *testing.T) {
 // What an operator has to mend is an error before the scan, with a hint.
 func TestSyslogTLSRefused(t *testing.T) {
 	files := newPKI(t)
-	plain := func(_ *collector, _ int, conn net.Conn) { conn.Write([]byte("220 this is no TLS\r\n")) }
+	plain := func(_ *collector, _ int, conn net.Conn) {
+		conn.Write([]byte("220 this is no TLS\r\n"))
+		io.Copy(io.Discard, conn) // closing with data unread would reset the connection
+	}
 	for name, c := range map[string]struct {
 		cert    tls.Certificate
 		clients bool
@@ -219,7 +223,7 @@ func TestSyslogTLSRefused(t *testing.T) {
 				collect(t, files.listener(l, c.cert, c.clients), func(c *collector, i int, conn net.Conn) { handshake(conn) })
 			}
 			u, _ := url.Parse("syslog+tls://" + l.Addr().String())
-			d, err := openSyslog(u, Options{TLS: c.o})
+			d, err := openSyslogWithin(u, Options{TLS: c.o}, 20*time.Second) // or until the alert comes
 			if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("error %v", err)
 			}
