@@ -234,13 +234,15 @@ func (h *header) appendTime(dst []byte, nano int64) []byte {
 	return append(dst, 'Z')
 }
 
+var nilValue = []byte{'-'}
+
 // messageID is the record type where an event begins with it, as the native format does, else NILVALUE.
 func messageID(event []byte) []byte {
 	rest, ok := bytes.CutPrefix(event, []byte(`{"v":1,"type":"`))
 	if end := bytes.IndexByte(rest, '"'); ok && end > 0 && end <= 32 {
 		return rest[:end]
 	}
-	return []byte{'-'}
+	return nilValue
 }
 
 // ascii escapes what is not ASCII, which stands in strings only. A message in UTF-8 would have to begin with a byte order
