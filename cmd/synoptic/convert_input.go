@@ -128,7 +128,7 @@ func (in *input) step(read func(*results.Reader) error) error {
 		switch line, ok := errors.AsType[*results.LineError](err); {
 		case err == nil:
 			return nil
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			in.close()
 		case !ok:
 			in.report(fmt.Errorf("cannot be read to its end: %w", err))
@@ -252,7 +252,7 @@ func (in *input) scans() (ids []string, err error) {
 	for {
 		var id string
 		switch err := first.step(func(r *results.Reader) (err error) { _, id, err = r.Skim(); return err }); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return ids, nil
 		case err != nil:
 			return nil, err

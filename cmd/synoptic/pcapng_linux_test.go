@@ -165,7 +165,7 @@ func readEvidence(t *testing.T, file string) (all []keptPacket) {
 	}
 	for {
 		data, info, err := r.ReadPacketData()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {

@@ -169,7 +169,18 @@ func (c *conn) ended() error {
 	if c.why == nil {
 		return errors.New("the receiver closed the connection")
 	}
-	return fmt.Errorf("the receiver broke the connection: %w", c.why)
+	return fmt.Errorf("the receiver broke the connection: %w", cause(c.why))
+}
+
+// cause leaves out what package net says besides, our own port numbers for one; an alert stays one.
+func cause(err error) error {
+	for {
+		op, ok := errors.AsType[*net.OpError](err)
+		if !ok || op.Op == "remote error" {
+			return err
+		}
+		err = op.Err
+	}
 }
 
 // close gives the connection up. The kernel goes on with what it has taken, unless a TLS record is torn.

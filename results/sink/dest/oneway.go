@@ -216,7 +216,7 @@ func (s *oneWay) flush(ctx context.Context) error {
 				err = c.why
 			}
 			s.lost()
-			return fmt.Errorf("send records: %w", err)
+			return fmt.Errorf("send records: %w", cause(err))
 		}
 		if next.sent {
 			s.resent += next.records

@@ -24,7 +24,9 @@ import (
 //
 // Options: facility (a name of RFC 5424 section 6.2.1 or a number, local0 by default; the severity is
 // informational), hostname, app (synoptic), resend (32M: bytes kept for a receiver that never confirms).
-func openSyslog(u *url.URL, o Options) (Destination, error) {
+func openSyslog(u *url.URL, o Options) (Destination, error) { return openSyslogWithin(u, o, alertWait) }
+
+func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destination, error) {
 	host, port := u.Hostname(), u.Port()
 	if host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
 		return nil, &Error{fmt.Errorf("not the address of a syslog receiver: %s", u.Redacted()), "give " + u.Scheme + "://HOST:PORT"}
@@ -232,13 +234,15 @@ func (h *header) appendTime(dst []byte, nano int64) []byte {
 	return append(dst, 'Z')
 }
 
+var nilValue = []byte{'-'}
+
 // messageID is the record type where an event begins with it, as the native format does, else NILVALUE.
 func messageID(event []byte) []byte {
 	rest, ok := bytes.CutPrefix(event, []byte(`{"v":1,"type":"`))
 	if end := bytes.IndexByte(rest, '"'); ok && end > 0 && end <= 32 {
 		return rest[:end]
 	}
-	return []byte{'-'}
+	return nilValue
 }
 
 // ascii escapes what is not ASCII, which stands in strings only. A message in UTF-8 would have to begin with a byte order

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/url"
@@ -42,7 +43,7 @@ func TestSyslogFrame(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	buf := make([]byte, 0, 1<<10)
-	b.Data, b.Events = b.Data[:len(native)], b.Events[:1]
+	b = &format.Batch{Data: []byte(native + "{}\n"), Events: []format.Event{{End: len(native)}, {End: len(native) + 3}}}
 	if n := testing.AllocsPerRun(100, func() { buf = h.frame(buf[:0], b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -197,7 +198,10 @@ func TestSyslogTLS(t *testing.T) {
 // What an operator has to mend is an error before the scan, with a hint.
 func TestSyslogTLSRefused(t *testing.T) {
 	files := newPKI(t)
-	plain := func(_ *collector, _ int, conn net.Conn) { conn.Write([]byte("220 this is no TLS\r\n")) }
+	plain := func(_ *collector, _ int, conn net.Conn) {
+		conn.Write([]byte("220 this is no TLS\r\n"))
+		io.Copy(io.Discard, conn) // closing with data unread would reset the connection
+	}
 	for name, c := range map[string]struct {
 		cert    tls.Certificate
 		clients bool
@@ -219,7 +223,7 @@ func TestSyslogTLSRefused(t *testing.T) {
 				collect(t, files.listener(l, c.cert, c.clients), func(c *collector, i int, conn net.Conn) { handshake(conn) })
 			}
 			u, _ := url.Parse("syslog+tls://" + l.Addr().String())
-			d, err := openSyslog(u, Options{TLS: c.o})
+			d, err := openSyslogWithin(u, Options{TLS: c.o}, 20*time.Second) // or until the alert comes
 			if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("error %v", err)
 			}

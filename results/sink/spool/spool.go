@@ -22,7 +22,7 @@ import (
 	"synoptic/results/sink/format"
 )
 
-// ErrFull says that there is no room until something has been delivered, or until the disk has room.
+// ErrFull says that there is no room until something has been delivered.
 var ErrFull = errors.New("the spool is full")
 
 const (
@@ -171,7 +171,7 @@ func (s *Spool) name(number uint64) string {
 // Lost are the errors of what could not be read when the spool was opened.
 func (s *Spool) Lost() []error { return s.lost }
 
-// Put appends a batch, and takes a copy of it. ErrFull comes where max is reached, and wrapped with the
+// Put appends a batch, and takes a copy of it. ErrFull comes where max is reached, another error with the
 // reason where the disk takes nothing; nothing of the batch is kept then.
 func (s *Spool) Put(b *format.Batch) error { return s.put(b, false) }
 
@@ -192,7 +192,7 @@ func (s *Spool) put(b *format.Batch, beyond bool) error {
 	} else {
 		var err error
 		if last, err = createSegment(s.name(s.next()), s.next()); err != nil {
-			return fmt.Errorf("%w: %w", ErrFull, err)
+			return fmt.Errorf("the spool takes nothing: %w", err)
 		}
 		s.segments = append(s.segments, last)
 		s.bytes += last.size
@@ -200,7 +200,7 @@ func (s *Spool) put(b *format.Batch, beyond bool) error {
 	s.frame = appendFrame(s.frame[:0], b)
 	if err := last.append(s.frame, b.Records()); err != nil {
 		s.trim()
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return fmt.Errorf("the spool takes nothing: %w", err)
 	}
 	s.bytes += size
 	return nil
