@@ -30,6 +30,9 @@ func (o *Output) deliver() {
 		o.fail(err)
 		return
 	}
+	o.mu.Lock()
+	o.sure = true
+	o.mu.Unlock()
 	if err := o.insist(func() error { return temporary(o.dead.sync(o.ctx)) }); err != nil {
 		o.fail(err)
 	}

@@ -71,6 +71,7 @@ func Open(spec string, c Config) (*Output, error) {
 		return nil, &Error{shown(spec, to), fmt.Errorf("unknown format %q", name),
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
+	c.Dest.Keep = c.Spool != ""
 	d, fresh, err := dest.Open(to, f, c.Dest)
 	if err != nil {
 		e := &Error{Dest: shown(spec, to), Err: err}

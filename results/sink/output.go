@@ -51,6 +51,7 @@ type Output struct {
 	stopped   bool          // nobody waits for it any more
 	closing   bool          // nothing comes any more
 	abandoned bool          // Finish has taken what was left
+	sure      bool          // everything has arrived, as far as the destination ever says so
 	err       error         // it has failed for good
 
 	free   chan *format.Batch
@@ -227,7 +228,7 @@ func (o *Output) finish(ctx context.Context) error {
 	if err := o.failure(); err != nil {
 		errs = []error{err} // which is what the flush said too, if it said anything
 	}
-	errs = append(errs, o.keep(), o.enc.Close())
+	errs = append(errs, o.keep(gone), o.enc.Close())
 	if !gone { // in a call that never returns, as closing may
 		go o.d.Close()
 		return errors.Join(errs...)
@@ -244,15 +245,22 @@ func within(d time.Duration, done <-chan struct{}) bool {
 	}
 }
 
-// keep puts what the destination has not taken into the spool, or says that it is lost.
-func (o *Output) keep() error {
+// keep puts what the destination has not taken, or may have lost, into the spool, or says that it is
+// lost. gone tells that no call of the destination is under way.
+func (o *Output) keep(gone bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.abandoned = true
-	rest := o.memory
-	if o.inFlight != nil && !o.onDisk {
-		rest = append([]*format.Batch{o.inFlight}, rest...)
+	var rest []*format.Batch
+	if d, ok := o.d.(dest.Unconfirmed); ok && gone && !o.sure {
+		var records uint64
+		rest, records = d.Unconfirmed()
+		o.delivered.Add(-min(records, o.delivered.Load()))
 	}
+	if o.inFlight != nil && !o.onDisk {
+		rest = append(rest, o.inFlight)
+	}
+	rest = append(rest, o.memory...)
 	left, lost := o.Delivery().Queued, uint64(0)
 	var err error
 	switch {

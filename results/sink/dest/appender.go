@@ -53,7 +53,7 @@ func (a *appender) write(b *format.Batch) error {
 	switch {
 	case cut:
 		a.done = whole
-	case cutErr == errNotOurs:
+	case errors.Is(cutErr, errNotOurs):
 		// Others have written behind the torn event: it is written again, whole.
 		a.done = whole
 	default:

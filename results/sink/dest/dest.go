@@ -25,6 +25,13 @@ type Destination interface {
 	Close() error
 }
 
+// Unconfirmed is a Destination that can deliver without knowing whether all has arrived.
+type Unconfirmed interface {
+	// Unconfirmed is what Deliver has taken since the receiver last confirmed, oldest first: the number
+	// of records, and with Options.Keep the batches. It is for when no other call is under way.
+	Unconfirmed() (batches []*format.Batch, records uint64)
+}
+
 // Outcome is what became of the events of a batch that was delivered.
 type Outcome struct {
 	Retry  []int       // to be sent again, ascending
@@ -63,6 +70,8 @@ type Options struct {
 	Version string         // of the program
 	// Hostname is the scanning host's name.
 	Hostname string
+	// Keep says that what is unconfirmed at the end is wanted back, to be delivered another time.
+	Keep     bool
 	TLS      TLS
 	HECToken Secret
 	// Elasticsearch takes an API key, OpenSearch a user and a password.

@@ -1,10 +1,12 @@
 package dest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +35,8 @@ type oneWay struct {
 	dial  func(context.Context) (*conn, error)
 	frame func(dst []byte, b *format.Batch) []byte
 
-	rotate, keep    int // bytes
+	rotate, keep    int  // bytes
+	whole           bool // the history has the batches, too
 	patience, stall time.Duration
 
 	ctx    context.Context // until Close
@@ -59,6 +62,7 @@ type oneWay struct {
 // framed is a batch as it is sent.
 type framed struct {
 	data    []byte
+	batch   *format.Batch // a copy, where it may be wanted back
 	records uint64
 	sent    bool // on some connection
 }
@@ -75,8 +79,8 @@ const (
 )
 
 // newOneWay connects once. Only a receiver that does not answer now may do so later.
-func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
-	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !canConfirm}
+func newOneWay(keep int, whole bool, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
+	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, whole: whole, patience: patience, stall: stall, endless: !canConfirm}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
 	defer cancel()
@@ -131,6 +135,23 @@ func (s *oneWay) Sync(ctx context.Context) (Outcome, error) {
 	return s.outcome(), nil
 }
 
+// Unconfirmed leaves out the batch that Deliver has not taken yet.
+func (s *oneWay) Unconfirmed() (batches []*format.Batch, records uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.history
+	if s.taken {
+		all = all[:len(all)-1]
+	}
+	for i := range all {
+		records += all[i].records
+		if all[i].batch != nil {
+			batches = append(batches, all[i].batch)
+		}
+	}
+	return batches, records
+}
+
 // Reopen has nothing to do.
 func (s *oneWay) Reopen() error { return nil }
 
@@ -172,6 +193,9 @@ func (s *oneWay) take(b *format.Batch) {
 		buf, s.free = s.free[n-1][:0], s.free[:n-1]
 	}
 	c := framed{data: s.frame(buf, b), records: b.Records()}
+	if s.whole {
+		c.batch = &format.Batch{Data: bytes.Clone(b.Data), Events: slices.Clone(b.Events)}
+	}
 	s.history, s.size, s.taken = append(s.history, c), s.size+len(c.data), true
 }
 

@@ -88,7 +88,7 @@ func TestQueue(t *testing.T) {
 	for put < 3000 {
 		for range rng.IntN(40) {
 			err := s.Put(numbered(put+1, rng.IntN(20_000)))
-			if err == ErrFull {
+			if errors.Is(err, ErrFull) {
 				break
 			}
 			must(t, err)
