@@ -52,6 +52,7 @@ given; - or none is standard input. Files may be compressed by gzip.`,
 // runConvert does what the command says. Nothing is opened for writing before the input has shown a
 // first record and, where that matters and can be seen, which scans it holds.
 func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log *slog.Logger) error {
+	f.outputs.reopens(stop)
 	c := converter{log: log, scanID: f.scanID, show: results.Open | results.Closed | results.Filtered, seen: map[string]bool{}}
 	var err error
 	if len(f.show) > 0 {
@@ -88,28 +89,12 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 		return err
 	}
 	c.sink = tee
-	if tee.Reopens() {
-		stop.onHangup(tee.Reopen)
-	}
+	reopened(tee, stop)
 	defer context.AfterFunc(stop.ctx, tee.Stop)() // or a full queue would wait for a receiver that is down
 	stop.scan()                                   // from now on a signal has to be seen here
-	done := make(chan error, 1)
-	go func() { done <- errors.Join(c.run(ctx, in, first), tee.Finish(ctx)) }()
-	select {
-	case err = <-done:
-	case <-stop.ctx.Done():
-		select {
-		case err = <-done:
-		case <-time.After(stopGrace):
-			log.Warn("stopped while an output was still behind")
-			return exit(exitStopped)
-		}
-	}
-	return c.outcome(ctx, err)
+	err = c.run(ctx, in, first)
+	return c.outcome(ctx, errors.Join(err, tee.Finish(ctx)))
 }
-
-// stopGrace is how long an interrupt waits for the outputs to be closed in order.
-const stopGrace = 800 * time.Millisecond
 
 // checkFormats refuses formats that records cannot give, and tells whether one holds a single scan.
 func checkFormats(specs []string, lookup func(string) (format.Format, bool)) (single bool, err error) {

@@ -68,16 +68,6 @@ func start(t *testing.T, args ...string) *started {
 	return s
 }
 
-// eventually waits for a condition, for tooLong at most.
-func eventually(t *testing.T, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(tooLong); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v", tooLong)
-		}
-	}
-}
-
 // line waits for a line on standard error.
 func (s *started) line(t *testing.T) string {
 	t.Helper()
@@ -251,6 +241,37 @@ func TestLogrotate(t *testing.T) {
 		t.Errorf("scan_end %+v", st.end)
 	}
 	t.Logf("%d files", files)
+}
+
+// While the targets are still being read SIGHUP already means the file that the records will go to.
+func TestHangupBeforeTheScan(t *testing.T) {
+	testnet.Require(t)
+	for _, c := range []struct {
+		output string
+		code   int
+	}{{filepath.Join(t.TempDir(), "out.jsonl"), exitComplete}, {"-", exitStopped}} {
+		fifo := filepath.Join(t.TempDir(), "targets")
+		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, "scan", "-i", fifo, "-p", "9", "-q", "-o", c.output)
+		targets, err := os.OpenFile(fifo, os.O_WRONLY, 0) // returns when the program reads
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if c.code == exitComplete {
+			fmt.Fprintln(targets, "127.0.0.1")
+			targets.Close()
+		}
+		_ = s.Wait() // the exit code says it
+		targets.Close()
+		if code := s.ProcessState.ExitCode(); code != c.code {
+			t.Errorf("-o %s: exit %d, want %d", c.output, code, c.code)
+		}
+	}
 }
 
 // Without a file that can be reopened SIGHUP stops the scan, as it always has.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -204,4 +205,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// eventually waits for a condition, without a limit that a loaded machine could break.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	const tooLong = time.Minute
+	for deadline := time.Now().Add(tooLong); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v", tooLong)
+		}
+	}
 }

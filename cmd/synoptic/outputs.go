@@ -16,6 +16,7 @@ import (
 	"synoptic/results"
 	"synoptic/results/sink"
 	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
 )
 
 // outputFlags say where records go, for every command that writes any.
@@ -80,6 +81,33 @@ func (f *outputFlags) config(stdout standardOutput, log *slog.Logger) (c sink.Co
 	c.Format.Hostname = c.Dest.Hostname
 	c.Format.TempDir = f.spool
 	return c, f.secrets.fill(&c.Dest, log)
+}
+
+// keepFrames tells whether an output keeps the replies' frames, which decides how the scan receives them.
+func (f *outputFlags) keepFrames() bool {
+	return slices.ContainsFunc(f.outputs, func(spec string) bool {
+		name, _ := sink.Split(spec)
+		known, _ := format.Lookup(name)
+		return known.Frames
+	})
+}
+
+// reopens makes SIGHUP mean the files among the outputs from now on, where there are any, and not the end
+// of the program: it may come before they are open.
+func (f *outputFlags) reopens(stop *stopper) {
+	for _, spec := range f.outputs {
+		if _, to := sink.Split(spec); to != "-" && !dest.IsRemote(to) {
+			stop.onHangup(func() {})
+		}
+	}
+}
+
+// reopened has SIGHUP make the files anew, and does so once for one that has come already.
+func reopened(outputs *sink.Tee, stop *stopper) {
+	if outputs.Reopens() {
+		stop.onHangup(outputs.Reopen)
+		outputs.Reopen()
+	}
 }
 
 // abandon closes outputs of a scan that does not take place: what an earlier one has left in the spool

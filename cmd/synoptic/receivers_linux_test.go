@@ -46,14 +46,7 @@ func (r *receiver) file() string { return filepath.Join(r.dir, "synoptic.jsonl")
 // receiversDir holds what .ci/receivers has unpacked.
 func receiversDir(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("SYNOPTIC_TEST_RECEIVERS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Skip(err)
-		}
-		dir = filepath.Join(cache, "synoptic-ci", "receivers")
-	}
+	dir := testnet.Receivers()
 	if _, err := os.Stat(filepath.Join(dir, "complete")); err != nil {
 		if testnet.Required("peers") {
 			t.Fatalf("no syslog receivers: %v; .ci/receivers %s unpacks them", err, dir)
@@ -310,7 +303,7 @@ func TestSyslogReceivers(t *testing.T) {
 	testnet.Require(t)
 	const addresses, recordSize = 1024, 350 // a record is longer
 	ports := 200
-	if s := os.Getenv("SYNOPTIC_TEST_SEEDS"); s == "1" { // the race detector's run
+	if raceEnabled {
 		ports = 80
 	}
 	dir := t.TempDir()

@@ -117,6 +117,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 // runScan does what the command says, in the order that sends nothing before all is known good:
 // flags, targets, plan, outputs, scan.
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
+	f.outputs.reopens(stop)
 	config, err := f.config(cmd, targets, std)
 	if err != nil {
 		return err
@@ -145,9 +146,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		abandon(outputs)
 		return err
 	}
-	if outputs.Reopens() {
-		stop.onHangup(outputs.Reopen)
-	}
+	reopened(outputs, stop)
 	planned := plan.Backend
 	screen.begin(plan)
 	stopProgress := screen.follow(s, outputs)

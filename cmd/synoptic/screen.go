@@ -162,8 +162,8 @@ const eraseLine = "\r\x1b[K" // ECMA-48 EL: erase to the end of the line
 func (s *screen) draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if width, _, err := term.GetSize(int(s.std.err.Fd())); err == nil && len(line) >= width && width > 0 {
-		line = line[:width-1] // a wrapped line could not be erased
+	if width, _, err := term.GetSize(int(s.std.err.Fd())); err == nil && width > 1 {
+		line = shorten(line, width-1) // a wrapped line could not be erased
 	}
 	if line != s.progress {
 		fmt.Fprint(s.std.err, eraseLine+line)

@@ -20,7 +20,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"synoptic/bench/testnet"
 	"synoptic/results/sink/dest"
@@ -188,7 +187,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 						t.Fatal(err)
 					}
 					if c.code < 0 { // it waits for the receiver until it is told to stop
-						waitUntil(t, func() bool { return strings.Contains(stderr.String(), c.said[0]) })
+						eventually(t, func() bool { return strings.Contains(stderr.String(), c.said[0]) })
 						_ = cmd.Process.Signal(os.Interrupt)
 					}
 					_ = cmd.Wait() // the exit code says it
@@ -250,16 +249,6 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-func waitUntil(t *testing.T, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Error("it does not come about within 30 s")
-			return
-		}
-	}
 }
 
 func writeTo(t *testing.T, name, text string, mode os.FileMode) {

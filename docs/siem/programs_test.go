@@ -30,11 +30,7 @@ func program(t *testing.T, name, folder string) (path, root string) {
 			return p, "/"
 		}
 	}
-	receivers := os.Getenv("SYNOPTIC_TEST_RECEIVERS")
-	if cache, err := os.UserCacheDir(); receivers == "" && err == nil {
-		receivers = filepath.Join(cache, "synoptic-ci", "receivers")
-	}
-	root = filepath.Join(receivers, folder)
+	root = filepath.Join(testnet.Receivers(), folder)
 	if p := filepath.Join(root, "usr/sbin", name); folder != "" && executable(p) {
 		return p, root
 	}
@@ -163,6 +159,7 @@ func TestLogrotateSignalsOnlyWriters(t *testing.T) {
 		"/usr/local/bin/synoptic scan 10.0.0.0/8 -q --output=/var/log/synoptic/scan.jsonl": true,
 		"synoptic scan ::1 -o nmap-xml:x.xml -o/var/log/synoptic/scan.jsonl":               true,
 		"synoptic scan 10.0.0.0/8 -o jsonl:syslog+tcp://siem.example":                      false,
+		"synoptic scan ::1 -o nmap-xml:/var/log/synoptic/scan.xml":                        false,
 		"synoptic convert /var/log/synoptic/scan.jsonl -o ocsf:-":                          false,
 		"filebeat -c synoptic -o /var/log/synoptic/":                                       false,
 		"sh -c pkill -HUP -f synoptic -o /var/log/synoptic/":                               false,

@@ -64,7 +64,7 @@ func sample(t *testing.T, name string, complete bool, ports ...results.Port) str
 	t.Helper()
 	f, ok := format.Lookup(name)
 	if !ok {
-		t.Skipf("no format %s yet", name)
+		t.Fatalf("no format %s", name)
 	}
 	var out bytes.Buffer
 	w := format.NewWriter(func(b *format.Batch) (*format.Batch, error) {
