@@ -50,21 +50,20 @@ const (
 	columns = 79
 )
 
-// outputWords say of an output what is not plain: "siem: 1,200 queued, 40 retried, 3 dead", or "".
-// Less than plain waiting is plain.
+// outputWords are the counts of an output that is not plain, "siem: 5 delivered, 1,200 queued, 40 retried,
+// 7 spooled, 3 dead", or "". Less than plain waiting is plain, and so is what went by the disk and came.
 func outputWords(d results.Delivery, plain uint64) string {
-	var words []string
+	if d.Queued <= plain && d.Retried == 0 && d.Dead == 0 {
+		return ""
+	}
+	words := []string{grouped(d.Delivered) + " delivered"}
 	for _, w := range []struct {
-		n     uint64
-		plain uint64
-		word  string
-	}{{d.Queued, plain, "queued"}, {d.Retried, 0, "retried"}, {d.Dead, 0, "dead"}} {
-		if w.n > w.plain {
+		n    uint64
+		word string
+	}{{d.Queued, "queued"}, {d.Retried, "retried"}, {d.Spooled, "spooled"}, {d.Dead, "dead"}} {
+		if w.n > 0 {
 			words = append(words, grouped(w.n)+" "+w.word)
 		}
-	}
-	if len(words) == 0 {
-		return ""
 	}
 	return shortName(d.Output) + ": " + strings.Join(words, ", ")
 }
