@@ -352,7 +352,7 @@ func TestReadToTheEnd(t *testing.T) {
 	}
 }
 
-// Skim sees of every record what Read says of it.
+// Skim sees of every record the scan that Read says.
 func TestSkim(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		stream := draw(t, nil)
@@ -360,10 +360,9 @@ func TestSkim(t *testing.T) {
 		if err := NewReader(bytes.NewReader(stream)).Read(&into); err != nil {
 			t.Fatal(err)
 		}
-		kind, id, err := NewReader(bytes.NewReader(stream)).Skim()
-		want := map[bool]string{into.Start != nil: "scan_start", into.End != nil: "scan_end", len(into.Hosts) > 0: "host", len(into.Ports) > 0: "port"}[true]
-		if err != nil || id != into.ScanID || kind != want {
-			t.Fatalf("%s of %q, error %v, want %s of %q", kind, id, err, want, into.ScanID)
+		id, err := NewReader(bytes.NewReader(stream)).Skim()
+		if err != nil || id != into.ScanID {
+			t.Fatalf("scan %q, error %v, want %q", id, err, into.ScanID)
 		}
 	})
 }

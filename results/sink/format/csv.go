@@ -21,10 +21,10 @@ type csvRows struct {
 	scanID string
 }
 
-// NewCSV writes RFC 4180's format, with LF for a line end as zmap does, and a header where the output is new. An
+// newCSV writes RFC 4180's format, with LF for a line end as zmap does, and a header where the output is new. An
 // unknown value is an empty field. saddr and sport are the port that was asked, also where a router
 // answered for it: that is the field router. Records of the scan and of hosts have no line.
-func NewCSV(w *Writer, o Options) Encoder { return &csvRows{w: w, fresh: o.Fresh} }
+func newCSV(w *Writer, o Options) Encoder { return &csvRows{w: w, fresh: o.Fresh} }
 
 func (c *csvRows) Start(s *results.ScanStart) error {
 	c.scanID = s.ScanID

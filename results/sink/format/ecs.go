@@ -12,8 +12,8 @@ import (
 	"synoptic/results"
 )
 
-// ECSVersion is the version of the Elastic Common Schema that the events keep to.
-const ECSVersion = "9.4.0"
+// ecsVersion is the version of the Elastic Common Schema that the events keep to.
+const ecsVersion = "9.4.0"
 
 // maxEventLine is what an event's line must stay below, in bytes: receivers cut longer ones.
 const maxEventLine = 4 << 10
@@ -34,8 +34,8 @@ type ecs struct {
 	tail []byte
 }
 
-// NewECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
-func NewECS(w *Writer, o Options) Encoder { return &ecs{w: w, hostname: o.Hostname} }
+// newECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
+func newECS(w *Writer, o Options) Encoder { return &ecs{w: w, hostname: o.Hostname} }
 
 // The objects "event" and "network" end in what is the same for every scan. The category of a host's
 // summary is "host", which the schema keeps for inventories.
@@ -49,7 +49,7 @@ const (
 
 func (e *ecs) Start(s *results.ScanStart) error {
 	e.scanID = s.ScanID
-	t := append(e.tail[:0], `},"ecs":{"version":"`+ECSVersion+`"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner"`...)
+	t := append(e.tail[:0], `},"ecs":{"version":"`+ecsVersion+`"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner"`...)
 	if s.Version != "" {
 		t = append(t, `,"version":`...)
 		t = results.AppendString(t, s.Version)

@@ -15,10 +15,10 @@ type grepable struct {
 	host  nmapHost
 }
 
-// NewGrepable groups the records by host, and writes them at the end of the scan: a line "Status", and for hosts
+// newGrepable groups the records by host, and writes them at the end of the scan: a line "Status", and for hosts
 // with ports a line "Ports" with port/state/protocol/owner/service/RPC/version. Ports of a state that has more
 // than 25 of them are summed up in "Ignored State", as nmap does; where two states are, nmap tells of none.
-func NewGrepable(w *Writer, o Options) Encoder {
+func newGrepable(w *Writer, o Options) Encoder {
 	return &grepable{w: w, sort: newByHost(o.TempDir, byHostMemory)}
 }
 

@@ -49,10 +49,10 @@ type masscanJSON struct {
 	some bool // a record is written
 }
 
-// NewMasscanJSON writes what masscan -oJ writes, byte for byte but for the times and the order. One
+// newMasscanJSON writes what masscan -oJ writes, byte for byte but for the times and the order. One
 // thing differs, for the output to be valid JSON always: where nothing is found masscan leaves its file empty, and
 // this is an empty array.
-func NewMasscanJSON(w *Writer, _ Options) Encoder { return &masscanJSON{w: w} }
+func newMasscanJSON(w *Writer, _ Options) Encoder { return &masscanJSON{w: w} }
 
 func (m *masscanJSON) Start(s *results.ScanStart) error {
 	return m.w.Commit(append(m.w.Buf(), "[\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
@@ -119,9 +119,9 @@ type masscanList struct {
 	some bool // the header is written
 }
 
-// NewMasscanList writes what masscan -oL writes, byte for byte but for the times and the order: nothing at all
+// newMasscanList writes what masscan -oL writes, byte for byte but for the times and the order: nothing at all
 // where nothing is found.
-func NewMasscanList(w *Writer, _ Options) Encoder { return &masscanList{w: w} }
+func newMasscanList(w *Writer, _ Options) Encoder { return &masscanList{w: w} }
 
 func (m *masscanList) Start(*results.ScanStart) error { return m.w.omit(1) }
 

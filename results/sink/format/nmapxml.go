@@ -21,14 +21,14 @@ type nmapXML struct {
 	host  nmapHost
 }
 
-// NewNmapXML groups the records by host, and writes them at the end of the scan.
+// newNmapXML groups the records by host, and writes them at the end of the scan.
 //
 // Closed ports of a host, and filtered ones, are listed one by one up to 25 of them, and are summed up in
 // extraports beyond that, with their numbers, as nmap does. A host is up as with nmap's -Pn: the packet
 // that shows it is the reason, or "user-set" where none came. One that ARP or NDP does not find is
 // down, and so count those that no record tells of. A banner is written as nmap's script "banner" does
 // it; what nmap has no place for is in scripts "synoptic-…".
-func NewNmapXML(w *Writer, o Options) Encoder {
+func newNmapXML(w *Writer, o Options) Encoder {
 	return &nmapXML{w: w, sort: newByHost(o.TempDir, byHostMemory)}
 }
 

@@ -307,7 +307,7 @@ func TestGroupedFormatsFailOpenEnded(t *testing.T) {
 			errs = append(errs, enc.Ports(testPorts()))
 		}
 		errs = append(errs, enc.Hosts([]results.Host{{Addr: testPorts()[0].Addr}}), enc.End(&testEnd))
-		var e *TempError
+		var e *tempError
 		for _, err := range errs[len(errs)-3:] {
 			if !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s: error %v", name, err)

@@ -10,18 +10,18 @@ import (
 	"synoptic/results"
 )
 
-// OCSFVersion is the version of the schema that the events keep to: the first whose network interfaces
+// ocsfVersion is the version of the schema that the events keep to: the first whose network interfaces
 // have open ports. Later 1.x versions keep what it has.
-const OCSFVersion = "1.6.0"
+const ocsfVersion = "1.6.0"
 
-// MaxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
-const MaxOCSFPorts = 75
+// maxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
+const maxOCSFPorts = 75
 
 // ocsf writes events of the Open Cybersecurity Schema Framework, one JSON object per line: class 6007 Scan
 // Activity at the scan's start and end, and between them, when the scan is over, class 5001 Device
 // Inventory Info for each host that has answered, IPv4 before IPv6, ascending.
 //
-// A host with more than [MaxOCSFPorts] open ports has several events: the device is the same, the ports are
+// A host with more than maxOCSFPorts open ports has several events: the device is the same, the ports are
 // not, and unmapped.part of unmapped.parts tells which it is. The classes have no place for a port that is
 // not open: a host of which only closed ports are known has an event without ports, a host that never
 // answered has none.
@@ -35,8 +35,8 @@ type ocsf struct {
 	scanner  []byte // the object of the scanning host, or nothing
 }
 
-// NewOCSF encodes records as events of OCSF (https://schema.ocsf.io).
-func NewOCSF(w *Writer, o Options) Encoder {
+// newOCSF encodes records as events of OCSF (https://schema.ocsf.io).
+func newOCSF(w *Writer, o Options) Encoder {
 	return &ocsf{w: w, hostname: o.Hostname, hosts: newByHost(o.TempDir, byHostMemory)}
 }
 
@@ -57,7 +57,7 @@ const (
 
 func (o *ocsf) Start(s *results.ScanStart) error {
 	o.scanID, o.targets = s.ScanID, s.Targets
-	m := append(o.metadata[:0], `,"metadata":{"version":"`+OCSFVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
+	m := append(o.metadata[:0], `,"metadata":{"version":"`+ocsfVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
 	if s.Version != "" {
 		m = append(m, `,"version":`...)
 		m = results.AppendString(m, s.Version)
@@ -204,7 +204,7 @@ func inventory(g *hostGroup) (d ocsfDevice) {
 
 // appendHost commits the events of one host: as many as its open ports need.
 func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
-	parts := max((d.open+MaxOCSFPorts-1)/MaxOCSFPorts, 1)
+	parts := max((d.open+maxOCSFPorts-1)/maxOCSFPorts, 1)
 	part, listed := 0, 0
 	records := g.count - d.open // those that no part lists go with the first
 	b := o.beginHost(g, d, part)
@@ -216,7 +216,7 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 		if p.Reason.State() != results.Open {
 			continue
 		}
-		if listed == MaxOCSFPorts {
+		if listed == maxOCSFPorts {
 			if err := commit(); err != nil {
 				return err
 			}

@@ -46,9 +46,9 @@ type capturedOn struct {
 	link results.LinkType
 }
 
-// NewPcapng encodes the frames of records: those that have none (silent ports, the connect backend) are
+// newPcapng encodes the frames of records: those that have none (silent ports, the connect backend) are
 // left out, and so are summaries of hosts.
-func NewPcapng(w *Writer, _ Options) Encoder { return &pcapng{w: w} }
+func newPcapng(w *Writer, _ Options) Encoder { return &pcapng{w: w} }
 
 func (p *pcapng) Start(s *results.ScanStart) error {
 	p.scanID = s.ScanID

@@ -29,7 +29,7 @@ func pcapngFile(t testing.TB, s *results.ScanStart, batches ...[]results.Port) (
 		b.Reset()
 		return b, nil
 	})
-	e := NewPcapng(w, Options{})
+	e := newPcapng(w, Options{})
 	errs := []error{e.Start(s)}
 	for _, b := range batches {
 		errs = append(errs, e.Ports(b))
@@ -185,7 +185,7 @@ func TestPcapngIsReadBack(t *testing.T) {
 // pcapngBatch is evidence for one batch, and an encoder that has room for it.
 func pcapngBatch(t testing.TB) (Encoder, []results.Port) {
 	w := NewWriter(func(b *Batch) (*Batch, error) { b.Reset(); return b, nil })
-	e := NewPcapng(w, Options{})
+	e := newPcapng(w, Options{})
 	if err := e.Start(&results.ScanStart{ScanID: "0123456789abcdef0123456789abcdef"}); err != nil {
 		t.Fatal(err)
 	}
