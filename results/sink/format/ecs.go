@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"sort"
 	"strconv"
-	"strings"
 	"time"
 
 	"synoptic/results"
@@ -334,35 +333,6 @@ func appendECSRTT(b []byte, rtt time.Duration) []byte {
 	return strconv.AppendInt(b, int64(max(rtt, 0)/time.Microsecond), 10)
 }
 
-// nativeStart is the record's own fields as one JSON object, without those that a schema has a place for:
-// the version and type of the record, its ID and its time.
-func nativeStart(s *results.ScanStart) ([]byte, error) {
-	type body results.ScanStart
-	return json.Marshal(struct {
-		*body
-		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(s)})
-}
-
-// nativeEnd is what nativeStart is, of the closing record.
-func nativeEnd(s *results.ScanEnd) ([]byte, error) {
-	type body results.ScanEnd
-	return json.Marshal(struct {
-		*body
-		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(s)})
-}
-
-// sourceAddrs are the addresses that the scan sends from.
-func sourceAddrs(s *results.ScanStart) (all []netip.Addr) {
-	for word := range strings.SplitSeq(s.Source, ",") {
-		if a, err := netip.ParseAddr(word); err == nil {
-			all = append(all, a.WithZone(""))
-		}
-	}
-	return all
-}
-
 // fitArgs encodes the record with as many of its arguments as fit into a line, and "…" for the rest.
 func fitArgs(s *results.ScanStart, encode func(*results.ScanStart) ([]byte, error)) (line []byte, err error) {
 	if line, err = encode(s); err != nil || len(line) < maxEventLine {
@@ -376,19 +346,4 @@ func fitArgs(s *results.ScanStart, encode func(*results.ScanStart) ([]byte, erro
 	})
 	fit.Args = append(append([]string(nil), s.Args[:max(tooLong-1, 0)]...), "…")
 	return encode(&fit)
-}
-
-// endMessage says in words how the scan ended.
-func endMessage(s *results.ScanEnd) string {
-	switch {
-	case s.Complete:
-		return "scan completed"
-	case s.Error != "":
-		return "scan failed"
-	}
-	return "scan stopped before its end"
-}
-
-func scanDuration(s *results.ScanEnd) time.Duration {
-	return time.Duration(s.Duration * float64(time.Second))
 }

@@ -194,12 +194,3 @@ func nmapDone(s *results.ScanEnd, total, up uint64) string {
 func commandLine(s *results.ScanStart) string {
 	return strings.Join(append([]string{"synoptic"}, s.Args...), " ")
 }
-
-// omit counts records that a format has no place for, as an event without bytes: nothing is still to be
-// delivered of them.
-func (w *Writer) omit(records int) error {
-	if records == 0 {
-		return nil
-	}
-	return w.Commit(w.Buf(), Event{Records: records})
-}
