@@ -74,9 +74,10 @@ type nmapHost struct {
 	extra         []nmapExtra
 }
 
-// hides tells that ports of the state are summed up.
-func (h *nmapHost) hides(state string) bool {
-	return slices.ContainsFunc(h.extra, func(e nmapExtra) bool { return e.state == state })
+// shows tells that the port is listed: those of a state that is summed up are not.
+func (h *nmapHost) shows(p *results.Port) bool {
+	state := nmapState(p.Reason)
+	return !slices.ContainsFunc(h.extra, func(e nmapExtra) bool { return e.state == state })
 }
 
 // sum looks at all ports of a host, and reuses h.

@@ -294,10 +294,10 @@ func TestGroupedFormatsFailOpenEnded(t *testing.T) {
 	for _, name := range []string{"nmap-xml", "grepable"} {
 		var out []byte
 		w := NewWriter(func(b *Batch) (*Batch, error) { out = append(out, b.Data...); b.Reset(); return b, nil })
-		sort := newByHost(t.TempDir()+"/none", 1<<10)
-		var enc Encoder = &nmapXML{w: w, sort: sort}
+		nowhere := grouped{w: w, sort: newByHost(t.TempDir()+"/none", 1<<10)}
+		var enc Encoder = &nmapXML{grouped: nowhere}
 		if name == "grepable" {
-			enc = &grepable{w: w, sort: sort}
+			enc = &grepable{grouped: nowhere}
 		}
 		if err := enc.Start(&testStart); err != nil {
 			t.Fatal(err)

@@ -26,9 +26,8 @@ const maxOCSFPorts = 75
 // not open: a host of which only closed ports are known has an event without ports, a host that never
 // answered has none.
 type ocsf struct {
-	w        *Writer
+	grouped
 	hostname string
-	hosts    *byHost
 	scanID   string
 	targets  uint64
 	metadata []byte // the same in every event: all of the object but its uid and what follows that
@@ -37,7 +36,7 @@ type ocsf struct {
 
 // newOCSF encodes records as events of OCSF (https://schema.ocsf.io).
 func newOCSF(w *Writer, o Options) Encoder {
-	return &ocsf{w: w, hostname: o.Hostname, hosts: newByHost(o.TempDir, byHostMemory)}
+	return &ocsf{grouped: newGrouped(w, o), hostname: o.Hostname}
 }
 
 // The attributes that classify an event: base_event.json of the schema. type_uid is class_uid·100 +
@@ -101,27 +100,9 @@ func (o *ocsf) setScanner(sources []netip.Addr) {
 	o.scanner = append(o.scanner, '}')
 }
 
-func (o *ocsf) Ports(batch []results.Port) error {
-	for i := range batch {
-		if err := o.hosts.addPort(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (o *ocsf) Hosts(batch []results.Host) error {
-	for i := range batch {
-		if err := o.hosts.addHost(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (o *ocsf) End(s *results.ScanEnd) error {
 	silent := 0 // records of hosts that never answered
-	for g, err := range o.hosts.hosts() {
+	for g, err := range o.sort.hosts() {
 		if err != nil {
 			return err
 		}
@@ -134,7 +115,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 			return err
 		}
 	}
-	if err := o.hosts.close(); err != nil {
+	if err := o.sort.close(); err != nil {
 		return fmt.Errorf("remove the temporary file: %w", err)
 	}
 
@@ -174,8 +155,6 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 	}
 	return o.w.Commit(appendUnmapped(b, fields), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1 + silent})
 }
-
-func (o *ocsf) Close() error { return o.hosts.close() }
 
 // ocsfDevice is what the records of one address come to.
 type ocsfDevice struct {
