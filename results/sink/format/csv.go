@@ -132,11 +132,10 @@ func appendCSV(b []byte, s string) []byte {
 // appendBannerCSV appends bytes of unknown encoding inside of quotes, what is not printable ASCII as \xHH and
 // a backslash doubled. What a spreadsheet would take for the beginning of a formula is written as \xHH too.
 func appendBannerCSV(b, banner []byte) []byte {
-	const hexDigits = "0123456789abcdef"
 	for i, c := range banner {
 		switch {
 		case c < ' ' || c >= 0x7f || i == 0 && (c == '=' || c == '+' || c == '-' || c == '@'):
-			b = append(b, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+			b = appendHex(b, `\x`, c, lowerHex)
 		case c == '"' || c == '\\':
 			b = append(b, c, c)
 		default:

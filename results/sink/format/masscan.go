@@ -30,12 +30,10 @@ func masscanWords(r results.Reason) (status, reason string, ok bool) {
 // masscanEscape writes a banner as masscan does: what is not printable ASCII, or has a meaning in HTML or
 // JSON, as prefix and two hex digits.
 func masscanEscape(b, banner []byte, prefix string) []byte {
-	const hexDigits = "0123456789abcdef"
 	for _, c := range banner {
 		switch {
 		case c < ' ', c >= 0x7f, c == '<', c == '>', c == '&', c == '\\', c == '"', c == '\'':
-			b = append(b, prefix...)
-			b = append(b, hexDigits[c>>4], hexDigits[c&15])
+			b = appendHex(b, prefix, c, lowerHex)
 		default:
 			b = append(b, c)
 		}
