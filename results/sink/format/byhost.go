@@ -59,7 +59,7 @@ func (e *tempError) Unwrap() error { return e.Err }
 
 // Hint says how to mend it.
 func (e *tempError) Hint() string {
-	return "make room there (some 100 bytes for each record), or name another folder in TMPDIR; a jsonl output can be converted later"
+	return "make room there (some 100 bytes for each record), or name another folder with --spool, or in TMPDIR where there is none; a jsonl output can be converted later"
 }
 
 // entry is what a record in the arena is sorted by.
