@@ -100,25 +100,30 @@ type ScanEnd struct {
 // AppendJSON appends the record as one JSON object without a line end.
 func (s *ScanStart) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanStart
+	type rest struct{ *body }
 	return appendTyped(b, struct {
 		typed
-		*body
-	}{typed{SchemaVersion, "scan_start", s.EventID().String()}, (*body)(s)})
+		rest
+	}{typed{SchemaVersion, "scan_start", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s)}})
 }
 
 // AppendJSON appends the record as one JSON object without a line end.
 func (s *ScanEnd) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanEnd
+	type rest struct{ *body }
 	return appendTyped(b, struct {
 		typed
-		*body
-	}{typed{SchemaVersion, "scan_end", s.EventID().String()}, (*body)(s)})
+		rest
+	}{typed{SchemaVersion, "scan_end", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s)}})
 }
 
-// typed is what a record of a scan begins with.
+// typed is what every record begins with. The record's own ts and scan_id lie a level deeper, where
+// encoding/json passes over names that it has seen.
 type typed struct {
 	V       int    `json:"v"`
 	Type    string `json:"type"`
+	Time    Time   `json:"ts"`
+	ScanID  string `json:"scan_id"`
 	EventID string `json:"event_id"`
 }
 
