@@ -97,24 +97,24 @@ type ScanEnd struct {
 	Outputs []Delivery `json:"outputs,omitempty"`
 }
 
-// AppendJSON appends the record as one JSON object without a line end.
+// AppendJSON appends the record as one JSON object of under 4 KB (see Fit), without a line end.
 func (s *ScanStart) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanStart
 	type rest struct{ *body }
 	return appendTyped(b, struct {
 		typed
 		rest
-	}{typed{SchemaVersion, "scan_start", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s)}})
+	}{typed{SchemaVersion, "scan_start", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s.Fit())}})
 }
 
-// AppendJSON appends the record as one JSON object without a line end.
+// AppendJSON appends the record as one JSON object of under 4 KB (see Fit), without a line end.
 func (s *ScanEnd) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanEnd
 	type rest struct{ *body }
 	return appendTyped(b, struct {
 		typed
 		rest
-	}{typed{SchemaVersion, "scan_end", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s)}})
+	}{typed{SchemaVersion, "scan_end", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s.Fit())}})
 }
 
 // typed is what every record begins with. The record's own ts and scan_id lie a level deeper, where

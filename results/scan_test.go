@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"regexp"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // scanRecords are the lines that open and close a scan.
-func scanRecords(t testing.TB, start *ScanStart, end *ScanEnd) (lines [2][]byte) {
+func scanRecords(t rapid.TB, start *ScanStart, end *ScanEnd) (lines [2][]byte) {
 	t.Helper()
 	var err error
 	if lines[0], err = start.AppendJSON(nil); err != nil {

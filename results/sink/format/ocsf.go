@@ -55,6 +55,7 @@ const (
 )
 
 func (o *ocsf) Start(s *results.ScanStart) error {
+	s = s.Fit()
 	o.scanID, o.targets = s.ScanID, s.Targets
 	m := append(o.metadata[:0], `,"metadata":{"version":"`+ocsfVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
 	if s.Version != "" {
@@ -67,17 +68,14 @@ func (o *ocsf) Start(s *results.ScanStart) error {
 	o.setScanner(sourceAddrs(s))
 
 	at := time.Time(s.Time)
-	line, err := fitArgs(s, func(s *results.ScanStart) ([]byte, error) {
-		fields, err := nativeStart(s)
-		b := o.appendScan(nil, ocsfStarted, at, s.EventID(), "scan started")
-		b = append(b, `,"start_time":`...)
-		b = strconv.AppendInt(b, at.UnixMilli(), 10)
-		return appendUnmapped(b, fields), err
-	})
+	fields, err := nativeStart(s)
 	if err != nil {
 		return fmt.Errorf("encode scan_start: %w", err)
 	}
-	return o.w.Commit(append(o.w.Buf(), line...), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	b := o.appendScan(o.w.Buf(), ocsfStarted, at, s.EventID(), "scan started")
+	b = append(b, `,"start_time":`...)
+	b = strconv.AppendInt(b, at.UnixMilli(), 10)
+	return o.w.Commit(appendUnmapped(b, fields), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 // setScanner makes the object that says who scans, in the words of the schema's profile "host".
@@ -119,6 +117,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 		return fmt.Errorf("remove the temporary file: %w", err)
 	}
 
+	s = s.Fit()
 	fields, err := nativeEnd(s)
 	if err != nil {
 		return fmt.Errorf("encode scan_end: %w", err)
