@@ -79,7 +79,7 @@ func TestFit(t *testing.T) {
 	if encoded, _ := json.Marshal(fit.BackendReason); len(encoded) > 202 || len(encoded) < 190 {
 		t.Errorf("%d bytes: %s", len(encoded), encoded)
 	}
-	if !reflect.DeepEqual(start, whole[0]) || len(start.Scope.File) != 3000 {
+	if !reflect.DeepEqual(start, whole[0]) || len(start.Scope.File) != 3000 || slices.Contains(start.Args, "…") {
 		t.Error("the record itself was cut")
 	}
 	if fit := whole[1].Fit(); !reflect.DeepEqual(*fit, whole[1]) {
