@@ -93,7 +93,7 @@ type ScanEnd struct {
 	BackendReason string  `json:"backend_reason"`
 	Error         string  `json:"error,omitempty"`
 	Complete      bool    `json:"complete"`
-	// Outputs is how far each output had come when the record was made.
+	// Outputs is how far each output had come when the record was made; Fit says what happens to many.
 	Outputs []Delivery `json:"outputs,omitempty"`
 }
 
