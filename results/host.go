@@ -16,8 +16,9 @@ const (
 	Win0NoOpts
 )
 
-// appendJSON appends the set as a field of a record, if it is not empty.
-func (s Suspect) appendJSON(b []byte) []byte {
+// AppendField appends the set as the field "suspect" behind another field of a JSON object; an empty set
+// appends nothing.
+func (s Suspect) AppendField(b []byte) []byte {
 	switch s {
 	case 0:
 		return b
@@ -53,9 +54,9 @@ const MaxHostPorts = 400
 // AppendJSON appends the record as one JSON object without a line end.
 func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 	b = append(b, `{"v":1,"type":"host","ts":"`...)
-	b = appendTime(b, h.Last)
+	b = AppendTime(b, h.Last)
 	b = append(b, `","scan_id":`...)
-	b = appendString(b, scanID)
+	b = AppendString(b, scanID)
 	b = append(b, `,"event_id":"`...)
 	b = h.EventID(scanID).AppendTo(b)
 	b = append(b, `","ip":"`...)
@@ -63,7 +64,7 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 	b = append(b, '"')
 	if h.Hostname != "" {
 		b = append(b, `,"hostname":`...)
-		b = appendString(b, h.Hostname)
+		b = AppendString(b, h.Hostname)
 	}
 	b = append(b, `,"open_ports":[`...)
 	for i, p := range h.Open {
@@ -76,12 +77,12 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 	b = appendUint(b, "open", uint64(h.OpenCount))
 	b = appendUint(b, "closed", uint64(h.ClosedCount))
 	b = append(b, `,"first":"`...)
-	b = appendTime(b, h.First)
+	b = AppendTime(b, h.First)
 	b = append(b, `","last":"`...)
-	b = appendTime(b, h.Last)
+	b = AppendTime(b, h.Last)
 	b = append(b, '"')
 	if h.HasRTT {
 		b = appendUint(b, "rtt_us", uint64(max(h.RTT, 0)/time.Microsecond))
 	}
-	return append(h.Suspect.appendJSON(b), '}')
+	return append(h.Suspect.AppendField(b), '}')
 }

@@ -333,7 +333,7 @@ func reasonOf(v value) (Reason, error) {
 	return reason, nil
 }
 
-// suspects is the inverse of Suspect.appendJSON.
+// suspects is the inverse of Suspect.AppendField.
 func suspects(v value) (set Suspect, err error) {
 	var names []string
 	if err := json.Unmarshal(v.raw, &names); err != nil {
@@ -356,7 +356,7 @@ func microseconds(v value) (time.Duration, error) {
 	return time.Duration(n) * time.Microsecond, err
 }
 
-// parseBanner is the inverse of appendBanner: a byte for each character.
+// parseBanner is the inverse of AppendBanner: a byte for each character.
 func parseBanner(b []byte, v value) ([]byte, error) {
 	text, err := v.text()
 	if err != nil {

@@ -1,8 +1,6 @@
 package results
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/netip"
 	"strconv"
 	"time"
@@ -75,9 +73,9 @@ const timeLayout = "2006-01-02T15:04:05.000000000Z"
 // b is too small or a name holds characters that JSON escapes.
 func (p *Port) AppendJSON(b []byte, scanID string) []byte {
 	b = append(b, `{"v":1,"type":"port","ts":"`...)
-	b = appendTime(b, p.Time)
+	b = AppendTime(b, p.Time)
 	b = append(b, `","scan_id":`...)
-	b = appendString(b, scanID)
+	b = AppendString(b, scanID)
 	b = append(b, `,"event_id":"`...)
 	b = p.EventID(scanID).AppendTo(b)
 	b = append(b, `","ip":"`...)
@@ -91,11 +89,11 @@ func (p *Port) AppendJSON(b []byte, scanID string) []byte {
 	b = append(b, '"')
 	if p.Hostname != "" {
 		b = append(b, `,"hostname":`...)
-		b = appendString(b, p.Hostname)
+		b = AppendString(b, p.Hostname)
 	}
 	if p.Service != "" {
 		b = append(b, `,"service":`...)
-		b = appendString(b, p.Service)
+		b = AppendString(b, p.Service)
 	}
 	b = append(b, `,"range":"`...)
 	b = append(b, p.Range()...)
@@ -130,86 +128,16 @@ func (p *Port) AppendJSON(b []byte, scanID string) []byte {
 	}
 	if p.Iface != "" {
 		b = append(b, `,"iface":`...)
-		b = appendString(b, p.Iface)
+		b = AppendString(b, p.Iface)
 	}
-	b = p.Suspect.appendJSON(b)
+	b = p.Suspect.AppendField(b)
 	if p.Verified != VerifyNone {
 		b = append(b, `,"verified":`...)
 		b = strconv.AppendBool(b, p.Verified == VerifyTrue)
 	}
 	if len(p.Banner) > 0 {
 		b = append(b, `,"banner":`...)
-		b = appendBanner(b, p.Banner)
+		b = AppendBanner(b, p.Banner)
 	}
 	return append(b, '}')
-}
-
-// appendBanner writes bytes of unknown encoding as a JSON string, each as the character of its number
-// (ISO 8859-1), so that a reader gets every byte back.
-func appendBanner(b, banner []byte) []byte {
-	const hexDigits = "0123456789abcdef"
-	b = append(b, '"')
-	for _, c := range banner {
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ' || c >= 0x7f:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return append(b, '"')
-}
-
-func appendTime(b []byte, unixNano int64) []byte {
-	t := time.Unix(0, unixNano).UTC()
-	b = t.AppendFormat(b, time.RFC3339) // the one layout with a fast path
-	b[len(b)-1] = '.'
-	b = append(b, "000000000Z"...)
-	for i, ns := len(b)-2, t.Nanosecond(); ns > 0; i, ns = i-1, ns/10 {
-		b[i] += byte(ns % 10)
-	}
-	return b
-}
-
-func appendUint(b []byte, name string, v uint64) []byte {
-	b = append(b, ',', '"')
-	b = append(b, name...)
-	b = append(b, '"', ':')
-	return strconv.AppendUint(b, v, 10)
-}
-
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string always marshals
-			return append(b, unescaped(quoted)...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
-}
-
-// unescaped writes U+FFFD as itself where encoding/json has escaped it, which it does only for a byte
-// that is not UTF-8: read and written again, a record must be the same.
-func unescaped(encoded []byte) []byte {
-	const escape = `\ufffd`
-	if !bytes.Contains(encoded, []byte(escape)) {
-		return encoded
-	}
-	var b []byte
-	for i := 0; i < len(encoded); {
-		step := 1
-		if encoded[i] == '\\' {
-			step = 2
-		}
-		if bytes.HasPrefix(encoded[i:], []byte(escape)) {
-			b, i = append(b, "\ufffd"...), i+len(escape)
-			continue
-		}
-		b, i = append(b, encoded[i:i+step]...), i+step
-	}
-	return b
 }

@@ -181,24 +181,24 @@ func unmarshal(line []byte, into any) error {
 	return err
 }
 
-// Skim is Read for those who only want to know what is there: the type of the next record and its
-// scan's ID, nothing else of which is looked at.
-func (r *Reader) Skim() (kind, scanID string, err error) {
-	if kind, err = r.kind(); err != nil {
-		return "", "", err
+// Skim is Read for those who only want to know which scans are there: the ID of the next record's scan, ""
+// where it has none. Nothing else of the record is looked at.
+func (r *Reader) Skim() (scanID string, err error) {
+	if _, err = r.kind(); err != nil {
+		return "", err
 	}
 	for l := (lexer{b: r.line}); ; {
 		name, v, err := l.next()
 		switch {
 		case err != nil:
-			return "", "", &LineError{r.number, err}
+			return "", &LineError{r.number, err}
 		case name == nil:
-			return kind, "", nil
+			return "", nil
 		case string(name) == "scan_id":
 			if err := r.parser.scan(v); err != nil {
-				return "", "", &LineError{r.number, err}
+				return "", &LineError{r.number, err}
 			}
-			return kind, r.parser.scanID, nil
+			return r.parser.scanID, nil
 		}
 	}
 }

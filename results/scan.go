@@ -93,32 +93,37 @@ type ScanEnd struct {
 	BackendReason string  `json:"backend_reason"`
 	Error         string  `json:"error,omitempty"`
 	Complete      bool    `json:"complete"`
-	// Outputs is how far each output had come when the record was made.
+	// Outputs is how far each output had come when the record was made; Fit says what happens to many.
 	Outputs []Delivery `json:"outputs,omitempty"`
 }
 
-// AppendJSON appends the record as one JSON object without a line end.
+// AppendJSON appends the record as one JSON object of under 4 KB (see Fit), without a line end.
 func (s *ScanStart) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanStart
+	type rest struct{ *body }
 	return appendTyped(b, struct {
 		typed
-		*body
-	}{typed{SchemaVersion, "scan_start", s.EventID().String()}, (*body)(s)})
+		rest
+	}{typed{SchemaVersion, "scan_start", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s.Fit())}})
 }
 
-// AppendJSON appends the record as one JSON object without a line end.
+// AppendJSON appends the record as one JSON object of under 4 KB (see Fit), without a line end.
 func (s *ScanEnd) AppendJSON(b []byte) ([]byte, error) {
 	type body ScanEnd
+	type rest struct{ *body }
 	return appendTyped(b, struct {
 		typed
-		*body
-	}{typed{SchemaVersion, "scan_end", s.EventID().String()}, (*body)(s)})
+		rest
+	}{typed{SchemaVersion, "scan_end", s.Time, s.ScanID, s.EventID().String()}, rest{(*body)(s.Fit())}})
 }
 
-// typed is what a record of a scan begins with.
+// typed is what every record begins with. The record's own ts and scan_id lie a level deeper, where
+// encoding/json passes over names that it has seen.
 type typed struct {
 	V       int    `json:"v"`
 	Type    string `json:"type"`
+	Time    Time   `json:"ts"`
+	ScanID  string `json:"scan_id"`
 	EventID string `json:"event_id"`
 }
 

@@ -251,7 +251,7 @@ func (in *input) scans() (ids []string, err error) {
 	seen := map[string]bool{}
 	for {
 		var id string
-		switch err := first.step(func(r *results.Reader) (err error) { _, id, err = r.Skim(); return err }); {
+		switch err := first.step(func(r *results.Reader) (err error) { id, err = r.Skim(); return err }); {
 		case errors.Is(err, io.EOF):
 			return ids, nil
 		case err != nil:

@@ -44,22 +44,22 @@ const byHostMemory = 32 << 20
 // system's folder for these.
 func newByHost(dir string, limit int) *byHost { return &byHost{dir: dir, limit: limit} }
 
-// TempError says that records could not be sorted in a temporary file.
-type TempError struct {
+// tempError says that records could not be sorted in a temporary file.
+type tempError struct {
 	Dir string
 	Err error
 }
 
-func (e *TempError) Error() string {
+func (e *tempError) Error() string {
 	return fmt.Sprintf("sort records by host in a temporary file in %s: %v: the output is not complete", e.Dir, e.Err)
 }
 
 // Unwrap gives the cause.
-func (e *TempError) Unwrap() error { return e.Err }
+func (e *tempError) Unwrap() error { return e.Err }
 
 // Hint says how to mend it.
-func (e *TempError) Hint() string {
-	return "make room there (some 100 bytes for each record), or name another folder in TMPDIR; a jsonl output can be converted later"
+func (e *tempError) Hint() string {
+	return "make room there (some 100 bytes for each record), or name another folder with --spool, or in TMPDIR where there is none; a jsonl output can be converted later"
 }
 
 // entry is what a record in the arena is sorted by.
@@ -157,7 +157,7 @@ func (b *byHost) spill() error {
 }
 
 func (b *byHost) fail(err error) error {
-	b.err = &TempError{cmp.Or(b.dir, os.TempDir()), err}
+	b.err = &tempError{cmp.Or(b.dir, os.TempDir()), err}
 	return b.err
 }
 

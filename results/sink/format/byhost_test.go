@@ -156,7 +156,7 @@ func TestByHostSaysThatTheDiskFailed(t *testing.T) {
 	}
 	check := func(t *testing.T, b *byHost, err error) {
 		t.Helper()
-		if e, ok := errors.AsType[*TempError](err); !ok || e.Hint() == "" {
+		if e, ok := errors.AsType[*tempError](err); !ok || e.Hint() == "" {
 			t.Fatalf("error %v", err)
 		}
 		if again := b.addPort(&port); !errors.Is(again, err) {

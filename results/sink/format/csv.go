@@ -21,10 +21,10 @@ type csvRows struct {
 	scanID string
 }
 
-// NewCSV writes RFC 4180's format, with LF for a line end as zmap does, and a header where the output is new. An
+// newCSV writes RFC 4180's format, with LF for a line end as zmap does, and a header where the output is new. An
 // unknown value is an empty field. saddr and sport are the port that was asked, also where a router
 // answered for it: that is the field router. Records of the scan and of hosts have no line.
-func NewCSV(w *Writer, o Options) Encoder { return &csvRows{w: w, fresh: o.Fresh} }
+func newCSV(w *Writer, o Options) Encoder { return &csvRows{w: w, fresh: o.Fresh} }
 
 func (c *csvRows) Start(s *results.ScanStart) error {
 	c.scanID = s.ScanID
@@ -132,11 +132,10 @@ func appendCSV(b []byte, s string) []byte {
 // appendBannerCSV appends bytes of unknown encoding inside of quotes, what is not printable ASCII as \xHH and
 // a backslash doubled. What a spreadsheet would take for the beginning of a formula is written as \xHH too.
 func appendBannerCSV(b, banner []byte) []byte {
-	const hexDigits = "0123456789abcdef"
 	for i, c := range banner {
 		switch {
 		case c < ' ' || c >= 0x7f || i == 0 && (c == '=' || c == '+' || c == '-' || c == '@'):
-			b = append(b, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+			b = appendHex(b, `\x`, c, lowerHex)
 		case c == '"' || c == '\\':
 			b = append(b, c, c)
 		default:

@@ -4,19 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"sort"
 	"strconv"
-	"strings"
 	"time"
 
 	"synoptic/results"
 )
 
-// ECSVersion is the version of the Elastic Common Schema that the events keep to.
-const ECSVersion = "9.4.0"
+// ecsVersion is the version of the Elastic Common Schema that the events keep to.
+const ecsVersion = "9.4.0"
 
-// maxEventLine is what an event's line must stay below, in bytes: receivers cut longer ones.
-const maxEventLine = 4 << 10
+// maxECSPorts is how many open ports a host's event lists, so that its line stays under 4 KB with two long
+// host names in it.
+const maxECSPorts = 380
 
 // ecs writes Elastic Common Schema events, one JSON object per line: one for each port record, one for
 // each host record, one for the scan's start and one for its end. What the schema has no field for is
@@ -34,8 +33,8 @@ type ecs struct {
 	tail []byte
 }
 
-// NewECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
-func NewECS(w *Writer, o Options) Encoder { return &ecs{w: w, hostname: o.Hostname} }
+// newECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
+func newECS(w *Writer, o Options) Encoder { return &ecs{w: w, hostname: o.Hostname} }
 
 // The objects "event" and "network" end in what is the same for every scan. The category of a host's
 // summary is "host", which the schema keeps for inventories.
@@ -48,8 +47,9 @@ const (
 )
 
 func (e *ecs) Start(s *results.ScanStart) error {
+	s = s.Fit()
 	e.scanID = s.ScanID
-	t := append(e.tail[:0], `},"ecs":{"version":"`+ECSVersion+`"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner"`...)
+	t := append(e.tail[:0], `},"ecs":{"version":"`+ecsVersion+`"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner"`...)
 	if s.Version != "" {
 		t = append(t, `,"version":`...)
 		t = results.AppendString(t, s.Version)
@@ -60,28 +60,22 @@ func (e *ecs) Start(s *results.ScanStart) error {
 	}
 	e.tail = append(t, "}}\n"...)
 
-	line, err := fitArgs(s, func(s *results.ScanStart) ([]byte, error) {
-		fields, err := nativeStart(s)
-		if err != nil {
-			return nil, err
-		}
-		at := time.Time(s.Time).UnixNano()
-		b := e.appendScan(nil, at, "scan started", "scan-started", s.EventID())
-		b = append(b, `","start":"`...)
-		b = results.AppendTime(b, at)
-		b = append(b, ecsScan...)
-		if sources := sourceAddrs(s); len(sources) > 0 {
-			related, _ := json.Marshal(sources) // addresses always marshal
-			b = append(b, `,"related":{"ip":`...)
-			b = append(b, related...)
-			b = append(b, '}')
-		}
-		return e.appendNative(b, fields), nil
-	})
+	fields, err := nativeStart(s)
 	if err != nil {
 		return fmt.Errorf("encode scan_start: %w", err)
 	}
-	return e.w.Commit(append(e.w.Buf(), line...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	at := time.Time(s.Time).UnixNano()
+	b := e.appendScan(e.w.Buf(), at, "scan started", "scan-started", s.EventID())
+	b = append(b, `","start":"`...)
+	b = results.AppendTime(b, at)
+	b = append(b, ecsScan...)
+	if sources := sourceAddrs(s); len(sources) > 0 {
+		related, _ := json.Marshal(sources) // addresses always marshal
+		b = append(b, `,"related":{"ip":`...)
+		b = append(b, related...)
+		b = append(b, '}')
+	}
+	return e.w.Commit(e.appendNative(b, fields), Event{Time: at, ID: s.EventID(), Records: 1})
 }
 
 func (e *ecs) Ports(batch []results.Port) error {
@@ -242,7 +236,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 	b = append(b, `,"closed":`...)
 	b = strconv.AppendInt(b, int64(h.ClosedCount), 10)
 	b = append(b, `,"open_ports":[`...)
-	for i, p := range h.Open {
+	for i, p := range h.Open[:min(len(h.Open), maxECSPorts)] {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -256,6 +250,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 }
 
 func (e *ecs) End(s *results.ScanEnd) error {
+	s = s.Fit()
 	fields, err := nativeEnd(s)
 	if err != nil {
 		return fmt.Errorf("encode scan_end: %w", err)
@@ -332,63 +327,4 @@ func appendECSHosts(b []byte, hostname string) []byte {
 func appendECSRTT(b []byte, rtt time.Duration) []byte {
 	b = append(b, `,"rtt_us":`...)
 	return strconv.AppendInt(b, int64(max(rtt, 0)/time.Microsecond), 10)
-}
-
-// nativeStart is the record's own fields as one JSON object, without those that a schema has a place for:
-// the version and type of the record, its ID and its time.
-func nativeStart(s *results.ScanStart) ([]byte, error) {
-	type body results.ScanStart
-	return json.Marshal(struct {
-		*body
-		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(s)})
-}
-
-// nativeEnd is what nativeStart is, of the closing record.
-func nativeEnd(s *results.ScanEnd) ([]byte, error) {
-	type body results.ScanEnd
-	return json.Marshal(struct {
-		*body
-		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(s)})
-}
-
-// sourceAddrs are the addresses that the scan sends from.
-func sourceAddrs(s *results.ScanStart) (all []netip.Addr) {
-	for word := range strings.SplitSeq(s.Source, ",") {
-		if a, err := netip.ParseAddr(word); err == nil {
-			all = append(all, a.WithZone(""))
-		}
-	}
-	return all
-}
-
-// fitArgs encodes the record with as many of its arguments as fit into a line, and "…" for the rest.
-func fitArgs(s *results.ScanStart, encode func(*results.ScanStart) ([]byte, error)) (line []byte, err error) {
-	if line, err = encode(s); err != nil || len(line) < maxEventLine {
-		return line, err
-	}
-	fit := *s
-	tooLong := sort.Search(len(s.Args), func(n int) bool {
-		fit.Args = append(append([]string(nil), s.Args[:n]...), "…")
-		line, err = encode(&fit)
-		return err != nil || len(line) >= maxEventLine
-	})
-	fit.Args = append(append([]string(nil), s.Args[:max(tooLong-1, 0)]...), "…")
-	return encode(&fit)
-}
-
-// endMessage says in words how the scan ended.
-func endMessage(s *results.ScanEnd) string {
-	switch {
-	case s.Complete:
-		return "scan completed"
-	case s.Error != "":
-		return "scan failed"
-	}
-	return "scan stopped before its end"
-}
-
-func scanDuration(s *results.ScanEnd) time.Duration {
-	return time.Duration(s.Duration * float64(time.Second))
 }

@@ -29,7 +29,7 @@ type ecsSchema struct {
 func loadECSSchema(t *testing.T) (s ecsSchema) {
 	t.Helper()
 	s.fields, s.categories = map[string]ecsField{}, map[string][]string{}
-	for _, row := range schemaRows(t, "ecs-"+ECSVersion+".txt") {
+	for _, row := range schemaRows(t, "ecs-"+ecsVersion+".txt") {
 		if row[0] == "+category" {
 			s.categories[row[1]] = strings.Split(row[2], ",")
 			continue
@@ -97,7 +97,7 @@ func (s ecsSchema) validate(t *testing.T, line string) (wrong []error) {
 			}
 		}
 	}
-	if v := fields["ecs.version"]; len(v) != 1 || v[0] != ECSVersion {
+	if v := fields["ecs.version"]; len(v) != 1 || v[0] != ecsVersion {
 		blame("ecs.version is %v", v)
 	}
 	return wrong
@@ -236,7 +236,7 @@ func TestECSTemplateMapsEveryField(t *testing.T) {
 	if err := json.Unmarshal(raw, &template); err != nil {
 		t.Fatal(err)
 	}
-	if template.Meta.ECSVersion != ECSVersion || !slices.Equal(template.IndexPatterns, []string{"logs-synoptic.result-*"}) {
+	if template.Meta.ECSVersion != ecsVersion || !slices.Equal(template.IndexPatterns, []string{"logs-synoptic.result-*"}) {
 		t.Errorf("the template is for ECS %s in %v", template.Meta.ECSVersion, template.IndexPatterns)
 	}
 	mapped := map[string]string{}

@@ -45,15 +45,15 @@ type Format struct {
 }
 
 var formats = map[string]Format{
-	"jsonl":        {New: NewJSONLines, Messages: true},
-	"pcapng":       {New: NewPcapng, Frames: true},
-	"ecs":          {New: NewECS, Messages: true},
-	"ocsf":         {New: NewOCSF, Messages: true},
-	"nmap-xml":     {New: NewNmapXML, Document: true},
-	"grepable":     {New: NewGrepable},
-	"masscan-json": {New: NewMasscanJSON, Document: true},
-	"masscan-list": {New: NewMasscanList},
-	"csv":          {New: NewCSV},
+	"jsonl":        {New: newJSONLines, Messages: true},
+	"pcapng":       {New: newPcapng, Frames: true},
+	"ecs":          {New: newECS, Messages: true},
+	"ocsf":         {New: newOCSF, Messages: true},
+	"nmap-xml":     {New: newNmapXML, Document: true},
+	"grepable":     {New: newGrepable},
+	"masscan-json": {New: newMasscanJSON, Document: true},
+	"masscan-list": {New: newMasscanList},
+	"csv":          {New: newCSV},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.

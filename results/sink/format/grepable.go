@@ -9,17 +9,16 @@ import (
 
 // grepable writes a scan as nmap's -oG does, one host on a line.
 type grepable struct {
-	w     *Writer
-	sort  *byHost
+	grouped
 	start results.ScanStart
 	host  nmapHost
 }
 
-// NewGrepable groups the records by host, and writes them at the end of the scan: a line "Status", and for hosts
+// newGrepable groups the records by host, and writes them at the end of the scan: a line "Status", and for hosts
 // with ports a line "Ports" with port/state/protocol/owner/service/RPC/version. Ports of a state that has more
 // than 25 of them are summed up in "Ignored State", as nmap does; where two states are, nmap tells of none.
-func NewGrepable(w *Writer, o Options) Encoder {
-	return &grepable{w: w, sort: newByHost(o.TempDir, byHostMemory)}
+func newGrepable(w *Writer, o Options) Encoder {
+	return &grepable{grouped: newGrouped(w, o)}
 }
 
 func (e *grepable) Start(s *results.ScanStart) error {
@@ -32,24 +31,6 @@ func (e *grepable) Start(s *results.ScanStart) error {
 	b = append(b, " as: "...)
 	b = appendField(b, commandLine(s), false)
 	return e.w.Commit(append(b, '\n'), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
-}
-
-func (e *grepable) Ports(batch []results.Port) error {
-	for i := range batch {
-		if err := e.sort.addPort(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *grepable) Hosts(batch []results.Host) error {
-	for i := range batch {
-		if err := e.sort.addHost(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (e *grepable) End(s *results.ScanEnd) error {
@@ -95,18 +76,9 @@ func (e *grepable) writeHost(g *hostGroup) error {
 	b = appendGrepableHost(e.w.Buf(), g)
 	b = append(b, "Ports: "...)
 	ports := 0
-	hideClosed, hideFiltered := h.hides("closed"), h.hides("filtered")
 	for p := range g.Ports() {
-		switch p.Reason.State() {
-		case results.Open:
-		case results.Closed:
-			if hideClosed {
-				continue
-			}
-		default:
-			if hideFiltered {
-				continue
-			}
+		if !h.shows(p) {
+			continue
 		}
 		if ports++; ports > 1 {
 			b = append(b, ", "...)
@@ -154,6 +126,3 @@ func appendField(b []byte, s string, inPort bool) []byte {
 	}
 	return b
 }
-
-// Close gives back the temporary file.
-func (e *grepable) Close() error { return e.sort.close() }

@@ -13,8 +13,8 @@ type jsonLines struct {
 	scanID string
 }
 
-// NewJSONLines encodes records as docs/records.schema.json describes them.
-func NewJSONLines(w *Writer, _ Options) Encoder { return &jsonLines{w: w} }
+// newJSONLines encodes records as docs/records.schema.json describes them.
+func newJSONLines(w *Writer, _ Options) Encoder { return &jsonLines{w: w} }
 
 func (j *jsonLines) Start(s *results.ScanStart) error {
 	j.scanID = s.ScanID

@@ -58,7 +58,7 @@ func TestEncodeManyChild(t *testing.T) {
 		b.Reset()
 		return b, nil
 	})
-	x := NewNmapXML(w, Options{TempDir: t.TempDir()}).(*nmapXML)
+	x := newNmapXML(w, Options{TempDir: t.TempDir()}).(*nmapXML)
 	check := func(err error) {
 		if err != nil {
 			t.Fatal(err)

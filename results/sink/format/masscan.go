@@ -30,12 +30,10 @@ func masscanWords(r results.Reason) (status, reason string, ok bool) {
 // masscanEscape writes a banner as masscan does: what is not printable ASCII, or has a meaning in HTML or
 // JSON, as prefix and two hex digits.
 func masscanEscape(b, banner []byte, prefix string) []byte {
-	const hexDigits = "0123456789abcdef"
 	for _, c := range banner {
 		switch {
 		case c < ' ', c >= 0x7f, c == '<', c == '>', c == '&', c == '\\', c == '"', c == '\'':
-			b = append(b, prefix...)
-			b = append(b, hexDigits[c>>4], hexDigits[c&15])
+			b = appendHex(b, prefix, c, lowerHex)
 		default:
 			b = append(b, c)
 		}
@@ -49,10 +47,10 @@ type masscanJSON struct {
 	some bool // a record is written
 }
 
-// NewMasscanJSON writes what masscan -oJ writes, byte for byte but for the times and the order. One
+// newMasscanJSON writes what masscan -oJ writes, byte for byte but for the times and the order. One
 // thing differs, for the output to be valid JSON always: where nothing is found masscan leaves its file empty, and
 // this is an empty array.
-func NewMasscanJSON(w *Writer, _ Options) Encoder { return &masscanJSON{w: w} }
+func newMasscanJSON(w *Writer, _ Options) Encoder { return &masscanJSON{w: w} }
 
 func (m *masscanJSON) Start(s *results.ScanStart) error {
 	return m.w.Commit(append(m.w.Buf(), "[\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
@@ -119,9 +117,9 @@ type masscanList struct {
 	some bool // the header is written
 }
 
-// NewMasscanList writes what masscan -oL writes, byte for byte but for the times and the order: nothing at all
+// newMasscanList writes what masscan -oL writes, byte for byte but for the times and the order: nothing at all
 // where nothing is found.
-func NewMasscanList(w *Writer, _ Options) Encoder { return &masscanList{w: w} }
+func newMasscanList(w *Writer, _ Options) Encoder { return &masscanList{w: w} }
 
 func (m *masscanList) Start(*results.ScanStart) error { return m.w.omit(1) }
 

@@ -74,9 +74,10 @@ type nmapHost struct {
 	extra         []nmapExtra
 }
 
-// hides tells that ports of the state are summed up.
-func (h *nmapHost) hides(state string) bool {
-	return slices.ContainsFunc(h.extra, func(e nmapExtra) bool { return e.state == state })
+// shows tells that the port is listed: those of a state that is summed up are not.
+func (h *nmapHost) shows(p *results.Port) bool {
+	state := nmapState(p.Reason)
+	return !slices.ContainsFunc(h.extra, func(e nmapExtra) bool { return e.state == state })
 }
 
 // sum looks at all ports of a host, and reuses h.
@@ -193,13 +194,4 @@ func nmapDone(s *results.ScanEnd, total, up uint64) string {
 // commandLine is how the scan was called, as one line.
 func commandLine(s *results.ScanStart) string {
 	return strings.Join(append([]string{"synoptic"}, s.Args...), " ")
-}
-
-// omit counts records that a format has no place for, as an event without bytes: nothing is still to be
-// delivered of them.
-func (w *Writer) omit(records int) error {
-	if records == 0 {
-		return nil
-	}
-	return w.Commit(w.Buf(), Event{Records: records})
 }

@@ -15,21 +15,20 @@ import (
 // A host is one element, so that nothing of it can be written before the last port is known. What it takes until then is
 // bounded (see byHost), as is one host: that never takes more than its records.
 type nmapXML struct {
-	w     *Writer
-	sort  *byHost
+	grouped
 	start results.ScanStart
 	host  nmapHost
 }
 
-// NewNmapXML groups the records by host, and writes them at the end of the scan.
+// newNmapXML groups the records by host, and writes them at the end of the scan.
 //
 // Closed ports of a host, and filtered ones, are listed one by one up to 25 of them, and are summed up in
 // extraports beyond that, with their numbers, as nmap does. A host is up as with nmap's -Pn: the packet
 // that shows it is the reason, or "user-set" where none came. One that ARP or NDP does not find is
 // down, and so count those that no record tells of. A banner is written as nmap's script "banner" does
 // it; what nmap has no place for is in scripts "synoptic-…".
-func NewNmapXML(w *Writer, o Options) Encoder {
-	return &nmapXML{w: w, sort: newByHost(o.TempDir, byHostMemory)}
+func newNmapXML(w *Writer, o Options) Encoder {
+	return &nmapXML{grouped: newGrouped(w, o)}
 }
 
 func (x *nmapXML) Start(s *results.ScanStart) error {
@@ -76,24 +75,6 @@ func portsArg(args []string) string {
 		}
 	}
 	return ""
-}
-
-func (x *nmapXML) Ports(batch []results.Port) error {
-	for i := range batch {
-		if err := x.sort.addPort(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (x *nmapXML) Hosts(batch []results.Host) error {
-	for i := range batch {
-		if err := x.sort.addHost(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (x *nmapXML) End(s *results.ScanEnd) error {
@@ -166,18 +147,9 @@ func (x *nmapXML) writeHost(g *hostGroup) error {
 	for i := range h.extra {
 		b = h.extra[i].appendXML(b)
 	}
-	hideClosed, hideFiltered := h.hides("closed"), h.hides("filtered")
 	for p := range g.Ports() {
-		switch p.Reason.State() {
-		case results.Open:
-		case results.Closed:
-			if hideClosed {
-				continue
-			}
-		default:
-			if hideFiltered {
-				continue
-			}
+		if !h.shows(p) {
+			continue
 		}
 		if b = appendPortXML(b, p); len(b) >= BatchSize {
 			if err := x.w.Commit(b, Event{Time: h.last}); err != nil {
@@ -254,6 +226,3 @@ func appendScript(b []byte, id, output string) []byte {
 	b = appendAttr(b, "output", output)
 	return append(b, "/>"...)
 }
-
-// Close gives back the temporary file.
-func (x *nmapXML) Close() error { return x.sort.close() }

@@ -10,34 +10,33 @@ import (
 	"synoptic/results"
 )
 
-// OCSFVersion is the version of the schema that the events keep to: the first whose network interfaces
+// ocsfVersion is the version of the schema that the events keep to: the first whose network interfaces
 // have open ports. Later 1.x versions keep what it has.
-const OCSFVersion = "1.6.0"
+const ocsfVersion = "1.6.0"
 
-// MaxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
-const MaxOCSFPorts = 75
+// maxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
+const maxOCSFPorts = 75
 
 // ocsf writes events of the Open Cybersecurity Schema Framework, one JSON object per line: class 6007 Scan
 // Activity at the scan's start and end, and between them, when the scan is over, class 5001 Device
 // Inventory Info for each host that has answered, IPv4 before IPv6, ascending.
 //
-// A host with more than [MaxOCSFPorts] open ports has several events: the device is the same, the ports are
+// A host with more than maxOCSFPorts open ports has several events: the device is the same, the ports are
 // not, and unmapped.part of unmapped.parts tells which it is. The classes have no place for a port that is
 // not open: a host of which only closed ports are known has an event without ports, a host that never
 // answered has none.
 type ocsf struct {
-	w        *Writer
+	grouped
 	hostname string
-	hosts    *byHost
 	scanID   string
 	targets  uint64
 	metadata []byte // the same in every event: all of the object but its uid and what follows that
 	scanner  []byte // the object of the scanning host, or nothing
 }
 
-// NewOCSF encodes records as events of OCSF (https://schema.ocsf.io).
-func NewOCSF(w *Writer, o Options) Encoder {
-	return &ocsf{w: w, hostname: o.Hostname, hosts: newByHost(o.TempDir, byHostMemory)}
+// newOCSF encodes records as events of OCSF (https://schema.ocsf.io).
+func newOCSF(w *Writer, o Options) Encoder {
+	return &ocsf{grouped: newGrouped(w, o), hostname: o.Hostname}
 }
 
 // The attributes that classify an event: base_event.json of the schema. type_uid is class_uid·100 +
@@ -56,8 +55,9 @@ const (
 )
 
 func (o *ocsf) Start(s *results.ScanStart) error {
+	s = s.Fit()
 	o.scanID, o.targets = s.ScanID, s.Targets
-	m := append(o.metadata[:0], `,"metadata":{"version":"`+OCSFVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
+	m := append(o.metadata[:0], `,"metadata":{"version":"`+ocsfVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
 	if s.Version != "" {
 		m = append(m, `,"version":`...)
 		m = results.AppendString(m, s.Version)
@@ -68,17 +68,14 @@ func (o *ocsf) Start(s *results.ScanStart) error {
 	o.setScanner(sourceAddrs(s))
 
 	at := time.Time(s.Time)
-	line, err := fitArgs(s, func(s *results.ScanStart) ([]byte, error) {
-		fields, err := nativeStart(s)
-		b := o.appendScan(nil, ocsfStarted, at, s.EventID(), "scan started")
-		b = append(b, `,"start_time":`...)
-		b = strconv.AppendInt(b, at.UnixMilli(), 10)
-		return appendUnmapped(b, fields), err
-	})
+	fields, err := nativeStart(s)
 	if err != nil {
 		return fmt.Errorf("encode scan_start: %w", err)
 	}
-	return o.w.Commit(append(o.w.Buf(), line...), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	b := o.appendScan(o.w.Buf(), ocsfStarted, at, s.EventID(), "scan started")
+	b = append(b, `,"start_time":`...)
+	b = strconv.AppendInt(b, at.UnixMilli(), 10)
+	return o.w.Commit(appendUnmapped(b, fields), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 // setScanner makes the object that says who scans, in the words of the schema's profile "host".
@@ -101,27 +98,9 @@ func (o *ocsf) setScanner(sources []netip.Addr) {
 	o.scanner = append(o.scanner, '}')
 }
 
-func (o *ocsf) Ports(batch []results.Port) error {
-	for i := range batch {
-		if err := o.hosts.addPort(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (o *ocsf) Hosts(batch []results.Host) error {
-	for i := range batch {
-		if err := o.hosts.addHost(&batch[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (o *ocsf) End(s *results.ScanEnd) error {
 	silent := 0 // records of hosts that never answered
-	for g, err := range o.hosts.hosts() {
+	for g, err := range o.sort.hosts() {
 		if err != nil {
 			return err
 		}
@@ -134,10 +113,11 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 			return err
 		}
 	}
-	if err := o.hosts.close(); err != nil {
+	if err := o.sort.close(); err != nil {
 		return fmt.Errorf("remove the temporary file: %w", err)
 	}
 
+	s = s.Fit()
 	fields, err := nativeEnd(s)
 	if err != nil {
 		return fmt.Errorf("encode scan_end: %w", err)
@@ -175,8 +155,6 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 	return o.w.Commit(appendUnmapped(b, fields), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1 + silent})
 }
 
-func (o *ocsf) Close() error { return o.hosts.close() }
-
 // ocsfDevice is what the records of one address come to.
 type ocsfDevice struct {
 	answered bool  // an open or closed port, or a summary, says that somebody is there
@@ -204,7 +182,7 @@ func inventory(g *hostGroup) (d ocsfDevice) {
 
 // appendHost commits the events of one host: as many as its open ports need.
 func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
-	parts := max((d.open+MaxOCSFPorts-1)/MaxOCSFPorts, 1)
+	parts := max((d.open+maxOCSFPorts-1)/maxOCSFPorts, 1)
 	part, listed := 0, 0
 	records := g.count - d.open // those that no part lists go with the first
 	b := o.beginHost(g, d, part)
@@ -216,7 +194,7 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 		if p.Reason.State() != results.Open {
 			continue
 		}
-		if listed == MaxOCSFPorts {
+		if listed == maxOCSFPorts {
 			if err := commit(); err != nil {
 				return err
 			}

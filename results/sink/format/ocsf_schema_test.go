@@ -28,7 +28,7 @@ type ocsfSchema struct {
 func loadOCSFSchema(t *testing.T) ocsfSchema {
 	t.Helper()
 	s := ocsfSchema{map[string]map[string]ocsfAttribute{}, map[string][]string{}}
-	for _, row := range schemaRows(t, "ocsf-"+OCSFVersion+".txt") {
+	for _, row := range schemaRows(t, "ocsf-"+ocsfVersion+".txt") {
 		if row[1] == "?" {
 			s.oneOf[row[0]] = strings.Split(row[2], ",")
 			continue
@@ -59,7 +59,7 @@ func (s ocsfSchema) validate(t *testing.T, line string) (wrong []error) {
 		for _, name := range names {
 			profiles = append(profiles, class+"+"+fmt.Sprint(name))
 		}
-		if m["version"] != OCSFVersion {
+		if m["version"] != ocsfVersion {
 			wrong = append(wrong, fmt.Errorf("metadata.version is %v", m["version"]))
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // with as many ports as an event lists.
 func ocsfEvents(t *testing.T) []string {
 	var full []results.Port
-	for i := range uint16(MaxOCSFPorts) {
+	for i := range uint16(maxOCSFPorts) {
 		p := samplePort
 		p.Addr, p.Hostname, p.Port = netip.MustParseAddr("10.0.0.1"), strings.Repeat("a", 253), 65535-i
 		full = append(full, p)
@@ -35,11 +35,11 @@ func ocsfEvents(t *testing.T) []string {
 	ended.Probes = math.MaxInt32
 	longName := func(w *Writer, o Options) Encoder {
 		o.Hostname = strings.Repeat("s", 253)
-		return NewOCSF(w, o)
+		return newOCSF(w, o)
 	}
 	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most), everyHost(), failed))
-	other, _ := encode(t, NewOCSF, stream(sampleStart(), nil, nil, stopped))
-	whole, _ := encode(t, NewOCSF, stream(&results.ScanStart{ScanID: testScanID, Targets: math.MaxInt32, Time: ended.Time}, nil, nil, ended))
+	other, _ := encode(t, newOCSF, stream(sampleStart(), nil, nil, stopped))
+	whole, _ := encode(t, newOCSF, stream(&results.ScanStart{ScanID: testScanID, Targets: math.MaxInt32, Time: ended.Time}, nil, nil, ended))
 	return slices.Concat(lines, other, whole)
 }
 
@@ -54,7 +54,7 @@ func TestOCSFEventsAreValid(t *testing.T) {
 
 // A scanner without a name and without an address is no device.
 func TestOCSFUnknownScanner(t *testing.T) {
-	newEncoder := func(w *Writer, o Options) Encoder { return NewOCSF(w, Options{TempDir: o.TempDir}) }
+	newEncoder := func(w *Writer, o Options) Encoder { return newOCSF(w, Options{TempDir: o.TempDir}) }
 	lines, _ := encode(t, newEncoder, stream(&results.ScanStart{ScanID: testScanID, Time: sampleEnd().Time}, []results.Port{samplePort}, nil, sampleEnd()))
 	s := loadOCSFSchema(t)
 	for _, line := range lines {
@@ -71,7 +71,7 @@ func TestOCSFHost(t *testing.T) {
 	closed := samplePort
 	closed.Port, closed.Reason = 80, results.RST
 	s := &results.ScanStart{ScanID: testScanID, Version: "1.2.3"}
-	lines, events := encode(t, NewOCSF, stream(s, []results.Port{samplePort, closed, second}, nil, &results.ScanEnd{}))
+	lines, events := encode(t, newOCSF, stream(s, []results.Port{samplePort, closed, second}, nil, &results.ScanEnd{}))
 	want := `{"category_uid":5,"class_uid":5001,"activity_id":2,"type_uid":500102,"severity_id":1,"time":1795342334123,"message":"10.20.3.7: 2 open TCP ports",` +
 		`"metadata":{"version":"1.6.0","product":{"name":"Synoptic","vendor_name":"Synoptic","version":"1.2.3"},"correlation_uid":"` + testScanID + `",` +
 		`"uid":"` + (&results.Host{Addr: samplePort.Addr}).EventID(testScanID).String() + `"},` +
@@ -98,7 +98,7 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var ports []results.Port
 	want := map[string]bool{}
-	for host, count := range []int{0, 1, MaxOCSFPorts - 1, MaxOCSFPorts, MaxOCSFPorts + 1, 3*MaxOCSFPorts + 1} {
+	for host, count := range []int{0, 1, maxOCSFPorts - 1, maxOCSFPorts, maxOCSFPorts + 1, 3*maxOCSFPorts + 1} {
 		addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(host)})
 		for _, port := range r.Perm(65536)[:count] {
 			ports = append(ports, results.Port{Time: 1795342333123456789, Addr: addr, Port: uint16(port), Reason: results.SYNACK})
@@ -116,7 +116,7 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 	var first []string
 	for range 2 {
 		r.Shuffle(len(ports), func(i, j int) { ports[i], ports[j] = ports[j], ports[i] })
-		lines, events := encode(t, NewOCSF, stream(sampleStart(), ports, []results.Host{summary}, sampleEnd()))
+		lines, events := encode(t, newOCSF, stream(sampleStart(), ports, []results.Host{summary}, sampleEnd()))
 		parts, of := map[string][]int{}, map[string]int{}
 		got, hosts, ids, records := map[string]bool{}, map[string]bool{}, map[string]bool{}, 0
 		for i, line := range lines {
@@ -137,7 +137,7 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 				hosts[interf.IP] = true
 				parts[interf.IP] = append(parts[interf.IP], e.Unmapped.Part)
 				of[interf.IP] = e.Unmapped.Parts
-				if n := len(interf.Ports); n > MaxOCSFPorts {
+				if n := len(interf.Ports); n > maxOCSFPorts {
 					t.Errorf("%d ports in one event", n)
 				}
 				for _, p := range interf.Ports {
@@ -190,7 +190,7 @@ func TestOCSFScanEnd(t *testing.T) {
 		{results.ScanEnd{}, "3", nil},
 		{results.ScanEnd{Error: "link down"}, "6", json.Number("2")},
 	} {
-		lines, events := encode(t, NewOCSF, stream(sampleStart(), nil, nil, &c.end))
+		lines, events := encode(t, newOCSF, stream(sampleStart(), nil, nil, &c.end))
 		e := ocsfEvent(t, lines[1])
 		if fmt.Sprint(e["activity_id"]) != c.activity || e["status_id"] != c.status || events[1].Records != 1 {
 			t.Errorf("activity %v with status %v", e["activity_id"], e["status_id"])

@@ -46,9 +46,9 @@ type capturedOn struct {
 	link results.LinkType
 }
 
-// NewPcapng encodes the frames of records: those that have none (silent ports, the connect backend) are
+// newPcapng encodes the frames of records: those that have none (silent ports, the connect backend) are
 // left out, and so are summaries of hosts.
-func NewPcapng(w *Writer, _ Options) Encoder { return &pcapng{w: w} }
+func newPcapng(w *Writer, _ Options) Encoder { return &pcapng{w: w} }
 
 func (p *pcapng) Start(s *results.ScanStart) error {
 	p.scanID = s.ScanID
@@ -64,9 +64,11 @@ func (p *pcapng) Start(s *results.ScanStart) error {
 }
 
 func (p *pcapng) Ports(batch []results.Port) error {
+	omitted := 0
 	for i := range batch {
 		r := &batch[i]
 		if len(r.Frame) == 0 {
+			omitted++
 			continue
 		}
 		number, err := p.number(r)
@@ -82,7 +84,7 @@ func (p *pcapng) Ports(batch []results.Port) error {
 			return err
 		}
 	}
-	return nil
+	return p.w.omit(omitted)
 }
 
 // number is that of the record's interface, which is described when it is first met.
@@ -150,11 +152,11 @@ func appendVerdict(b []byte, r *results.Port, id results.EventID) []byte {
 	return id.AppendTo(b)
 }
 
-// Hosts does nothing: a summary rests on no single packet.
-func (*pcapng) Hosts([]results.Host) error { return nil }
+// Hosts writes nothing: a summary rests on no single packet.
+func (p *pcapng) Hosts(batch []results.Host) error { return p.w.omit(len(batch)) }
 
-// End does nothing: a section ends with the file, or where the next begins.
-func (*pcapng) End(*results.ScanEnd) error { return nil }
+// End writes nothing: a section ends with the file, or where the next begins.
+func (p *pcapng) End(*results.ScanEnd) error { return p.w.omit(1) }
 
 func (*pcapng) Close() error { return nil }
 

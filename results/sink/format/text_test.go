@@ -55,6 +55,13 @@ func TestMasscanJSON(t *testing.T) {
 	}
 }
 
+// What a format has no place for is accounted for as well, before the scan ends: nobody waits for it.
+func TestOmittedRecordsAreCounted(t *testing.T) {
+	for _, name := range []string{"pcapng", "masscan-json", "masscan-list", "csv"} {
+		encoded(t, name, Options{}, &testStart, testPorts(), make([]results.Host, 3), &testEnd)
+	}
+}
+
 func TestCSV(t *testing.T) {
 	got := encoded(t, "csv", Options{Fresh: true}, &testStart, testPorts(), []results.Host{{}}, &testEnd)
 	rows, err := csv.NewReader(strings.NewReader(got)).ReadAll()

@@ -70,6 +70,15 @@ func (w *Writer) Commit(buf []byte, e Event) error {
 	return w.Flush()
 }
 
+// omit counts records that a format has no place for, as an event without bytes: nothing is still to be
+// delivered of them.
+func (w *Writer) omit(records int) error {
+	if records == 0 {
+		return nil
+	}
+	return w.Commit(w.Buf(), Event{Records: records})
+}
+
 // Flush hands on what has been gathered.
 func (w *Writer) Flush() error {
 	if w.err != nil || len(w.batch.Events) == 0 {

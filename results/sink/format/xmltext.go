@@ -68,10 +68,9 @@ func appendXMLByte(b []byte, c byte) []byte {
 // appendBannerXML appends bytes of unknown encoding as nmap's script "banner" does: what is not printable
 // ASCII as \xHH.
 func appendBannerXML(b, banner []byte) []byte {
-	const hexDigits = "0123456789ABCDEF"
 	for _, c := range banner {
 		if c < ' ' || c >= 0x7f {
-			b = append(b, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+			b = appendHex(b, `\x`, c, upperHex)
 		} else {
 			b = appendXMLByte(b, c)
 		}

@@ -1,0 +1,126 @@
+package results
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// What may be long in the records of a scan has room for so many bytes, as JSON has them, that the line stays
+// under 4 KB in each format that writes messages: with the longest host name, the largest counts, and what
+// a format says twice. Receivers cut longer lines, and what is left is not JSON.
+const (
+	roomArgs    = 1600
+	roomOutputs = 1100
+	roomOutput  = 96  // the name of one
+	roomError   = 400 // twice in ecs and in ocsf
+	roomReason  = 200
+	roomIface   = 100
+	roomSource  = 200 // twice in ecs
+	roomScope   = 200 // the name of its file
+	roomVersion = 64  // twice in ecs and in ocsf
+)
+
+// more stands where something was cut off.
+const more = "…"
+
+// Fit is the record, or a copy of it in which what is too long for its room ends in "…". Fit of what fits
+// is the same: a record that was written and is read is written as it was.
+func (s *ScanStart) Fit() *ScanStart {
+	fit := *s
+	fit.Version = cut(s.Version, roomVersion)
+	fit.Args = cutList(s.Args, roomArgs)
+	fit.BackendReason = cut(s.BackendReason, roomReason)
+	fit.Iface = cut(s.Iface, roomIface)
+	fit.Source = cut(s.Source, roomSource)
+	if s.Scope != nil {
+		scope := *s.Scope
+		scope.File = cut(scope.File, roomScope)
+		fit.Scope = &scope
+	}
+	return &fit
+}
+
+// Fit is what it is of a ScanStart. Outputs that have no room are summed up in a last one.
+func (s *ScanEnd) Fit() *ScanEnd {
+	fit := *s
+	fit.BackendReason = cut(s.BackendReason, roomReason)
+	fit.Error = cut(s.Error, roomError)
+	fit.Outputs = cutOutputs(s.Outputs, roomOutputs)
+	return &fit
+}
+
+// cut ends a text that is too long in "…".
+func cut(s string, room int) string {
+	kept, n := 0, 0
+	for i, r := range s {
+		if n <= room-len(more) {
+			kept = i
+		}
+		if n += encodedLen(r); n > room {
+			return s[:kept] + more
+		}
+	}
+	return s
+}
+
+// encodedLen is how many bytes encoding/json makes of a character at most; what is no UTF-8 comes as
+// U+FFFD, of which it makes an escape.
+func encodedLen(r rune) int {
+	switch {
+	case r == '"' || r == '\\':
+		return 2
+	case r < ' ', r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029', r == '\ufffd':
+		return len(`\u0000`)
+	}
+	return len(string(r))
+}
+
+// cutList leaves out the last of too many texts, and says so by "…" in their place.
+func cutList(list []string, room int) []string {
+	const quotes = len(`"",`)
+	kept, n := 0, 0
+	for i, s := range list {
+		if n <= room-len(more)-quotes {
+			kept = i
+		}
+		n += quotes
+		for _, r := range s {
+			n += encodedLen(r)
+		}
+		if n > room {
+			return append(slices.Clone(list[:kept]), more)
+		}
+	}
+	return list
+}
+
+// cutOutputs shortens their names, and sums up as many of the last as it takes.
+func cutOutputs(outputs []Delivery, room int) []Delivery {
+	all := slices.Clone(outputs)
+	for i := range all {
+		all[i].Output = cut(all[i].Output, roomOutput)
+	}
+	for fit, n := all, len(all); ; fit = append(slices.Clone(all[:n]), sum(all[n:])) {
+		if line, _ := json.Marshal(fit); n == 0 || len(line) <= room { // counts always marshal
+			return fit
+		}
+		n--
+	}
+}
+
+// sum adds up all counts that a Delivery has.
+func sum(outputs []Delivery) Delivery {
+	total := Delivery{Output: fmt.Sprintf("%s %d more", more, len(outputs))}
+	to := reflect.ValueOf(&total).Elem()
+	for i := range outputs {
+		from := reflect.ValueOf(&outputs[i]).Elem()
+		for k := range to.NumField() {
+			if to.Field(k).CanUint() {
+				to.Field(k).SetUint(to.Field(k).Uint() + from.Field(k).Uint())
+			}
+		}
+	}
+	return total
+}

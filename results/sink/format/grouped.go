@@ -1,0 +1,35 @@
+package format
+
+import "synoptic/results"
+
+// grouped is what the encoders share that write host by host: nothing of a host can be written before the
+// last record is known, and so their Ports and Hosts only sort.
+type grouped struct {
+	w    *Writer
+	sort *byHost
+}
+
+func newGrouped(w *Writer, o Options) grouped {
+	return grouped{w: w, sort: newByHost(o.TempDir, byHostMemory)}
+}
+
+func (g *grouped) Ports(batch []results.Port) error {
+	for i := range batch {
+		if err := g.sort.addPort(&batch[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *grouped) Hosts(batch []results.Host) error {
+	for i := range batch {
+		if err := g.sort.addHost(&batch[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives back the temporary file.
+func (g *grouped) Close() error { return g.sort.close() }

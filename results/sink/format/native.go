@@ -1,0 +1,56 @@
+package format
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"time"
+
+	"synoptic/results"
+)
+
+// What ecs and ocsf have in common: the scan's own records, of which both keep the native fields.
+
+// nativeStart is the record's own fields as one JSON object, without those that a schema has a place for:
+// the version and type of the record, its ID and its time.
+func nativeStart(s *results.ScanStart) ([]byte, error) {
+	type body results.ScanStart
+	return json.Marshal(struct {
+		*body
+		Time *results.Time `json:"ts,omitempty"`
+	}{body: (*body)(s)})
+}
+
+// nativeEnd is what nativeStart is, of the closing record.
+func nativeEnd(s *results.ScanEnd) ([]byte, error) {
+	type body results.ScanEnd
+	return json.Marshal(struct {
+		*body
+		Time *results.Time `json:"ts,omitempty"`
+	}{body: (*body)(s)})
+}
+
+// sourceAddrs are the addresses that the scan sends from.
+func sourceAddrs(s *results.ScanStart) (all []netip.Addr) {
+	for word := range strings.SplitSeq(s.Source, ",") {
+		if a, err := netip.ParseAddr(word); err == nil {
+			all = append(all, a.WithZone(""))
+		}
+	}
+	return all
+}
+
+// endMessage says in words how the scan ended.
+func endMessage(s *results.ScanEnd) string {
+	switch {
+	case s.Complete:
+		return "scan completed"
+	case s.Error != "":
+		return "scan failed"
+	}
+	return "scan stopped before its end"
+}
+
+func scanDuration(s *results.ScanEnd) time.Duration {
+	return time.Duration(s.Duration * float64(time.Second))
+}
