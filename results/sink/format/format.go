@@ -40,6 +40,8 @@ type Format struct {
 	Messages bool
 	// Document says that an output holds one scan and is written anew, not appended to.
 	Document bool
+	// Grouped says that records are held until the end, to be grouped by host.
+	Grouped bool
 	// Frames says that records need their Port.Frame.
 	Frames bool
 }
@@ -48,9 +50,9 @@ var formats = map[string]Format{
 	"jsonl":        {New: NewJSONLines, Messages: true},
 	"pcapng":       {New: NewPcapng, Frames: true},
 	"ecs":          {New: NewECS, Messages: true},
-	"ocsf":         {New: NewOCSF, Messages: true},
-	"nmap-xml":     {New: NewNmapXML, Document: true},
-	"grepable":     {New: NewGrepable},
+	"ocsf":         {New: NewOCSF, Messages: true, Grouped: true},
+	"nmap-xml":     {New: NewNmapXML, Document: true, Grouped: true},
+	"grepable":     {New: NewGrepable, Grouped: true},
 	"masscan-json": {New: NewMasscanJSON, Document: true},
 	"masscan-list": {New: NewMasscanList},
 	"csv":          {New: NewCSV},
