@@ -1,11 +1,12 @@
 package results
 
 // Delivery is what one output has done with its records so far. Every record that the output was given
-// is delivered, queued or dead.
+// is delivered, queued, held or dead.
 type Delivery struct {
 	Output    string `json:"output"`    // as it was asked for: FORMAT:DEST
 	Delivered uint64 `json:"delivered"` // records that the destination has taken
-	Queued    uint64 `json:"queued"`    // not yet taken, in memory, on disk or held for their host
+	Queued    uint64 `json:"queued"`    // not yet taken: in memory or on disk
+	Held      uint64 `json:"held"`      // kept by a format that groups by host until the scan is over
 	Retried   uint64 `json:"retried"`   // sent more than once, each time counted
 	Spooled   uint64 `json:"spooled"`   // that went by way of the disk
 	Dead      uint64 `json:"dead"`      // that the destination refused for good: they are in the dead-letter file

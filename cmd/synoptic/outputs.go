@@ -54,13 +54,13 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	for _, spec := range specs {
-		s, err := sink.Open(spec, config)
-		if err != nil {
-			abandon(sink.NewTee(all...))
-			return nil, err
-		}
-		all = append(all, s)
+	opened, err := sink.OpenAll(specs, config)
+	if err != nil {
+		abandon(sink.NewTee(all...))
+		return nil, err
+	}
+	for _, o := range opened {
+		all = append(all, o)
 	}
 	return sink.NewTee(all...), nil
 }

@@ -160,7 +160,7 @@ func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *n
 	if dir != "" {
 		c.Spool = dir
 		if c.SpoolMax == 0 {
-			c.SpoolMax = DefaultSpool
+			c.SpoolMax = defaultSpool
 		}
 		var err error
 		if s, found, err = spool.Open(dir, "jsonl:fake", c.SpoolMax); err != nil {

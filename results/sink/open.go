@@ -1,7 +1,9 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -31,16 +33,16 @@ type Config struct {
 	Dest   dest.Options
 	Format format.Options
 	// Spool is the folder for what does not fit into memory while a destination is slow or down; "" is
-	// none. SpoolMax bounds what each output keeps there, in bytes; 0 is DefaultSpool.
+	// none. SpoolMax bounds what each output keeps there, in bytes; 0 is 1 GiB.
 	Spool    string
 	SpoolMax int64
 	// DeadLetters is the file for records that a destination refuses for good; "" is dead-letters.jsonl in
 	// Spool, or in the current folder where there is none.
 	DeadLetters string
-	// Memory bounds what each output keeps in memory, in bytes; 0 is DefaultMemory.
-	Memory int64
 	// Say is told what an operator should know while it goes on; nil is nobody.
 	Say func(Notice)
+
+	memory int64 // bounds what each output keeps in memory, in bytes; 0 is defaultMemory
 }
 
 // Notice is what an operator should know of an output while the scan goes on. One of the fields
@@ -62,9 +64,97 @@ func (c *Config) deadLetters() string {
 	return c.DeadLetters
 }
 
-// Open opens one output, given as DEST or FORMAT:DEST; FORMAT defaults to jsonl. What cannot work is an
-// error here, before the first packet.
+// Open opens one output: see OpenAll.
 func Open(spec string, c Config) (*Output, error) {
+	all, err := OpenAll([]string{spec}, c)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// OpenAll opens outputs, each given as DEST or FORMAT:DEST; FORMAT defaults to jsonl. What cannot work is
+// an error here, before the first packet: also two outputs to one file, which would write over each other
+// or tear each other's lines.
+func OpenAll(specs []string, c Config) ([]*Output, error) {
+	var all []*Output
+	for _, spec := range specs {
+		o, err := open(spec, c)
+		if err == nil {
+			all = append(all, o)
+			err = apart(all, c.deadLetters())
+		}
+		if err != nil {
+			for _, o := range all {
+				o.discard()
+			}
+			return nil, err
+		}
+	}
+	for _, o := range all {
+		o.begin()
+	}
+	return all, nil
+}
+
+// apart tells whether the last output writes where another one does, or where the dead letters go.
+func apart(all []*Output, deadLetters string) error {
+	last := all[len(all)-1]
+	own := last.file()
+	for _, o := range all[:len(all)-1] {
+		if f := o.file(); last.stdout && o.stdout || own != nil && f != nil && os.SameFile(own, f) {
+			return &Error{last.name, fmt.Errorf("output %q writes to the same file", o.name), "give each output a file of its own"}
+		}
+	}
+	if f, err := os.Stat(deadLetters); err == nil && own != nil && os.SameFile(own, f) {
+		return &Error{last.name, errors.New("the dead letters go to the same file"), "choose another file, or another one with --dead-letters"}
+	}
+	return nil
+}
+
+// file describes the file or the pipe that the output writes to. It is nil for what others can share, such
+// as a terminal.
+func (o *Output) file() os.FileInfo {
+	f, ok := o.d.(interface{ Stat() (os.FileInfo, error) })
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() && info.Mode()&os.ModeNamedPipe == 0 {
+		return nil
+	}
+	return info
+}
+
+// begin begins to deliver, with what an earlier process has left.
+func (o *Output) begin() {
+	if o.spool != nil {
+		for _, err := range o.spool.Lost() {
+			o.say(Notice{Output: o.name, Warning: err})
+		}
+	}
+	switch {
+	case o.found == 0:
+	case o.transient:
+		o.spool.Clear()
+		o.say(Notice{Output: o.name, Warning: fmt.Errorf("%d records that an earlier scan has left in the spool are removed, for they are no part of this one", o.found)})
+	default:
+		o.adopted.Store(o.found)
+		o.say(Notice{Output: o.name, Found: o.found})
+	}
+	go o.deliver()
+}
+
+// discard closes an output that has not begun.
+func (o *Output) discard() {
+	o.cancel()
+	_ = errors.Join(o.enc.Close(), o.d.Close()) // nothing was written
+	if o.spool != nil {
+		_ = o.spool.Close() // nor here
+	}
+}
+
+func open(spec string, c Config) (*Output, error) {
 	name, to := Split(spec)
 	f, ok := format.Lookup(name)
 	if !ok {
@@ -80,35 +170,24 @@ func Open(spec string, c Config) (*Output, error) {
 		}
 		return nil, e
 	}
-	c.Format.Fresh = fresh
+	// Who reads standard output now is not who read it then, and a document is written anew.
+	transient := f.Document || to == "-"
 	var kept *spool.Spool
 	var found uint64
 	if c.Spool != "" {
 		if c.SpoolMax == 0 {
-			c.SpoolMax = DefaultSpool
+			c.SpoolMax = defaultSpool
 		}
 		if kept, found, err = spool.Open(c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
 			d.Close()
 			return nil, &Error{shown(spec, to), err, "choose another --spool, a folder that you may write to"}
 		}
-		if f.Document {
-			kept.Clear()
-			found = 0
-		}
 	}
+	c.Format.Fresh = fresh && (found == 0 || transient) // or the header is in the spool
 	o := newOutput(shown(spec, to), f, d, kept, c)
+	o.transient, o.stdout, o.found = transient, to == "-", found
 	o.remote = dest.IsRemote(to)
 	o.w.IDs = o.remote
-	o.adopted.Store(found)
-	if kept != nil {
-		for _, err := range kept.Lost() {
-			o.say(Notice{Output: o.name, Warning: err})
-		}
-	}
-	if found > 0 {
-		o.say(Notice{Output: o.name, Found: found})
-	}
-	go o.deliver()
 	return o, nil
 }
 

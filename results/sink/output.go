@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,14 +23,18 @@ import (
 // pauses the scan. Batches are delivered in the order in which they came: those in memory are older than
 // those in the spool.
 type Output struct {
-	name     string
-	document bool
-	remote   bool // the destination is a URL
-	enc      format.Encoder
-	w        *format.Writer
-	d        dest.Destination
-	say      func(Notice)
-	dead     deadLetters
+	name      string
+	grouped   bool // the encoder holds records until the end
+	transient bool // what is left over means nothing to the next process
+	remote    bool // the destination is a URL
+	stdout    bool
+	found     uint64     // records in the spool, of an earlier process
+	giving    sync.Mutex // held in calls of enc and w
+	enc       format.Encoder
+	w         *format.Writer
+	d         dest.Destination
+	say       func(Notice)
+	dead      deadLetters
 
 	// Of the records given, those of the ports and hosts; encoded are those that left the encoder.
 	// adopted are what an earlier process left in the spool.
@@ -46,6 +49,8 @@ type Output struct {
 	spool     *spool.Spool  // nil where there is none
 	inFlight  *format.Batch // on its way to the destination; not in memory any more
 	onDisk    bool          // inFlight is in the spool still
+	unread    bool          // the spool could not be read the last time, and that was said
+	dropped   uint64        // records, after Stop
 	tried     bool          // the destination has answered once, in whatever way
 	failing   bool          // it takes nothing at the moment
 	stopped   bool          // nobody waits for it any more
@@ -63,24 +68,24 @@ type Output struct {
 }
 
 const (
-	// DefaultMemory is what an output keeps in memory at most, in bytes.
-	DefaultMemory = 8 << 20
-	// DefaultSpool is what it keeps on disk at most, in bytes, where there is a spool.
-	DefaultSpool = 1 << 30
+	// defaultMemory is what an output keeps in memory at most, in bytes.
+	defaultMemory = 8 << 20
+	// defaultSpool is what it keeps on disk at most, in bytes, where there is a spool.
+	defaultSpool = 1 << 30
 )
 
 func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool, c Config) *Output {
 	o := &Output{
-		name: name, document: f.Document, d: d, spool: s, say: c.Say, most: c.Memory,
+		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: c.memory,
 		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
-		free: make(chan *format.Batch, 2*DefaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
+		free: make(chan *format.Batch, 2*defaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	o.changed.L = &o.mu
 	if o.say == nil {
 		o.say = func(Notice) {}
 	}
 	if o.most == 0 {
-		o.most = DefaultMemory
+		o.most = defaultMemory
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.w = format.NewWriter(o.put)
@@ -91,10 +96,10 @@ func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool,
 // Start encodes the opening record and hands it on at once. It waits for what the destination says to its
 // first batch: one that cannot be written at all is known before the first probe.
 func (o *Output) Start(s *results.ScanStart) error {
-	if err := errors.Join(o.enc.Start(s), o.w.Flush()); err != nil {
+	if err := o.encode(func() error { return errors.Join(o.enc.Start(s), o.w.Flush()) }); err != nil {
 		return err
 	}
-	o.given.Add(o.encoded.Load())
+	o.given.Store(o.encoded.Load()) // of an earlier scan nothing is held any more
 	limit := time.Duration(1<<63 - 1)
 	if o.remote {
 		limit = firstAnswer
@@ -108,26 +113,37 @@ const firstAnswer = time.Second
 // Ports encodes a batch.
 func (o *Output) Ports(batch []results.Port) error {
 	o.given.Add(uint64(len(batch)))
+	o.giving.Lock()
+	defer o.giving.Unlock()
 	return o.enc.Ports(batch)
 }
 
 // Hosts encodes a batch of host summaries.
 func (o *Output) Hosts(batch []results.Host) error {
 	o.given.Add(uint64(len(batch)))
+	o.giving.Lock()
+	defer o.giving.Unlock()
 	return o.enc.Hosts(batch)
 }
 
 // Flush hands on what has been encoded; it does not wait for the destination.
 func (o *Output) Flush() error {
-	if err := o.w.Flush(); err != nil {
+	if err := o.encode(o.w.Flush); err != nil {
 		return err
 	}
 	return o.failure()
 }
 
+// encode calls f, which uses the encoder. Finish may come while an earlier call is stuck.
+func (o *Output) encode(f func() error) error {
+	o.giving.Lock()
+	defer o.giving.Unlock()
+	return f()
+}
+
 // End encodes the closing record, and what the encoder still holds.
 func (o *Output) End(s *results.ScanEnd) error {
-	err := errors.Join(o.enc.End(s), o.w.Flush())
+	err := o.encode(func() error { return errors.Join(o.enc.End(s), o.w.Flush()) })
 	if err == nil {
 		o.given.Store(o.encoded.Load()) // what the format has no place for does not wait for anything
 	}
@@ -165,7 +181,7 @@ func (o *Output) await(limit time.Duration, condition func() bool) error {
 }
 
 // Stop says that nobody waits for the destination any more: no call blocks from now on. What still comes
-// is kept in memory, or in the spool, beyond their bounds.
+// is kept in memory, or in the spool, beyond their bounds; memory that is beyond all bounds is dropped.
 func (o *Output) Stop() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -178,122 +194,15 @@ func (o *Output) Settle(limit time.Duration) {
 	_ = o.await(limit, func() bool { return o.failing || o.idle() }) // its error comes with the next call
 }
 
-const (
-	// grace is what a destination has left to take what waits, when the program is told to stop.
-	grace = 300 * time.Millisecond
-	// leaveTime is what a call that is under way has left to return, after its context has ended.
-	leaveTime = 50 * time.Millisecond
-)
-
-// UndeliveredError tells of records that are lost.
-type UndeliveredError struct {
-	Output  string
-	Records uint64
-}
-
-func (e *UndeliveredError) Error() string {
-	return fmt.Sprintf("stopped while output %q took no more records: %d of them are lost", e.Output, e.Records)
-}
-
-// Hint says how to keep them the next time.
-func (e *UndeliveredError) Hint() string {
-	return "with --spool DIR they are kept on disk, and delivered by the next scan with the same output"
-}
-
-// Finish waits until the destination has taken everything, and closes it. When ctx ends, it waits for a
-// moment only: what is left then stays in the spool for the next process, or is lost, which is an
-// *UndeliveredError.
-func (o *Output) Finish(ctx context.Context) (err error) {
-	o.closed.Do(func() { err = o.finish(ctx) })
-	return err
-}
-
-// Close is Finish without an end to its patience.
-func (o *Output) Close() error { return o.Finish(context.Background()) }
-
-func (o *Output) finish(ctx context.Context) error {
-	defer context.AfterFunc(ctx, o.Stop)()
-	errs := []error{o.w.Flush()}
-	o.mu.Lock()
-	o.closing = true
-	o.changed.Broadcast()
-	o.mu.Unlock()
-	select {
-	case <-o.ended:
-	case <-ctx.Done():
-		within(grace, o.ended)
-	}
-	o.cancel()
-	gone := within(leaveTime, o.ended)
-	if err := o.failure(); err != nil {
-		errs = []error{err} // which is what the flush said too, if it said anything
-	}
-	errs = append(errs, o.keep(gone), o.enc.Close())
-	if !gone { // in a call that never returns, as closing may
-		go o.d.Close()
-		return errors.Join(errs...)
-	}
-	return errors.Join(append(errs, o.d.Close(), o.dead.file.Close())...)
-}
-
-func within(d time.Duration, done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	case <-time.After(d):
-		return false
-	}
-}
-
-// keep puts what the destination has not taken, or may have lost, into the spool, or says that it is
-// lost. gone tells that no call of the destination is under way.
-func (o *Output) keep(gone bool) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.abandoned = true
-	var rest []*format.Batch
-	if d, ok := o.d.(dest.Unconfirmed); ok && gone && !o.sure {
-		var records uint64
-		rest, records = d.Unconfirmed()
-		o.delivered.Add(-min(records, o.delivered.Load()))
-	}
-	if o.inFlight != nil && !o.onDisk {
-		rest = append(rest, o.inFlight)
-	}
-	rest = append(rest, o.memory...)
-	left, lost := o.Delivery().Queued, uint64(0)
-	var err error
-	switch {
-	case o.spool == nil:
-		lost = left
-	case o.document: // of no use to who writes the document anew
-		o.spool.Clear()
-		lost = left
-		err = o.spool.Close()
-	default:
-		var n int
-		n, err = o.spool.Prepend(rest)
-		for _, b := range rest[n:] {
-			lost += b.Records()
-		}
-		err = errors.Join(err, o.spool.Close())
-	}
-	if kept := left - min(left, lost); kept > 0 {
-		o.say(Notice{Output: o.name, Kept: kept})
-	}
-	if lost > 0 && o.err == nil {
-		err = errors.Join(err, &UndeliveredError{o.name, lost})
-	}
-	return err
-}
-
-// Reopens tells whether the destination is a file that Reopen means something for.
+// Reopens tells whether the destination is a file: SIGHUP is for it. That does not mean that it can be
+// made anew in mid-scan.
 func (o *Output) Reopens() bool {
 	f, ok := o.d.(interface{ Reopens() bool })
 	return ok && f.Reopens()
 }
 
-// Reopen has the file of the name made anew, before the next batch is written.
+// Reopen has the file of the name made anew, before the next batch is written; one that means nothing
+// without its beginning stays the one it was.
 func (o *Output) Reopen() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -308,7 +217,12 @@ func (o *Output) Reopen() {
 func (o *Output) Delivery() results.Delivery {
 	d := results.Delivery{Output: o.name, Delivered: o.delivered.Load(), Retried: o.retried.Load(), Spooled: o.spooled.Load(), Dead: o.refused.Load()}
 	encoded := o.encoded.Load()
-	accepted := o.adopted.Load() + max(encoded, o.given.Load())
+	accepted := o.adopted.Load() + encoded
+	if given := o.given.Load(); o.grouped {
+		d.Held = given - min(given, encoded)
+	} else {
+		accepted += given - min(given, encoded)
+	}
 	d.Queued = accepted - min(accepted, d.Delivered+d.Dead)
 	return d
 }

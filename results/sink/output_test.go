@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,7 +60,7 @@ func TestOutputBackPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		const most = 100_000
-		o, _ := output(t, r, "", Config{Memory: most})
+		o, _ := output(t, r, "", Config{memory: most})
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
@@ -247,7 +248,7 @@ func TestOutputFails(t *testing.T) {
 		r := &receiver{stuck: release, answer: func(int, *format.Batch) (dest.Outcome, error) {
 			return dest.Outcome{}, &dest.Permanent{Err: errDown}
 		}}
-		o, _ := output(t, r, "", Config{Memory: 1000})
+		o, _ := output(t, r, "", Config{memory: 1000})
 		failed := make(chan error)
 		go func() {
 			for {
@@ -307,7 +308,7 @@ func TestOutputStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		defer func() { close(r.stuck) }()
-		o, _ := output(t, r, "", Config{Memory: 10_000})
+		o, _ := output(t, r, "", Config{memory: 10_000})
 		sent := make(chan error)
 		go func() { sent <- o.send(1000) }()
 		synctest.Wait()
@@ -331,7 +332,7 @@ func TestOutputStops(t *testing.T) {
 func TestOutputStopsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
-		o, _ := output(t, r, "", Config{Memory: 10_000})
+		o, _ := output(t, r, "", Config{memory: 100_000})
 		time.AfterFunc(grace/2, func() { close(r.stuck) })
 		o.Stop()
 		must(t, o.send(1000))
@@ -394,7 +395,7 @@ func TestOutputReopens(t *testing.T) {
 
 // The way of a record allocates nothing: batches come back.
 func TestOutputAllocations(t *testing.T) {
-	o, _ := output(t, discard{&receiver{}}, "", Config{Memory: 4 * format.BatchSize})
+	o, _ := output(t, discard{&receiver{}}, "", Config{memory: 4 * format.BatchSize})
 	batch := make([]results.Port, 256)
 	for range 200 {
 		must(t, o.Ports(batch))
@@ -410,21 +411,73 @@ type discard struct{ *receiver }
 
 func (discard) Deliver(_ context.Context, _ *format.Batch) (o dest.Outcome, err error) { return o, nil }
 
-// What a format has no place for does not wait for anything in the end; what it holds back does until then.
+// What a format has no place for does not wait for anything in the end; what it holds back for the end is
+// held, and not queued.
 func TestOutputCountsWhatIsEncoded(t *testing.T) {
-	r := &receiver{}
-	f := format.Format{New: func(w *format.Writer, _ format.Options) format.Encoder { return &grouping{w: w} }}
-	o := newOutput("fake", f, r, nil, Config{})
-	go o.deliver()
-	must(t, o.Start(&results.ScanStart{}))
-	must(t, errors.Join(o.Ports(make([]results.Port, 5)), o.Hosts(make([]results.Host, 2)), o.Flush()))
-	if d := o.Delivery(); d.Queued != 7 || d.Delivered != 0 {
-		t.Errorf("counts %+v", d)
+	for _, grouped := range []bool{false, true} {
+		r := &receiver{}
+		f := format.Format{Grouped: grouped, New: func(w *format.Writer, _ format.Options) format.Encoder { return &grouping{w: w} }}
+		o := newOutput("fake", f, r, nil, Config{})
+		go o.deliver()
+		must(t, o.Start(&results.ScanStart{}))
+		must(t, errors.Join(o.Ports(make([]results.Port, 5)), o.Hosts(make([]results.Host, 2)), o.Flush()))
+		want := results.Delivery{Output: "fake", Queued: 7}
+		if grouped {
+			want = results.Delivery{Output: "fake", Held: 7}
+		}
+		if d := o.Delivery(); d != want {
+			t.Errorf("counts %+v", d)
+		}
+		must(t, errors.Join(o.End(&results.ScanEnd{}), o.Close()))
+		if d := o.Delivery(); d.Queued != 0 || d.Held != 0 || d.Delivered != 5 {
+			t.Errorf("counts %+v", d)
+		}
 	}
-	must(t, errors.Join(o.End(&results.ScanEnd{}), o.Close()))
-	if d := o.Delivery(); d.Queued != 0 || d.Delivered != 5 {
-		t.Errorf("counts %+v", d)
+}
+
+// What a format holds is lost where the scan never comes to its end.
+func TestOutputLosesWhatIsHeld(t *testing.T) {
+	for _, dir := range []string{"", t.TempDir()} {
+		o, _ := output(t, &receiver{}, dir, Config{})
+		o.grouped, o.enc = true, &grouping{w: o.w}
+		must(t, o.Ports(make([]results.Port, 5)))
+		if lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended())); !ok || lost.Records != 5 {
+			t.Errorf("spool %q: lost %+v", dir, lost)
+		}
 	}
+}
+
+// The formats that hold records back say so, and only they.
+func TestGroupedFormats(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range format.Names() {
+		o, err := Open(name+":"+filepath.Join(dir, name), Config{})
+		must(t, err)
+		must(t, o.Start(&results.ScanStart{ScanID: "s"}))
+		must(t, errors.Join(o.Ports([]results.Port{{Reason: results.SYNACK, Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Frame: make([]byte, 60)}}), o.Flush()))
+		if d, f := o.Delivery(), o.encoded.Load(); (d.Held == 1) != (f == 1) || d.Held > 1 || d.Delivered+d.Queued+d.Held != 2 {
+			t.Errorf("%s: counts %+v, %d encoded", name, d, f)
+		}
+		must(t, errors.Join(o.End(&results.ScanEnd{ScanID: "s"}), o.Close()))
+		if d := o.Delivery(); d.Held != 0 || d.Queued != 0 {
+			t.Errorf("%s: counts %+v in the end", name, d)
+		}
+	}
+}
+
+// Of several scans, one after the other, each record counts once.
+func TestOutputOfSeveralScans(t *testing.T) {
+	o, _ := output(t, &receiver{}, "", Config{})
+	for scan := uint64(1); scan <= 3; scan++ {
+		must(t, o.Start(&results.ScanStart{ScanID: "s"}))
+		must(t, o.send(5))
+		until(t, "all delivered", func() bool { return o.Delivery().Delivered == 7*(scan-1)+6 })
+		if d := o.Delivery(); d.Queued != 0 {
+			t.Errorf("scan %d: counts %+v", scan, d)
+		}
+		must(t, o.End(&results.ScanEnd{ScanID: "s"}))
+	}
+	must(t, o.Close())
 }
 
 // grouping is an encoder of one event for all ports; it has no place for anything else.

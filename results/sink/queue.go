@@ -33,13 +33,15 @@ func (o *Output) put(b *format.Batch) (*format.Batch, error) {
 			return b, errClosed
 		}
 		// Only this goroutine puts: what was taken out of the spool meanwhile is older than b.
-		if o.spool == nil || o.spool.Empty() {
-			if o.stopped && o.spool == nil || len(o.memory) == 0 || o.bytes+size(b) <= o.most {
-				o.encoded.Add(records)
-				return o.remember(b), nil
-			}
-		}
-		if o.spool != nil {
+		switch {
+		case o.dropped > 0:
+			return o.overdraw(b), nil
+		case (o.spool == nil || o.spool.Empty()) && (len(o.memory) == 0 || o.bytes+size(b) <= o.most):
+			o.encoded.Add(records)
+			return o.remember(b), nil
+		case o.spool == nil && o.stopped:
+			return o.overdraw(b), nil
+		case o.spool != nil:
 			err := o.toDisk(b)
 			if err == nil {
 				o.encoded.Add(records)
@@ -48,9 +50,11 @@ func (o *Output) put(b *format.Batch) (*format.Batch, error) {
 				b.Reset()
 				return b, nil
 			}
+			if o.abandoned {
+				return b, errClosed
+			}
 			if o.stopped {
-				o.encoded.Add(records)
-				return o.remember(b), nil
+				return o.overdraw(b), nil
 			}
 			if !errors.Is(err, spool.ErrFull) && !told {
 				told = true
@@ -77,6 +81,23 @@ func (o *Output) toDisk(b *format.Batch) error {
 	o.mu.Unlock()
 	defer o.mu.Lock()
 	return put(b)
+}
+
+// overdrawn is how many times its bound the memory may be after Stop: what an encoder that groups holds
+// until the end may be far more.
+const overdrawn = 4
+
+// overdraw queues a batch in memory beyond its bound. Where there is no end to that, b is dropped, and all
+// that comes later, so that what arrives has no gap. It counts as queued: Finish says that it is lost.
+func (o *Output) overdraw(b *format.Batch) *format.Batch {
+	records := b.Records()
+	o.encoded.Add(records)
+	if o.dropped == 0 && o.bytes+size(b) <= overdrawn*o.most {
+		return o.remember(b)
+	}
+	o.dropped += records
+	b.Reset()
+	return b
 }
 
 // remember queues a batch in memory, and gives an empty one. A small one joins the one before it: the
@@ -162,13 +183,21 @@ func (o *Output) fromDisk() *format.Batch {
 	b := o.spare()
 	o.mu.Unlock()
 	ok, err := o.spool.Take(b)
+	lost, is := errors.AsType[*spool.LostError](err)
+	if err != nil && !is { // it may mend itself
+		select {
+		case <-o.ctx.Done():
+		case <-time.After(spoolNap):
+		}
+	}
 	o.mu.Lock()
-	if lost, is := errors.AsType[*spool.LostError](err); is {
+	if is {
 		o.adopted.Add(-lost.Records) // or of our own: the sum is the same
 	}
-	if err != nil {
+	if err != nil && (is || !o.unread) {
 		o.say(Notice{Output: o.name, Warning: err})
 	}
+	o.unread = err != nil && !is
 	if !ok {
 		o.recycle(b)
 		return nil
@@ -176,7 +205,8 @@ func (o *Output) fromDisk() *format.Batch {
 	return b
 }
 
-// done forgets the batch in flight, which the destination has.
+// done forgets the batch in flight, which the destination has. As in toDisk, the lock does not wait for
+// the disk: where Finish takes over meanwhile, the batch is at worst delivered twice.
 func (o *Output) done() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -184,7 +214,12 @@ func (o *Output) done() {
 		return
 	}
 	if o.onDisk {
+		o.mu.Unlock()
 		o.spool.Done()
+		o.mu.Lock()
+		if o.abandoned {
+			return
+		}
 	}
 	o.recycle(o.inFlight)
 	o.inFlight, o.onDisk = nil, false

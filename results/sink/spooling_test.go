@@ -30,7 +30,7 @@ func down() (r *receiver, up func()) {
 func TestOutputSpools(t *testing.T) {
 	dir := t.TempDir()
 	r, up := down()
-	o, _ := output(t, r, dir, Config{Memory: 20_000})
+	o, _ := output(t, r, dir, Config{memory: 20_000})
 	for range 100 {
 		must(t, o.send(100))
 	}
@@ -63,7 +63,7 @@ func TestOutputSpoolsInOrder(t *testing.T) {
 		}
 		return o, err
 	}}
-	o, _ := output(t, r, t.TempDir(), Config{Memory: 5_000})
+	o, _ := output(t, r, t.TempDir(), Config{memory: 5_000})
 	for range 60 {
 		must(t, o.send(1+rng.IntN(60)))
 	}
@@ -82,7 +82,7 @@ func TestOutputSpoolsInOrder(t *testing.T) {
 // A spool that is full blocks, and goes on when there is room.
 func TestSpoolBackPressure(t *testing.T) {
 	r, up := down()
-	o, _ := output(t, r, t.TempDir(), Config{Memory: 20_000, SpoolMax: 100_000})
+	o, _ := output(t, r, t.TempDir(), Config{memory: 20_000, SpoolMax: 100_000})
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -115,7 +115,7 @@ func TestSpoolOutlivesTheProcess(t *testing.T) {
 			dir := t.TempDir()
 			stuck := &receiver{stuck: make(chan struct{})}
 			defer close(stuck.stuck)
-			o, said := output(t, stuck, dir, Config{Memory: c.most, SpoolMax: c.max})
+			o, said := output(t, stuck, dir, Config{memory: c.most, SpoolMax: c.max})
 			sent := make(chan struct{})
 			go func() {
 				defer close(sent)
@@ -161,7 +161,7 @@ func TestSpoolOutlivesTheProcess(t *testing.T) {
 func TestSpoolInFlight(t *testing.T) {
 	dir := t.TempDir()
 	r, _ := down()
-	o, _ := output(t, r, dir, Config{Memory: 1})
+	o, _ := output(t, r, dir, Config{memory: 1})
 	for range 10 {
 		must(t, o.send(10))
 	}
@@ -214,7 +214,7 @@ func TestSpoolAfterFailure(t *testing.T) {
 func TestSpoolDamaged(t *testing.T) {
 	dir := t.TempDir()
 	r, _ := down()
-	o, _ := output(t, r, dir, Config{Memory: 1})
+	o, _ := output(t, r, dir, Config{memory: 1})
 	for range 10 {
 		must(t, o.send(10))
 	}
@@ -244,7 +244,7 @@ func TestSpoolOfADocument(t *testing.T) {
 	dir := t.TempDir()
 	r, _ := down()
 	o, _ := output(t, r, dir, Config{})
-	o.document = true
+	o.transient = true
 	must(t, o.send(10))
 	if lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended())); !ok || lost.Records != 10 {
 		t.Errorf("%+v", lost)
@@ -258,7 +258,7 @@ func TestSpoolOfADocument(t *testing.T) {
 func TestSpoolDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	r, up := down()
-	o, said := output(t, r, dir, Config{Memory: 5_000})
+	o, said := output(t, r, dir, Config{memory: 5_000})
 	must(t, os.RemoveAll(dir))
 	sent := make(chan struct{})
 	go func() {

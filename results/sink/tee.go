@@ -127,7 +127,7 @@ func (t *Tee) Deliveries() (all []results.Delivery) {
 	return all
 }
 
-// Reopens tells whether there is a file that Reopen means something for.
+// Reopens tells whether there is a file: SIGHUP is for it, and must not end the scan.
 func (t *Tee) Reopens() bool {
 	for o := range t.outputs {
 		if o.Reopens() {
@@ -137,7 +137,7 @@ func (t *Tee) Reopens() bool {
 	return false
 }
 
-// Reopen has the files made anew that were renamed.
+// Reopen has the files made anew that were renamed: see Output.Reopen.
 func (t *Tee) Reopen() {
 	for o := range t.outputs {
 		o.Reopen()

@@ -66,7 +66,7 @@ func TestTeeStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck, healthy := &receiver{stuck: make(chan struct{})}, &receiver{}
 		defer func() { close(stuck.stuck) }()
-		a, _ := output(t, stuck, "", Config{Memory: 1000})
+		a, _ := output(t, stuck, "", Config{memory: 1000})
 		b, _ := output(t, healthy, "", Config{})
 		tee := NewTee(a.Output, b.Output)
 		sent := make(chan error)

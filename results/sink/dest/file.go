@@ -89,13 +89,22 @@ func (f *file) Sync(context.Context) (Outcome, error) {
 	return Outcome{}, nil
 }
 
-// Reopens tells whether Reopen means anything: for a regular file that can begin anywhere.
-func (f *file) Reopens() bool { return f.regular && !f.headed }
+// Reopens tells whether this is a file, which Reopen is about.
+func (f *file) Reopens() bool { return f.regular }
 
-// Reopen goes on in a file of the name, made anew where the old one was renamed. Where that fails, the
-// old one is kept.
+// Stat describes what was opened.
+func (f *file) Stat() (os.FileInfo, error) {
+	if f.f == nil {
+		return nil, os.ErrNotExist
+	}
+	return f.f.Stat()
+}
+
+// Reopen goes on in a file of the name, made anew where the old one was renamed, which is on its disk
+// then. Where no file can be made, the old one is kept. One that means nothing without its beginning stays
+// the same always.
 func (f *file) Reopen() error {
-	if !f.Reopens() {
+	if !f.regular || f.headed {
 		return nil
 	}
 	next, err := os.OpenFile(f.name, f.flags(), f.mode)
@@ -112,7 +121,7 @@ func (f *file) Reopen() error {
 	}
 	old := f.f
 	f.f, f.out.w, f.regular = next, next, is.Mode().IsRegular()
-	if err := old.Close(); err != nil {
+	if err := errors.Join(old.Sync(), old.Close()); err != nil {
 		return fmt.Errorf("close the file that was renamed: %w", err)
 	}
 	return nil

@@ -264,15 +264,32 @@ func TestReopen(t *testing.T) {
 	if got := content(t, name+".2"); got != string(lines(7, 6).Data) {
 		t.Errorf("second %q", got)
 	}
-	doc, _ := openTest(t, filepath.Join(t.TempDir(), "doc"), format.Format{Document: true})
-	defer doc.Close()
-	if doc.(*file).Reopens() {
-		t.Error("a document would be reopened")
+}
+
+// A file that means nothing without its beginning is about SIGHUP too, which must not end the scan, but it
+// stays the one it was.
+func TestReopenHeaded(t *testing.T) {
+	for what, f := range map[string]format.Format{"document": {Document: true}, "packets": {Frames: true}} {
+		name := filepath.Join(t.TempDir(), "out")
+		d, _ := openTest(t, name, f)
+		if !d.(*file).Reopens() {
+			t.Errorf("%s: the signal would not be for it", what)
+		}
+		deliver(t, d, lines(1, 3))
+		must(t, os.Rename(name, name+".1"))
+		must(t, d.Reopen())
+		deliver(t, d, lines(4, 3))
+		must(t, d.Close())
+		if got := content(t, name+".1"); got != string(lines(1, 6).Data) {
+			t.Errorf("%s: %q", what, got)
+		}
+		if _, err := os.Stat(name); err == nil {
+			t.Errorf("%s: a file without its beginning was made", what)
+		}
 	}
-	packets, _ := openTest(t, filepath.Join(t.TempDir(), "packets"), format.Format{Frames: true})
-	defer packets.Close()
-	if packets.(*file).Reopens() {
-		t.Error("a file that begins without its section header would be made")
+	null, _ := openTest(t, os.DevNull, format.Format{})
+	if must(t, null.Close()); null.(*file).Reopens() {
+		t.Error("a device would be reopened")
 	}
 }
 

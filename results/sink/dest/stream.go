@@ -2,7 +2,9 @@ package dest
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
 
 	"synoptic/results/sink/format"
 )
@@ -22,3 +24,11 @@ func (s *stream) Deliver(_ context.Context, b *format.Batch) (Outcome, error) {
 func (s *stream) Sync(context.Context) (Outcome, error) { return Outcome{}, nil }
 func (s *stream) Reopen() error                         { return nil }
 func (s *stream) Close() error                          { return s.w.Close() }
+
+// Stat describes where standard output leads.
+func (s *stream) Stat() (os.FileInfo, error) {
+	if f, ok := s.w.(interface{ Stat() (os.FileInfo, error) }); ok {
+		return f.Stat()
+	}
+	return nil, errors.ErrUnsupported
+}

@@ -40,6 +40,8 @@ type Format struct {
 	Messages bool
 	// Document says that an output holds one scan and is written anew, not appended to.
 	Document bool
+	// Grouped says that records are held until the end, to be grouped by host.
+	Grouped bool
 	// Frames says that records need their Port.Frame.
 	Frames bool
 }
@@ -48,9 +50,9 @@ var formats = map[string]Format{
 	"jsonl":        {New: newJSONLines, Messages: true},
 	"pcapng":       {New: newPcapng, Frames: true},
 	"ecs":          {New: newECS, Messages: true},
-	"ocsf":         {New: newOCSF, Messages: true},
-	"nmap-xml":     {New: newNmapXML, Document: true},
-	"grepable":     {New: newGrepable},
+	"ocsf":         {New: newOCSF, Messages: true, Grouped: true},
+	"nmap-xml":     {New: newNmapXML, Document: true, Grouped: true},
+	"grepable":     {New: newGrepable, Grouped: true},
 	"masscan-json": {New: newMasscanJSON, Document: true},
 	"masscan-list": {New: newMasscanList},
 	"csv":          {New: newCSV},

@@ -27,3 +27,9 @@ func lock(name string) (f *os.File, held bool, err error) {
 	}
 	return f, false, nil
 }
+
+// removeLock removes the lock while it is held: who waits for it finds that the file is gone.
+func removeLock(f *os.File) {
+	_ = os.Remove(f.Name())
+	_ = f.Close()
+}

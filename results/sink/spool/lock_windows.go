@@ -19,3 +19,10 @@ func lock(name string) (f *os.File, held bool, err error) {
 	}
 	return os.NewFile(uintptr(h), name), false, nil
 }
+
+// removeLock gives the lock back first: with share mode 0 nobody can delete an open file, this process
+// included. Another one that has taken it meanwhile keeps it, for the same reason.
+func removeLock(f *os.File) {
+	_ = f.Close()
+	_ = os.Remove(f.Name())
+}

@@ -30,7 +30,7 @@ const (
 type segment struct {
 	number  uint64
 	name    string
-	f       *os.File // nil while it is neither written nor read
+	f       *os.File // nil while it is neither written nor read: see file and shut
 	pos     int64    // of the next frame to take
 	size    int64    // behind the last whole frame
 	records uint64   // in the frames from pos on, as their heads say
@@ -49,6 +49,37 @@ func createSegment(name string, number uint64) (*segment, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// file opens a segment that was shut. The descriptors of a large spool would be thousands.
+func (s *segment) file() (*os.File, error) {
+	if s.f == nil {
+		f, err := os.OpenFile(s.name, os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		s.f = f
+	}
+	return s.f, nil
+}
+
+// shut closes the file until it is written or read again.
+func (s *segment) shut() error {
+	if s.f == nil {
+		return nil
+	}
+	f := s.f
+	s.f = nil
+	return f.Close()
+}
+
+// sync waits until the segment is on its disk, and shuts it.
+func (s *segment) sync() error {
+	f, err := s.file()
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), s.shut())
 }
 
 func (s *segment) header() []byte {
@@ -123,8 +154,12 @@ func (s *segment) head(at, rest int64) (head, error) {
 
 // append writes a frame behind the last one. Where that fails nothing of it is left.
 func (s *segment) append(frame []byte, records uint64) error {
-	if _, err := s.f.WriteAt(frame, s.size); err != nil {
-		return errors.Join(err, s.f.Truncate(s.size))
+	f, err := s.file()
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(frame, s.size); err != nil {
+		return errors.Join(err, f.Truncate(s.size))
 	}
 	s.size += int64(len(frame))
 	s.records += records
@@ -150,9 +185,12 @@ func (e *LostError) Error() string {
 // Unwrap gives the cause.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// read reads the frame at pos into a batch, by way of buf. Where it cannot be read, the head's size is
-// what has to be left out.
+// read reads the frame at pos into a batch, by way of buf. Where it cannot be read, the error is a
+// *LostError and the head's size is what has to be left out; any other one may mend itself.
 func (s *segment) read(b *format.Batch, buf *[]byte) (h head, err error) {
+	if _, err := s.file(); err != nil {
+		return head{}, err
+	}
 	rest := s.size - s.pos
 	if h, err = s.head(s.pos, rest); err == nil {
 		*buf = slices.Grow((*buf)[:0], int(h.size))[:h.size]
@@ -177,9 +215,11 @@ func (s *segment) passed(h head) {
 	if s.frames--; s.pos == s.size {
 		s.frames, s.records = 0, 0
 	}
-	_, _ = s.f.WriteAt(s.header(), 0) // at worst it is delivered twice
+	if f, err := s.file(); err == nil {
+		_, _ = f.WriteAt(s.header(), 0) // at worst it is delivered twice
+	}
 }
 
 func (s *segment) remove() error {
-	return errors.Join(s.f.Close(), os.Remove(s.name))
+	return errors.Join(s.shut(), os.Remove(s.name))
 }

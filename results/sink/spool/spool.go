@@ -12,12 +12,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"synoptic/results/sink/format"
 )
@@ -37,12 +39,14 @@ const (
 )
 
 // Spool is a queue of batches on disk. Put may be called beside the other methods; those are called one
-// at a time.
+// at a time. All but Empty may have to wait for the disk.
 type Spool struct {
 	dir     string
 	locked  *os.File
 	max     int64
 	segment int64 // segmentSize, or less where max is small: room comes back a segment at a time
+
+	frames atomic.Int64 // in all segments
 
 	mu       sync.Mutex
 	segments []*segment // ascending; the last is written, the first is read
@@ -50,6 +54,7 @@ type Spool struct {
 	frame    []byte     // buffer of one frame
 	taken    head       // of the frame that was taken last
 	inHand   bool       // one is taken and not done with
+	closed   bool
 	lost     []error
 }
 
@@ -138,22 +143,43 @@ func (s *Spool) adopt(folder string) {
 			_ = g.remove() // there is nothing in it
 			continue
 		}
+		_ = g.shut() // nothing was written but what survey has cut off
 		found = append(found, g)
 	}
 	slices.SortFunc(found, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	for _, g := range found {
 		if folder != s.dir {
 			g.number = s.next()
+			for exists(s.name(g.number)) {
+				g.number++
+			}
 			name := s.name(g.number)
 			if err := os.Rename(g.name, name); err != nil {
 				s.lost = append(s.lost, fmt.Errorf("spool: %w", err))
-				g.f.Close()
 				continue
 			}
 			g.name = name
 		}
 		s.bytes += g.size
+		s.frames.Add(int64(g.frames))
 		s.segments = append(s.segments, g)
+	}
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// create makes a segment of the given number, or of the next one upwards (step 1) or downwards (-1) that
+// no file has: what could not be read, or not be removed, keeps its own.
+func (s *Spool) create(number uint64, step int64) (*segment, error) {
+	for {
+		g, err := createSegment(s.name(number), number)
+		if !errors.Is(err, fs.ErrExist) {
+			return g, err
+		}
+		number += uint64(step)
 	}
 }
 
@@ -181,6 +207,9 @@ func (s *Spool) PutRest(b *format.Batch) error { return s.put(b, true) }
 func (s *Spool) put(b *format.Batch, beyond bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("the spool takes nothing: %w", fs.ErrClosed)
+	}
 	s.trim()
 	size := frameSize(b)
 	if !beyond && len(s.segments) > 0 && s.bytes+size > s.max || size > maxFrame {
@@ -190,8 +219,13 @@ func (s *Spool) put(b *format.Batch, beyond bool) error {
 	if n := len(s.segments); n > 0 && s.segments[n-1].size < s.segment {
 		last = s.segments[n-1]
 	} else {
+		if n > 1 { // the first is being read
+			if err := s.segments[n-1].shut(); err != nil {
+				return fmt.Errorf("the spool takes nothing: %w", err)
+			}
+		}
 		var err error
-		if last, err = createSegment(s.name(s.next()), s.next()); err != nil {
+		if last, err = s.create(s.next(), 1); err != nil {
 			return fmt.Errorf("the spool takes nothing: %w", err)
 		}
 		s.segments = append(s.segments, last)
@@ -203,6 +237,7 @@ func (s *Spool) put(b *format.Batch, beyond bool) error {
 		return fmt.Errorf("the spool takes nothing: %w", err)
 	}
 	s.bytes += size
+	s.frames.Add(1)
 	return nil
 }
 
@@ -215,11 +250,14 @@ func (s *Spool) Prepend(batches []*format.Batch) (n int, err error) {
 	if len(batches) == 0 {
 		return 0, nil
 	}
+	if s.closed {
+		return 0, fmt.Errorf("spool: %w", fs.ErrClosed)
+	}
 	number := uint64(firstNumber)
 	if len(s.segments) > 0 {
 		number = s.segments[0].number - 1
 	}
-	g, err := createSegment(s.name(number), number)
+	g, err := s.create(number, -1)
 	if err != nil {
 		return 0, fmt.Errorf("spool: %w", err)
 	}
@@ -228,6 +266,10 @@ func (s *Spool) Prepend(batches []*format.Batch) (n int, err error) {
 		if err = g.append(s.frame, batches[n].Records()); err == nil {
 			n++
 		}
+	}
+	s.frames.Add(int64(g.frames))
+	if len(s.segments) > 1 {
+		err = errors.Join(err, s.segments[0].shut()) // it has been written and read
 	}
 	s.segments = slices.Insert(s.segments, 0, g)
 	s.bytes += g.size
@@ -238,21 +280,12 @@ func (s *Spool) Prepend(batches []*format.Batch) (n int, err error) {
 	return n, nil
 }
 
-// Empty tells whether Take would find nothing.
-func (s *Spool) Empty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range s.segments {
-		if g.frames > 0 {
-			return false
-		}
-	}
-	return true
-}
+// Empty tells whether Take would find nothing. It waits for nothing.
+func (s *Spool) Empty() bool { return s.frames.Load() == 0 }
 
 // Take reads the first batch into b and leaves it in the spool until Done. It gives false where there is
 // none. What cannot be read is left out for good: the error is a *LostError then, and Take can be called
-// again.
+// again at once. With another error everything is there still.
 func (s *Spool) Take(b *format.Batch) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,6 +294,9 @@ func (s *Spool) Take(b *format.Batch) (bool, error) {
 		return false, nil
 	}
 	h, err := s.segments[0].read(b, &s.frame)
+	if _, lost := errors.AsType[*LostError](err); err != nil && !lost {
+		return false, fmt.Errorf("spool: %w", err)
+	}
 	s.taken, s.inHand = h, true
 	if err != nil {
 		s.done()
@@ -277,7 +313,10 @@ func (s *Spool) Done() {
 
 func (s *Spool) done() {
 	if s.inHand {
-		s.segments[0].passed(s.taken)
+		first := s.segments[0]
+		before := first.frames
+		first.passed(s.taken)
+		s.frames.Add(int64(first.frames - before))
 		s.inHand = false
 	}
 	s.trim()
@@ -300,6 +339,7 @@ func (s *Spool) Clear() {
 		_ = g.remove() // as in trim
 	}
 	s.segments, s.bytes, s.inHand = nil, 0, false
+	s.frames.Store(0)
 }
 
 // Close leaves what is in the spool to the next process, on its disk, and removes the folder where that
@@ -307,13 +347,17 @@ func (s *Spool) Clear() {
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
 	s.trim()
 	var errs []error
 	left := len(s.segments) > 0
 	for _, g := range s.segments {
-		errs = append(errs, g.f.Sync(), g.f.Close())
+		errs = append(errs, g.sync())
 	}
-	s.segments, s.inHand = nil, false
+	s.segments, s.inHand, s.closed = nil, false, true
+	s.frames.Store(0)
 	if left {
 		return errors.Join(append(errs, s.release())...)
 	}
@@ -329,11 +373,13 @@ func (s *Spool) release() error {
 	return s.locked.Close()
 }
 
-// removeFolder removes a folder with nothing but its lock in it. One in which there is more stays.
+// removeFolder removes a folder with nothing but its lock in it. One in which there is more stays. The lock
+// is given back.
 func removeFolder(folder string, locked *os.File) {
-	if entries, err := os.ReadDir(folder); err == nil && len(entries) <= 1 {
-		_ = os.Remove(locked.Name())
-		_ = os.Remove(folder)
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) > 1 {
+		_ = locked.Close()
+		return
 	}
-	_ = locked.Close()
+	removeLock(locked)
+	_ = os.Remove(folder) // in which another process may have made its lock by now
 }

@@ -1,0 +1,203 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
+)
+
+// An interrupted scan ends within a second, of which the scan itself needs a part. These are moments after
+// the interrupt.
+const (
+	// grace is what a destination has left to take what waits.
+	grace = 300 * time.Millisecond
+	// graceMost is what it has as long as it goes on taking, within each graceStep.
+	graceMost = 500 * time.Millisecond
+	graceStep = 100 * time.Millisecond
+	// stopTime is when everything is over, also where a disk or a destination hangs.
+	stopTime = 650 * time.Millisecond
+)
+
+// leaveTime is what a call that is under way has left to return, after its context has ended.
+const leaveTime = 50 * time.Millisecond
+
+// UndeliveredError tells of records that are lost.
+type UndeliveredError struct {
+	Output  string
+	Records uint64
+	// Transient says that no spool keeps what is left of this output.
+	Transient bool
+}
+
+func (e *UndeliveredError) Error() string {
+	return fmt.Sprintf("stopped while output %q took no more records: %d of them are lost", e.Output, e.Records)
+}
+
+// Hint says how to keep them the next time.
+func (e *UndeliveredError) Hint() string {
+	if e.Transient {
+		return "give -o FILE.jsonl too, of which synoptic convert makes every other format: a spool keeps nothing for standard output or a document"
+	}
+	return "with --spool DIR they are kept on disk, and delivered by the next scan with the same output"
+}
+
+// Finish waits until the destination has taken everything, and closes it. When ctx ends, it waits for a
+// moment only: what is left then stays in the spool for the next process, or is lost, which is an
+// *UndeliveredError.
+func (o *Output) Finish(ctx context.Context) (err error) {
+	o.closed.Do(func() { err = o.finish(ctx) })
+	return err
+}
+
+// Close is Finish without an end to its patience.
+func (o *Output) Close() error { return o.Finish(context.Background()) }
+
+func (o *Output) finish(ctx context.Context) error {
+	defer context.AfterFunc(ctx, o.Stop)()
+	end := &ending{ctx: ctx}
+	flushed, _ := wait(end, async(func() error { return o.encode(o.w.Flush) }), grace)
+	errs := []error{flushed}
+	o.mu.Lock()
+	o.closing = true
+	o.changed.Broadcast()
+	o.mu.Unlock()
+	select {
+	case <-o.ended:
+	case <-ctx.Done():
+		o.waitWhileMoving(end)
+	}
+	o.cancel()
+	gone := within(leaveTime, o.ended)
+	if err := o.failure(); err != nil {
+		errs = []error{err} // which is what the flush said too, if it said anything
+	}
+	rest, lost := o.abandon(gone)
+	var closed <-chan error
+	if gone {
+		closed = async(func() error { return errors.Join(o.d.Close(), o.dead.file.Close()) })
+	} else { // in a call that never returns, as closing may
+		go o.d.Close()
+	}
+	encoder := async(func() error { return o.encode(o.enc.Close) })
+	errs = append(errs, o.keep(end, rest, lost))
+	for _, c := range []<-chan error{encoder, closed} {
+		if c != nil {
+			err, _ := wait(end, c, stopTime)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// waitWhileMoving gives the destination its grace, and more of it while it takes something.
+func (o *Output) waitWhileMoving(end *ending) {
+	taken := func() uint64 { return o.delivered.Load() + o.refused.Load() }
+	for limit := grace; limit <= graceMost; limit += graceStep {
+		before := taken()
+		if _, ended := wait(end, o.ended, limit); ended || taken() == before {
+			return
+		}
+	}
+}
+
+// abandon takes what the destination has not taken, or may have lost. Records that are lost in any case
+// are those that never left the encoder, and those that were dropped. gone tells that no call of the
+// destination is under way.
+func (o *Output) abandon(gone bool) (rest []*format.Batch, lost uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.abandoned = true
+	if d, ok := o.d.(dest.Unconfirmed); ok && gone && !o.sure {
+		var records uint64
+		rest, records = d.Unconfirmed()
+		o.delivered.Add(-min(records, o.delivered.Load()))
+	}
+	if o.inFlight != nil && !o.onDisk {
+		rest = append(rest, o.inFlight)
+	}
+	rest = append(rest, o.memory...)
+	given, encoded := o.given.Load(), o.encoded.Load()
+	return rest, o.dropped + given - min(given, encoded)
+}
+
+// keep puts the rest into the spool, or says that it is lost. No lock is held, for the disk may hang.
+func (o *Output) keep(end *ending, rest []*format.Batch, lost uint64) (err error) {
+	d := o.Delivery()
+	left := d.Queued + d.Held
+	switch {
+	case o.spool == nil:
+		lost = left
+	case o.transient:
+		lost = left
+		err, _ = wait(end, async(func() error { o.spool.Clear(); return o.spool.Close() }), stopTime)
+	default:
+		put := make(chan int, 1)
+		closed := async(func() error {
+			n, err := o.spool.Prepend(rest)
+			put <- n
+			return errors.Join(err, o.spool.Close())
+		})
+		n, _ := wait(end, put, stopTime)
+		for _, b := range rest[n:] {
+			lost += b.Records()
+		}
+		err, _ = wait(end, closed, stopTime) // at worst it is not synced
+	}
+	if kept := left - min(left, lost); kept > 0 {
+		o.say(Notice{Output: o.name, Kept: kept})
+	}
+	if lost > 0 && o.failure() == nil {
+		err = errors.Join(err, &UndeliveredError{o.name, lost, o.transient})
+	}
+	return err
+}
+
+// ending is the time that an interrupt leaves.
+type ending struct {
+	ctx   context.Context // ends with the interrupt
+	began time.Time       // when that was seen first
+}
+
+// wait waits for something without limit until the interrupt comes, and then until so long after it.
+func wait[T any](e *ending, c <-chan T, limit time.Duration) (v T, ok bool) {
+	select {
+	case v = <-c:
+		return v, true
+	case <-e.ctx.Done():
+	}
+	if e.began.IsZero() {
+		e.began = time.Now()
+	}
+	select {
+	case v = <-c:
+		return v, true
+	case <-time.After(time.Until(e.began.Add(limit))):
+	}
+	select {
+	case v = <-c: // both have come
+		return v, true
+	default:
+		return v, false
+	}
+}
+
+// within waits for so long.
+func within(d time.Duration, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// async calls f on a goroutine of its own.
+func async(f func() error) <-chan error {
+	c := make(chan error, 1)
+	go func() { c <- f() }()
+	return c
+}

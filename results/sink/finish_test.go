@@ -1,0 +1,93 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/sink/dest"
+	"synoptic/results/sink/format"
+)
+
+// slow takes every batch after a while.
+type slow struct {
+	*receiver
+	each time.Duration
+}
+
+func (s slow) Deliver(ctx context.Context, b *format.Batch) (dest.Outcome, error) {
+	time.Sleep(s.each)
+	return s.receiver.Deliver(ctx, b)
+}
+
+// A destination that is slow, but takes one batch after the other, has more time to take the rest; but the
+// stop ends all the same.
+func TestFinishWaitsForWhatMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := slow{&receiver{}, 90 * time.Millisecond}
+		o, _ := output(t, r, "", Config{})
+		for len(o.memory) < 4 { // beside the one that is under way
+			must(t, o.send(100))
+			synctest.Wait()
+		}
+		began := time.Now()
+		must(t, o.Finish(ended()))
+		if took := time.Since(began); took <= grace || o.Delivery().Queued != 0 {
+			t.Errorf("after %v, counts %+v: no test of the grace", took, o.Delivery())
+		}
+
+		o, _ = output(t, slow{&receiver{}, 90 * time.Millisecond}, "", Config{})
+		must(t, o.send(10_000))
+		began = time.Now()
+		err := o.Finish(ended())
+		lost, ok := errors.AsType[*UndeliveredError](err)
+		if d := o.Delivery(); !ok || lost.Records != d.Queued || d.Delivered == 0 {
+			t.Errorf("error %v, counts %+v", err, d)
+		}
+		if took := time.Since(began); took > stopTime {
+			t.Errorf("stopped after %v", took)
+		}
+		time.Sleep(time.Second) // the call that was under way
+	})
+}
+
+// What comes after Stop is bounded too: it is dropped and counted, and what arrives has no gap.
+func TestOutputDropsAfterStop(t *testing.T) {
+	for _, spooled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &receiver{stuck: make(chan struct{})}
+			const most = 10_000
+			var dir string
+			if spooled {
+				dir = t.TempDir()
+			}
+			o, _ := output(t, r, dir, Config{memory: most, SpoolMax: 1 << 20})
+			if spooled {
+				must(t, o.spool.Close()) // as one whose disk takes nothing
+			}
+			o.Stop()
+			for range 300 {
+				must(t, o.send(10))
+			}
+			if o.bytes > overdrawn*most {
+				t.Errorf("%d bytes wait in memory", o.bytes)
+			}
+			if d := o.Delivery(); d.Queued != 3000 {
+				t.Errorf("counts %+v", d)
+			}
+			close(r.stuck)
+			lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended()))
+			got := r.ports(t)
+			inOrder(t, got, len(got))
+			if !ok || len(got) < 40 || lost.Records != 3000-uint64(len(got)) {
+				t.Errorf("%d delivered, lost %+v", len(got), lost)
+			}
+			if err := o.Ports(make([]results.Port, 1000)); !errors.Is(err, errClosed) {
+				t.Errorf("after Finish: %v", err)
+			}
+		})
+	}
+}
