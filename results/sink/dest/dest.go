@@ -3,6 +3,7 @@ package dest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -35,8 +36,16 @@ type Unconfirmed interface {
 // Outcome is what became of the events of a batch that was delivered.
 type Outcome struct {
 	Retry  []int       // to be sent again, ascending
+	Why    error       // of Retry; a *Busy says when
 	Dead   []Rejection // never to be taken
 	Resent uint64      // records that were sent again besides, for an earlier connection may have lost them
+}
+
+// because notes a reason for Retry. The first one stands, unless a later one says when to come again.
+func (o *Outcome) because(err error) {
+	if o.Why == nil || isBusy(err) && !isBusy(o.Why) {
+		o.Why = err
+	}
 }
 
 // Rejection is an event that a destination refuses for good.
@@ -63,6 +72,11 @@ func (e *Busy) Error() string { return e.Err.Error() }
 
 // Unwrap gives the cause.
 func (e *Busy) Unwrap() error { return e.Err }
+
+func isBusy(err error) bool {
+	_, ok := errors.AsType[*Busy](err)
+	return ok
+}
 
 // Options are what destinations need to know besides their address.
 type Options struct {

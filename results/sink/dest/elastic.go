@@ -157,7 +157,6 @@ func (e *elastic) send(ctx context.Context, b *format.Batch, c chunk) (verdict, 
 
 // judge goes through the answer event by event. Where none is taken and none is dead the error says why.
 func (e *elastic) judge(b *format.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
-	var first error
 	for n, item := range said.Items {
 		i := c.lo + n
 		create, ok := item["create"]
@@ -172,15 +171,15 @@ func (e *elastic) judge(b *format.Batch, c chunk, a *answer, said *bulkAnswer) (
 		case s == http.StatusTooManyRequests || s >= 500 || s == http.StatusUnauthorized || s == http.StatusForbidden ||
 			s == http.StatusNotFound || s == http.StatusRequestTimeout || s < 200 || s >= 300 && s < 400:
 			v.retry = append(v.retry, i)
-			if first == nil {
-				first = e.refused(&answer{status: s, after: a.after}, create.Error.String())
+			if v.why == nil || s == http.StatusTooManyRequests && !isBusy(v.why) {
+				v.why = e.refused(&answer{status: s, after: a.after}, create.Error.String())
 			}
 		default:
 			v.dead = append(v.dead, Rejection{i, e.scrub.words(fmt.Sprintf("%d %s", s, create.Error))})
 		}
 	}
 	if len(v.retry) == c.len() {
-		return verdict{}, first
+		return verdict{}, v.why
 	}
 	return v, nil
 }

@@ -208,6 +208,7 @@ func (c chunk) halves() []chunk {
 // verdict is what became of a chunk. What is in none of the lists was taken.
 type verdict struct {
 	retry []int
+	why   error // of retry
 	dead  []Rejection
 	again []chunk // to be sent at once, in smaller pieces
 }
@@ -229,6 +230,7 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 					out.Retry = append(out.Retry, i)
 				}
 			}
+			out.because(err)
 			break
 		}
 		var left int
@@ -237,6 +239,9 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 		}
 		settled = settled || left+len(v.retry) < c.len()
 		out.Retry, out.Dead = append(out.Retry, v.retry...), append(out.Dead, v.dead...)
+		if len(v.retry) > 0 {
+			out.because(v.why)
+		}
 		todo = append(v.again, todo[1:]...)
 	}
 	return out, nil

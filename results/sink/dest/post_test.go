@@ -3,6 +3,7 @@ package dest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -60,6 +61,11 @@ func TestErrorInTheMiddle(t *testing.T) {
 	s.fault = func(n int, w http.ResponseWriter, _ *http.Request, _ []byte) bool {
 		return (n == 0 || n == 3 || n == 5) && say(w, 503, "")
 	}
+	d.Deliver(t.Context(), b) // which nothing is taken of
+	if out, err := d.Deliver(t.Context(), b); err != nil || len(out.Retry) == 0 || !strings.Contains(fmt.Sprint(out.Why), "503 Service Unavailable") {
+		t.Errorf("retry %v, why %v; error %v", out.Retry, out.Why, err)
+	}
+	s.reset()
 	if _, errs := pump(t, d, b); len(errs) != 1 { // the first: the others come when something is settled
 		t.Errorf("errors %v", errs)
 	}
