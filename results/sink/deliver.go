@@ -82,7 +82,6 @@ func (o *Output) hand(b *format.Batch) error {
 		if err := p.wait(err); err != nil {
 			return err
 		}
-		o.retried.Add(b.Records())
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 // Destination is where batches go. Its methods are called one at a time, except that Close may come
 // while another call is stuck.
 //
-// Deliver is called again with the same batch, after a pause, until it has been taken: a destination
-// that was down makes its connection anew there. An error that cannot mend itself is a *Permanent.
+// Deliver is called again with the same batch, or what it gave back of one, after a pause, until all has been
+// taken: a destination that was down makes its connection anew there. An error that cannot mend itself is a
+// *Permanent.
 type Destination interface {
-	// Deliver returns once the destination has the batch, as far as the destination ever says so.
+	// Deliver returns once the destination has the batch, as far as the destination ever says so. With an
+	// error, Outcome.Resent counts, and nothing else of the Outcome.
 	Deliver(ctx context.Context, b *format.Batch) (Outcome, error)
 	// Sync makes sure of what Deliver could not be sure of: that a file is on its disk, that a receiver
 	// has read to the last byte. It is called at the end, again and again until it gives no error.
@@ -38,7 +40,7 @@ type Outcome struct {
 	Retry  []int       // to be sent again, ascending
 	Why    error       // of Retry; a *Busy says when
 	Dead   []Rejection // never to be taken
-	Resent uint64      // records that were sent again besides, for an earlier connection may have lost them
+	Resent uint64      // records that were sent not for the first time; what never left this host was not sent
 }
 
 // because notes a reason for Retry. The first one stands, unless a later one says when to come again.

@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"synoptic/results/sink/format"
@@ -29,7 +31,9 @@ type poster struct {
 	client  *http.Client
 	header  http.Header // of every request; it holds the secret
 	scrub   scrubber
-	limit   int // bytes of a request's body; a receiver that finds it too large lowers it
+	limit   int    // bytes of a request's body; a receiver that finds it too large lowers it
+	sent    []bool // of the events of the batch at hand: in a request that may have reached the receiver
+	reached bool   // the last request may have
 	closing context.Context
 	close   context.CancelFunc
 	sleep   func(context.Context, time.Duration) error
@@ -100,6 +104,9 @@ func (p *poster) post(ctx context.Context, to, contentType string, body []byte) 
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	defer context.AfterFunc(p.closing, cancel)()
+	var wrote atomic.Bool // by net/http's own goroutine
+	defer func() { p.reached = p.reached || wrote.Load() }()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, p.failed(err)
@@ -217,12 +224,17 @@ type verdict struct {
 // later makes the rest the events to retry, so that what is settled is not sent again.
 func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event int) int, send func(chunk) (verdict, error)) (Outcome, error) {
 	var out Outcome
+	if len(p.sent) != len(b.Events) { // those of the batch before have all been taken
+		p.sent = append(p.sent[:0], make([]bool, len(b.Events))...)
+	}
 	todo := p.chunks(b, size)
 	for settled := false; len(todo) > 0; {
 		c := todo[0]
+		p.reached = false
 		v, err := send(c)
+		out.Resent += p.resent(b, c)
 		if err != nil && !settled {
-			return Outcome{}, err
+			return Outcome{Resent: out.Resent}, err
 		}
 		if err != nil {
 			for _, rest := range todo {
@@ -244,7 +256,25 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 		}
 		todo = append(v.again, todo[1:]...)
 	}
+	for n, i := range out.Retry { // ascending: this is how they come again
+		p.sent[n] = p.sent[i]
+	}
+	p.sent = p.sent[:len(out.Retry)]
 	return out, nil
+}
+
+// resent counts the records of a chunk that may have reached the receiver, where it was not the first time.
+func (p *poster) resent(b *format.Batch, c chunk) (records uint64) {
+	if !p.reached {
+		return 0
+	}
+	for i := c.lo; i < c.hi; i++ {
+		if p.sent[i] {
+			records += uint64(b.Events[i].Records)
+		}
+		p.sent[i] = true
+	}
+	return records
 }
 
 // chunks divides a batch so that no body is above the limit, unless one event alone is.

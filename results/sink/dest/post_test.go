@@ -1,11 +1,13 @@
 package dest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +81,44 @@ func TestErrorInTheMiddle(t *testing.T) {
 		if n > 5000 {
 			t.Errorf("a request of %d bytes", n)
 		}
+	}
+}
+
+// Sent again is what may have reached the receiver before: neither what was never sent, nor what could not be.
+func TestResent(t *testing.T) {
+	down := newElasticStub(t)
+	d := down.open("elastic+https", "/logs-synoptic")
+	down.Close()
+	b := batch(t, 100)
+	for range 3 {
+		if out, err := d.Deliver(t.Context(), b); err == nil || out.Resent != 0 {
+			t.Errorf("nobody listens: %d records were sent again, error %v", out.Resent, err)
+		}
+	}
+
+	s := newElasticStub(t)
+	d = s.open("elastic+https", "/logs-synoptic")
+	dest.SetLimit(d, 5000)
+	var sizes []uint64 // of the requests, in events
+	s.fault = func(n int, w http.ResponseWriter, _ *http.Request, body []byte) bool {
+		sizes = append(sizes, uint64(bytes.Count(body, []byte("\n"))/2))
+		return n == 0 && say(w, 503, "") || n == 2 && reset(w)
+	}
+	var got []uint64
+	for len(b.Events) > 0 {
+		out, err := d.Deliver(t.Context(), b)
+		got = append(got, out.Resent)
+		if err == nil {
+			b = rest(t, b, out.Retry)
+		}
+	}
+	// The first chunk again, then the second: those behind them were never sent before.
+	if want := []uint64{0, sizes[0], sizes[2]}; len(sizes) < 6 || !slices.Equal(got, want) {
+		t.Errorf("%d records were sent again, want %d; requests of %d", got, want, sizes)
+	}
+	// The next batch has nothing to do with it.
+	if out, err := d.Deliver(t.Context(), batch(t, 100)); err != nil || out.Resent != 0 {
+		t.Errorf("%d records of the next batch were sent again, error %v", out.Resent, err)
 	}
 }
 

@@ -231,22 +231,28 @@ func pump(t testing.TB, d dest.Destination, b *format.Batch) (dead map[string]st
 		if out.Why == nil {
 			t.Fatalf("%d events to retry, and nobody knows why", len(out.Retry))
 		}
-		rest := &format.Batch{}
-		last := -1
-		for _, i := range out.Retry {
-			if i <= last {
-				t.Fatalf("events to retry are not ascending: %v", out.Retry)
-			}
-			last = i
-			rest.Data = append(rest.Data, b.Event(i)...)
-			e := b.Events[i]
-			e.End = len(rest.Data)
-			rest.Events = append(rest.Events, e)
-		}
-		b = rest
+		b = rest(t, b, out.Retry)
 	}
 	t.Fatalf("not delivered after 100 tries; the last error is %v", errs[len(errs)-1])
 	return nil, nil
+}
+
+// rest is a batch of some events of another.
+func rest(t testing.TB, b *format.Batch, events []int) *format.Batch {
+	t.Helper()
+	some := &format.Batch{}
+	last := -1
+	for _, i := range events {
+		if i <= last {
+			t.Fatalf("events to retry are not ascending: %v", events)
+		}
+		last = i
+		some.Data = append(some.Data, b.Event(i)...)
+		e := b.Events[i]
+		e.End = len(some.Data)
+		some.Events = append(some.Events, e)
+	}
+	return some
 }
 
 // wantAll checks that the stub has every event, duplicates at most as often as allowed.
