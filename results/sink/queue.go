@@ -85,13 +85,7 @@ func (o *Output) remember(b *format.Batch) *format.Batch {
 	o.bytes += size(b)
 	defer o.changed.Broadcast()
 	if n := len(o.memory); n > 0 && len(o.memory[n-1].Data)+len(b.Data) <= format.BatchSize {
-		last := o.memory[n-1]
-		at := len(last.Data)
-		last.Data = append(last.Data, b.Data...)
-		for _, e := range b.Events {
-			e.End += at
-			last.Events = append(last.Events, e)
-		}
+		appendBatch(o.memory[n-1], b)
 		b.Reset()
 		return b
 	}
@@ -110,6 +104,9 @@ func (o *Output) spare() *format.Batch {
 }
 
 func (o *Output) recycle(b *format.Batch) {
+	if cap(b.Data) > 2*format.BatchSize { // joined
+		return
+	}
 	select {
 	case o.free <- b:
 	default:
@@ -134,10 +131,7 @@ func (o *Output) next() *format.Batch {
 		default:
 		}
 		if len(o.memory) > 0 {
-			b := o.memory[0]
-			copy(o.memory, o.memory[1:]) // of some hundred at most: the array stays where it is
-			o.memory = o.memory[:len(o.memory)-1]
-			o.bytes -= size(b)
+			b := o.fromMemory()
 			o.inFlight, o.onDisk = b, false
 			o.changed.Broadcast()
 			return b
@@ -162,6 +156,9 @@ func (o *Output) fromDisk() *format.Batch {
 	b := o.spare()
 	o.mu.Unlock()
 	ok, err := o.spool.Take(b)
+	if ok {
+		o.joinFromDisk(b)
+	}
 	o.mu.Lock()
 	if lost, is := errors.AsType[*spool.LostError](err); is {
 		o.adopted.Add(-lost.Records) // or of our own: the sum is the same

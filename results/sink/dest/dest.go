@@ -35,6 +35,13 @@ type Unconfirmed interface {
 	Unconfirmed() (batches []*format.Batch, records uint64)
 }
 
+// Joiner is a Destination that prefers few large batches: every request costs it a round trip. Batches that wait
+// are joined for it.
+type Joiner interface {
+	// Limit is what a request takes: so many bytes, and so many that each event takes besides its own.
+	Limit() (bytes, each int)
+}
+
 // Outcome is what became of the events of a batch that was delivered.
 type Outcome struct {
 	Retry  []int       // to be sent again, ascending

@@ -20,8 +20,9 @@ import (
 // where INDEX may be a data stream. Source: Elasticsearch reference, "Bulk API".
 type elastic struct{ *poster }
 
-// elasticLimit is what the reference advises as a start for bulk requests, in bytes; 100 MB is refused.
-const elasticLimit = 5 << 20
+// elasticLimit bounds a request, in bytes. The reference names 5 MB as a start, and 100 MB are refused; a
+// batch, its request and the answer taken apart are some five times the limit in memory.
+const elasticLimit = 2 << 20
 
 func openElastic(u *url.URL, o Options) (Destination, error) {
 	base, _, err := parseReceiver(u, "9200")
@@ -81,6 +82,9 @@ func (e *elastic) Deliver(ctx context.Context, b *format.Batch) (Outcome, error)
 	size := func(i int) int { return len(b.Event(i)) + elasticAction }
 	return e.deliver(ctx, b, size, func(c chunk) (verdict, error) { return e.send(ctx, b, c) })
 }
+
+// Limit is for Joiner.
+func (e *elastic) Limit() (bytes, each int) { return e.limit, elasticAction }
 
 // elasticAction is what an action takes with its line end, in bytes.
 const elasticAction = len(`{"create":{"_id":""}}`+"\n") + 2*len(results.EventID{})

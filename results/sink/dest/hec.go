@@ -124,6 +124,9 @@ func (h *hec) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
 	return h.deliver(ctx, b, size, func(c chunk) (verdict, error) { return h.send(ctx, b, c) })
 }
 
+// Limit is for Joiner.
+func (h *hec) Limit() (bytes, each int) { return h.limit, h.besides() }
+
 // besides is what an event's envelope takes, in bytes.
 func (h *hec) besides() int { return len(h.before) + len("1795255933.123") + len(h.after) + len("}\n") }
 

@@ -49,6 +49,7 @@ type Spool struct {
 	bytes    int64      // on disk
 	frame    []byte     // buffer of one frame
 	taken    head       // of the frame that was taken last
+	more     []head     // of those taken with it, behind it
 	inHand   bool       // one is taken and not done with
 	lost     []error
 }
@@ -261,14 +262,14 @@ func (s *Spool) Take(b *format.Batch) (bool, error) {
 		return false, nil
 	}
 	h, err := s.segments[0].read(b, &s.frame)
-	s.taken, s.inHand = h, true
+	s.taken, s.more, s.inHand = h, s.more[:0], true
 	if err != nil {
 		s.done()
 	}
 	return err == nil, err
 }
 
-// Done removes the batch that was taken.
+// Done removes what was taken.
 func (s *Spool) Done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,6 +279,9 @@ func (s *Spool) Done() {
 func (s *Spool) done() {
 	if s.inHand {
 		s.segments[0].passed(s.taken)
+		for _, h := range s.more {
+			s.segments[0].passed(h)
+		}
 		s.inHand = false
 	}
 	s.trim()
