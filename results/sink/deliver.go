@@ -184,7 +184,7 @@ func (p *patience) progress() {
 // wait waits before the next try. It returns an error where there is to be none: one that waiting does
 // not mend, or because the output was given up.
 func (p *patience) wait(err error) error {
-	if _, ok := errors.AsType[*dest.Permanent](err); ok {
+	if dest.IsPermanent(err) {
 		return err
 	}
 	if p.o.ctx.Err() != nil {

@@ -68,13 +68,13 @@ func Open(spec string, c Config) (*Output, error) {
 	name, to := Split(spec)
 	f, ok := format.Lookup(name)
 	if !ok {
-		return nil, &Error{shown(spec, to), fmt.Errorf("unknown format %q", name),
+		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name),
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
 	c.Dest.Keep = c.Spool != ""
 	d, fresh, err := dest.Open(to, f, c.Dest)
 	if err != nil {
-		e := &Error{Dest: shown(spec, to), Err: err}
+		e := &Error{Dest: dest.Redact(spec), Err: err}
 		if h, ok := err.(interface{ Hint() string }); ok {
 			e.hint = h.Hint()
 		}
@@ -89,14 +89,14 @@ func Open(spec string, c Config) (*Output, error) {
 		}
 		if kept, found, err = spool.Open(c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
 			d.Close()
-			return nil, &Error{shown(spec, to), err, "choose another --spool, a folder that you may write to"}
+			return nil, &Error{dest.Redact(spec), err, "choose another --spool, a folder that you may write to"}
 		}
 		if f.Document {
 			kept.Clear()
 			found = 0
 		}
 	}
-	o := newOutput(shown(spec, to), f, d, kept, c)
+	o := newOutput(dest.Redact(spec), f, d, kept, c)
 	o.remote = dest.IsRemote(to)
 	o.w.IDs = o.remote
 	o.adopted.Store(found)
@@ -129,9 +129,4 @@ func Split(spec string) (format, dst string) {
 		return f, d
 	}
 	return "jsonl", spec
-}
-
-// shown is FORMAT:DEST as it was given, without what could be a secret.
-func shown(spec, to string) string {
-	return strings.TrimSuffix(spec, to) + dest.Redacted(to)
 }

@@ -71,6 +71,12 @@ func (e *Permanent) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *Permanent) Unwrap() error { return e.Err }
 
+// IsPermanent tells whether waiting does not mend an error.
+func IsPermanent(err error) bool {
+	_, ok := errors.AsType[*Permanent](err)
+	return ok
+}
+
 // Busy is an error of a destination that says when to come again.
 type Busy struct {
 	Err   error
@@ -86,6 +92,14 @@ func isBusy(err error) bool {
 	_, ok := errors.AsType[*Busy](err)
 	return ok
 }
+
+// Full is the error of a destination on a disk of this host that is full. To look again costs little.
+type Full struct{ Err error }
+
+func (e *Full) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *Full) Unwrap() error { return e.Err }
 
 // Options are what destinations need to know besides their address.
 type Options struct {

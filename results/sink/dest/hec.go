@@ -41,7 +41,7 @@ const (
 )
 
 func openHEC(u *url.URL, o Options) (Destination, error) {
-	base, query, err := parseReceiver(u, "8088", "sourcetype", "index", "ack")
+	base, query, err := parseReceiver(u, "8088")
 	if err != nil {
 		return nil, err
 	}

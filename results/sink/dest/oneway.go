@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +85,7 @@ func newOneWay(keep int, whole bool, dial func(context.Context) (*conn, error), 
 	var err error
 	if s.conn, err = dial(ctx); err != nil {
 		s.conn = nil
-		if isPermanent(err) {
+		if IsPermanent(err) {
 			s.cancel()
 			return nil, err
 		}
@@ -275,8 +273,8 @@ func (s *oneWay) redial(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := s.dial(ctx)
-	if p, ok := errors.AsType[*Permanent](err); ok {
-		err = p.Err
+	if IsPermanent(err) {
+		err = errors.Unwrap(err) // a dialer gives it as it is
 	}
 	return c, err
 }
@@ -351,21 +349,14 @@ func (s *oneWay) forget() {
 	}
 }
 
-// resendOption reads the query option resend: a number of bytes with K, M or G for powers of 1024.
+// resendOption is the option resend: what is kept for a receiver that never confirms, in bytes.
 func resendOption(q url.Values) (int, error) {
-	v := q.Get("resend")
 	if !q.Has("resend") {
 		return keepBytes, nil
 	}
-	digits, shift := v, 0
-	if n := len(v); n > 0 {
-		if shift = 10 * (1 + strings.IndexByte("KMG", v[n-1])); shift > 0 {
-			digits = v[:n-1]
-		}
-	}
-	n, err := strconv.ParseUint(digits, 10, 31)
-	if n <<= shift; err != nil || n < minKeep || n > maxKeep {
-		return 0, &Error{fmt.Errorf("resend=%s", v), "give what the socket buffers of both sides can hold, from 64K to 1G"}
+	n, err := ParseSize(q.Get("resend"))
+	if err != nil || n < minKeep || n > maxKeep {
+		return 0, &Error{fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G"}
 	}
 	return int(n), nil
 }
@@ -374,25 +365,3 @@ const (
 	minKeep = 64 << 10
 	maxKeep = 1 << 30
 )
-
-// onlyOptions refuses query options other than these, and repeated ones.
-func onlyOptions(u *url.URL, known ...string) (url.Values, error) {
-	hint := "the options are " + strings.Join(known, ", ")
-	q, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, &Error{fmt.Errorf("parse options: %w", err), hint}
-	}
-next:
-	for name, values := range q {
-		for _, k := range known {
-			if name == k && len(values) == 1 {
-				continue next
-			}
-		}
-		if len(values) > 1 {
-			return nil, &Error{fmt.Errorf("option %q is given twice", name), hint}
-		}
-		return nil, &Error{fmt.Errorf("unknown option %q", name), hint}
-	}
-	return q, nil
-}

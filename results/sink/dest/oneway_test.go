@@ -236,7 +236,7 @@ func insist(t *testing.T, f func() (Outcome, error)) (resent uint64, errs []erro
 		if err == nil {
 			return resent, errs
 		}
-		if isPermanent(err) {
+		if IsPermanent(err) {
 			t.Fatalf("permanent: %v", err)
 		}
 		if errs = append(errs, err); time.Now().After(deadline) {
@@ -426,7 +426,7 @@ func TestKilledAtConfirmation(t *testing.T) {
 	s := openOneWay(t, "syslog+tcp://"+addr, Options{}, 1<<20)
 	deliverAll(t, s, batches(3, 10))
 	l.Close()
-	if _, err := s.Sync(context.Background()); err == nil || isPermanent(err) {
+	if _, err := s.Sync(context.Background()); err == nil || IsPermanent(err) {
 		t.Fatalf("Sync gives %v", err)
 	}
 	exactlyOnce(t, first.got(), 30)

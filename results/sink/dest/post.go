@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -316,29 +315,20 @@ func (p *poster) Close() error {
 	return nil
 }
 
-// parseReceiver takes the URL of a destination apart: the https URL without parameters, and these. The
+// parseReceiver takes the URL of a destination apart: the https URL without options, and these. The
 // errors show nothing of the URL, which may hold a secret.
-func parseReceiver(u *url.URL, port string, known ...string) (*url.URL, url.Values, error) {
+func parseReceiver(u *url.URL, port string) (*url.URL, url.Values, error) {
 	switch {
-	case u.User != nil || strings.Contains(u.Path, "@"): // the latter of a password with a slash in it
-		return nil, nil, &Error{errors.New("a user name or password in the URL"), "a URL is seen by others: give secrets by the environment or by a file, see --help"}
+	case strings.Contains(u.Path, "@"): // of a password with a slash in it
+		return nil, nil, errUser
 	case u.Hostname() == "" || u.Opaque != "":
 		return nil, nil, &Error{errors.New("no host in the URL"), "write " + u.Scheme + "://HOST:" + port + "/…"}
 	case u.Fragment != "":
 		return nil, nil, &Error{errors.New("a fragment (#) in the URL"), "leave it out"}
 	}
-	q, err := url.ParseQuery(u.RawQuery)
-	for name, values := range q {
-		if !slices.Contains(known, name) || len(values) != 1 || values[0] == "" {
-			err = errors.New("unknown")
-		}
-	}
+	q, err := options(u)
 	if err != nil {
-		hint := "it takes none"
-		if len(known) > 0 {
-			hint = "it takes " + strings.Join(known, "=…, ") + "=…, each once"
-		}
-		return nil, nil, &Error{errors.New("a parameter in the URL that is not known"), hint + "; secrets are given by the environment or by a file"}
+		return nil, nil, err
 	}
 	base := &url.URL{Scheme: "https", Host: u.Host, Path: strings.TrimSuffix(u.Path, "/")}
 	if u.Port() == "" {

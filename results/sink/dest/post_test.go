@@ -247,6 +247,16 @@ func TestBadURLs(t *testing.T) {
 		{"elastic+https://127.0.0.1:1/x?ack=true", full},
 		{"hec+https://", full},
 		{"hec+https:x", full},
+		{"hec+https:" + secret + "@h", full},
+		{"hec+https:" + secret, full},
+		{"unix:/x?token=" + secret, full},
+		{"unix:/x?" + secret, full},
+		{"unix:/x#" + secret, full},
+		{"unix:" + secret + "/x", full},
+		{"unix://" + secret + "@/x", full},
+		{"syslog+tcp:" + secret + "@h", full},
+		{"syslog+tcp://h?" + secret, full},
+		{"syslog+tcp://" + secret + "@h", full},
 		{"hec+https://h#" + secret, full},
 		{"hec+https://u:" + secret + "@127.0.0.1:1", full},
 		{"hec+https://" + secret + "@127.0.0.1:1", full},
@@ -268,7 +278,7 @@ func TestBadURLs(t *testing.T) {
 		}
 		wantHint(t, err)
 		var h interface{ Hint() string }
-		if errors.As(err, &h); strings.Contains(h.Hint(), secret) || strings.Contains(dest.Redacted(c.name), secret) {
+		if errors.As(err, &h); strings.Contains(h.Hint(), secret) || strings.Contains(dest.Redact(c.name), secret) {
 			t.Errorf("%s: the secret is shown", c.name)
 		}
 	}

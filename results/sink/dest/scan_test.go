@@ -115,7 +115,7 @@ func TestScanIsFewRequests(t *testing.T) {
 	for scheme, c := range map[string]struct {
 		rest         string
 		limit, least int // bytes of a request, requests
-	}{"hec+https": {"", 800_000, 5}, "elastic+https": {"/logs-synoptic", 2 << 20, 3}} {
+	}{"hec+https": {"", 800_000, 4}, "elastic+https": {"/logs-synoptic", 2 << 20, 2}} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			s := newHECStub(t, false).stub
@@ -137,7 +137,7 @@ func TestScanIsFewRequests(t *testing.T) {
 			if len(s.taken) != n {
 				t.Errorf("%d events arrived, want %d", len(s.taken), n)
 			}
-			if s.requests < c.least || s.requests > c.least+2 || slices.Max(s.sizes) > c.limit || slices.Max(s.sizes) < c.limit*9/10 {
+			if s.requests < c.least || s.requests > c.least+3 || slices.Max(s.sizes) > c.limit || slices.Max(s.sizes) < c.limit*9/10 {
 				t.Errorf("%d requests, the largest of %d bytes", s.requests, slices.Max(s.sizes))
 			}
 		})

@@ -74,7 +74,7 @@ func TestSyslogHeader(t *testing.T) {
 func TestOneWayOptions(t *testing.T) {
 	for _, to := range []string{
 		"syslog+tcp://", "syslog+tcp:514", "syslog+tcp://:514", "syslog+tcp://127.0.0.1:0", "syslog+tcp://127.0.0.1:65536",
-		"syslog+tcp://127.0.0.1/path", "syslog+tcp://127.0.0.1#x", "syslog+tcp://u@127.0.0.1", "syslog+tcp://a..b",
+		"syslog+tcp://127.0.0.1/path", "syslog+tcp://127.0.0.1#x", "syslog+tcp://a..b",
 		"syslog+tcp://127.0.0.1?color=red", "syslog+tcp://127.0.0.1?app=a&app=b",
 		"syslog+tcp://127.0.0.1?facility=", "syslog+tcp://127.0.0.1?facility=24", "syslog+tcp://127.0.0.1?facility=-1", "syslog+tcp://127.0.0.1?facility=local8",
 		"syslog+tcp://127.0.0.1?hostname=", "syslog+tcp://127.0.0.1?hostname=a%20b", "syslog+tcp://127.0.0.1?hostname=b%C3%BC", "syslog+tcp://127.0.0.1?app=" + strings.Repeat("a", 49),
@@ -94,7 +94,7 @@ func TestOneWayOptions(t *testing.T) {
 			d.Close()
 		}
 	}
-	for v, want := range map[string]int{"resend=64K": 64 << 10, "resend=65536": 65536, "resend=32M": 32 << 20, "resend=1G": 1 << 30, "": 32 << 20} {
+	for v, want := range map[string]int{"resend=64K": 64 << 10, "resend=65536": 65536, "resend=32M": 32 << 20, "resend=64m": 64 << 20, "resend=512k": 512 << 10, "resend=1G": 1 << 30, "": 32 << 20} {
 		q, _ := url.ParseQuery(v)
 		if n, err := resendOption(q); n != want || err != nil {
 			t.Errorf("%q: %d, %v", v, n, err)
@@ -243,12 +243,12 @@ func TestSyslogLater(t *testing.T) {
 	l.Close()
 	s := openOneWay(t, "syslog+tls://"+addr, Options{TLS: TLS{CAFile: files.ca}}, 1<<20)
 	all := batches(2, 10)
-	if _, err := s.Deliver(context.Background(), all[0]); err == nil || isPermanent(err) {
+	if _, err := s.Deliver(context.Background(), all[0]); err == nil || IsPermanent(err) {
 		t.Fatalf("nobody listens: %v", err)
 	}
 	wrong := files.listener(listenTCP(t, addr), files.wrong, false)
 	collect(t, wrong, func(_ *collector, _ int, conn net.Conn) { handshake(conn) })
-	if _, err := s.Deliver(context.Background(), all[0]); !unverified(err) || isPermanent(err) {
+	if _, err := s.Deliver(context.Background(), all[0]); !unverified(err) || IsPermanent(err) {
 		t.Fatalf("wrong certificate: %v", err)
 	}
 	wrong.Close()
