@@ -71,7 +71,6 @@ func Open(spec string, c Config) (*Output, error) {
 		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name),
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
-	c.Dest.Keep = c.Spool != ""
 	d, fresh, err := dest.Open(to, f, c.Dest)
 	if err != nil {
 		e := &Error{Dest: dest.Redact(spec), Err: err}

@@ -30,8 +30,8 @@ type Destination interface {
 
 // Unconfirmed is a Destination that can deliver without knowing whether all has arrived.
 type Unconfirmed interface {
-	// Unconfirmed is what Deliver has taken since the receiver last confirmed, oldest first: the number
-	// of records, and with Options.Keep the batches. It is for when no other call is under way.
+	// Unconfirmed is what Deliver has taken since the receiver last confirmed, oldest first, and the number
+	// of records in it. It is for when no other call is under way.
 	Unconfirmed() (batches []*format.Batch, records uint64)
 }
 
@@ -107,8 +107,6 @@ type Options struct {
 	Version string         // of the program
 	// Hostname is the scanning host's name.
 	Hostname string
-	// Keep says that what is unconfirmed at the end is wanted back, to be delivered another time.
-	Keep     bool
 	TLS      TLS
 	HECToken Secret
 	// Elasticsearch takes an API key, OpenSearch a user and a password.

@@ -1,12 +1,10 @@
 package dest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +14,7 @@ import (
 // oneWay delivers framed events to a receiver that acknowledges nothing (syslog, a Unix socket). What it
 // may not have read is kept, and sent again first of all when the connection breaks: at least once.
 //
-//	Deliver: confirm where much is unconfirmed ─▶ frame into the history ─▶ connect ─▶ send what this connection has not had
+//	Deliver: confirm where much is unconfirmed ─▶ copy into the history ─▶ connect ─▶ frame and send what this connection has not had
 //	Sync:    confirm
 //
 // To confirm, our side of the connection is closed: a receiver that has read to the end closes its own,
@@ -28,24 +26,27 @@ import (
 // (ours is sendBuffer; Linux receivers have up to tcp_rmem[2], 6 MiB by default, 32 MiB from 6.16). If
 // it was only stopped, its end comes late, and is believed then.
 //
+// The history takes the bytes of its events and their table, 48 bytes for each: with keep at 32 MiB and events
+// of 300 bytes some 38 MiB. They are framed when they are sent, one batch at a time.
+//
 // Slowness is no break: it is waited for, with errors that say so, and nothing is sent twice.
 type oneWay struct {
 	dial  func(context.Context) (*conn, error)
 	frame func(dst []byte, b *format.Batch) []byte
 
-	rotate, keep    int  // bytes
-	whole           bool // the history has the batches, too
+	rotate, keep    int // bytes of events; framed they are more
 	patience, stall time.Duration
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
 	mu     sync.Mutex // held by whoever works with the rest
 
-	history []framed // unconfirmed, oldest first
-	size    int      // bytes of it
-	written int      // chunks of it that the present connection has taken
-	taken   bool     // the last chunk is the batch that Deliver is called with again
-	free    [][]byte
+	history []kept // unconfirmed, oldest first
+	size    int    // bytes of the events in it
+	written int    // chunks of it that the present connection has taken
+	taken   bool   // the last chunk is the batch that Deliver is called with again
+	free    []*format.Batch
+	framed  []byte // what is being sent; not to be touched while conn is busy
 	resent  uint64 // records, not yet reported
 
 	conn     *conn
@@ -57,12 +58,10 @@ type oneWay struct {
 	leftChunks int
 }
 
-// framed is a batch as it is sent.
-type framed struct {
-	data    []byte
-	batch   *format.Batch // a copy, where it may be wanted back
-	records uint64
-	sent    bool // on some connection
+// kept is a copy of a batch.
+type kept struct {
+	*format.Batch
+	sent bool // on some connection
 }
 
 const (
@@ -77,8 +76,8 @@ const (
 )
 
 // newOneWay connects once. Only a receiver that does not answer now may do so later.
-func newOneWay(keep int, whole bool, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
-	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, whole: whole, patience: patience, stall: stall, endless: !canConfirm}
+func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
+	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !canConfirm}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
 	defer cancel()
@@ -142,10 +141,8 @@ func (s *oneWay) Unconfirmed() (batches []*format.Batch, records uint64) {
 		all = all[:len(all)-1]
 	}
 	for i := range all {
-		records += all[i].records
-		if all[i].batch != nil {
-			batches = append(batches, all[i].batch)
-		}
+		records += all[i].Records()
+		batches = append(batches, all[i].Batch)
 	}
 	return batches, records
 }
@@ -186,22 +183,20 @@ func (s *oneWay) outcome() Outcome {
 
 // take puts a batch at the end of the history.
 func (s *oneWay) take(b *format.Batch) {
-	var buf []byte
+	c := &format.Batch{}
 	if n := len(s.free); n > 0 {
-		buf, s.free = s.free[n-1][:0], s.free[:n-1]
+		c, s.free = s.free[n-1], s.free[:n-1]
+		c.Reset()
 	}
-	c := framed{data: s.frame(buf, b), records: b.Records()}
-	if s.whole {
-		c.batch = &format.Batch{Data: bytes.Clone(b.Data), Events: slices.Clone(b.Events)}
-	}
-	s.history, s.size, s.taken = append(s.history, c), s.size+len(c.data), true
+	c.Data, c.Events = append(c.Data, b.Data...), append(c.Events, b.Events...)
+	s.history, s.size, s.taken = append(s.history, kept{Batch: c}), s.size+len(c.Data), true
 }
 
 // drop takes the n oldest chunks out of the history.
 func (s *oneWay) drop(n int) {
 	for i := range n {
-		s.size -= len(s.history[i].data)
-		s.free = append(s.free, s.history[i].data)
+		s.size -= len(s.history[i].Data)
+		s.free = append(s.free, s.history[i].Batch)
 	}
 	rest := copy(s.history, s.history[n:])
 	clear(s.history[rest:])
@@ -213,8 +208,8 @@ func (s *oneWay) drop(n int) {
 // trim drops what a receiver that never confirms has read by now, as far as buffers are known.
 func (s *oneWay) trim() {
 	n, size := 0, s.size
-	for ; n < len(s.history) && size-len(s.history[n].data) >= s.keep; n++ {
-		size -= len(s.history[n].data)
+	for ; n < len(s.history) && size-len(s.history[n].Data) >= s.keep; n++ {
+		size -= len(s.history[n].Data)
 	}
 	s.drop(n)
 }
@@ -227,7 +222,8 @@ func (s *oneWay) flush(ctx context.Context) error {
 		}
 		c, next := s.conn, &s.history[s.written]
 		if !c.busy {
-			data := next.data
+			s.framed = s.frame(s.framed[:0], next.Batch)
+			data := s.framed
 			c.start(func() error { _, err := c.stream.Write(data); return err })
 		}
 		if err := c.await(ctx, s.stall); err != nil {
@@ -241,7 +237,7 @@ func (s *oneWay) flush(ctx context.Context) error {
 			return fmt.Errorf("send records: %w", cause(err))
 		}
 		if next.sent {
-			s.resent += next.records
+			s.resent += next.Records()
 		}
 		next.sent = true
 		s.written++

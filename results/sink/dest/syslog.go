@@ -55,7 +55,7 @@ func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destinati
 			return nil, err
 		}
 	}
-	s, err := newOneWay(keep, o.Keep, d.dial, head.frame)
+	s, err := newOneWay(keep, d.dial, head.frame)
 	if err != nil {
 		return nil, &Error{err, d.hint(err)}
 	}
