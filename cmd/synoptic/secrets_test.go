@@ -138,6 +138,8 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 				{"refused connection", 400, -1, []string{"connection refused"}},
 				{"user information", 400, exitUsage, []string{"hint: "}},
 				{"parameter", 400, exitUsage, []string{"hint: "}},
+				{"no slashes", 400, exitUsage, []string{"hint: "}},
+				{"socket", 400, exitUsage, []string{"hint: "}},
 			} {
 				t.Run(scheme+" from "+from+" "+c.what, func(t *testing.T) {
 					t.Parallel()
@@ -169,6 +171,10 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 						at = strings.Replace(at, "://", "://u:"+testSecret+"@", 1)
 					case "parameter":
 						rest += "?token=" + testSecret
+					case "no slashes":
+						at = strings.Replace(at, "://", ":"+testSecret+"@", 1)
+					case "socket":
+						kind, at, rest = "unix", ":/run/x", "?token="+testSecret
 					}
 					if c.what != "unknown authority" {
 						args = append(args, "--ca-file", ca)
@@ -310,7 +316,8 @@ func TestRecordable(t *testing.T) {
 		}
 	}
 	// And so it is where the program says how the command was meant.
-	for _, args := range [][]string{{"--hec-token=" + testSecret}, {"-o", "hec+https://u:" + testSecret + "@h", "10.0.0.1"}, {"scan", "--hec-token", testSecret, "10.0.0.1"}} {
+	for _, args := range [][]string{{"--hec-token=" + testSecret}, {"-o", "hec+https://u:" + testSecret + "@h", "10.0.0.1"}, {"scan", "--hec-token", testSecret, "10.0.0.1"},
+		{"-o", "hec+https:" + testSecret + "@h", "10.0.0.1"}, {"-o", "ecs:unix:/x?token=" + testSecret, "10.0.0.1"}} {
 		o := synoptic(t, args...)
 		if found := leaks(o.stderr + o.stdout); o.code != exitUsage || found != nil {
 			t.Errorf("%v: exit %d, %q", args, o.code, found)

@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"synoptic/results/sink/dest"
 )
 
 // usageError is a word of the command line that makes no sense.
@@ -48,14 +49,9 @@ func (w *words) Set(s string) error {
 
 // parseBytes understands 64M, 1G, 65536.
 func parseBytes(s string) (int64, error) {
-	digits, unit := s, int64(1)
-	if i := strings.IndexAny(s, "kKmMgG"); i >= 0 && i == len(s)-1 {
-		digits = s[:i]
-		unit = map[byte]int64{'k': 1 << 10, 'm': 1 << 20, 'g': 1 << 30}[s[i]|0x20]
+	n, err := dest.ParseSize(s)
+	if err != nil {
+		return 0, usage("give a size such as 256M", "%v", err)
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n <= 0 || n > 1<<50/unit {
-		return 0, usage("give a size such as 256M", "%q is not a size in bytes", s)
-	}
-	return n * unit, nil
+	return n, nil
 }

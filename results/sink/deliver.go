@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ func (o *Output) deliver() {
 			return
 		}
 		o.done()
+	}
+	if o.ctx.Err() == nil {
+		o.patience.over()
 	}
 	sync := func() error {
 		outcome, err := o.d.Sync(o.ctx)
@@ -50,8 +54,8 @@ func (o *Output) fail(err error) {
 
 // hand takes one batch to the destination, event by event if need be, until each is delivered or dead.
 func (o *Output) hand(b *format.Batch) error {
-	p := patience{o: o}
-	for {
+	p := &o.patience
+	for whole := true; ; {
 		outcome, err := o.d.Deliver(o.ctx, b)
 		o.retried.Add(outcome.Resent)
 		if err == nil {
@@ -60,20 +64,24 @@ func (o *Output) hand(b *format.Batch) error {
 			if again, err = o.sort(b, outcome); err != nil {
 				return err
 			}
-			if again == nil {
+			switch {
+			case again == nil && whole:
 				p.over()
 				return nil
+			case again == nil:
+				p.progress()
+				return nil
 			}
-			err = fmt.Errorf("%d of %d events are to be sent again", len(again.Events), events)
-			if len(again.Events) < events {
-				p.over() // it goes on, if not with all
+			if whole = false; 2*len(again.Events) <= events {
+				p.progress()
 			}
+			err = cmp.Or(outcome.Why, errors.New("the receiver does not say why"))
+			err = fmt.Errorf("%d of %d events are to be sent again: %w", len(again.Events), events, err)
 			b = again
 		}
 		if err := p.wait(err); err != nil {
 			return err
 		}
-		o.retried.Add(b.Records())
 	}
 }
 
@@ -147,7 +155,8 @@ const (
 	backoffDisk = time.Second
 )
 
-// patience is the waiting between the tries of one thing.
+// patience is the waiting between the tries of one thing, or of one batch after the other. A receiver that
+// takes each of them in part is in trouble all the time, and the operator is told once.
 type patience struct {
 	o       *Output
 	ceiling time.Duration
@@ -160,15 +169,22 @@ func (p *patience) over() {
 	if p.failing.IsZero() {
 		return
 	}
+	p.o.setFailing(false)
 	p.o.say(Notice{Output: p.o.name, After: time.Since(p.failing)})
 	p.failing = time.Time{}
+}
+
+// progress says that half of what was tried went well, or the rest of it in the end. It makes up for one
+// pause: a receiver that is saturated is not asked at the rate of one that has recovered.
+func (p *patience) progress() {
+	p.ceiling /= 2
 	p.o.setFailing(false)
 }
 
 // wait waits before the next try. It returns an error where there is to be none: one that waiting does
 // not mend, or because the output was given up.
 func (p *patience) wait(err error) error {
-	if _, ok := errors.AsType[*dest.Permanent](err); ok {
+	if dest.IsPermanent(err) {
 		return err
 	}
 	if p.o.ctx.Err() != nil {
@@ -177,8 +193,8 @@ func (p *patience) wait(err error) error {
 	if p.failing.IsZero() {
 		p.failing = time.Now()
 		p.o.say(Notice{Output: p.o.name, Err: err})
-		p.o.setFailing(true)
 	}
+	p.o.setFailing(true)
 	limit := backoffMax
 	if _, ok := errors.AsType[*dest.Full](err); ok {
 		limit = backoffDisk

@@ -158,13 +158,12 @@ func open(spec string, c Config) (*Output, error) {
 	name, to := Split(spec)
 	f, ok := format.Lookup(name)
 	if !ok {
-		return nil, &Error{shown(spec, to), fmt.Errorf("unknown format %q", name),
+		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name),
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
-	c.Dest.Keep = c.Spool != ""
 	d, fresh, err := dest.Open(to, f, c.Dest)
 	if err != nil {
-		e := &Error{Dest: shown(spec, to), Err: err}
+		e := &Error{Dest: dest.Redact(spec), Err: err}
 		if h, ok := err.(interface{ Hint() string }); ok {
 			e.hint = h.Hint()
 		}
@@ -180,11 +179,11 @@ func open(spec string, c Config) (*Output, error) {
 		}
 		if kept, found, err = spool.Open(c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
 			d.Close()
-			return nil, &Error{shown(spec, to), err, "choose another --spool, a folder that you may write to"}
+			return nil, &Error{dest.Redact(spec), err, "choose another --spool, a folder that you may write to"}
 		}
 	}
 	c.Format.Fresh = fresh && (found == 0 || transient) // or the header is in the spool
-	o := newOutput(shown(spec, to), f, d, kept, c)
+	o := newOutput(dest.Redact(spec), f, d, kept, c)
 	o.transient, o.stdout, o.found = transient, to == "-", found
 	o.remote = dest.IsRemote(to)
 	o.w.IDs = o.remote
@@ -208,9 +207,4 @@ func Split(spec string) (format, dst string) {
 		return f, d
 	}
 	return "jsonl", spec
-}
-
-// shown is FORMAT:DEST as it was given, without what could be a secret.
-func shown(spec, to string) string {
-	return strings.TrimSuffix(spec, to) + dest.Redacted(to)
 }

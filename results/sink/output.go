@@ -59,6 +59,8 @@ type Output struct {
 	sure      bool          // everything has arrived, as far as the destination ever says so
 	err       error         // it has failed for good
 
+	patience patience // of the goroutine that delivers
+
 	free   chan *format.Batch
 	hangup chan struct{} // holds one token while the file is to be opened anew
 	ctx    context.Context
@@ -80,7 +82,7 @@ func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool,
 		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
 		free: make(chan *format.Batch, 2*defaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
-	o.changed.L = &o.mu
+	o.changed.L, o.patience.o = &o.mu, o
 	if o.say == nil {
 		o.say = func(Notice) {}
 	}

@@ -106,13 +106,7 @@ func (o *Output) remember(b *format.Batch) *format.Batch {
 	o.bytes += size(b)
 	defer o.changed.Broadcast()
 	if n := len(o.memory); n > 0 && len(o.memory[n-1].Data)+len(b.Data) <= format.BatchSize {
-		last := o.memory[n-1]
-		at := len(last.Data)
-		last.Data = append(last.Data, b.Data...)
-		for _, e := range b.Events {
-			e.End += at
-			last.Events = append(last.Events, e)
-		}
+		appendBatch(o.memory[n-1], b)
 		b.Reset()
 		return b
 	}
@@ -131,6 +125,9 @@ func (o *Output) spare() *format.Batch {
 }
 
 func (o *Output) recycle(b *format.Batch) {
+	if cap(b.Data) > 2*format.BatchSize { // joined
+		return
+	}
 	select {
 	case o.free <- b:
 	default:
@@ -155,10 +152,7 @@ func (o *Output) next() *format.Batch {
 		default:
 		}
 		if len(o.memory) > 0 {
-			b := o.memory[0]
-			copy(o.memory, o.memory[1:]) // of some hundred at most: the array stays where it is
-			o.memory = o.memory[:len(o.memory)-1]
-			o.bytes -= size(b)
+			b := o.fromMemory()
 			o.inFlight, o.onDisk = b, false
 			o.changed.Broadcast()
 			return b
@@ -184,11 +178,14 @@ func (o *Output) fromDisk() *format.Batch {
 	o.mu.Unlock()
 	ok, err := o.spool.Take(b)
 	lost, is := errors.AsType[*spool.LostError](err)
-	if err != nil && !is { // it may mend itself
+	switch {
+	case err != nil && !is: // it may mend itself
 		select {
 		case <-o.ctx.Done():
 		case <-time.After(spoolNap):
 		}
+	case ok:
+		o.joinFromDisk(b)
 	}
 	o.mu.Lock()
 	if is {

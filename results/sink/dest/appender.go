@@ -12,14 +12,6 @@ import (
 	"synoptic/results/sink/format"
 )
 
-// Full is the error of a destination on a disk of this host that is full. To look again costs little.
-type Full struct{ Err error }
-
-func (e *Full) Error() string { return e.Err.Error() }
-
-// Unwrap gives the cause.
-func (e *Full) Unwrap() error { return e.Err }
-
 // diskFull tells whether a write failed because there is no room, or none left for this user.
 func diskFull(err error) bool {
 	if runtime.GOOS == "windows" {

@@ -3,6 +3,7 @@ package dest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -12,10 +13,12 @@ import (
 // Destination is where batches go. Its methods are called one at a time, except that Close may come
 // while another call is stuck.
 //
-// Deliver is called again with the same batch, after a pause, until it has been taken: a destination
-// that was down makes its connection anew there. An error that cannot mend itself is a *Permanent.
+// Deliver is called again with the same batch, or what it gave back of one, after a pause, until all has been
+// taken: a destination that was down makes its connection anew there. An error that cannot mend itself is a
+// *Permanent.
 type Destination interface {
-	// Deliver returns once the destination has the batch, as far as the destination ever says so.
+	// Deliver returns once the destination has the batch, as far as the destination ever says so. With an
+	// error, Outcome.Resent counts, and nothing else of the Outcome.
 	Deliver(ctx context.Context, b *format.Batch) (Outcome, error)
 	// Sync makes sure of what Deliver could not be sure of: that a file is on its disk, that a receiver
 	// has read to the last byte. It is called at the end, again and again until it gives no error.
@@ -27,16 +30,31 @@ type Destination interface {
 
 // Unconfirmed is a Destination that can deliver without knowing whether all has arrived.
 type Unconfirmed interface {
-	// Unconfirmed is what Deliver has taken since the receiver last confirmed, oldest first: the number
-	// of records, and with Options.Keep the batches. It is for when no other call is under way.
+	// Unconfirmed is what Deliver has taken since the receiver last confirmed, oldest first, and the number
+	// of records in it. It is for when no other call is under way.
 	Unconfirmed() (batches []*format.Batch, records uint64)
+}
+
+// Joiner is a Destination that prefers few large batches: every request costs it a round trip. Batches that wait
+// are joined for it.
+type Joiner interface {
+	// Limit is what a request takes: so many bytes, and so many that each event takes besides its own.
+	Limit() (bytes, each int)
 }
 
 // Outcome is what became of the events of a batch that was delivered.
 type Outcome struct {
 	Retry  []int       // to be sent again, ascending
+	Why    error       // of Retry; a *Busy says when
 	Dead   []Rejection // never to be taken
-	Resent uint64      // records that were sent again besides, for an earlier connection may have lost them
+	Resent uint64      // records that were sent not for the first time; what never left this host was not sent
+}
+
+// because notes a reason for Retry. The first one stands, unless a later one says when to come again.
+func (o *Outcome) because(err error) {
+	if o.Why == nil || isBusy(err) && !isBusy(o.Why) {
+		o.Why = err
+	}
 }
 
 // Rejection is an event that a destination refuses for good.
@@ -53,6 +71,12 @@ func (e *Permanent) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *Permanent) Unwrap() error { return e.Err }
 
+// IsPermanent tells whether waiting does not mend an error.
+func IsPermanent(err error) bool {
+	_, ok := errors.AsType[*Permanent](err)
+	return ok
+}
+
 // Busy is an error of a destination that says when to come again.
 type Busy struct {
 	Err   error
@@ -64,14 +88,25 @@ func (e *Busy) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *Busy) Unwrap() error { return e.Err }
 
+func isBusy(err error) bool {
+	_, ok := errors.AsType[*Busy](err)
+	return ok
+}
+
+// Full is the error of a destination on a disk of this host that is full. To look again costs little.
+type Full struct{ Err error }
+
+func (e *Full) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *Full) Unwrap() error { return e.Err }
+
 // Options are what destinations need to know besides their address.
 type Options struct {
 	Stdout  io.WriteCloser // of "-"
 	Version string         // of the program
 	// Hostname is the scanning host's name.
 	Hostname string
-	// Keep says that what is unconfirmed at the end is wanted back, to be delivered another time.
-	Keep     bool
 	TLS      TLS
 	HECToken Secret
 	// Elasticsearch takes an API key, OpenSearch a user and a password.

@@ -20,8 +20,9 @@ import (
 // where INDEX may be a data stream. Source: Elasticsearch reference, "Bulk API".
 type elastic struct{ *poster }
 
-// elasticLimit is what the reference advises as a start for bulk requests, in bytes; 100 MB is refused.
-const elasticLimit = 5 << 20
+// elasticLimit bounds a request, in bytes. The reference names 5 MB as a start, and 100 MB are refused; a
+// batch, its request and the answer taken apart are some five times the limit in memory.
+const elasticLimit = 2 << 20
 
 func openElastic(u *url.URL, o Options) (Destination, error) {
 	base, _, err := parseReceiver(u, "9200")
@@ -81,6 +82,9 @@ func (e *elastic) Deliver(ctx context.Context, b *format.Batch) (Outcome, error)
 	size := func(i int) int { return len(b.Event(i)) + elasticAction }
 	return e.deliver(ctx, b, size, func(c chunk) (verdict, error) { return e.send(ctx, b, c) })
 }
+
+// Limit is for Joiner.
+func (e *elastic) Limit() (bytes, each int) { return e.limit, elasticAction }
 
 // elasticAction is what an action takes with its line end, in bytes.
 const elasticAction = len(`{"create":{"_id":""}}`+"\n") + 2*len(results.EventID{})
@@ -157,7 +161,6 @@ func (e *elastic) send(ctx context.Context, b *format.Batch, c chunk) (verdict, 
 
 // judge goes through the answer event by event. Where none is taken and none is dead the error says why.
 func (e *elastic) judge(b *format.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
-	var first error
 	for n, item := range said.Items {
 		i := c.lo + n
 		create, ok := item["create"]
@@ -172,15 +175,15 @@ func (e *elastic) judge(b *format.Batch, c chunk, a *answer, said *bulkAnswer) (
 		case s == http.StatusTooManyRequests || s >= 500 || s == http.StatusUnauthorized || s == http.StatusForbidden ||
 			s == http.StatusNotFound || s == http.StatusRequestTimeout || s < 200 || s >= 300 && s < 400:
 			v.retry = append(v.retry, i)
-			if first == nil {
-				first = e.refused(&answer{status: s, after: a.after}, create.Error.String())
+			if v.why == nil || s == http.StatusTooManyRequests && !isBusy(v.why) {
+				v.why = e.refused(&answer{status: s, after: a.after}, create.Error.String())
 			}
 		default:
 			v.dead = append(v.dead, Rejection{i, e.scrub.words(fmt.Sprintf("%d %s", s, create.Error))})
 		}
 	}
 	if len(v.retry) == c.len() {
-		return verdict{}, first
+		return verdict{}, v.why
 	}
 	return v, nil
 }

@@ -92,6 +92,38 @@ func TestElasticItems(t *testing.T) {
 	}
 }
 
+// Where some events are not taken for now, the reason is the receiver's, and so is the time to come again.
+func TestElasticSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		reason string
+		busy   bool
+	}{
+		{403, "action [indices:data/write/bulk] is unauthorized", false},
+		{404, "no such index [logs-synoptic]", false}, // an operator can make it
+		{429, "rejected execution of coordinating operation", true},
+	} {
+		s := newElasticStub(t)
+		b := batch(t, 10)
+		s.item = func(id string, _ int) (int, string, string) {
+			switch {
+			case id == b.Events[2].ID.String() && c.busy:
+				return 500, "exception", "this one does not say when"
+			case id == b.Events[4].ID.String():
+				return c.status, "type", c.reason
+			}
+			return 201, "", ""
+		}
+		s.header = []string{"Retry-After", "9"}
+		out, err := s.open("elastic+https", "/logs-synoptic").Deliver(t.Context(), b)
+		must(t, err)
+		busy, ok := errors.AsType[*dest.Busy](out.Why)
+		if len(out.Retry) == 0 || !strings.Contains(fmt.Sprint(out.Why), fmt.Sprint(c.status)) || !strings.Contains(out.Why.Error(), c.reason) || ok != c.busy || ok && busy.After != 9*time.Second {
+			t.Errorf("%d: retry %v, why %#v", c.status, out.Retry, out.Why)
+		}
+	}
+}
+
 func TestElasticFaults(t *testing.T) {
 	for what, fault := range map[string]func(w http.ResponseWriter, body []byte) bool{
 		"500": func(w http.ResponseWriter, _ []byte) bool { return say(w, 500, `{"error":"oh"}`) },

@@ -343,7 +343,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q: error %v", name, err)
 			continue
 		}
-		if all := err.Error() + h.Hint() + Redacted(name); strings.Contains(all, "hunter2") {
+		if all := err.Error() + h.Hint() + Redact(name); strings.Contains(all, "hunter2") {
 			t.Errorf("%q: the secret is repeated: %s", name, all)
 		}
 	}
@@ -354,7 +354,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	for name, want := range map[string]string{"out.jsonl": "out.jsonl", "./a:b": "./a:b", "test+tcp://host:1/p": "test+tcp://host:1/p", "-": "-"} {
-		if got := Redacted(name); got != want {
+		if got := Redact(name); got != want {
 			t.Errorf("%q is shown as %q", name, got)
 		}
 	}

@@ -41,7 +41,7 @@ const (
 )
 
 func openHEC(u *url.URL, o Options) (Destination, error) {
-	base, query, err := parseReceiver(u, "8088", "sourcetype", "index", "ack")
+	base, query, err := parseReceiver(u, "8088")
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +123,9 @@ func (h *hec) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
 	size := func(i int) int { return len(b.Event(i)) + h.besides() }
 	return h.deliver(ctx, b, size, func(c chunk) (verdict, error) { return h.send(ctx, b, c) })
 }
+
+// Limit is for Joiner.
+func (h *hec) Limit() (bytes, each int) { return h.limit, h.besides() }
 
 // besides is what an event's envelope takes, in bytes.
 func (h *hec) besides() int { return len(h.before) + len("1795255933.123") + len(h.after) + len("}\n") }

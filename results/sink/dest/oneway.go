@@ -1,14 +1,10 @@
 package dest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +14,7 @@ import (
 // oneWay delivers framed events to a receiver that acknowledges nothing (syslog, a Unix socket). What it
 // may not have read is kept, and sent again first of all when the connection breaks: at least once.
 //
-//	Deliver: confirm where much is unconfirmed ─▶ frame into the history ─▶ connect ─▶ send what this connection has not had
+//	Deliver: confirm where much is unconfirmed ─▶ copy into the history ─▶ connect ─▶ frame and send what this connection has not had
 //	Sync:    confirm
 //
 // To confirm, our side of the connection is closed: a receiver that has read to the end closes its own,
@@ -30,24 +26,27 @@ import (
 // (ours is sendBuffer; Linux receivers have up to tcp_rmem[2], 6 MiB by default, 32 MiB from 6.16). If
 // it was only stopped, its end comes late, and is believed then.
 //
+// The history takes the bytes of its events and their table, 48 bytes for each: with keep at 32 MiB and events
+// of 300 bytes some 38 MiB. They are framed when they are sent, one batch at a time.
+//
 // Slowness is no break: it is waited for, with errors that say so, and nothing is sent twice.
 type oneWay struct {
 	dial  func(context.Context) (*conn, error)
 	frame func(dst []byte, b *format.Batch) []byte
 
-	rotate, keep    int  // bytes
-	whole           bool // the history has the batches, too
+	rotate, keep    int // bytes of events; framed they are more
 	patience, stall time.Duration
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
 	mu     sync.Mutex // held by whoever works with the rest
 
-	history []framed // unconfirmed, oldest first
-	size    int      // bytes of it
-	written int      // chunks of it that the present connection has taken
-	taken   bool     // the last chunk is the batch that Deliver is called with again
-	free    [][]byte
+	history []kept // unconfirmed, oldest first
+	size    int    // bytes of the events in it
+	written int    // chunks of it that the present connection has taken
+	taken   bool   // the last chunk is the batch that Deliver is called with again
+	free    []*format.Batch
+	framed  []byte // what is being sent; not to be touched while conn is busy
 	resent  uint64 // records, not yet reported
 
 	conn     *conn
@@ -59,12 +58,10 @@ type oneWay struct {
 	leftChunks int
 }
 
-// framed is a batch as it is sent.
-type framed struct {
-	data    []byte
-	batch   *format.Batch // a copy, where it may be wanted back
-	records uint64
-	sent    bool // on some connection
+// kept is a copy of a batch.
+type kept struct {
+	*format.Batch
+	sent bool // on some connection
 }
 
 const (
@@ -79,15 +76,15 @@ const (
 )
 
 // newOneWay connects once. Only a receiver that does not answer now may do so later.
-func newOneWay(keep int, whole bool, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
-	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, whole: whole, patience: patience, stall: stall, endless: !canConfirm}
+func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
+	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !canConfirm}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
 	defer cancel()
 	var err error
 	if s.conn, err = dial(ctx); err != nil {
 		s.conn = nil
-		if isPermanent(err) {
+		if IsPermanent(err) {
 			s.cancel()
 			return nil, err
 		}
@@ -144,10 +141,8 @@ func (s *oneWay) Unconfirmed() (batches []*format.Batch, records uint64) {
 		all = all[:len(all)-1]
 	}
 	for i := range all {
-		records += all[i].records
-		if all[i].batch != nil {
-			batches = append(batches, all[i].batch)
-		}
+		records += all[i].Records()
+		batches = append(batches, all[i].Batch)
 	}
 	return batches, records
 }
@@ -188,22 +183,20 @@ func (s *oneWay) outcome() Outcome {
 
 // take puts a batch at the end of the history.
 func (s *oneWay) take(b *format.Batch) {
-	var buf []byte
+	c := &format.Batch{}
 	if n := len(s.free); n > 0 {
-		buf, s.free = s.free[n-1][:0], s.free[:n-1]
+		c, s.free = s.free[n-1], s.free[:n-1]
+		c.Reset()
 	}
-	c := framed{data: s.frame(buf, b), records: b.Records()}
-	if s.whole {
-		c.batch = &format.Batch{Data: bytes.Clone(b.Data), Events: slices.Clone(b.Events)}
-	}
-	s.history, s.size, s.taken = append(s.history, c), s.size+len(c.data), true
+	c.Data, c.Events = append(c.Data, b.Data...), append(c.Events, b.Events...)
+	s.history, s.size, s.taken = append(s.history, kept{Batch: c}), s.size+len(c.Data), true
 }
 
 // drop takes the n oldest chunks out of the history.
 func (s *oneWay) drop(n int) {
 	for i := range n {
-		s.size -= len(s.history[i].data)
-		s.free = append(s.free, s.history[i].data)
+		s.size -= len(s.history[i].Data)
+		s.free = append(s.free, s.history[i].Batch)
 	}
 	rest := copy(s.history, s.history[n:])
 	clear(s.history[rest:])
@@ -215,8 +208,8 @@ func (s *oneWay) drop(n int) {
 // trim drops what a receiver that never confirms has read by now, as far as buffers are known.
 func (s *oneWay) trim() {
 	n, size := 0, s.size
-	for ; n < len(s.history) && size-len(s.history[n].data) >= s.keep; n++ {
-		size -= len(s.history[n].data)
+	for ; n < len(s.history) && size-len(s.history[n].Data) >= s.keep; n++ {
+		size -= len(s.history[n].Data)
 	}
 	s.drop(n)
 }
@@ -229,7 +222,8 @@ func (s *oneWay) flush(ctx context.Context) error {
 		}
 		c, next := s.conn, &s.history[s.written]
 		if !c.busy {
-			data := next.data
+			s.framed = s.frame(s.framed[:0], next.Batch)
+			data := s.framed
 			c.start(func() error { _, err := c.stream.Write(data); return err })
 		}
 		if err := c.await(ctx, s.stall); err != nil {
@@ -243,7 +237,7 @@ func (s *oneWay) flush(ctx context.Context) error {
 			return fmt.Errorf("send records: %w", cause(err))
 		}
 		if next.sent {
-			s.resent += next.records
+			s.resent += next.Records()
 		}
 		next.sent = true
 		s.written++
@@ -275,8 +269,8 @@ func (s *oneWay) redial(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := s.dial(ctx)
-	if p, ok := errors.AsType[*Permanent](err); ok {
-		err = p.Err
+	if IsPermanent(err) {
+		err = errors.Unwrap(err) // a dialer gives it as it is
 	}
 	return c, err
 }
@@ -351,21 +345,14 @@ func (s *oneWay) forget() {
 	}
 }
 
-// resendOption reads the query option resend: a number of bytes with K, M or G for powers of 1024.
+// resendOption is the option resend: what is kept for a receiver that never confirms, in bytes.
 func resendOption(q url.Values) (int, error) {
-	v := q.Get("resend")
 	if !q.Has("resend") {
 		return keepBytes, nil
 	}
-	digits, shift := v, 0
-	if n := len(v); n > 0 {
-		if shift = 10 * (1 + strings.IndexByte("KMG", v[n-1])); shift > 0 {
-			digits = v[:n-1]
-		}
-	}
-	n, err := strconv.ParseUint(digits, 10, 31)
-	if n <<= shift; err != nil || n < minKeep || n > maxKeep {
-		return 0, &Error{fmt.Errorf("resend=%s", v), "give what the socket buffers of both sides can hold, from 64K to 1G"}
+	n, err := ParseSize(q.Get("resend"))
+	if err != nil || n < minKeep || n > maxKeep {
+		return 0, &Error{fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G"}
 	}
 	return int(n), nil
 }
@@ -374,25 +361,3 @@ const (
 	minKeep = 64 << 10
 	maxKeep = 1 << 30
 )
-
-// onlyOptions refuses query options other than these, and repeated ones.
-func onlyOptions(u *url.URL, known ...string) (url.Values, error) {
-	hint := "the options are " + strings.Join(known, ", ")
-	q, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, &Error{fmt.Errorf("parse options: %w", err), hint}
-	}
-next:
-	for name, values := range q {
-		for _, k := range known {
-			if name == k && len(values) == 1 {
-				continue next
-			}
-		}
-		if len(values) > 1 {
-			return nil, &Error{fmt.Errorf("option %q is given twice", name), hint}
-		}
-		return nil, &Error{fmt.Errorf("unknown option %q", name), hint}
-	}
-	return q, nil
-}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"synoptic/results/sink/format"
@@ -53,6 +54,8 @@ func Open(name string, f format.Format, o Options) (d Destination, fresh bool, e
 	return openFile(name, f)
 }
 
+var errUser = &Error{errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (see synoptic scan --help)"}
+
 // openURL never repeats what it refuses: there may be a secret in it.
 func openURL(scheme, name string, f format.Format, o Options) (Destination, error) {
 	open := schemes[scheme]
@@ -64,7 +67,7 @@ func openURL(scheme, name string, f format.Format, o Options) (Destination, erro
 	case err != nil:
 		return nil, &Error{errors.New("this is not a URL"), "write " + scheme + "://HOST:PORT"}
 	case u.User != nil:
-		return nil, &Error{errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (see synoptic scan --help)"}
+		return nil, errUser
 	case holdsSecret(u):
 		return nil, &Error{errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (see synoptic scan --help)"}
 	case !f.Messages:
@@ -89,10 +92,47 @@ func holdsSecret(u *url.URL) bool {
 	return false
 }
 
-// Redacted is the name of a destination as it may be shown: of a URL, nothing that could be a secret.
-func Redacted(name string) string {
-	if scheme(name) == "" {
-		return name
+// known are the options behind the "?" of a URL, by its scheme: none of them is a secret.
+var known = map[string][]string{
+	"hec+https":     {"sourcetype", "index", "ack"},
+	"elastic+https": {},
+	"syslog+tcp":    {"facility", "hostname", "app", "resend"},
+	"syslog+tls":    {"facility", "hostname", "app", "resend"},
+	"unix":          {"resend"},
+}
+
+// options takes the options of a URL: known ones, each once and with a value. The error does not repeat what
+// is refused.
+func options(u *url.URL) (url.Values, error) {
+	names := known[u.Scheme]
+	q, err := url.ParseQuery(u.RawQuery)
+	for name, values := range q {
+		if !slices.Contains(names, name) || len(values) != 1 || values[0] == "" {
+			err = errors.New("unknown")
+		}
 	}
-	return Redact(name)
+	if err == nil {
+		return q, nil
+	}
+	hint := "this destination takes none"
+	if len(names) > 0 {
+		hint = "it takes " + strings.Join(names, "=…, ") + "=…, each once"
+	}
+	return nil, &Error{errors.New("an option in the URL that is not known, empty, or given twice"), hint + "; secrets are given by the environment or by a file"}
+}
+
+// ParseSize reads a number of bytes, above 0 and up to 2^50: 65536, or with K, M or G, in either case, for
+// powers of 1024.
+func ParseSize(s string) (int64, error) {
+	digits, unit := s, int64(1)
+	if n := len(s); n > 0 {
+		if i := strings.IndexByte("kmg", s[n-1]|0x20); i >= 0 {
+			digits, unit = s[:n-1], 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 50)
+	if err != nil || n == 0 || int64(n) > 1<<50/unit {
+		return 0, fmt.Errorf("%q is not a size in bytes", s)
+	}
+	return int64(n) * unit, nil
 }

@@ -8,10 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"synoptic/results/sink/format"
@@ -29,7 +30,9 @@ type poster struct {
 	client  *http.Client
 	header  http.Header // of every request; it holds the secret
 	scrub   scrubber
-	limit   int // bytes of a request's body; a receiver that finds it too large lowers it
+	limit   int    // bytes of a request's body; a receiver that finds it too large lowers it
+	sent    []bool // of the events of the batch at hand: in a request that may have reached the receiver
+	reached bool   // the last request may have
 	closing context.Context
 	close   context.CancelFunc
 	sleep   func(context.Context, time.Duration) error
@@ -100,6 +103,9 @@ func (p *poster) post(ctx context.Context, to, contentType string, body []byte) 
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	defer context.AfterFunc(p.closing, cancel)()
+	var wrote atomic.Bool // by net/http's own goroutine
+	defer func() { p.reached = p.reached || wrote.Load() }()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, p.failed(err)
@@ -208,6 +214,7 @@ func (c chunk) halves() []chunk {
 // verdict is what became of a chunk. What is in none of the lists was taken.
 type verdict struct {
 	retry []int
+	why   error // of retry
 	dead  []Rejection
 	again []chunk // to be sent at once, in smaller pieces
 }
@@ -216,12 +223,17 @@ type verdict struct {
 // later makes the rest the events to retry, so that what is settled is not sent again.
 func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event int) int, send func(chunk) (verdict, error)) (Outcome, error) {
 	var out Outcome
+	if len(p.sent) != len(b.Events) { // those of the batch before have all been taken
+		p.sent = append(p.sent[:0], make([]bool, len(b.Events))...)
+	}
 	todo := p.chunks(b, size)
 	for settled := false; len(todo) > 0; {
 		c := todo[0]
+		p.reached = false
 		v, err := send(c)
+		out.Resent += p.resent(b, c)
 		if err != nil && !settled {
-			return Outcome{}, err
+			return Outcome{Resent: out.Resent}, err
 		}
 		if err != nil {
 			for _, rest := range todo {
@@ -229,6 +241,7 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 					out.Retry = append(out.Retry, i)
 				}
 			}
+			out.because(err)
 			break
 		}
 		var left int
@@ -237,9 +250,30 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 		}
 		settled = settled || left+len(v.retry) < c.len()
 		out.Retry, out.Dead = append(out.Retry, v.retry...), append(out.Dead, v.dead...)
+		if len(v.retry) > 0 {
+			out.because(v.why)
+		}
 		todo = append(v.again, todo[1:]...)
 	}
+	for n, i := range out.Retry { // ascending: this is how they come again
+		p.sent[n] = p.sent[i]
+	}
+	p.sent = p.sent[:len(out.Retry)]
 	return out, nil
+}
+
+// resent counts the records of a chunk that may have reached the receiver, where it was not the first time.
+func (p *poster) resent(b *format.Batch, c chunk) (records uint64) {
+	if !p.reached {
+		return 0
+	}
+	for i := c.lo; i < c.hi; i++ {
+		if p.sent[i] {
+			records += uint64(b.Events[i].Records)
+		}
+		p.sent[i] = true
+	}
+	return records
 }
 
 // chunks divides a batch so that no body is above the limit, unless one event alone is.
@@ -281,29 +315,20 @@ func (p *poster) Close() error {
 	return nil
 }
 
-// parseReceiver takes the URL of a destination apart: the https URL without parameters, and these. The
+// parseReceiver takes the URL of a destination apart: the https URL without options, and these. The
 // errors show nothing of the URL, which may hold a secret.
-func parseReceiver(u *url.URL, port string, known ...string) (*url.URL, url.Values, error) {
+func parseReceiver(u *url.URL, port string) (*url.URL, url.Values, error) {
 	switch {
-	case u.User != nil || strings.Contains(u.Path, "@"): // the latter of a password with a slash in it
-		return nil, nil, &Error{errors.New("a user name or password in the URL"), "a URL is seen by others: give secrets by the environment or by a file, see --help"}
+	case strings.Contains(u.Path, "@"): // of a password with a slash in it
+		return nil, nil, errUser
 	case u.Hostname() == "" || u.Opaque != "":
 		return nil, nil, &Error{errors.New("no host in the URL"), "write " + u.Scheme + "://HOST:" + port + "/…"}
 	case u.Fragment != "":
 		return nil, nil, &Error{errors.New("a fragment (#) in the URL"), "leave it out"}
 	}
-	q, err := url.ParseQuery(u.RawQuery)
-	for name, values := range q {
-		if !slices.Contains(known, name) || len(values) != 1 || values[0] == "" {
-			err = errors.New("unknown")
-		}
-	}
+	q, err := options(u)
 	if err != nil {
-		hint := "it takes none"
-		if len(known) > 0 {
-			hint = "it takes " + strings.Join(known, "=…, ") + "=…, each once"
-		}
-		return nil, nil, &Error{errors.New("a parameter in the URL that is not known"), hint + "; secrets are given by the environment or by a file"}
+		return nil, nil, err
 	}
 	base := &url.URL{Scheme: "https", Host: u.Host, Path: strings.TrimSuffix(u.Path, "/")}
 	if u.Port() == "" {

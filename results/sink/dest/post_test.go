@@ -1,10 +1,13 @@
 package dest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +63,11 @@ func TestErrorInTheMiddle(t *testing.T) {
 	s.fault = func(n int, w http.ResponseWriter, _ *http.Request, _ []byte) bool {
 		return (n == 0 || n == 3 || n == 5) && say(w, 503, "")
 	}
+	d.Deliver(t.Context(), b) // which nothing is taken of
+	if out, err := d.Deliver(t.Context(), b); err != nil || len(out.Retry) == 0 || !strings.Contains(fmt.Sprint(out.Why), "503 Service Unavailable") {
+		t.Errorf("retry %v, why %v; error %v", out.Retry, out.Why, err)
+	}
+	s.reset()
 	if _, errs := pump(t, d, b); len(errs) != 1 { // the first: the others come when something is settled
 		t.Errorf("errors %v", errs)
 	}
@@ -73,6 +81,44 @@ func TestErrorInTheMiddle(t *testing.T) {
 		if n > 5000 {
 			t.Errorf("a request of %d bytes", n)
 		}
+	}
+}
+
+// Sent again is what may have reached the receiver before: neither what was never sent, nor what could not be.
+func TestResent(t *testing.T) {
+	down := newElasticStub(t)
+	d := down.open("elastic+https", "/logs-synoptic")
+	down.Close()
+	b := batch(t, 100)
+	for range 3 {
+		if out, err := d.Deliver(t.Context(), b); err == nil || out.Resent != 0 {
+			t.Errorf("nobody listens: %d records were sent again, error %v", out.Resent, err)
+		}
+	}
+
+	s := newElasticStub(t)
+	d = s.open("elastic+https", "/logs-synoptic")
+	dest.SetLimit(d, 5000)
+	var sizes []uint64 // of the requests, in events
+	s.fault = func(n int, w http.ResponseWriter, _ *http.Request, body []byte) bool {
+		sizes = append(sizes, uint64(bytes.Count(body, []byte("\n"))/2))
+		return n == 0 && say(w, 503, "") || n == 2 && reset(w)
+	}
+	var got []uint64
+	for len(b.Events) > 0 {
+		out, err := d.Deliver(t.Context(), b)
+		got = append(got, out.Resent)
+		if err == nil {
+			b = rest(t, b, out.Retry)
+		}
+	}
+	// The first chunk again, then the second: those behind them were never sent before.
+	if want := []uint64{0, sizes[0], sizes[2]}; len(sizes) < 6 || !slices.Equal(got, want) {
+		t.Errorf("%d records were sent again, want %d; requests of %d", got, want, sizes)
+	}
+	// The next batch has nothing to do with it.
+	if out, err := d.Deliver(t.Context(), batch(t, 100)); err != nil || out.Resent != 0 {
+		t.Errorf("%d records of the next batch were sent again, error %v", out.Resent, err)
 	}
 }
 
@@ -201,6 +247,16 @@ func TestBadURLs(t *testing.T) {
 		{"elastic+https://127.0.0.1:1/x?ack=true", full},
 		{"hec+https://", full},
 		{"hec+https:x", full},
+		{"hec+https:" + secret + "@h", full},
+		{"hec+https:" + secret, full},
+		{"unix:/x?token=" + secret, full},
+		{"unix:/x?" + secret, full},
+		{"unix:/x#" + secret, full},
+		{"unix:" + secret + "/x", full},
+		{"unix://" + secret + "@/x", full},
+		{"syslog+tcp:" + secret + "@h", full},
+		{"syslog+tcp://h?" + secret, full},
+		{"syslog+tcp://" + secret + "@h", full},
 		{"hec+https://h#" + secret, full},
 		{"hec+https://u:" + secret + "@127.0.0.1:1", full},
 		{"hec+https://" + secret + "@127.0.0.1:1", full},
@@ -222,7 +278,7 @@ func TestBadURLs(t *testing.T) {
 		}
 		wantHint(t, err)
 		var h interface{ Hint() string }
-		if errors.As(err, &h); strings.Contains(h.Hint(), secret) || strings.Contains(dest.Redacted(c.name), secret) {
+		if errors.As(err, &h); strings.Contains(h.Hint(), secret) || strings.Contains(dest.Redact(c.name), secret) {
 			t.Errorf("%s: the secret is shown", c.name)
 		}
 	}

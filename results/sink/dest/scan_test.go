@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestScanThroughFaults(t *testing.T) {
 				}
 				s, exactlyOnce = e.stub, true
 			}
-			var faults int
+			var met atomic.Int32 // faults
 			s.cut = func(n int64) bool { return n == 3 || n == 12 }
 			s.fault = func(n int, w http.ResponseWriter, r *http.Request, body []byte) bool {
 				handled := true
@@ -68,7 +69,7 @@ func TestScanThroughFaults(t *testing.T) {
 					handled = false
 				}
 				if handled {
-					faults++
+					met.Add(1)
 				}
 				return handled
 			}
@@ -78,6 +79,12 @@ func TestScanThroughFaults(t *testing.T) {
 			must(t, out.Start(&results.ScanStart{ScanID: "scan", Time: results.Time(time.Unix(1795255933, 0))}))
 			for part := range slices.Chunk(all, 97) {
 				must(t, errors.Join(out.Ports(part), out.Flush()))
+				// The faults are for single batches; what comes behind them is joined.
+				for deadline := time.Now().Add(20 * time.Second); met.Load() < 6 && out.Delivery().Queued > 0; time.Sleep(time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("after %d faults: %+v", met.Load(), out.Delivery())
+					}
+				}
 			}
 			must(t, errors.Join(out.End(&results.ScanEnd{ScanID: "scan", Time: results.Time(time.Unix(1795255999, 0))}), out.Close()))
 
@@ -90,7 +97,7 @@ func TestScanThroughFaults(t *testing.T) {
 			if len(s.taken) != n+2-1 || s.taken[bad] != 0 || exactlyOnce && twice != 0 {
 				t.Errorf("%d of %d events arrived, %d more than once", len(s.taken), n+2, twice)
 			}
-			if faults < 6 {
+			if faults := met.Load(); faults < 6 {
 				t.Errorf("only %d faults", faults)
 			}
 			if c := out.Delivery(); c.Delivered != n+2-1 || c.Dead != 1 || c.Queued != 0 || c.Retried == 0 {
@@ -98,6 +105,40 @@ func TestScanThroughFaults(t *testing.T) {
 			}
 			if data, err := os.ReadFile(letters); err != nil || strings.Count(string(data), "\n") != 1 || !strings.Contains(string(data), bad) {
 				t.Errorf("dead letters %q: %v", data, err)
+			}
+		})
+	}
+}
+
+// What waits behind a request that takes its time goes in few more, each within the limit.
+func TestScanIsFewRequests(t *testing.T) {
+	for scheme, c := range map[string]struct {
+		rest         string
+		limit, least int // bytes of a request, requests
+	}{"hec+https": {"", 800_000, 4}, "elastic+https": {"/logs-synoptic", 2 << 20, 2}} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			s := newHECStub(t, false).stub
+			if c.rest != "" {
+				s = newElasticStub(t).stub
+			}
+			given := make(chan struct{})
+			s.fault = func(n int, _ http.ResponseWriter, _ *http.Request, _ []byte) bool {
+				<-given
+				return false
+			}
+			out, err := sink.Open(s.name(scheme, c.rest), sink.Config{Dest: s.options()})
+			must(t, err)
+			const n = 10_000
+			must(t, out.Ports(ports(n)))
+			must(t, out.Flush())
+			close(given)
+			must(t, out.Close())
+			if len(s.taken) != n {
+				t.Errorf("%d events arrived, want %d", len(s.taken), n)
+			}
+			if s.requests < c.least || s.requests > c.least+3 || slices.Max(s.sizes) > c.limit || slices.Max(s.sizes) < c.limit*9/10 {
+				t.Errorf("%d requests, the largest of %d bytes", s.requests, slices.Max(s.sizes))
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -109,11 +110,24 @@ func (e *scrubbed) Unwrap() error { return e.cause }
 // cut stands for what is not shown of a URL.
 const cut = "…"
 
-// Redact is a DEST, or any word of a command line, as it may be shown and recorded: of a URL without
-// user and password, and without those parameters that no destination knows. It never fails: what
+// Redact is a DEST or FORMAT:DEST, or any word of a command line, as it may be shown and recorded: of a URL
+// without user and password, and without those options that no destination knows. It never fails: what
 // cannot be understood is taken out rather than left.
 func Redact(word string) string {
-	scheme, rest, ok := strings.Cut(word, "://")
+	before, rest, ok := strings.Cut(word, "://")
+	at, low := len(before), lowerASCII(before)
+	for s := range schemes { // which may stand behind a flag or FORMAT:
+		if i := strings.Index(low[:at], s+":"); i >= 0 {
+			at = i
+		}
+	}
+	if at < len(before) { // a URL by its scheme alone
+		colon := at + strings.IndexByte(word[at:], ':') + 1
+		if low[at:colon] == "unix:" && strings.HasPrefix(word[colon:], "/") {
+			return word[:colon] + withoutSecrets(word[colon:])
+		}
+		return word[:colon] + cut
+	}
 	if !ok {
 		return word
 	}
@@ -121,22 +135,26 @@ func Redact(word string) string {
 		rest = cut + rest[at:]
 	}
 	if _, err := url.Parse("x://" + strings.TrimPrefix(rest, cut+"@")); err != nil { // for instance a password where a port belongs
-		return scheme + "://" + cut
+		return before + "://" + cut
 	}
+	return before + "://" + withoutSecrets(rest)
+}
+
+// withoutSecrets takes the fragment and unknown options from the end of a URL.
+func withoutSecrets(rest string) string {
 	if i := strings.IndexByte(rest, '#'); i >= 0 {
 		rest = rest[:i+1] + cut
 	}
-	if before, query, ok := strings.Cut(rest, "?"); ok {
-		params := strings.Split(query, "&")
-		for i, p := range params {
-			if name, _, _ := strings.Cut(p, "="); !slices.Contains(parameters, name) {
-				params[i] = cut
-			}
-		}
-		rest = before + "?" + strings.Join(params, "&")
+	before, query, ok := strings.Cut(rest, "?")
+	if !ok {
+		return rest
 	}
-	return scheme + "://" + rest
+	params := strings.Split(query, "&")
+	for i, p := range params {
+		name, _, _ := strings.Cut(p, "=")
+		if !slices.ContainsFunc(slices.Collect(maps.Values(known)), func(names []string) bool { return slices.Contains(names, name) }) {
+			params[i] = cut
+		}
+	}
+	return before + "?" + strings.Join(params, "&")
 }
-
-// parameters are what destinations understand behind the "?" of their URL: none of them is a secret.
-var parameters = []string{"sourcetype", "index", "ack"}

@@ -70,6 +70,18 @@ func TestRedact(t *testing.T) {
 		"https://h/?t":                              "https://h/?…",
 		"hec+https://h#t":                           "hec+https://h#…",
 		"-o=hec+https://h:secret":                   "-o=hec+https://…",
+		"syslog+tcp://h?facility=kern&app=a&x":      "syslog+tcp://h?facility=kern&app=a&…",
+		// Without the slashes.
+		"hec+https:TOKEN@host":              "hec+https:…",
+		"HEC+https:TOKEN@host":              "HEC+https:…",
+		"ecs:hec+https:TOKEN@host/?x=://":   "ecs:hec+https:…",
+		"--output=elastic+https:/u:TOKEN@h": "--output=elastic+https:…",
+		"-osyslog+tls:TOKEN":                "-osyslog+tls:…",
+		"unix:/x?token=TOKEN":               "unix:/x?…",
+		"unix:/x@y?resend=64M&k=http://a@b": "unix:/x@y?resend=64M&…",
+		"ecs:unix:/x#TOKEN":                 "ecs:unix:/x#…",
+		"unix:TOKEN@/x":                     "unix:…",
+		"http://unix:TOKEN@h":               "http://…@h",
 	} {
 		if got := dest.Redact(word); got != want {
 			t.Errorf("%s becomes %s, want %s", word, got, want)

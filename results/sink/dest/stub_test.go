@@ -95,6 +95,15 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.speak(w, r, body)
 }
 
+// reset forgets everything.
+func (s *elasticStub) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests, s.sizes = 0, nil
+	clear(s.taken)
+	clear(s.seen)
+}
+
 // reset breaks the connection in mid-answer.
 func reset(w http.ResponseWriter) bool {
 	conn, rw, err := http.NewResponseController(w).Hijack()
@@ -219,22 +228,31 @@ func pump(t testing.TB, d dest.Destination, b *format.Batch) (dead map[string]st
 		if len(out.Retry) == 0 {
 			return dead, errs
 		}
-		rest := &format.Batch{}
-		last := -1
-		for _, i := range out.Retry {
-			if i <= last {
-				t.Fatalf("events to retry are not ascending: %v", out.Retry)
-			}
-			last = i
-			rest.Data = append(rest.Data, b.Event(i)...)
-			e := b.Events[i]
-			e.End = len(rest.Data)
-			rest.Events = append(rest.Events, e)
+		if out.Why == nil {
+			t.Fatalf("%d events to retry, and nobody knows why", len(out.Retry))
 		}
-		b = rest
+		b = rest(t, b, out.Retry)
 	}
 	t.Fatalf("not delivered after 100 tries; the last error is %v", errs[len(errs)-1])
 	return nil, nil
+}
+
+// rest is a batch of some events of another.
+func rest(t testing.TB, b *format.Batch, events []int) *format.Batch {
+	t.Helper()
+	some := &format.Batch{}
+	last := -1
+	for _, i := range events {
+		if i <= last {
+			t.Fatalf("events to retry are not ascending: %v", events)
+		}
+		last = i
+		some.Data = append(some.Data, b.Event(i)...)
+		e := b.Events[i]
+		e.End = len(some.Data)
+		some.Events = append(some.Events, e)
+	}
+	return some
 }
 
 // wantAll checks that the stub has every event, duplicates at most as often as allowed.
@@ -377,8 +395,9 @@ func (s *hecStub) acknowledge(w http.ResponseWriter, body []byte) {
 type elasticStub struct {
 	*stub
 	// item may decide on an event in the stub's place, by its id and how often it has come.
-	item func(id string, n int) (status int, errorType, reason string)
-	seen map[string]int
+	item   func(id string, n int) (status int, errorType, reason string)
+	seen   map[string]int
+	header []string // of the answers
 }
 
 func newElasticStub(t testing.TB) *elasticStub {
@@ -438,7 +457,7 @@ func (s *elasticStub) take(w http.ResponseWriter, body []byte) {
 		}
 		items = append(items, item)
 	}
-	say(w, 200, fmt.Sprintf(`{"took":3,"errors":%t,"items":[%s]}`, failures, strings.Join(items, ",")))
+	say(w, 200, fmt.Sprintf(`{"took":3,"errors":%t,"items":[%s]}`, failures, strings.Join(items, ",")), s.header...)
 }
 
 // clock is time that passes only by sleeping.

@@ -28,8 +28,8 @@ func openSyslog(u *url.URL, o Options) (Destination, error) { return openSyslogW
 
 func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destination, error) {
 	host, port := u.Hostname(), u.Port()
-	if host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
-		return nil, &Error{fmt.Errorf("not the address of a syslog receiver: %s", u.Redacted()), "give " + u.Scheme + "://HOST:PORT"}
+	if host == "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
+		return nil, &Error{errors.New("this is not the address of a syslog receiver"), "give " + u.Scheme + "://HOST:PORT"}
 	}
 	if port == "" {
 		port = map[string]string{"syslog+tcp": "514", "syslog+tls": "6514"}[u.Scheme]
@@ -37,7 +37,7 @@ func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destinati
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return nil, &Error{fmt.Errorf("port %s", port), "give a port from 1 to 65535"}
 	}
-	q, err := onlyOptions(u, "facility", "hostname", "app", "resend")
+	q, err := options(u)
 	if err != nil {
 		return nil, err
 	}
@@ -55,14 +55,14 @@ func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destinati
 			return nil, err
 		}
 	}
-	s, err := newOneWay(keep, o.Keep, d.dial, head.frame)
+	s, err := newOneWay(keep, d.dial, head.frame)
 	if err != nil {
 		return nil, &Error{err, d.hint(err)}
 	}
 	if d.tls != nil && s.conn != nil {
 		select {
 		case <-s.conn.gone:
-			if err := tlsError(s.conn.ended()); isPermanent(err) {
+			if err := tlsError(s.conn.ended()); IsPermanent(err) {
 				s.Close()
 				return nil, &Error{err, d.hint(err)}
 			}
@@ -107,26 +107,6 @@ func (d *syslogDialer) dial(ctx context.Context) (*conn, error) {
 		return nil, tlsError(err)
 	}
 	return newConn(s, t), nil
-}
-
-func isPermanent(err error) bool {
-	_, ok := errors.AsType[*Permanent](err)
-	return ok
-}
-
-// tlsError tells what only an operator can mend from what may pass.
-func tlsError(err error) error {
-	err = fmt.Errorf("TLS: %w", err)
-	_, refused := errors.AsType[tls.AlertError](err)
-	_, plain := errors.AsType[tls.RecordHeaderError](err)
-	// What the receiver sends as an alert is a *net.OpError around an unexported type.
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		refused = true
-	}
-	if unverified(err) || refused || plain {
-		return &Permanent{err}
-	}
-	return err
 }
 
 func (d *syslogDialer) hint(err error) string {

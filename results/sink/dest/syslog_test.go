@@ -2,19 +2,12 @@ package dest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,7 +67,7 @@ func TestSyslogHeader(t *testing.T) {
 func TestOneWayOptions(t *testing.T) {
 	for _, to := range []string{
 		"syslog+tcp://", "syslog+tcp:514", "syslog+tcp://:514", "syslog+tcp://127.0.0.1:0", "syslog+tcp://127.0.0.1:65536",
-		"syslog+tcp://127.0.0.1/path", "syslog+tcp://127.0.0.1#x", "syslog+tcp://u@127.0.0.1", "syslog+tcp://a..b",
+		"syslog+tcp://127.0.0.1/path", "syslog+tcp://127.0.0.1#x", "syslog+tcp://a..b",
 		"syslog+tcp://127.0.0.1?color=red", "syslog+tcp://127.0.0.1?app=a&app=b",
 		"syslog+tcp://127.0.0.1?facility=", "syslog+tcp://127.0.0.1?facility=24", "syslog+tcp://127.0.0.1?facility=-1", "syslog+tcp://127.0.0.1?facility=local8",
 		"syslog+tcp://127.0.0.1?hostname=", "syslog+tcp://127.0.0.1?hostname=a%20b", "syslog+tcp://127.0.0.1?hostname=b%C3%BC", "syslog+tcp://127.0.0.1?app=" + strings.Repeat("a", 49),
@@ -94,7 +87,7 @@ func TestOneWayOptions(t *testing.T) {
 			d.Close()
 		}
 	}
-	for v, want := range map[string]int{"resend=64K": 64 << 10, "resend=65536": 65536, "resend=32M": 32 << 20, "resend=1G": 1 << 30, "": 32 << 20} {
+	for v, want := range map[string]int{"resend=64K": 64 << 10, "resend=65536": 65536, "resend=32M": 32 << 20, "resend=64m": 64 << 20, "resend=512k": 512 << 10, "resend=1G": 1 << 30, "": 32 << 20} {
 		q, _ := url.ParseQuery(v)
 		if n, err := resendOption(q); n != want || err != nil {
 			t.Errorf("%q: %d, %v", v, n, err)
@@ -102,61 +95,9 @@ func TestOneWayOptions(t *testing.T) {
 	}
 }
 
-// pki is an authority, certificates that it has made, and files of them.
-type pki struct {
-	t           *testing.T
-	roots       *x509.CertPool
-	good, wrong tls.Certificate // for 127.0.0.1, for another name
-	ca          string
-	cert, key   string // of good
-}
-
-func newPKI(t *testing.T) *pki {
-	t.Helper()
-	p := &pki{t: t, roots: x509.NewCertPool()}
-	var ca *x509.Certificate
-	var caKey *ecdsa.PrivateKey
-	issue := func(serial int64, c x509.Certificate) tls.Certificate {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.SerialNumber, c.NotBefore, c.NotAfter, c.BasicConstraintsValid = big.NewInt(serial), time.Now().Add(-time.Hour), time.Now().Add(time.Hour), true
-		if ca == nil {
-			ca, caKey = &c, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, &c, ca, &key.PublicKey, caKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	}
-	authority := issue(1, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign})
-	if ca, _ = x509.ParseCertificate(authority.Certificate[0]); ca == nil {
-		t.Fatal("no authority")
-	}
-	p.roots.AddCert(ca)
-	usage := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	p.good = issue(2, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: usage})
-	p.wrong = issue(3, x509.Certificate{DNSNames: []string{"other.example.net"}, ExtKeyUsage: usage})
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(p.good.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.ca, p.cert, p.key = write("ca.pem", "CERTIFICATE", ca.Raw), write("cert.pem", "CERTIFICATE", p.good.Certificate[0]), write("key.pem", "PRIVATE KEY", der)
-	return p
-}
-
 // listener puts TLS over a listener.
-func (p *pki) listener(l net.Listener, cert tls.Certificate, clients bool) net.Listener {
-	c := &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: p.roots}
+func (p *PKI) listener(l net.Listener, cert tls.Certificate, clients bool) net.Listener {
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: p.Roots}
 	if clients {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
@@ -172,10 +113,10 @@ func handshake(c net.Conn) {
 
 // Over TLS the receiver is verified and confirms; a client certificate is shown.
 func TestSyslogTLS(t *testing.T) {
-	files := newPKI(t)
+	files := NewPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	c := collect(t, files.listener(l, files.good, true), readAll)
-	s := openOneWay(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.ca, CertFile: files.cert, KeyFile: files.key}}, 10_000)
+	s := openOneWay(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key}}, 10_000)
 	s.conn.stream.SetWriteDeadline(time.Now().Add(-time.Hour)) // as package tls does: no record may be torn by one
 	resent, errs := deliverAll(t, s, batches(50, 100))
 	resent += synced(t, s)
@@ -197,7 +138,7 @@ func TestSyslogTLS(t *testing.T) {
 
 // What an operator has to mend is an error before the scan, with a hint.
 func TestSyslogTLSRefused(t *testing.T) {
-	files := newPKI(t)
+	files := NewPKI(t)
 	plain := func(_ *collector, _ int, conn net.Conn) {
 		conn.Write([]byte("220 this is no TLS\r\n"))
 		io.Copy(io.Discard, conn) // closing with data unread would reset the connection
@@ -210,9 +151,9 @@ func TestSyslogTLSRefused(t *testing.T) {
 		reason  string
 	}{
 		"unknown authority":     {cert: files.good, reason: "certificate"},
-		"another name":          {cert: files.wrong, o: TLS{CAFile: files.ca}, reason: "certificate"},
-		"no client certificate": {cert: files.good, clients: true, o: TLS{CAFile: files.ca}, reason: "certificate required"},
-		"no TLS":                {plain: true, o: TLS{CAFile: files.ca}, reason: "does not look like a TLS handshake"},
+		"another name":          {cert: files.wrong, o: TLS{CAFile: files.CA}, reason: "certificate"},
+		"no client certificate": {cert: files.good, clients: true, o: TLS{CAFile: files.CA}, reason: "certificate required"},
+		"no TLS":                {plain: true, o: TLS{CAFile: files.CA}, reason: "does not look like a TLS handshake"},
 		"no CA file":            {cert: files.good, o: TLS{CAFile: "/does/not/exist"}, reason: "/does/not/exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,18 +178,18 @@ func TestSyslogTLSRefused(t *testing.T) {
 // A receiver that is down when the scan begins is waited for; that it shows the wrong certificate then is
 // told, and no reason to give up.
 func TestSyslogLater(t *testing.T) {
-	files := newPKI(t)
+	files := NewPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	addr := l.Addr().String()
 	l.Close()
-	s := openOneWay(t, "syslog+tls://"+addr, Options{TLS: TLS{CAFile: files.ca}}, 1<<20)
+	s := openOneWay(t, "syslog+tls://"+addr, Options{TLS: TLS{CAFile: files.CA}}, 1<<20)
 	all := batches(2, 10)
-	if _, err := s.Deliver(context.Background(), all[0]); err == nil || isPermanent(err) {
+	if _, err := s.Deliver(context.Background(), all[0]); err == nil || IsPermanent(err) {
 		t.Fatalf("nobody listens: %v", err)
 	}
 	wrong := files.listener(listenTCP(t, addr), files.wrong, false)
 	collect(t, wrong, func(_ *collector, _ int, conn net.Conn) { handshake(conn) })
-	if _, err := s.Deliver(context.Background(), all[0]); !unverified(err) || isPermanent(err) {
+	if _, err := s.Deliver(context.Background(), all[0]); !unverified(err) || IsPermanent(err) {
 		t.Fatalf("wrong certificate: %v", err)
 	}
 	wrong.Close()

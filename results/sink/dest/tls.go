@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 )
 
@@ -80,6 +81,21 @@ func readLimited(name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: more than %d bytes", name, limit)
 	}
 	return data, nil
+}
+
+// tlsError tells what only an operator can mend from what may pass.
+func tlsError(err error) error {
+	err = fmt.Errorf("TLS: %w", err)
+	_, refused := errors.AsType[tls.AlertError](err)
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	// What the receiver sends as an alert is a *net.OpError around an unexported type.
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		refused = true
+	}
+	if unverified(err) || refused || plain {
+		return &Permanent{err}
+	}
+	return err
 }
 
 // unverified tells whether an error is the receiver's certificate, which time does not mend.

@@ -1,51 +1,21 @@
 package dest_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"synoptic/results/sink/dest"
 )
 
-// clientCert makes a certificate that is its own authority, and gives the files' names.
-func clientCert(t *testing.T) (cert, key string, parsed *x509.Certificate) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "scan01"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	must(t, err)
-	parsed, err = x509.ParseCertificate(der)
-	must(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	must(t, err)
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key")
-	must(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	must(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
-	return cert, key, parsed
-}
-
 func TestTLSFiles(t *testing.T) {
-	cert, key, _ := clientCert(t)
-	_, otherKey, _ := clientCert(t)
+	files := dest.NewPKI(t)
+	cert, key, otherKey := files.Cert, files.Key, dest.NewPKI(t).Key
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	must(t, os.WriteFile(empty, []byte("no PEM"), 0o600))
 	huge := filepath.Join(t.TempDir(), "huge.pem")
@@ -86,7 +56,7 @@ func TestTLSFiles(t *testing.T) {
 func TestReceiverIsVerified(t *testing.T) {
 	s := newHECStub(t, false)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	stranger, _, _ := clientCert(t)
+	stranger := dest.NewPKI(t).CA
 	for what, file := range map[string]string{"unknown authority": "", "another authority": stranger} {
 		o := s.options()
 		o.TLS.CAFile = file
@@ -104,18 +74,16 @@ func TestReceiverIsVerified(t *testing.T) {
 }
 
 func TestClientCertificate(t *testing.T) {
-	cert, key, parsed := clientCert(t)
+	files := dest.NewPKI(t)
 	s := newHECStub(t, false)
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
 	s.Close()
 	s.Server = httptest.NewUnstartedServer(s.stub)
-	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: files.Roots}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	o := s.options()
-	o.TLS.CertFile, o.TLS.KeyFile = cert, key
+	o.TLS.CertFile, o.TLS.KeyFile = files.Cert, files.Key
 	d, err := s.tryOpen("hec+https", "", o)
 	must(t, err)
 	b := batch(t, 2)

@@ -14,10 +14,10 @@ import (
 // openUnix delivers to unix:/PATH, a stream socket, as lines. Option: resend, as for syslog.
 func openUnix(u *url.URL, o Options) (Destination, error) {
 	path := filepath.FromSlash(u.Path)
-	if u.Host != "" || u.User != nil || u.Opaque != "" || u.Fragment != "" || u.Path == "" || u.Path[0] != '/' {
-		return nil, &Error{fmt.Errorf("not the path of a socket: %s", u), "give unix:/PATH; %3F stands for ?, %23 for #, %25 for %"}
+	if u.Host != "" || u.Opaque != "" || u.Fragment != "" || u.Path == "" || u.Path[0] != '/' {
+		return nil, &Error{errors.New("this is not the path of a socket"), "give unix:/PATH; %3F stands for ?, %23 for #, %25 for %"}
 	}
-	q, err := onlyOptions(u, "resend")
+	q, err := options(u)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func openUnix(u *url.URL, o Options) (Destination, error) {
 		}
 		return newConn(s, s), nil
 	}
-	s, err := newOneWay(keep, o.Keep, dial, func(dst []byte, b *format.Batch) []byte { return append(dst, b.Data...) })
+	s, err := newOneWay(keep, dial, func(dst []byte, b *format.Batch) []byte { return append(dst, b.Data...) })
 	if err != nil {
 		return nil, &Error{err, "give the path of a stream socket, of some 100 bytes at most"}
 	}

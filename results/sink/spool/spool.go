@@ -53,6 +53,7 @@ type Spool struct {
 	bytes    int64      // on disk
 	frame    []byte     // buffer of one frame
 	taken    head       // of the frame that was taken last
+	more     []head     // of those taken with it, behind it
 	inHand   bool       // one is taken and not done with
 	closed   bool
 	lost     []error
@@ -297,14 +298,14 @@ func (s *Spool) Take(b *format.Batch) (bool, error) {
 	if _, lost := errors.AsType[*LostError](err); err != nil && !lost {
 		return false, fmt.Errorf("spool: %w", err)
 	}
-	s.taken, s.inHand = h, true
+	s.taken, s.more, s.inHand = h, s.more[:0], true
 	if err != nil {
 		s.done()
 	}
 	return err == nil, err
 }
 
-// Done removes the batch that was taken.
+// Done removes what was taken.
 func (s *Spool) Done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -316,6 +317,9 @@ func (s *Spool) done() {
 		first := s.segments[0]
 		before := first.frames
 		first.passed(s.taken)
+		for _, h := range s.more {
+			first.passed(h)
+		}
 		s.frames.Add(int64(first.frames - before))
 		s.inHand = false
 	}
