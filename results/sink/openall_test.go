@@ -42,6 +42,12 @@ func TestOutputsApart(t *testing.T) {
 			t.Errorf("%v: error %v", specs, err)
 		}
 	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // as a terminal
+	must(t, err)
+	defer null.Close()
+	if _, err := OpenAll([]string{"-", "csv:-"}, Config{Dest: dest.Options{Stdout: unclosed{null}}}); err == nil {
+		t.Error("two outputs to standard output")
+	}
 	if data, err := os.ReadFile(at("x")); err != nil || string(data) != "an earlier scan's" {
 		t.Errorf("%q, %v", data, err)
 	}
