@@ -19,7 +19,7 @@ func logNotice(log *slog.Logger) func(sink.Notice) {
 		var msg string
 		switch {
 		case n.Err != nil:
-			msg = fmt.Sprintf("output %q takes no records, which wait: %v", n.Output, n.Err)
+			msg = fmt.Sprintf("records for output %q wait: %v", n.Output, n.Err)
 		case n.Warning != nil:
 			msg = fmt.Sprintf("output %q: %v", n.Output, n.Warning)
 		case n.Kept > 0:

@@ -136,7 +136,7 @@ func fillAndFree(program, dir string, want map[endpoint]bool) (failed []string) 
 	defer kill.Stop()
 	stderr := bufio.NewReader(pipe)
 	paused, _ := stderr.ReadString('\n')
-	if !strings.Contains(paused, "takes no records") || !strings.Contains(paused, "no space left on device") {
+	if !strings.Contains(paused, "records for output") || !strings.Contains(paused, "no space left on device") {
 		wrong("stderr %q", paused)
 	}
 	half, err := os.ReadFile(out)

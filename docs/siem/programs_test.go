@@ -159,7 +159,7 @@ func TestLogrotateSignalsOnlyWriters(t *testing.T) {
 		"/usr/local/bin/synoptic scan 10.0.0.0/8 -q --output=/var/log/synoptic/scan.jsonl": true,
 		"synoptic scan ::1 -o nmap-xml:x.xml -o/var/log/synoptic/scan.jsonl":               true,
 		"synoptic scan 10.0.0.0/8 -o jsonl:syslog+tcp://siem.example":                      false,
-		"synoptic scan ::1 -o nmap-xml:/var/log/synoptic/scan.xml":                        false,
+		"synoptic scan ::1 -o nmap-xml:/var/log/synoptic/scan.xml":                         false,
 		"synoptic convert /var/log/synoptic/scan.jsonl -o ocsf:-":                          false,
 		"filebeat -c synoptic -o /var/log/synoptic/":                                       false,
 		"sh -c pkill -HUP -f synoptic -o /var/log/synoptic/":                               false,

@@ -28,6 +28,7 @@ type collector struct {
 	mu    sync.Mutex
 	conns [][]string // the events that each connection brought, in order
 	open  []net.Conn
+	over  bool // no connection is taken any more
 }
 
 // collect listens; play gets the connections in the order they came.
@@ -41,6 +42,9 @@ func collect(t *testing.T, l net.Listener, play func(c *collector, i int, conn n
 				return
 			}
 			c.mu.Lock()
+			if c.over {
+				conn.Close()
+			}
 			c.conns, c.open = append(c.conns, nil), append(c.open, conn)
 			c.mu.Unlock()
 			c.all.Go(func() {
@@ -52,6 +56,7 @@ func collect(t *testing.T, l net.Listener, play func(c *collector, i int, conn n
 	t.Cleanup(func() {
 		l.Close()
 		c.mu.Lock()
+		c.over = true
 		for _, conn := range c.open {
 			conn.Close()
 		}
