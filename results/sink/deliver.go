@@ -221,9 +221,11 @@ func (o *Output) setFailing(failing bool) {
 	o.changed.Broadcast()
 }
 
-// reopen opens the file anew; where that fails the old one stays.
+// reopen opens the output's file anew, and that of the dead letters.
 func (o *Output) reopen() {
-	if err := o.d.Reopen(); err != nil {
-		o.say(Notice{Output: o.name, Warning: fmt.Errorf("the file stays the one it was: %w", err)})
+	for _, d := range []dest.Destination{o.d, o.dead.file} {
+		if err := d.Reopen(); err != nil {
+			o.say(Notice{Output: o.name, Warning: err})
+		}
 	}
 }

@@ -233,6 +233,27 @@ func TestDeadLettersWait(t *testing.T) {
 	}
 }
 
+// The file of dead letters is made anew with the output's own.
+func TestDeadLettersReopen(t *testing.T) {
+	r := &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) {
+		return dest.Outcome{Dead: []dest.Rejection{{Event: 0, Reason: "no"}}}, nil
+	}}
+	file := filepath.Join(t.TempDir(), "dead.jsonl")
+	o, _ := output(t, r, "", Config{DeadLetters: file})
+	must(t, o.send(1))
+	until(t, "the first", func() bool { return o.Delivery().Dead == 1 })
+	must(t, os.Rename(file, file+".1"))
+	o.Reopen()
+	until(t, "a new file", func() bool { _, err := os.Stat(file); return err == nil })
+	must(t, o.send(1))
+	must(t, o.Close())
+	for _, name := range []string{file, file + ".1"} {
+		if data, err := os.ReadFile(name); err != nil || strings.Count(string(data), "\n") != 1 {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+}
+
 // An event that is no JSON is a string in the dead letter.
 func TestDeadLetterOfAnything(t *testing.T) {
 	d := deadLetters{output: "o"}

@@ -109,7 +109,7 @@ func (f *file) Reopen() error {
 	}
 	next, err := os.OpenFile(f.name, f.flags(), f.mode)
 	if err != nil {
-		return fmt.Errorf("reopen: %w", err)
+		return fmt.Errorf("the file stays the one it was: %w", err)
 	}
 	was, err := f.f.Stat()
 	is, err2 := next.Stat()
