@@ -37,8 +37,11 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(time.Minute)
 		}
-		if d := o.Delivery(); d.Delivered != 50 || o.failing {
-			t.Errorf("counts %+v, failing %v", d, o.failing)
+		o.mu.Lock()
+		failing := o.failing
+		o.mu.Unlock()
+		if d := o.Delivery(); d.Delivered != 50 || failing {
+			t.Errorf("counts %+v, failing %v", d, failing)
 		}
 		if len(said.all) != 1 || !strings.Contains(fmt.Sprint(said.all[0].Err), "2 of 10 events are to be sent again: 403 security_exception: no such privilege") {
 			t.Fatalf("said %+v", said.all)
