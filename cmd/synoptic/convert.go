@@ -93,7 +93,9 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	defer context.AfterFunc(stop.ctx, tee.Stop)() // or a full queue would wait for a receiver that is down
 	stop.scan()                                   // from now on a signal has to be seen here
 	err = c.run(ctx, in, first)
-	return c.outcome(ctx, errors.Join(err, tee.Finish(ctx)))
+	err = errors.Join(err, tee.Finish(ctx))
+	f.outputs.logDead(log, tee.Deliveries())
+	return c.outcome(ctx, err)
 }
 
 // checkFormats refuses formats that records cannot give, and tells whether one holds a single scan.

@@ -16,10 +16,11 @@ import (
 // up the scan.
 func logNotice(log *slog.Logger) func(sink.Notice) {
 	return func(n sink.Notice) {
-		var msg string
+		var msg, hint string
 		switch {
 		case n.Err != nil:
 			msg = fmt.Sprintf("records for output %q wait: %v", n.Output, n.Err)
+			hint = "it goes on by itself when they are taken; Ctrl-C ends the waiting, and keeps in the --spool what waits, if there is one"
 		case n.Warning != nil:
 			msg = fmt.Sprintf("output %q: %v", n.Output, n.Warning)
 		case n.Kept > 0:
@@ -29,7 +30,7 @@ func logNotice(log *slog.Logger) func(sink.Notice) {
 		default:
 			msg = fmt.Sprintf("output %q goes on after %s", n.Output, clock(n.After))
 		}
-		log.Warn(msg, "output", n.Output)
+		log.Warn(msg, hintKey, hint, "output", n.Output)
 	}
 }
 
@@ -107,15 +108,20 @@ func deliveringLine(outputs []results.Delivery) string {
 	return ""
 }
 
-// deliverySummary says at the end what is not plain: on a terminal all of it, elsewhere what was refused.
-func (s *screen) deliverySummary(outputs []results.Delivery) {
-	if s.quiet {
-		return
-	}
+// logDead says how many records were refused for good; with -q, too, for they are in no other place than
+// the dead-letter file.
+func (f *outputFlags) logDead(log *slog.Logger, outputs []results.Delivery) {
 	for _, d := range outputs {
 		if d.Dead > 0 {
-			s.log.Warn(fmt.Sprintf("output %q refused %s for good: see the dead-letter file", d.Output, count(d.Dead, "record", "records")), "output", d.Output, "dead", d.Dead)
+			log.Warn(fmt.Sprintf("output %q refused %s for good", d.Output, count(d.Dead, "record", "records")),
+				hintKey, "they are in the dead-letter file, with the reasons: "+f.deadLetterFile(), "output", d.Output, "dead", d.Dead)
 		}
+	}
+}
+
+// deliverySummary says at the end, on a terminal, what is not plain.
+func (s *screen) deliverySummary(outputs []results.Delivery) {
+	for _, d := range outputs {
 		if words := outputWords(d, 0); s.live && words != "" { // in the end nothing should wait
 			fmt.Fprintln(s.std.err, printable(words))
 		}

@@ -136,8 +136,9 @@ func fillAndFree(program, dir string, want map[endpoint]bool) (failed []string) 
 	defer kill.Stop()
 	stderr := bufio.NewReader(pipe)
 	paused, _ := stderr.ReadString('\n')
-	if !strings.Contains(paused, "records for output") || !strings.Contains(paused, "no space left on device") {
-		wrong("stderr %q", paused)
+	hint, _ := stderr.ReadString('\n')
+	if !strings.Contains(paused, "records for output") || !strings.Contains(paused, "no space left on device") || !strings.HasPrefix(hint, "hint: ") {
+		wrong("stderr %q %q", paused, hint)
 	}
 	half, err := os.ReadFile(out)
 	if n := bytes.Count(half, []byte("\n")); err != nil || !bytes.HasSuffix(half, []byte("\n")) || n < 500 || n > 2000 {

@@ -52,9 +52,12 @@ func run(stop *stopper, args []string, std streams) int {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, words []string) error {
+		Args: func(cmd *cobra.Command, words []string) error {
 			if len(words) == 0 {
 				return nil
+			}
+			if meant := cmd.SuggestionsFor(words[0]); len(meant) > 0 {
+				return usage("did you mean: synoptic "+meant[0], "unknown command %q", words[0])
 			}
 			return usage(scanInstead, "unknown command %q", words[0])
 		},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -29,9 +30,9 @@ type outputFlags struct {
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
-	fl.VarP((*words)(&f.outputs), "output", "o", "write records to [FORMAT:]DEST (- for standard output; repeatable)")
+	fl.VarP((*words)(&f.outputs), "output", "o", "write records to [FORMAT:]DEST, repeatable. DEST: a file, - or a URL ("+strings.Join(dest.Kinds(), ", ")+"); FORMAT: "+strings.Join(format.Names(), ", "))
 	fl.Var((*word)(&f.spool), "spool", "folder for records that wait for an output which is slow or down")
-	fl.Var((*word)(&f.spoolMax), "spool-max", "what each output keeps there at most (default 1G)")
+	fl.Var((*word)(&f.spoolMax), "spool-max", "what each output keeps there at most while it goes on (default 1G)")
 	fl.Var((*word)(&f.deadLetters), "dead-letters", "file for records that an output refuses for good (default dead-letters.jsonl, in the spool where there is one)")
 	f.secrets.register(fl)
 }
@@ -109,6 +110,9 @@ func reopened(outputs *sink.Tee, stop *stopper) {
 		outputs.Reopen()
 	}
 }
+
+// deadLetterFile is where records are that a destination refuses for good.
+func (f *outputFlags) deadLetterFile() string { return sink.DeadLetters(f.deadLetters, f.spool) }
 
 // abandon closes outputs of a scan that does not take place: what an earlier one has left in the spool
 // is not waited for.

@@ -167,6 +167,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 			screen.instead(planned, plan)
 		}
 		screen.finish(end, err)
+		f.outputs.logDead(screen.log, outputs.Deliveries())
 		screen.deliverySummary(outputs.Deliveries())
 	}
 	switch {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -68,7 +69,11 @@ func (s *secretFlags) fill(o *dest.Options, log *slog.Logger) error {
 			if secret.file != "" {
 				from = secret.flag + " " + secret.file
 			}
-			return usage("a secret is one line of text, with nothing else around it", "%s: %v", from, err)
+			hint := "a secret is one line of text, with nothing else around it"
+			if _, ok := errors.AsType[syscall.Errno](err); ok {
+				hint = "give a file that you may read, with the secret and nothing else in it"
+			}
+			return usage(hint, "%s: %v", from, err)
 		}
 	}
 	return nil

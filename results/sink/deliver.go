@@ -34,6 +34,11 @@ func (o *Output) deliver() {
 		o.fail(err)
 		return
 	}
+	if d, ok := o.d.(dest.Unconfirmed); ok {
+		if _, n := d.Unconfirmed(); n > 0 {
+			o.say(Notice{Output: o.name, Warning: fmt.Errorf("the receiver has not confirmed the last %d records: it does not close the connection after us", n)})
+		}
+	}
 	o.mu.Lock()
 	o.sure = true
 	o.mu.Unlock()

@@ -42,7 +42,7 @@ func (e *UndeliveredError) Hint() string {
 	if e.Transient {
 		return "give -o FILE.jsonl too, of which synoptic convert makes every other format: a spool keeps nothing for standard output or a document"
 	}
-	return "with --spool DIR they are kept on disk, and delivered by the next scan with the same output"
+	return "with --spool DIR, on a disk with room, they are kept, and delivered by the next scan with the same output"
 }
 
 // Finish waits until the destination has taken everything, and closes it. When ctx ends, it waits for a

@@ -57,11 +57,31 @@ type Notice struct {
 	Warning error // what else is amiss
 }
 
-func (c *Config) deadLetters() string {
-	if c.DeadLetters == "" {
-		return filepath.Join(c.Spool, "dead-letters.jsonl")
+func (c *Config) deadLetters() string { return DeadLetters(c.DeadLetters, c.Spool) }
+
+// DeadLetters is the file for records that a destination refuses for good: the one given, or else one in the
+// spool, or in the current folder.
+func DeadLetters(given, spool string) string {
+	if given == "" {
+		return filepath.Join(spool, "dead-letters.jsonl")
 	}
-	return c.DeadLetters
+	return given
+}
+
+// canBury tells whether the file of dead letters could be written. It is made only when it is needed.
+func canBury(file string) error {
+	if _, err := os.Stat(file); err == nil {
+		f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			err = f.Close()
+		}
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".synoptic-*")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	return err
 }
 
 // Open opens one output: see OpenAll.
@@ -83,6 +103,11 @@ func OpenAll(specs []string, c Config) ([]*Output, error) {
 		if err == nil {
 			all = append(all, o)
 			err = apart(all, c.deadLetters())
+		}
+		if err == nil && o.remote {
+			if err = canBury(c.deadLetters()); err != nil {
+				err = &Error{o.name, fmt.Errorf("the file for what is refused, %s: %w", c.deadLetters(), err), "choose another with --dead-letters"}
+			}
 		}
 		if err != nil {
 			for _, o := range all {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"synoptic/results"
+	"synoptic/results/sink/format"
 )
 
 // What a receiver without acknowledgement was sent and never read is not lost with it: at the end it goes
@@ -72,5 +73,41 @@ func TestUnconfirmedIsKept(t *testing.T) {
 		if len(lines) != 601 || !strings.Contains(lines[0], "scan_start") {
 			t.Errorf("the next process delivers %d lines, want 601", len(lines))
 		}
+	}
+}
+
+// A receiver that has taken everything and does not say so leaves a doubt, which is told.
+func TestUnconfirmedIsTold(t *testing.T) {
+	r := &silent{receiver: &receiver{}}
+	o, said := output(t, r, "", Config{})
+	must(t, o.send(10))
+	must(t, o.Close())
+	if len(said.all) != 1 || said.all[0].Warning == nil || !strings.Contains(said.all[0].Warning.Error(), "not confirmed the last 7 records") {
+		t.Errorf("said %+v", said.all)
+	}
+}
+
+// silent is a receiver that has not confirmed seven records.
+type silent struct{ *receiver }
+
+func (silent) Unconfirmed() ([]*format.Batch, uint64) { return nil, 7 }
+
+// Where dead letters could not be written is known before anything is sent.
+func TestDeadLettersMustBePossible(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "receiver"))
+	must(t, err)
+	defer l.Close()
+	to := "unix:" + l.Addr().String()
+	_, err = Open(to, Config{DeadLetters: filepath.Join(t.TempDir(), "none", "dead.jsonl")})
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "--dead-letters") {
+		t.Errorf("error %v", err)
+	}
+	dir := t.TempDir()
+	o, err := Open(to, Config{DeadLetters: filepath.Join(dir, "dead.jsonl")})
+	must(t, err)
+	must(t, o.Finish(ended()))
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

@@ -162,7 +162,8 @@ func (h *hec) send(ctx context.Context, b *format.Batch, c chunk) (verdict, erro
 	case h.ack == "":
 		return verdict{}, nil
 	case said.AckID == nil:
-		return verdict{}, h.refused(a, "no ackId: acknowledgement is not enabled for the token")
+		// The events are taken; to send them again until the setting is changed would only add copies.
+		return verdict{}, &Permanent{h.refused(a, "no ackId: enable indexer acknowledgement for the token, or leave ack=true out")}
 	}
 	return verdict{}, h.indexed(ctx, *said.AckID)
 }

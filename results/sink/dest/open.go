@@ -22,6 +22,9 @@ var schemes = map[string]func(*url.URL, Options) (Destination, error){
 	"unix":          openUnix,
 }
 
+// Kinds are the schemes of URLs, sorted.
+func Kinds() []string { return slices.Sorted(maps.Keys(schemes)) }
+
 // IsURL tells a destination with a scheme from a file name, and whether the word before the first colon
 // of a DEST is a scheme at all.
 func IsURL(scheme string) bool { return schemes[scheme] != nil }
@@ -60,7 +63,7 @@ var errUser = &Error{errors.New("a URL with user information in it is refused: t
 func openURL(scheme, name string, f format.Format, o Options) (Destination, error) {
 	open := schemes[scheme]
 	if open == nil {
-		return nil, &Error{fmt.Errorf("unknown kind of destination %q", scheme), "the kinds are " + strings.Join(slices.Sorted(maps.Keys(schemes)), ", ")}
+		return nil, &Error{fmt.Errorf("unknown kind of destination %q", scheme), "the kinds are " + strings.Join(Kinds(), ", ")}
 	}
 	u, err := url.Parse(name)
 	switch {

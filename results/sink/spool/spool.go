@@ -62,6 +62,9 @@ type Spool struct {
 // Open makes the spool of an output of the name ready, in a folder in dir. It takes no more than most bytes.
 // What an earlier process has left is in it; records tells how much that is.
 func Open(dir, output string, most int64) (s *Spool, records uint64, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, 0, fmt.Errorf("spool: %w", err) // its parent is missing: a slip of the pen would be a spool that nobody finds
+	}
 	sum := sha256.Sum256([]byte(output))
 	base := filepath.Join(dir, hex.EncodeToString(sum[:8]))
 	s = &Spool{max: most, segment: min(segmentSize, most/4)}
