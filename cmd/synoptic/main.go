@@ -56,6 +56,7 @@ func run(stop *stopper, args []string, std streams) int {
 			if len(words) == 0 {
 				return nil
 			}
+			cmd.SuggestionsMinimumDistance = 2 // letters that may be wrong
 			if meant := cmd.SuggestionsFor(words[0]); len(meant) > 0 {
 				return usage("did you mean: synoptic "+meant[0], "unknown command %q", words[0])
 			}
