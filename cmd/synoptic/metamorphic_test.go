@@ -57,7 +57,7 @@ func settingsDoNotChangeTheResult(t *testing.T, b backend) {
 			rt.Fatalf("with %v", args)
 		}
 	}
-	draws := 2 * seeds(t)
+	draws := seeds(t)
 	if b.kernel {
 		draws = b.seeds(t)
 	}

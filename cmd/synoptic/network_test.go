@@ -80,8 +80,11 @@ func TestScanFindsTheTruth(t *testing.T) {
 
 func scanFindsTheTruth(t *testing.T, b backend) {
 	prefix, rate := netip.MustParsePrefix("10.77.0.0/16"), 50_000
-	if b.kernel {
+	switch {
+	case b.kernel:
 		prefix, rate = netip.MustParsePrefix("10.77.64.0/18"), 100_000
+	case raceEnabled:
+		prefix = netip.MustParsePrefix("10.77.64.0/18")
 	}
 	size := uint64(1) << (32 - prefix.Bits())
 	n := b.network(t, testnet.Config{Gateway: true})
