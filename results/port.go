@@ -72,12 +72,17 @@ const timeLayout = "2006-01-02T15:04:05.000000000Z"
 // AppendJSON appends the record as one JSON object without a line end. It does not allocate unless
 // b is too small or a name holds characters that JSON escapes.
 func (p *Port) AppendJSON(b []byte, scanID string) []byte {
+	return p.AppendJSONAs(b, scanID, p.EventID(scanID))
+}
+
+// AppendJSONAs is [Port.AppendJSON] for who has the record's ID at hand: it takes a hash.
+func (p *Port) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 	b = append(b, `{"v":1,"type":"port","ts":"`...)
 	b = AppendTime(b, p.Time)
 	b = append(b, `","scan_id":`...)
 	b = AppendString(b, scanID)
 	b = append(b, `,"event_id":"`...)
-	b = p.EventID(scanID).AppendTo(b)
+	b = id.AppendTo(b)
 	b = append(b, `","ip":"`...)
 	b = p.Addr.AppendTo(b)
 	b = append(b, `","port":`...)

@@ -57,7 +57,6 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 	}
 	opened, err := sink.OpenAll(specs, config)
 	if err != nil {
-		abandon(sink.NewTee(all...))
 		return nil, err
 	}
 	for _, o := range opened {
@@ -96,10 +95,8 @@ func (f *outputFlags) keepFrames() bool {
 // reopens makes SIGHUP mean the files among the outputs from now on, where there are any, and not the end
 // of the program: it may come before they are open.
 func (f *outputFlags) reopens(stop *stopper) {
-	for _, spec := range f.outputs {
-		if _, to := sink.Split(spec); to != "-" && !dest.IsRemote(to) {
-			stop.onHangup(func() {})
-		}
+	if slices.ContainsFunc(f.outputs, toFile) {
+		stop.onHangup(func() {})
 	}
 }
 
@@ -125,6 +122,11 @@ func abandon(outputs *sink.Tee) {
 func toStdout(spec string) bool {
 	_, to := sink.Split(spec)
 	return to == "-"
+}
+
+func toFile(spec string) bool {
+	_, to := sink.Split(spec)
+	return to != "-" && !dest.IsRemote(to)
 }
 
 // standardOutput takes records to standard output, which it never closes. Where the reader goes away,

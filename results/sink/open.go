@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,22 +99,26 @@ func Open(spec string, c Config) (*Output, error) {
 // or tear each other's lines.
 func OpenAll(specs []string, c Config) ([]*Output, error) {
 	var all []*Output
+	refuse := func(err error) ([]*Output, error) {
+		for _, o := range all {
+			o.discard()
+		}
+		return nil, err
+	}
+	deadLetters := c.deadLetters()
 	for _, spec := range specs {
 		o, err := open(spec, c)
-		if err == nil {
-			all = append(all, o)
-			err = apart(all, c.deadLetters())
-		}
-		if err == nil && o.remote {
-			if err = canBury(c.deadLetters()); err != nil {
-				err = &Error{o.name, fmt.Errorf("the file for what is refused, %s: %w", c.deadLetters(), err), "choose another with --dead-letters"}
-			}
-		}
 		if err != nil {
-			for _, o := range all {
-				o.discard()
-			}
-			return nil, err
+			return refuse(err)
+		}
+		all = append(all, o)
+		if err := apart(all, deadLetters); err != nil {
+			return refuse(err)
+		}
+	}
+	if i := slices.IndexFunc(all, func(o *Output) bool { return o.remote }); i >= 0 { // others refuse nothing
+		if err := canBury(deadLetters); err != nil {
+			return refuse(&Error{all[i].name, fmt.Errorf("the file for what is refused, %s: %w", deadLetters, err), "choose another with --dead-letters"})
 		}
 	}
 	for _, o := range all {
@@ -211,7 +216,6 @@ func open(spec string, c Config) (*Output, error) {
 	o := newOutput(dest.Redact(spec), f, d, kept, c)
 	o.transient, o.stdout, o.found = transient, to == "-", found
 	o.remote = dest.IsRemote(to)
-	o.w.IDs = o.remote
 	return o, nil
 }
 

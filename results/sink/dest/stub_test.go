@@ -190,7 +190,6 @@ func batch(t testing.TB, n int) *format.Batch {
 		b.Reset()
 		return b, nil
 	})
-	w.IDs = true
 	f, _ := format.Lookup("jsonl")
 	enc := f.New(w, format.Options{})
 	must(t, enc.Ports(ports(n)))

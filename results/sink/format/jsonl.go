@@ -28,11 +28,8 @@ func (j *jsonLines) Start(s *results.ScanStart) error {
 func (j *jsonLines) Ports(batch []results.Port) error {
 	for i := range batch {
 		p := &batch[i]
-		e := Event{Time: p.Time, Records: 1}
-		if j.w.IDs {
-			e.ID = p.EventID(j.scanID)
-		}
-		if err := j.w.Commit(append(p.AppendJSON(j.w.Buf(), j.scanID), '\n'), e); err != nil {
+		id := p.EventID(j.scanID)
+		if err := j.w.Commit(append(p.AppendJSONAs(j.w.Buf(), j.scanID, id), '\n'), Event{Time: p.Time, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}

@@ -75,12 +75,8 @@ func (p *pcapng) Ports(batch []results.Port) error {
 		if err != nil {
 			return err
 		}
-		e := Event{Time: r.Time, Records: 1}
 		id := r.EventID(p.scanID)
-		if p.w.IDs {
-			e.ID = id
-		}
-		if err := p.w.Commit(appendPacket(p.w.Buf(), r, number, id), e); err != nil {
+		if err := p.w.Commit(appendPacket(p.w.Buf(), r, number, id), Event{Time: r.Time, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}

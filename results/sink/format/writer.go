@@ -6,7 +6,7 @@ import "synoptic/results"
 type Event struct {
 	End     int             // offset in the batch's data behind the event with its terminator
 	Time    int64           // nanoseconds since the Unix epoch
-	ID      results.EventID // zero unless the Writer asks for IDs
+	ID      results.EventID // zero where the format is no message and has none
 	Records int             // that the event holds: 0 for a header, the number of its ports for a host
 }
 
@@ -42,8 +42,6 @@ const BatchSize = 64 << 10
 
 // Writer gathers events into batches. After an error it takes nothing more: every call returns it.
 type Writer struct {
-	// IDs says that the destination needs the events' IDs.
-	IDs   bool
 	batch *Batch
 	next  func(*Batch) (*Batch, error)
 	err   error
