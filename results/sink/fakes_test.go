@@ -155,6 +155,9 @@ func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *n
 	t.Helper()
 	said := &notices{}
 	c.Say = said.say
+	if c.stopTime == 0 {
+		c.stopTime = time.Minute // a slow disk holds the lock of the spool until it has synced
+	}
 	var s *spool.Spool
 	var found uint64
 	if dir != "" {

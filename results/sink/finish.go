@@ -18,8 +18,8 @@ const (
 	// graceMost is what it has as long as it goes on taking, within each graceStep.
 	graceMost = 500 * time.Millisecond
 	graceStep = 100 * time.Millisecond
-	// stopTime is when everything is over, also where a disk or a destination hangs.
-	stopTime = 650 * time.Millisecond
+	// defaultStopTime is when everything is over, also where a disk or a destination hangs.
+	defaultStopTime = 650 * time.Millisecond
 )
 
 // leaveTime is what a call that is under way has left to return, after its context has ended.
@@ -86,7 +86,7 @@ func (o *Output) finish(ctx context.Context) error {
 	errs = append(errs, o.keep(end, rest, lost))
 	for _, c := range []<-chan error{encoder, closed} {
 		if c != nil {
-			err, _ := wait(end, c, stopTime)
+			err, _ := wait(end, c, o.stopTime)
 			errs = append(errs, err)
 		}
 	}
@@ -133,7 +133,7 @@ func (o *Output) keep(end *ending, rest []*format.Batch, lost uint64) (err error
 		lost = left
 	case o.transient:
 		lost = left
-		err, _ = wait(end, async(func() error { o.spool.Clear(); return o.spool.Close() }), stopTime)
+		err, _ = wait(end, async(func() error { o.spool.Clear(); return o.spool.Close() }), o.stopTime)
 	default:
 		put := make(chan int, 1)
 		closed := async(func() error {
@@ -141,11 +141,11 @@ func (o *Output) keep(end *ending, rest []*format.Batch, lost uint64) (err error
 			put <- n
 			return errors.Join(err, o.spool.Close())
 		})
-		n, _ := wait(end, put, stopTime)
+		n, _ := wait(end, put, o.stopTime)
 		for _, b := range rest[n:] {
 			lost += b.Records()
 		}
-		err, _ = wait(end, closed, stopTime) // at worst it is not synced
+		err, _ = wait(end, closed, o.stopTime) // at worst it is not synced
 	}
 	if kept := left - min(left, lost); kept > 0 {
 		o.say(Notice{Output: o.name, Kept: kept})

@@ -39,7 +39,7 @@ func TestFinishWaitsForWhatMoves(t *testing.T) {
 			t.Errorf("after %v, counts %+v: no test of the grace", took, o.Delivery())
 		}
 
-		o, _ = output(t, slow{&receiver{}, 90 * time.Millisecond}, "", Config{})
+		o, _ = output(t, slow{&receiver{}, 90 * time.Millisecond}, "", Config{stopTime: defaultStopTime})
 		must(t, o.send(10_000))
 		began = time.Now()
 		err := o.Finish(ended())
@@ -47,7 +47,7 @@ func TestFinishWaitsForWhatMoves(t *testing.T) {
 		if d := o.Delivery(); !ok || lost.Records != d.Queued || d.Delivered == 0 {
 			t.Errorf("error %v, counts %+v", err, d)
 		}
-		if took := time.Since(began); took > stopTime {
+		if took := time.Since(began); took > defaultStopTime {
 			t.Errorf("stopped after %v", took)
 		}
 		time.Sleep(time.Second) // the call that was under way

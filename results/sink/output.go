@@ -60,6 +60,7 @@ type Output struct {
 	err       error         // it has failed for good
 
 	patience patience // of the goroutine that delivers
+	stopTime time.Duration
 
 	free   chan *format.Batch
 	hangup chan struct{} // holds one token while the file is to be opened anew
@@ -78,7 +79,7 @@ const (
 
 func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool, c Config) *Output {
 	o := &Output{
-		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: c.memory,
+		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: c.memory, stopTime: c.stopTime,
 		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
 		free: make(chan *format.Batch, 2*defaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -88,6 +89,9 @@ func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool,
 	}
 	if o.most == 0 {
 		o.most = defaultMemory
+	}
+	if o.stopTime == 0 {
+		o.stopTime = defaultStopTime
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.w = format.NewWriter(o.put)

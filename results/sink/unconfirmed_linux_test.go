@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"synoptic/results"
 	"synoptic/results/sink/format"
@@ -20,7 +21,7 @@ func TestUnconfirmedIsKept(t *testing.T) {
 		name := filepath.Join(dir, "receiver")
 		l, err := net.Listen("unix", name)
 		must(t, err)
-		var c Config
+		c := Config{stopTime: time.Minute}
 		if spooled {
 			c.Spool = filepath.Join(dir, "spool")
 		}

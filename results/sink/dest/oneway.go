@@ -17,9 +17,10 @@ import (
 //	Deliver: confirm where much is unconfirmed ─▶ copy into the history ─▶ connect ─▶ frame and send what this connection has not had
 //	Sync:    confirm
 //
-// To confirm, our side of the connection is closed: a receiver that has read to the end closes its own,
-// and when it then takes a new connection, so that it was not killed at that moment, the history
-// is dropped. Between two confirmations lie some rotate bytes.
+// To confirm, our side of the connection is closed: a receiver that has read to the end closes its own.
+// So does the kernel of one that is killed with what it has read in its memory; hence an empty connection
+// afterwards, which only a living program closes. Then the history is dropped. Between two
+// confirmations lie some rotate bytes.
 //
 // A receiver that does not close its side for patience, and never did before, is not asked again: of what
 // went to it the last keep bytes are kept, which should exceed what the socket buffers of both sides hold
@@ -291,26 +292,58 @@ func (s *oneWay) confirm(ctx context.Context) error {
 		return err
 	}
 	if s.conn == nil {
-		return errors.New("no connection")
-	}
-	if err := s.conn.finish(ctx, s.patience, s.stall); err != nil {
-		if errors.Is(err, errSilent) || errors.Is(err, errStalled) || ctx.Err() != nil {
+		if err := s.connect(ctx); err != nil {
 			return err
 		}
-		s.lost()
+	}
+	if err := s.ends(ctx, s.conn); err != nil {
 		return err
 	}
-	next, err := s.redial(ctx)
-	if err != nil {
-		s.lost()
-		return fmt.Errorf("the receiver closed the connection and takes no other: %w", err)
-	}
 	s.conn.close()
-	s.conn, s.confirms, s.endless = next, true, !canConfirm
+	s.conn, s.confirms, s.endless = nil, true, !canConfirm
 	if s.left == nil {
 		s.drop(len(s.history))
 	}
 	return nil
+}
+
+// ends waits until the receiver has read a connection to its end and is seen alive after that. It may be
+// called again after errors of waiting; the others have given the connection up.
+func (s *oneWay) ends(ctx context.Context, c *conn) error {
+	err := c.finish(ctx, s.patience, s.stall)
+	if err == nil {
+		if err = s.alive(ctx); err == nil {
+			return nil
+		}
+	}
+	if !waiting(ctx, err) {
+		s.lost()
+	}
+	return err
+}
+
+// alive makes the receiver take a connection and close it behind our end. That it can be opened is no
+// sign of life: for a moment the kernel goes on to take connections for a program that is no more.
+func (s *oneWay) alive(ctx context.Context) error {
+	c, err := s.redial(ctx)
+	if err != nil {
+		return fmt.Errorf("the receiver closed the connection and takes no other: %w", err)
+	}
+	defer c.close()
+	if err := c.finish(ctx, s.patience, s.stall); errors.Is(err, errSilent) {
+		return errSlow // no sign that it never confirms
+	} else if err != nil {
+		return fmt.Errorf("the receiver closed the connection, and then another: %w", err)
+	}
+	return nil
+}
+
+// errSlow is a receiver that has closed one connection and lets the next one wait.
+var errSlow = errors.New("the receiver takes no other connection")
+
+// waiting tells the errors behind which there may be a receiver that goes on.
+func waiting(ctx context.Context, err error) bool {
+	return errors.Is(err, errSilent) || errors.Is(err, errStalled) || errors.Is(err, errSlow) || ctx.Err() != nil
 }
 
 // gaveUp tells whether an error of confirm means that there will be no confirmation.
@@ -327,13 +360,10 @@ func (s *oneWay) settle(ctx context.Context) {
 	case s.left == nil:
 	case s.leftChunks == 0: // out of the history
 		s.forget()
-	case !s.left.isGone():
-	case s.left.finish(ctx, s.patience, s.stall) == nil:
+	case s.left.isGone() && s.ends(ctx, s.left) == nil:
 		s.confirms, s.endless = true, !canConfirm
 		s.drop(s.leftChunks)
 		s.forget()
-	default:
-		s.lost()
 	}
 }
 

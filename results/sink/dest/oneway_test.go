@@ -128,24 +128,36 @@ func TestEndedFirst(t *testing.T) {
 	}
 }
 
-// A receiver that closes, but takes no new connection, was killed: perhaps with what it had read in memory.
+// A receiver that closes, and then takes no connection or breaks it, was killed: perhaps with what it had
+// read in memory.
 func TestKilledAtConfirmation(t *testing.T) {
 	needConfirm(t)
-	l := listenTCP(t, "127.0.0.1:0")
-	addr := l.Addr().String()
-	first := collect(t, l, readAll)
-	s := openOneWay(t, "syslog+tcp://"+addr, Options{}, 1<<20)
-	deliverAll(t, s, batches(3, 10))
-	l.Close()
-	if _, err := s.Sync(context.Background()); err == nil || IsPermanent(err) {
-		t.Fatalf("Sync gives %v", err)
+	for _, refuses := range []bool{true, false} {
+		l := listenTCP(t, "127.0.0.1:0")
+		addr := l.Addr().String()
+		first := collect(t, l, func(c *collector, i int, conn net.Conn) {
+			if i == 1 { // a kernel resets what nobody has accepted
+				conn.(*net.TCPConn).SetLinger(0)
+				return
+			}
+			c.read(i, conn, -1)
+		})
+		s := openOneWay(t, "syslog+tcp://"+addr, Options{}, 1<<20)
+		deliverAll(t, s, batches(3, 10))
+		if refuses {
+			l.Close()
+		}
+		if _, err := s.Sync(context.Background()); err == nil || IsPermanent(err) {
+			t.Fatalf("Sync gives %v", err)
+		}
+		exactlyOnce(t, first.got(), 30)
+		l.Close()
+		again := collect(t, listenTCP(t, addr), readAll)
+		if resent := synced(t, s); resent != 30 {
+			t.Errorf("%d records were sent again, want 30", resent)
+		}
+		exactlyOnce(t, again.got(), 30)
 	}
-	exactlyOnce(t, first.got(), 30)
-	again := collect(t, listenTCP(t, addr), readAll)
-	if resent := synced(t, s); resent != 30 {
-		t.Errorf("%d records were sent again, want 30", resent)
-	}
-	exactlyOnce(t, again.got(), 30)
 }
 
 // A receiver that never closes its side is asked once; then the last bytes are kept for a break.
@@ -239,33 +251,40 @@ func TestLateConfirmation(t *testing.T) {
 	}
 }
 
-// A receiver that has confirmed once is waited for, however long it takes.
+// A receiver that has confirmed once, or has read to the end, is waited for, however long it takes.
 func TestSlowConfirmation(t *testing.T) {
 	needConfirm(t)
-	l := listenTCP(t, "127.0.0.1:0")
-	stopped := make(chan struct{})
-	c := collect(t, l, func(c *collector, i int, conn net.Conn) {
-		if i == 1 {
-			<-stopped
+	for _, slow := range []struct {
+		from int // the first connection that has to wait: the second shows that the receiver lives
+		err  error
+	}{{1, errSlow}, {2, errSilent}} {
+		l := listenTCP(t, "127.0.0.1:0")
+		stopped := make(chan struct{})
+		c := collect(t, l, func(c *collector, i int, conn net.Conn) {
+			if i >= slow.from {
+				<-stopped
+			}
+			c.read(i, conn, -1)
+		})
+		s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<20)
+		all := batches(2, 100)
+		deliverAll(t, s, all[:1])
+		if slow.from == 2 {
+			synced(t, s)
+			deliverAll(t, s, all[1:])
 		}
-		c.read(i, conn, -1)
-	})
-	s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<20)
-	all := batches(2, 100)
-	deliverAll(t, s, all[:1])
-	synced(t, s)
-	deliverAll(t, s, all[1:])
-	s.patience = 20 * time.Millisecond
-	for range 3 {
-		if _, err := s.Sync(context.Background()); !errors.Is(err, errSilent) {
-			t.Fatalf("Sync gives %v, want %v", err, errSilent)
+		s.patience = 20 * time.Millisecond
+		for range 3 {
+			if _, err := s.Sync(context.Background()); !errors.Is(err, slow.err) {
+				t.Fatalf("Sync gives %v, want %v", err, slow.err)
+			}
 		}
+		close(stopped)
+		if resent := synced(t, s); resent != 0 || s.size != 0 || s.endless {
+			t.Errorf("%d sent again, %d bytes unconfirmed", resent, s.size)
+		}
+		exactlyOnce(t, c.got(), 10*slow.from)
 	}
-	close(stopped)
-	if resent := synced(t, s); resent != 0 || s.size != 0 {
-		t.Errorf("%d sent again, %d bytes unconfirmed", resent, s.size)
-	}
-	exactlyOnce(t, c.got(), 20)
 }
 
 // Slowness is told, and waited for: nothing is sent twice, nothing torn.
