@@ -50,7 +50,8 @@ func faultless(t *testing.T, c *Case, r *Row, runs int) {
 		t.Errorf("%s: %s: %q, %d runs: %s", c.Name, r.Label, r.nothing(), len(r.Samples), r.Command)
 	}
 	for i, s := range r.Samples {
-		if s.Probes != c.Positions || s.Firsts != c.Positions || s.Found != r.Open || s.False != 0 || s.Stopped || s.Round != i {
+		lost := uint64(s.SocketDrops) + s.LinkDrops + s.ProbesDropped // by a slow machine: nothing paces some of the runs
+		if s.Probes != c.Positions || s.Firsts != c.Positions || s.Found > r.Open || s.Found+lost < r.Open || s.False != 0 || s.Stopped || s.Round != i {
 			t.Errorf("%s: %s: of %d positions, %d open: %+v", c.Name, r.Label, c.Positions, r.Open, s)
 		}
 		if s.Wall <= 0 || s.User+s.System <= 0 || s.Busy < 0 || s.PeakRSS < 1<<20 || s.OwnPPS <= 0 {
