@@ -94,8 +94,9 @@ func TestGeneratorReachesAll(t *testing.T) {
 	if now := p.Progress(); now.Sent != 1<<16 || now.Finished != 1 || now.Flying != 0 {
 		t.Errorf("%+v", now)
 	}
+	// Nothing paces: where the processors run by turns, the link drops replies, and counts them.
 	tally, err := p.Tally()
-	if err != nil || tally.Closed != 1<<16 || tally.Replies != 1<<16 {
-		t.Errorf("%+v: %v", tally, err)
+	if err != nil || uint64(tally.Closed) != tally.Replies || tally.Replies > 1<<16 || tally.Replies+c.RepliesDropped < 1<<16 {
+		t.Errorf("%+v, %d dropped: %v", tally, c.RepliesDropped, err)
 	}
 }

@@ -330,7 +330,7 @@ func TestXDPPermission(t *testing.T) {
 		p := generatorOn(t, n, s)
 		p.Post(Pass{End: 10, First: true})
 		p.Grant(10)
-		generateRuns(t, p, 1<<8)
+		generateUntil(t, p, 1<<8, sent(10))
 		s.sameProbes(t, far.take(t, 10), due(Pass{End: 10, First: true}, silentState))
 	})
 }

@@ -97,7 +97,7 @@ func refused(t *testing.T, passes ...Pass) {
 	}
 
 	far := newFarEnd(t, n, 0)
-	generateRuns(t, p, 1<<12)
+	generateUntil(t, p, 1<<12, sent(uint64(len(probes))))
 	s.sameProbes(t, far.take(t, len(probes)), probes)
 	if got := p.Progress(); got.Sent != uint64(len(probes)) || got.Retransmitted != 10 || got.Flying != 0 || len(p.Unsent()) > 0 {
 		t.Errorf("%+v", got)
