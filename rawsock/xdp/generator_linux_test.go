@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 func generate(t *testing.T, p *Programs) {
 	t.Helper()
 	done := make(chan struct{})
+	var finished atomic.Bool
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer close(done)
@@ -67,13 +69,16 @@ func generate(t *testing.T, p *Programs) {
 			}
 			now := p.Progress()
 			if idle := now.Starved > was.Starved && now.Flying == 0 && now.Spent == was.Spent; idle {
+				finished.Store(true)
 				p.Interrupt()
 			}
 			was = now
 		}
 	})
-	if err := p.Generate(); err != nil {
-		t.Fatal(err)
+	for !finished.Load() { // a process that is stopped and goes on ends the call, too
+		if err := p.Generate(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
