@@ -66,9 +66,9 @@ func TestAppendFrame(t *testing.T) {
 // Frames are right where blocks meet and the ring goes round, and stay when the kernel writes over it.
 func TestFramesOutliveTheRing(t *testing.T) {
 	n := testnet.New(t, testnet.Config{})
-	rx := openRx(t, RxConfig{Interface: interfaceIndex(t, n.Link), LinkHeader: 14, RingBytes: 16 << 10, BlockBytes: 4 << 10, Retire: time.Millisecond})
+	rx := openRx(t, RxConfig{Interface: interfaceIndex(t, n.Link), LinkHeader: 14, RingBytes: 32 << 10, BlockBytes: 4 << 10, Retire: time.Millisecond})
 	frame := stray(t, n, 0)
-	const batch, rounds = 50, 20 // some eight times around
+	const batch, rounds = 50, 40 // some eight times around; there is room for blocks that retire early
 	tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: batch})
 	var all [][]byte
 	for round := range rounds {

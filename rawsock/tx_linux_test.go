@@ -102,7 +102,7 @@ func TestSendVeth(t *testing.T) {
 }
 
 // TestBackpressure: a full queue is waited for, reported, and costs no frame. The
-// interface passes 1 kB/s at first, and all there is once Send has complained.
+// interface passes 250 B/s at first, and all there is once Send has complained.
 func TestBackpressure(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
@@ -168,10 +168,11 @@ func TestBackpressure(t *testing.T) {
 
 type tokenBucket struct{ qdisc netlink.Tbf }
 
-// shape lets an interface send 2 kB, queue 3 kB, and pass 1 kB/s.
+// shape lets an interface send 2 kB, queue 3 kB, and pass 250 B/s: a batch of 7 kB does not get through even
+// where Send is held up for seconds.
 func shape(t *testing.T, link string) *tokenBucket {
 	t.Helper()
-	const rate = 1000
+	const rate = 250
 	b := &tokenBucket{netlink.Tbf{
 		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: interfaceIndex(t, link), Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
 		Rate:       rate, Limit: 3000, Buffer: netlink.Xmittime(rate, 2000),

@@ -57,7 +57,7 @@ func TestProgressOutlivesPrograms(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			n := testnet.New(t, testnet.Config{Gateway: true})
 			n.NAPI(t)
-			s, err := New(planOf(t, Config{Backend: backend, Rate: 200_000, Attempts: 2, RetryGap: 50 * time.Millisecond, Wait: 100 * time.Millisecond}, "10.77.0.0/20"))
+			s, err := New(planOf(t, Config{Backend: backend, Rate: 200_000, Attempts: 4, RetryGap: 50 * time.Millisecond, Wait: 3 * time.Second}, "10.77.0.0/20"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func netlinkDown(n *testnet.Network) error {
 func TestAutoFallsBackToPacketSockets(t *testing.T) {
 	testnet.New(t, testnet.Config{Gateway: true, MTU: 9000})
 	testnet.RequireXDP(t)
-	p := planOf(t, Config{Backend: BackendAuto, Rate: 300_000, Wait: 100 * time.Millisecond, Attempts: 1}, "10.77.0.0/20")
+	p := planOf(t, Config{Backend: BackendAuto, Rate: 300_000, Wait: 3 * time.Second, Attempts: 4}, "10.77.0.0/20")
 	if p.Backend != BackendEBPF {
 		t.Fatalf("the plan is %s: %s", p.Backend, p.BackendReason)
 	}

@@ -91,10 +91,11 @@ func TestScanFindsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%+v", counters)
-	if counters.ProbesDropped+counters.RepliesDropped+run.End.RxDrops > 0 {
-		t.Skipf("this machine is too slow at the moment: %+v, %d replies dropped by the scanner's kernel", counters, run.End.RxDrops)
-	}
-	if counters.SYNs != 1<<16 || counters.SYNACKs != want[Open] || counters.RSTs != want[Closed] || counters.Silent != want[Silent] {
+	// What a slow machine drops is counted: it is all that may be missing.
+	probes, lost := counters.ProbesDropped, counters.ProbesDropped+counters.RepliesDropped+run.End.RxDrops
+	missing := func(got, want, lost uint64) bool { return got > want || got+lost < want }
+	if counters.SYNs != 1<<16-probes || counters.SYNACKs+counters.RSTs+counters.Silent != counters.SYNs ||
+		missing(counters.SYNACKs, want[Open], probes) || missing(counters.RSTs, want[Closed], probes) || missing(counters.Silent, want[Silent], probes) {
 		t.Errorf("%+v, want %v silent, closed, open", counters, want)
 	}
 	found := map[netip.Addr]bool{}
@@ -103,8 +104,8 @@ func TestScanFindsTheTruth(t *testing.T) {
 			t.Errorf("%v:%d is reported open, but is %v", p.IP, p.Port, c.State(p.IP, p.Port))
 		}
 	}
-	if uint64(len(found)) != want[Open] || run.End.Closed != want[Closed] {
-		t.Errorf("found %d open and %d closed ports, want %d and %d", len(found), run.End.Closed, want[Open], want[Closed])
+	if open := uint64(len(found)); missing(open, want[Open], lost) || missing(run.End.Closed, want[Closed], lost) || open+run.End.Closed+lost < want[Open]+want[Closed] {
+		t.Errorf("found %d open and %d closed ports, want %d and %d, %d packets dropped", open, run.End.Closed, want[Open], want[Closed], lost)
 	}
 }
 
@@ -114,17 +115,19 @@ func TestDuplicatesOnTheWire(t *testing.T) {
 	r := New(t, n, Config{Open: 0.5, Closed: 0.5, Duplicates: 1, LocalNet: linkNet})
 	attachPass(t, n)
 	const hosts = 1 << 10
-	// The rate is low, so that no queue on the way overflows.
+	// The rate is low, so that no queue on the way overflows; where one does, it is counted.
 	run := scan(t, "10.128.0.0/22", "-p", "80", "--retries", "0", "--rate", "5k", "--show", "open,closed", "--backend", "afpacket")
 	c, err := r.Counters()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.SYNs != hosts || c.Duplicates != hosts || len(run.Ports) != hosts || c.RepliesDropped > 0 {
-		t.Errorf("%d records, %+v; want %d of each", len(run.Ports), c, hosts)
+	lost := c.RepliesDropped + run.End.RxDrops
+	if records := uint64(len(run.Ports)); c.SYNs != hosts-c.ProbesDropped || c.Duplicates != c.SYNs || records > c.SYNs || records+lost < c.SYNs {
+		t.Errorf("%d records, %+v; want %d of each, %d replies dropped", len(run.Ports), c, hosts, lost)
 	}
-	if run.End.Duplicates != hosts {
-		t.Errorf("the scan saw %d duplicates, want %d", run.End.Duplicates, hosts)
+	// Every reply is the first of its port or a duplicate.
+	if got := run.End.Duplicates + uint64(len(run.Ports)); got > 2*c.SYNs || got+lost < 2*c.SYNs {
+		t.Errorf("the scan saw %d duplicates of %d, %d replies dropped", run.End.Duplicates, len(run.Ports), lost)
 	}
 }
 
@@ -171,7 +174,7 @@ func TestCloseDetaches(t *testing.T) {
 	if _, err := n.Serve("0.0.0.0:80"); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.DialTimeout("tcp", "10.128.3.4:80", 5*time.Second)
+	conn, err := net.DialTimeout("tcp", "10.128.3.4:80", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,9 @@ const (
 	statusTPIDValid  = 1 << 6
 	ethPAll          = 3
 
-	blockSize   = 1 << 20
-	blockCount  = 48
+	// Many small blocks: where no processor is left to empty them for some seconds, one retires every 10 ms.
+	blockSize   = 1 << 17
+	blockCount  = 384
 	frameSize   = 2048 // only checked by the kernel for V3: frames are packed
 	retireAfter = 10   // ms until a block that is not full is handed over
 )
@@ -204,7 +205,7 @@ func (c *Capture) stop() {
 // ring: the end is known, not waited for.
 func (c *Capture) drain() error {
 	var seen uint64
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		var got, dropped uint32
 		var err error
 		if e := c.conn.Control(func(fd uintptr) { got, dropped, err = statistics(int(fd)) }); e != nil || err != nil {

@@ -5,6 +5,7 @@ package testnet
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"syscall"
@@ -43,8 +44,11 @@ func TestBursts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	count := 0
-	for begin := time.Now(); time.Since(begin) < 4*period; time.Sleep(200 * time.Microsecond) {
+	count, during := 0, 0 // datagrams, and those that are sent in bursts
+	for begin := time.Now(); time.Since(begin) < 4*period || (count < 500 || during < count/10) && time.Since(begin) < time.Minute; time.Sleep(200 * time.Microsecond) {
+		if time.Duration(time.Now().UnixNano()%int64(period)) < on {
+			during++
+		}
 		payload := binary.BigEndian.AppendUint32(nil, uint32(count))
 		if _, err := c.WriteToUDPAddrPort(payload, netip.MustParseAddrPort("10.77.1.2:9")); err != nil {
 			t.Fatal(err)
@@ -127,13 +131,17 @@ func TestCountSYN(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A kernel that gives up after the first SYN: one per connection.
+	// A kernel that gives up after the first SYN: one per connection. Where we are held up it goes on after
+	// 1, 3, 7 … seconds (RFC 6298).
 	d := net.Dialer{Timeout: 20 * time.Millisecond}
+	again := uint64(0)
 	for _, addr := range []string{"10.77.0.1:80", "10.77.1.2:80", "10.77.1.2:81", "10.77.1.3:81", "10.77.2.2:81"} {
+		begin := time.Now()
 		if conn, err := d.Dial("tcp4", addr); err == nil {
 			conn.Close()
 			t.Errorf("%s answered", addr)
 		}
+		again += uint64(math.Log2(1.1 + time.Since(begin).Seconds())) // no timer is early, but this clock is coarse
 	}
 	sendUDP(t, n, 81, 10)
 	count := func(c *Counter) uint64 {
@@ -143,13 +151,14 @@ func TestCountSYN(t *testing.T) {
 		}
 		return v
 	}
-	if got := count(all); got != 5 {
-		t.Errorf("counted %d SYNs, want 5", got)
+	counted := count(all)
+	if counted < 5 || counted > 5+again {
+		t.Errorf("counted %d SYNs, want 5, and %d more at most", counted, again)
 	}
-	if got := count(one); got != 2 {
-		t.Errorf("counted %d SYNs to port 81 of one /24, want 2", got)
+	if got := count(one); got < 2 || got > 2+again {
+		t.Errorf("counted %d SYNs to port 81 of one /24, want 2, and %d more at most", got, again)
 	}
-	if got := count(all); got != 5 {
+	if got := count(all); got != counted {
 		t.Errorf("reading changed the count to %d", got)
 	}
 

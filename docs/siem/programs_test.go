@@ -132,7 +132,7 @@ func TestLogrotate(t *testing.T) {
 		}
 		select {
 		case <-hup:
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("no SIGHUP")
 		}
 		if len(hup) != 0 {
@@ -196,7 +196,7 @@ func TestSyslogShippers(t *testing.T) {
 			listen := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 			config := write(t, dir+"/conf", strings.NewReplacer("/var/log/synoptic/scan.jsonl", records, "/var/spool/rsyslog", dir, "siem.example", "127.0.0.1",
 				`port="601"`, `port="`+listen+`"`, "port(601)", "port("+listen+")", "disk-buffer(", "disk-buffer(dir(\""+dir+"\") ").Replace(read(t, c.config)))
-			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			context.AfterFunc(ctx, func() { l.Close() })
 			cmd := c.start(path, root, dir, config)
@@ -219,7 +219,7 @@ func TestSyslogShippers(t *testing.T) {
 				t.Fatalf("%s does not connect: %s", c.name, &said)
 			}
 			defer conn.Close()
-			conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+			conn.SetReadDeadline(time.Now().Add(time.Minute))
 			r := bufio.NewReader(conn)
 			for _, want := range lines(read(t, records)) {
 				got, err := message(r, c.framed == "octets")

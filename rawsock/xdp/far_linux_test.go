@@ -85,7 +85,7 @@ func (f *farEnd) arrived(t testing.TB) (n uint64) {
 func (f *farEnd) take(t testing.TB, n int) [][]byte {
 	t.Helper()
 	var out [][]byte
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if now := f.arrived(t); now >= uint64(f.seen+n) && f.written(f.seen, f.seen+n) || time.Now().After(deadline) {
 			break
 		}

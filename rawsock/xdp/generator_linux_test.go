@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 func generate(t *testing.T, p *Programs) {
 	t.Helper()
 	done := make(chan struct{})
+	var finished atomic.Bool
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer close(done)
@@ -67,13 +69,16 @@ func generate(t *testing.T, p *Programs) {
 			}
 			now := p.Progress()
 			if idle := now.Starved > was.Starved && now.Flying == 0 && now.Spent == was.Spent; idle {
+				finished.Store(true)
 				p.Interrupt()
 			}
 			was = now
 		}
 	})
-	if err := p.Generate(); err != nil {
-		t.Fatal(err)
+	for !finished.Load() { // a process that is stopped and goes on ends the call, too
+		if err := p.Generate(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -94,8 +99,9 @@ func TestGeneratorReachesAll(t *testing.T) {
 	if now := p.Progress(); now.Sent != 1<<16 || now.Finished != 1 || now.Flying != 0 {
 		t.Errorf("%+v", now)
 	}
+	// Nothing paces: where the processors run by turns, the link drops replies, and counts them.
 	tally, err := p.Tally()
-	if err != nil || tally.Closed != 1<<16 || tally.Replies != 1<<16 {
-		t.Errorf("%+v: %v", tally, err)
+	if err != nil || uint64(tally.Closed) != tally.Replies || tally.Replies > 1<<16 || tally.Replies+c.RepliesDropped < 1<<16 {
+		t.Errorf("%+v, %d dropped: %v", tally, c.RepliesDropped, err)
 	}
 }

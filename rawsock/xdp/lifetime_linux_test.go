@@ -57,16 +57,21 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// mappings of maps that somebody still refers to: the library unmaps its own when they are collected.
-func mappings(t testing.TB) (n int) {
+// mappings of maps that somebody still refers to: the library unmaps its own when they are collected, which
+// may take long where there are more than expected.
+func mappings(t testing.TB, expected int) (n int) {
 	t.Helper()
 	n = 1 << 30
-	for range 20 {
-		runtime.GC()
-		time.Sleep(5 * time.Millisecond)
-		n = min(n, mappingsNow(t))
+	for end := time.Now().Add(30 * time.Second); ; {
+		for range 20 {
+			runtime.GC()
+			time.Sleep(5 * time.Millisecond)
+			n = min(n, mappingsNow(t))
+		}
+		if n <= expected || time.Now().After(end) {
+			return n
+		}
 	}
-	return n
 }
 
 func mappingsNow(t testing.TB) int {
@@ -129,7 +134,7 @@ func TestClose(t *testing.T) {
 		return maps, programs
 	}
 	once() // the library keeps some things
-	fds, shared := descriptors(t), mappings(t)
+	fds, shared := descriptors(t), mappings(t, 1<<20)
 	for range 3 {
 		maps, programs := once()
 		// The kernel frees after a grace period.
@@ -148,7 +153,7 @@ func TestClose(t *testing.T) {
 			}
 			return true
 		}
-		for deadline := time.Now().Add(10 * time.Second); !gone(); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !gone(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("a map or a program is still in the kernel")
 			}
@@ -157,7 +162,7 @@ func TestClose(t *testing.T) {
 	if now := descriptors(t); now != fds {
 		t.Errorf("%d descriptors, %d before", now, fds)
 	}
-	if now := mappings(t); now != shared {
+	if now := mappings(t, shared); now > shared {
 		t.Errorf("%d mappings of maps, %d before", now, shared)
 	}
 }
@@ -166,7 +171,7 @@ func TestClose(t *testing.T) {
 func TestLoadAndClose(t *testing.T) {
 	s := newSubject(t, parse(t, "10.77.0.0/24", "", "443"), 14, probe.ProfileMSS)
 	programsOf(t, s)
-	fds, shared := descriptors(t), mappings(t)
+	fds, shared := descriptors(t), mappings(t, 1<<20)
 	rounds := 50
 	if raceEnabled {
 		rounds = 10
@@ -193,7 +198,7 @@ func TestLoadAndClose(t *testing.T) {
 	if now := descriptors(t); now != fds {
 		t.Errorf("%d descriptors, %d before", now, fds)
 	}
-	if now := mappings(t); now != shared {
+	if now := mappings(t, shared); now > shared {
 		t.Errorf("%d mappings of maps, %d before", now, shared)
 	}
 }
@@ -325,7 +330,7 @@ func TestXDPPermission(t *testing.T) {
 		p := generatorOn(t, n, s)
 		p.Post(Pass{End: 10, First: true})
 		p.Grant(10)
-		generateRuns(t, p, 1<<8)
+		generateUntil(t, p, 1<<8, sent(10))
 		s.sameProbes(t, far.take(t, 10), due(Pass{End: 10, First: true}, silentState))
 	})
 }

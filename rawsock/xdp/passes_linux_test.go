@@ -28,6 +28,21 @@ func generateRuns(t testing.TB, p *Programs, runs uint32) {
 	}
 }
 
+// generateUntil is generateRuns until something is true, or for a minute: the link takes nothing while the
+// processor that empties its queue is away.
+func generateUntil(t testing.TB, p *Programs, runs uint32, done func(Progress) bool) {
+	t.Helper()
+	generateRuns(t, p, runs)
+	for end := time.Now().Add(time.Minute); !done(p.Progress()) && time.Now().Before(end); {
+		generateRuns(t, p, runs)
+	}
+}
+
+// sent says that so many probes are.
+func sent(n uint64) func(Progress) bool {
+	return func(now Progress) bool { return now.Sent == n && now.Flying == 0 }
+}
+
 // sentProbe is a probe that the generator has to send.
 type sentProbe struct {
 	position      uint64
@@ -150,8 +165,8 @@ func (g *generatorModel) round(t *testing.T) {
 	if stop != nil {
 		defer stop() // also where the test ends early
 	}
-	for calls := 0; ; calls++ {
-		if calls > 200 {
+	for end := time.Now().Add(time.Minute); ; {
+		if time.Now().After(end) {
 			t.Fatalf("no end: %+v, want %d probes", g.Progress(), len(probes))
 		}
 		for len(waiting) > 0 && g.pace.IntN(3) > 0 {
@@ -289,7 +304,7 @@ func TestGeneratorPasses(t *testing.T) {
 			passes++
 		}
 		p.Grant(uint64(len(probes)) + 1)
-		generateRuns(t, p, 1<<15)
+		generateUntil(t, p, 1<<15, func(now Progress) bool { return now.Finished == g.finished+passes && now.Flying == 0 })
 		g.compare(t, probes, passes)
 		p.Grant(^uint64(0)) // takes one back
 	}
@@ -297,7 +312,7 @@ func TestGeneratorPasses(t *testing.T) {
 	// A budget that ends within a pass.
 	p.Post(Pass{Begin: 100, End: 200, First: true})
 	p.Grant(40)
-	generateRuns(t, p, 1<<12)
+	generateUntil(t, p, 1<<12, sent(g.sent+40))
 	if at, begun := p.Cursor(); at != 140 || !begun {
 		t.Errorf("cursor %d, %v", at, begun)
 	}
@@ -313,7 +328,7 @@ func TestGeneratorPasses(t *testing.T) {
 		t.Errorf("%d passes were taken", room)
 	}
 	p.Grant(61)
-	generateRuns(t, p, 1<<12)
+	generateUntil(t, p, 1<<12, func(now Progress) bool { return now.Finished == g.finished+PassesAhead && now.Flying == 0 })
 	far.take(t, 60)
 	if _, begun := p.Cursor(); begun {
 		t.Error("nothing is begun")
@@ -339,7 +354,7 @@ func TestGeneratorCaptured(t *testing.T) {
 	p.LeaveResets()
 	p.Post(Pass{End: s.space.Len(), First: true})
 	p.Grant(s.space.Len())
-	generateRuns(t, p, 1<<13)
+	generateUntil(t, p, 1<<13, sent(s.space.Len()))
 	got := map[string]int{}
 	for _, f := range c.Stop() {
 		if !f.Outgoing && len(f.Data) > 34 && f.Data[12] == 8 && f.Data[13] == 0 {
@@ -372,8 +387,9 @@ func TestGeneratorSendTimes(t *testing.T) {
 			run := func(pass Pass, n uint64) (from, to uint32) {
 				p.Post(pass)
 				p.Grant(n)
+				all := p.Progress().Sent + n
 				start := time.Now()
-				generateRuns(t, p, 1<<12)
+				generateUntil(t, p, 1<<12, sent(all))
 				// A µs for the rounding of the clocks' difference.
 				return uint32(start.UnixMicro() - 50), uint32(time.Now().UnixMicro() + 50)
 			}

@@ -97,7 +97,7 @@ func refused(t *testing.T, passes ...Pass) {
 	}
 
 	far := newFarEnd(t, n, 0)
-	generateRuns(t, p, 1<<12)
+	generateUntil(t, p, 1<<12, sent(uint64(len(probes))))
 	s.sameProbes(t, far.take(t, len(probes)), probes)
 	if got := p.Progress(); got.Sent != uint64(len(probes)) || got.Retransmitted != 10 || got.Flying != 0 || len(p.Unsent()) > 0 {
 		t.Errorf("%+v", got)
@@ -134,7 +134,7 @@ func TestGeneratorInterfaceDown(t *testing.T) {
 	if err := netlink.LinkSetUp(own); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); p.Progress().Sent < 1000 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); p.Progress().Sent < 1000 && time.Now().Before(deadline); {
 		generateRuns(t, p, 1<<11)
 	}
 	if got := p.Progress(); got.Sent != 1000 || got.Flying != 0 || got.Finished != 1 || got.Retransmitted != 0 {
@@ -160,7 +160,7 @@ func TestGeneratorOverrun(t *testing.T) {
 		probes = append(probes, due(pass, silentState)...)
 	}
 	p.Grant(uint64(len(probes)) + 1) // the one is for the last look
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		generateRuns(t, p, 1<<13)
 		if got := p.Progress(); got.Finished == 3 && got.Flying == 0 {
 			break

@@ -22,8 +22,8 @@ const (
 	defaultStopTime = 650 * time.Millisecond
 )
 
-// leaveTime is what a call that is under way has left to return, after its context has ended.
-const leaveTime = 50 * time.Millisecond
+// defaultLeaveTime is what a call that is under way has left to return, after its context has ended.
+const defaultLeaveTime = 50 * time.Millisecond
 
 // UndeliveredError tells of records that are lost.
 type UndeliveredError struct {
@@ -71,7 +71,7 @@ func (o *Output) finish(ctx context.Context) error {
 		o.waitWhileMoving(end)
 	}
 	o.cancel()
-	gone := within(leaveTime, o.ended)
+	gone := within(o.leaveTime, o.ended)
 	if err := o.failure(); err != nil {
 		errs = []error{err} // which is what the flush said too, if it said anything
 	}
@@ -191,6 +191,11 @@ func within(d time.Duration, done <-chan struct{}) bool {
 	case <-done:
 		return true
 	case <-time.After(d):
+	}
+	select {
+	case <-done: // both have come
+		return true
+	default:
 		return false
 	}
 }

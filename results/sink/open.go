@@ -43,8 +43,9 @@ type Config struct {
 	// Say is told what an operator should know while it goes on; nil is nobody.
 	Say func(Notice)
 
-	memory   int64         // bounds what each output keeps in memory, in bytes; 0 is defaultMemory
-	stopTime time.Duration // bounds what Finish takes after an interrupt; 0 is defaultStopTime
+	memory    int64         // bounds what each output keeps in memory, in bytes; 0 is defaultMemory
+	stopTime  time.Duration // bounds what Finish takes after an interrupt; 0 is defaultStopTime
+	leaveTime time.Duration // bounds what a call has left to return then; 0 is defaultLeaveTime
 }
 
 // Notice is what an operator should know of an output while the scan goes on. One of the fields

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"synoptic/results"
 	"synoptic/results/sink/dest"
@@ -68,7 +69,7 @@ func TestSpoolOfStandardOutput(t *testing.T) {
 	must(t, err)
 	defer out.Close()
 	defer in.Close()
-	c := Config{Spool: dir, memory: 1000, Dest: dest.Options{Stdout: unclosed{in}}}
+	c := Config{Spool: dir, memory: 1000, stopTime: time.Minute, Dest: dest.Options{Stdout: unclosed{in}}}
 	opened, err := Open("-", c)
 	must(t, err)
 	o := &sender{Output: opened}
@@ -135,7 +136,7 @@ func TestHeaderInTheSpool(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "out.csv")
 	must(t, os.Mkdir(filepath.Join(dir, "spool"), 0o700))
-	c := Config{Spool: filepath.Join(dir, "spool")}
+	c := Config{Spool: filepath.Join(dir, "spool"), stopTime: time.Minute}
 	first, err := open("csv:"+name, c)
 	must(t, err)
 	r, _ := down()

@@ -59,8 +59,9 @@ type Output struct {
 	sure      bool          // everything has arrived, as far as the destination ever says so
 	err       error         // it has failed for good
 
-	patience patience // of the goroutine that delivers
-	stopTime time.Duration
+	patience  patience // of the goroutine that delivers
+	leaveTime time.Duration
+	stopTime  time.Duration
 
 	free   chan *format.Batch
 	hangup chan struct{} // holds one token while the file is to be opened anew
@@ -79,7 +80,8 @@ const (
 
 func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool, c Config) *Output {
 	o := &Output{
-		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: c.memory, stopTime: c.stopTime,
+		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: c.memory,
+		stopTime: c.stopTime, leaveTime: c.leaveTime,
 		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
 		free: make(chan *format.Batch, 2*defaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -92,6 +94,9 @@ func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool,
 	}
 	if o.stopTime == 0 {
 		o.stopTime = defaultStopTime
+	}
+	if o.leaveTime == 0 {
+		o.leaveTime = defaultLeaveTime
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.w = format.NewWriter(o.put)

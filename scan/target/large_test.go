@@ -76,7 +76,7 @@ func TestLoadMillionRanges(t *testing.T) {
 			t.Errorf("%d bytes stay, more than 64 MB", heap)
 		}
 		// Wall time decides nothing on a busy machine; a quadratic load would take minutes.
-		if took > 20*time.Second {
+		if took > time.Minute {
 			t.Errorf("loading took %v", took)
 		}
 		base := netip.MustParseAddr(first)

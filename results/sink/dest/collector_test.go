@@ -139,7 +139,7 @@ func (c *collector) got() [][]string {
 // wait waits until f is true of what has come.
 func (c *collector) wait(what string, f func(got [][]string) bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(c.got()); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !f(c.got()); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("waited in vain for %s; connections brought %d", what, counts(c.got()))
 		}
@@ -234,7 +234,7 @@ func openOneWay(t *testing.T, to string, o Options, rotate int) *oneWay {
 // insist calls f as an output does, until it has no error, and adds up what was sent again.
 func insist(t *testing.T, f func() (Outcome, error)) (resent uint64, errs []error) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		o, err := f()
 		resent += o.Resent
 		if err == nil {

@@ -105,7 +105,7 @@ func TestCrossingEnds(t *testing.T) {
 			}
 			c.socket.CloseWrite() // may find the connection reset already
 			c.finishing = true
-			err := c.finish(context.Background(), 20*time.Second, 20*time.Second)
+			err := c.finish(context.Background(), time.Minute, time.Minute)
 			if late != (err != nil) || errors.Is(err, errSilent) || errors.Is(err, errStalled) {
 				t.Errorf("bytes after the receiver's end %v: finish gives %v", late, err)
 			}
@@ -124,7 +124,7 @@ func TestEndedFirst(t *testing.T) {
 	})
 	c := openOneWay(t, to, Options{}, 1<<20).conn
 	<-c.gone
-	if err := c.finish(context.Background(), time.Second, time.Second); err == nil || errors.Is(err, errSilent) {
+	if err := c.finish(context.Background(), time.Minute, time.Minute); err == nil || errors.Is(err, errSilent) {
 		t.Errorf("finish gives %v", err)
 	}
 }

@@ -80,7 +80,7 @@ func TestScanThroughFaults(t *testing.T) {
 			for part := range slices.Chunk(all, 97) {
 				must(t, errors.Join(out.Ports(part), out.Flush()))
 				// The faults are for single batches; what comes behind them is joined.
-				for deadline := time.Now().Add(20 * time.Second); met.Load() < 6 && out.Delivery().Queued > 0; time.Sleep(time.Millisecond) {
+				for deadline := time.Now().Add(time.Minute); met.Load() < 6 && out.Delivery().Queued > 0; time.Sleep(time.Millisecond) {
 					if time.Now().After(deadline) {
 						t.Fatalf("after %d faults: %+v", met.Load(), out.Delivery())
 					}

@@ -165,7 +165,7 @@ func TestSyslogTLSRefused(t *testing.T) {
 				collect(t, listenTLS(files, l, c.cert, c.clients), func(c *collector, i int, conn net.Conn) { handshake(conn) })
 			}
 			u, _ := url.Parse("syslog+tls://" + l.Addr().String())
-			d, err := openSyslogWithin(u, Options{TLS: c.o}, 20*time.Second) // or until the alert comes
+			d, err := openSyslogWithin(u, Options{TLS: c.o}, time.Minute) // or until the alert comes
 			if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("error %v", err)
 			}
