@@ -4,16 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -136,49 +129,6 @@ func (r *receiver) start(t *testing.T) {
 func (r *receiver) kill() {
 	r.cmd.Process.Kill()
 	r.cmd.Wait()
-}
-
-// makeCertificates writes ca.pem, and cert.pem with key.pem for 127.0.0.1.
-func makeCertificates(t *testing.T, dir string) {
-	t.Helper()
-	sign := func(serial int64, isCA bool, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: fmt.Sprint("test ", serial)},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-			IsCA: isCA, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
-		}
-		if isCA {
-			c.KeyUsage, parent, by = x509.KeyUsageCertSign, c, key
-		} else {
-			c.IPAddresses, c.ExtKeyUsage = []net.IP{net.IPv4(127, 0, 0, 1)}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c, err = x509.ParseCertificate(der); err != nil {
-			t.Fatal(err)
-		}
-		return c, key
-	}
-	write := func(name, kind string, der []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ca, caKey := sign(1, true, nil, nil)
-	cert, key := sign(2, false, ca, caKey)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("ca.pem", "CERTIFICATE", ca.Raw)
-	write("cert.pem", "CERTIFICATE", cert.Raw)
-	write("key.pem", "PRIVATE KEY", der)
 }
 
 // makeReceivers prepares rsyslog for plain TCP and for TLS, and syslog-ng for TLS.
@@ -307,10 +257,10 @@ func TestSyslogReceivers(t *testing.T) {
 		ports = 100
 	}
 	dir := t.TempDir()
-	makeCertificates(t, dir)
-	receivers := makeReceivers(t, dir)
+	pki := testnet.NewPKI(t)
+	receivers := makeReceivers(t, pki.Dir)
 	native := filepath.Join(dir, "native.jsonl")
-	args := []string{"scan", "127.1.0.0/22", "-p", fmt.Sprintf("1-%d", ports), "--show", "all", "--rate", "40k", "-q", "--ca-file", filepath.Join(dir, "ca.pem"), "-o", native}
+	args := []string{"scan", "127.1.0.0/22", "-p", fmt.Sprintf("1-%d", ports), "--show", "all", "--rate", "40k", "-q", "--ca-file", pki.CA, "-o", native}
 	// An output that the test itself reads holds the scan until all receivers were killed, however late that
 	// is: what it leaves in the pipe when it has read so much is more than an output keeps in memory, 8 MiB.
 	brake := filepath.Join(dir, "brake")

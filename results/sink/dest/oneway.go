@@ -326,14 +326,15 @@ func (s *oneWay) ends(ctx context.Context, c *conn) error {
 // sign of life: for a moment the kernel goes on to take connections for a program that is no more.
 func (s *oneWay) alive(ctx context.Context) error {
 	c, err := s.redial(ctx)
-	if err != nil {
-		return fmt.Errorf("the receiver closed the connection and takes no other: %w", err)
+	if err == nil {
+		defer c.close()
+		err = c.finish(ctx, s.patience, s.stall)
 	}
-	defer c.close()
-	if err := c.finish(ctx, s.patience, s.stall); errors.Is(err, errSilent) {
+	switch {
+	case errors.Is(err, errSilent):
 		return errSlow // no sign that it never confirms
-	} else if err != nil {
-		return fmt.Errorf("the receiver closed the connection, and then another: %w", err)
+	case err != nil:
+		return fmt.Errorf("the receiver closed the connection and takes no other: %w", err)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/testnet"
 	"synoptic/results/sink/format"
 )
 
@@ -289,13 +290,13 @@ func TestSlowConfirmation(t *testing.T) {
 
 // Slowness is told, and waited for: nothing is sent twice, nothing torn.
 func TestSlowReceiver(t *testing.T) {
-	files := NewPKI(t)
+	files := testnet.NewPKI(t)
 	for _, scheme := range []string{"syslog+tcp", "syslog+tls"} {
 		t.Run(scheme, func(t *testing.T) {
 			l := listenTCP(t, "127.0.0.1:0")
 			to := scheme + "://" + l.Addr().String()
 			if scheme == "syslog+tls" {
-				l = files.listener(l, files.good, false)
+				l = listenTLS(files, l, files.Good, false)
 			}
 			full := make(chan struct{})
 			c := collect(t, l, func(c *collector, i int, conn net.Conn) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/testnet"
 	"synoptic/results/sink/format"
 )
 
@@ -95,8 +96,8 @@ func TestOneWayOptions(t *testing.T) {
 	}
 }
 
-// listener puts TLS over a listener.
-func (p *PKI) listener(l net.Listener, cert tls.Certificate, clients bool) net.Listener {
+// listenTLS puts TLS over a listener.
+func listenTLS(p *testnet.PKI, l net.Listener, cert tls.Certificate, clients bool) net.Listener {
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: p.Roots}
 	if clients {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
@@ -113,9 +114,9 @@ func handshake(c net.Conn) {
 
 // Over TLS the receiver is verified and confirms; a client certificate is shown.
 func TestSyslogTLS(t *testing.T) {
-	files := NewPKI(t)
+	files := testnet.NewPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
-	c := collect(t, files.listener(l, files.good, true), readAll)
+	c := collect(t, listenTLS(files, l, files.Good, true), readAll)
 	s := openOneWay(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key}}, 10_000)
 	s.conn.stream.SetWriteDeadline(time.Now().Add(-time.Hour)) // as package tls does: no record may be torn by one
 	resent, errs := deliverAll(t, s, batches(50, 100))
@@ -138,7 +139,7 @@ func TestSyslogTLS(t *testing.T) {
 
 // What an operator has to mend is an error before the scan, with a hint.
 func TestSyslogTLSRefused(t *testing.T) {
-	files := NewPKI(t)
+	files := testnet.NewPKI(t)
 	plain := func(_ *collector, _ int, conn net.Conn) {
 		conn.Write([]byte("220 this is no TLS\r\n"))
 		io.Copy(io.Discard, conn) // closing with data unread would reset the connection
@@ -150,18 +151,18 @@ func TestSyslogTLSRefused(t *testing.T) {
 		o       TLS
 		reason  string
 	}{
-		"unknown authority":     {cert: files.good, reason: "certificate"},
-		"another name":          {cert: files.wrong, o: TLS{CAFile: files.CA}, reason: "certificate"},
-		"no client certificate": {cert: files.good, clients: true, o: TLS{CAFile: files.CA}, reason: "certificate required"},
+		"unknown authority":     {cert: files.Good, reason: "certificate"},
+		"another name":          {cert: files.Wrong, o: TLS{CAFile: files.CA}, reason: "certificate"},
+		"no client certificate": {cert: files.Good, clients: true, o: TLS{CAFile: files.CA}, reason: "certificate required"},
 		"no TLS":                {plain: true, o: TLS{CAFile: files.CA}, reason: "does not look like a TLS handshake"},
-		"no CA file":            {cert: files.good, o: TLS{CAFile: "/does/not/exist"}, reason: "/does/not/exist"},
+		"no CA file":            {cert: files.Good, o: TLS{CAFile: "/does/not/exist"}, reason: "/does/not/exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := listenTCP(t, "127.0.0.1:0")
 			if c.plain {
 				collect(t, l, plain)
 			} else {
-				collect(t, files.listener(l, c.cert, c.clients), func(c *collector, i int, conn net.Conn) { handshake(conn) })
+				collect(t, listenTLS(files, l, c.cert, c.clients), func(c *collector, i int, conn net.Conn) { handshake(conn) })
 			}
 			u, _ := url.Parse("syslog+tls://" + l.Addr().String())
 			d, err := openSyslogWithin(u, Options{TLS: c.o}, 20*time.Second) // or until the alert comes
@@ -178,7 +179,7 @@ func TestSyslogTLSRefused(t *testing.T) {
 // A receiver that is down when the scan begins is waited for; that it shows the wrong certificate then is
 // told, and no reason to give up.
 func TestSyslogLater(t *testing.T) {
-	files := NewPKI(t)
+	files := testnet.NewPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	addr := l.Addr().String()
 	l.Close()
@@ -187,13 +188,13 @@ func TestSyslogLater(t *testing.T) {
 	if _, err := s.Deliver(context.Background(), all[0]); err == nil || IsPermanent(err) {
 		t.Fatalf("nobody listens: %v", err)
 	}
-	wrong := files.listener(listenTCP(t, addr), files.wrong, false)
+	wrong := listenTLS(files, listenTCP(t, addr), files.Wrong, false)
 	collect(t, wrong, func(_ *collector, _ int, conn net.Conn) { handshake(conn) })
 	if _, err := s.Deliver(context.Background(), all[0]); !unverified(err) || IsPermanent(err) {
 		t.Fatalf("wrong certificate: %v", err)
 	}
 	wrong.Close()
-	c := collect(t, files.listener(listenTCP(t, addr), files.good, false), readAll)
+	c := collect(t, listenTLS(files, listenTCP(t, addr), files.Good, false), readAll)
 	deliverAll(t, s, all)
 	synced(t, s)
 	c.wait("both batches", func(got [][]string) bool { return len(got) > 0 && len(got[0]) == 20 })

@@ -10,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"synoptic/bench/testnet"
 	"synoptic/results/sink/dest"
 )
 
 func TestTLSFiles(t *testing.T) {
-	files := dest.NewPKI(t)
-	cert, key, otherKey := files.Cert, files.Key, dest.NewPKI(t).Key
+	files := testnet.NewPKI(t)
+	cert, key, otherKey := files.Cert, files.Key, testnet.NewPKI(t).Key
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	must(t, os.WriteFile(empty, []byte("no PEM"), 0o600))
 	huge := filepath.Join(t.TempDir(), "huge.pem")
@@ -56,7 +57,7 @@ func TestTLSFiles(t *testing.T) {
 func TestReceiverIsVerified(t *testing.T) {
 	s := newHECStub(t, false)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	stranger := dest.NewPKI(t).CA
+	stranger := testnet.NewPKI(t).CA
 	for what, file := range map[string]string{"unknown authority": "", "another authority": stranger} {
 		o := s.options()
 		o.TLS.CAFile = file
@@ -74,7 +75,7 @@ func TestReceiverIsVerified(t *testing.T) {
 }
 
 func TestClientCertificate(t *testing.T) {
-	files := dest.NewPKI(t)
+	files := testnet.NewPKI(t)
 	s := newHECStub(t, false)
 	s.Close()
 	s.Server = httptest.NewUnstartedServer(s.stub)
