@@ -411,7 +411,7 @@ func windowOfPrograms(t *testing.T, b backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := synoptic(t, b.scan(1_000_000, prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--retries", "0", "--max-memory", "1M")...)
+	o := synoptic(t, b.scan(1_000_000, prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--retries", "0", "--wait", "500ms", "--max-memory", "1M")...)
 	if o.code != 0 {
 		t.Fatalf("exit %d: %s", o.code, o.stderr)
 	}
