@@ -133,10 +133,13 @@ func (b *connectLanes) probe(ctx context.Context, pos uint64) {
 // target's answer, as long as there is hope.
 func (b *connectLanes) ask(ctx context.Context, pos uint64, remote netip.AddrPort) (local netip.AddrPort, rtt time.Duration, err error) {
 	for {
-		limited, cancel := context.WithTimeout(ctx, b.timeouts.of(remote.Addr(), pos, b.Wait))
+		limited, cancel := withPatience(ctx, b.timeouts.of(remote.Addr(), pos, b.Wait))
 		begun := time.Now()
 		local, err = b.dial(limited, remote)
 		now := time.Now()
+		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+			err = context.Cause(limited) // the time is over
+		}
 		cancel()
 		if !outOfResources(err) {
 			b.able.Store(now.UnixNano())

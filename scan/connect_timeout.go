@@ -1,7 +1,9 @@
 package scan
 
 import (
+	"context"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -46,6 +48,19 @@ func (t *connectTimeouts) of(a netip.Addr, pos uint64, limit time.Duration) time
 		d = max(cooldownBlind, 2*rtt)
 	}
 	return min(d, limit)
+}
+
+// secondLook is how long after its end a time-out still lets an answer in: where the process stood still, timers
+// and answers are both late, and the timers are looked at first.
+const secondLook = 20 * time.Millisecond
+
+// withPatience is a context that ends d and a secondLook from now. Its cause is then os.ErrDeadlineExceeded.
+func withPatience(ctx context.Context, d time.Duration) (limited context.Context, cancel func()) {
+	limited, end := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(d, func() {
+		time.AfterFunc(secondLook, func() { end(os.ErrDeadlineExceeded) })
+	})
+	return limited, func() { timer.Stop(); end(nil) }
 }
 
 // longest is the most that of gives just now.

@@ -49,6 +49,8 @@ const (
 	restAfter = 50 * time.Millisecond
 	// stuckTime is how long a driver may refuse everything.
 	stuckTime = 2 * time.Second
+	// starvedTime is how long the program's thread may get no processor: others have it, or a hypervisor.
+	starvedTime = 30 * time.Second
 )
 
 // start makes the program's thread, with the receiver attached already, and sends a harmless frame
@@ -93,6 +95,7 @@ func (g *generator) run(ctx context.Context) error {
 
 func (g *generator) feed(ctx context.Context) error {
 	progressed := time.Now()
+	refused := g.seen.Refused // when it last progressed
 	for ctx.Err() == nil {
 		if g.queue.full.Load() { // no grants, then: the sinks are behind
 			g.collect()
@@ -107,8 +110,9 @@ func (g *generator) feed(ctx context.Context) error {
 		g.collect()
 		if g.seen.Sent != before.Sent || g.seen.Finished != before.Finished || g.seen.Flying == 0 && len(g.flying) == 0 {
 			progressed = time.Now()
-		} else if time.Since(progressed) > stuckTime {
-			return g.stuck()
+			refused = g.seen.Refused
+		} else if limit := g.patience(refused); time.Since(progressed) > limit {
+			return g.stuck(limit)
 		}
 		wait, all, err := g.post()
 		if err != nil {
@@ -148,11 +152,19 @@ func (g *generator) restWhenIdle() error {
 	return nil
 }
 
-// stuck is the error of a driver that takes nothing any more.
-func (g *generator) stuck() error {
+// patience is how long nothing may be sent, by what had been refused before.
+func (g *generator) patience(refused uint64) time.Duration {
+	if g.seen.Refused == refused {
+		return starvedTime // it does not even try
+	}
+	return stuckTime
+}
+
+// stuck is the error of a driver that takes nothing any more, or of a program that does not run.
+func (g *generator) stuck(since time.Duration) error {
 	err := g.kernel.programs.Refusal()
 	if err == nil {
-		return errors.New("the generator does not get on: no probe was sent for 2 s")
+		return fmt.Errorf("the generator does not get on: no probe was sent for %v", since)
 	}
 	if errors.Is(err, rawsock.ErrInterface) {
 		return fmt.Errorf("send on %s: %w: %w", g.Routes.Paths[0].Link.Name, errGone, err)

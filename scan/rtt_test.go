@@ -6,6 +6,21 @@ import (
 	"time"
 )
 
+// Time in which the process stood still is no waiting.
+func TestAwake(t *testing.T) {
+	now := time.Now()
+	clock := awake{seen: now}
+	for _, c := range []struct{ step, want time.Duration }{
+		{0, 0}, {coolNap, coolNap}, {coolNap + time.Millisecond, 2*coolNap + time.Millisecond},
+		{2 * time.Second, 4*coolNap + time.Millisecond}, {coolNap, 5*coolNap + time.Millisecond},
+	} {
+		now = now.Add(c.step)
+		if got := clock.look(now); got != c.want {
+			t.Errorf("%v later: %v, want %v", c.step, got, c.want)
+		}
+	}
+}
+
 func TestCooldown(t *testing.T) {
 	near, far := netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("10.99.0.1")
 	if prefixBucket(near) == prefixBucket(far) {

@@ -209,16 +209,30 @@ func drained(ctx context.Context, pump <-chan struct{}) bool {
 // coolNap is how often the cooldown looks at the estimate.
 const coolNap = 5 * time.Millisecond
 
+// awake is a clock that stands still where the process does: what a busy host or a hypervisor takes of the
+// time is no waiting, for no answer gets in meanwhile.
+type awake struct {
+	seen   time.Time
+	passed time.Duration
+}
+
+// look is the time that has passed. It is to be asked once a coolNap, of which two count at most.
+func (a *awake) look(now time.Time) time.Duration {
+	a.passed += min(now.Sub(a.seen), 2*coolNap)
+	a.seen = now
+	return a.passed
+}
+
 // cool waits until the answers to the last probe must have come.
 func (e *engine) cool(ctx context.Context) {
-	last := time.Now()
+	clock := awake{seen: time.Now()}
 	for {
 		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
 		wait := e.rtts.cooldown(e.Wait)
 		if e.silent() == 0 {
 			wait = e.rtts.settled(wait)
 		}
-		left := time.Until(last.Add(wait))
+		left := wait - clock.look(time.Now())
 		if left <= 0 {
 			return
 		}

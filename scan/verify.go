@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -96,7 +97,7 @@ func (v *verifier) admit() bool {
 }
 
 func (v *verifier) verify(p *results.Port) {
-	ctx, cancel := context.WithTimeout(v.ctx, verifyConnect)
+	ctx, cancel := withPatience(v.ctx, verifyConnect)
 	defer cancel()
 	d := net.Dialer{KeepAlive: -1}
 	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPortFrom(v.source, 0), netip.AddrPortFrom(p.Addr, p.Port))
@@ -112,7 +113,11 @@ func (v *verifier) verify(p *results.Port) {
 	defer context.AfterFunc(v.ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
 	_ = conn.SetReadDeadline(time.Now().Add(verifyListen))
 	banner := make([]byte, results.MaxBanner)
-	n, _ := conn.Read(banner) // a server that waits for us to speak says nothing
+	n, err := conn.Read(banner) // a server that waits for us to speak says nothing
+	if errors.Is(err, os.ErrDeadlineExceeded) && v.ctx.Err() == nil {
+		_ = conn.SetReadDeadline(time.Now().Add(secondLook))
+		n, _ = conn.Read(banner)
+	}
 	p.Banner = banner[:n]
 }
 

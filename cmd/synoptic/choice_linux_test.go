@@ -25,7 +25,7 @@ type choice struct {
 // check scans a few ports, of which one is open on every address, and holds the plan against what was done.
 func (c choice) check(t *testing.T, targets ...string) {
 	t.Helper()
-	args := append([]string{"scan", "-p", "80,81", "--retries", "0", "--wait", "200ms", "--backend", c.backend, "--rate", c.rate}, append(targets, c.more...)...)
+	args := append([]string{"scan", "-p", "80,81", "--backend", c.backend, "--rate", c.rate}, append(targets, c.more...)...)
 	o := synoptic(t, args...)
 	name := strings.Join(args, " ")
 	if o.code != c.code {
@@ -227,7 +227,7 @@ func TestProgramsWithoutPrivilege(t *testing.T) {
 		}
 	}
 	// CAP_NET_RAW alone is enough for packet sockets.
-	o := onlyNetRaw(t, "scan", "10.77.0.0/28", "-p", "80", "--backend", "auto", "--rate", "200k", "--retries", "0")
+	o := onlyNetRaw(t, "scan", "10.77.0.0/28", "-p", "80", "--backend", "auto", "--rate", "200k")
 	if o.code != 0 {
 		t.Fatalf("auto: exit %d: %s", o.code, o.stderr)
 	}

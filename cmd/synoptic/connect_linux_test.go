@@ -59,7 +59,7 @@ func TestFewFiles(t *testing.T) {
 	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	// Of 80 files, 64 are kept from the scan. With 60 inherited ones they are all in use, and more.
-	cmd := exec.Command("sh", "-c", `ulimit -n 80; exec "$0" "$@"`, program(t), "scan", prefix.String(), "-p", "9,80,443,8080", "--backend", "connect", "--wait", "2s", "--show", "all")
+	cmd := exec.Command("sh", "-c", `ulimit -n 80; exec "$0" "$@"`, program(t), "scan", prefix.String(), "-p", "9,80,443,8080", "--backend", "connect", "--show", "all")
 	for range 60 {
 		f, err := os.Open(os.DevNull)
 		if err != nil {

@@ -95,7 +95,7 @@ func TestConvertReproduces(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "scans.jsonl")
 	for _, extra := range [][]string{{"--backend", "afpacket"}, {"--backend", "connect"}} {
-		o := synoptic(t, append([]string{"scan", "10.77.0.0/27", "-p", "80,443,8080,9", "--show", "all", "--show-hosts", "--verify", "--retries", "0", "--wait", "500ms", "-o", file}, extra...)...)
+		o := synoptic(t, append([]string{"scan", "10.77.0.0/27", "-p", "80,443,8080,9", "--show", "all", "--show-hosts", "--verify", "--retries", "0", "--wait", "1s", "-o", file}, extra...)...)
 		if o.code != 0 {
 			t.Fatalf("exit %d: %s", o.code, o.stderr)
 		}
@@ -261,6 +261,12 @@ func TestConvertTornGzip(t *testing.T) {
 
 // Records come over while the input goes on, and an interrupt ends a conversion that waits for input.
 func TestConvertFollowsAndStops(t *testing.T) {
+	again(t, func() error { return prompt(convertFollowsAndStops(t)) })
+}
+
+// convertFollowsAndStops returns how long the stop took.
+func convertFollowsAndStops(t *testing.T) time.Duration {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(t), "convert")
@@ -293,12 +299,11 @@ func TestConvertFollowsAndStops(t *testing.T) {
 		last = lines.Text()
 	}
 	cmd.Wait()
-	if took := time.Since(told); took > stopWithin {
-		t.Errorf("the conversion stopped after %v", took)
-	}
+	took := time.Since(told)
 	if code := cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(last, `"type":"scan_end"`) || !strings.Contains(last, `"complete":false`) {
 		t.Errorf("exit %d, last line %s", code, last)
 	}
+	return took
 }
 
 // Who reads standard output may have seen enough.

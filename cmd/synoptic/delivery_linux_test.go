@@ -188,9 +188,19 @@ func TestLogrotate(t *testing.T) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
+	rates := []string{"4k", "1k", "200"} // the last is for a machine on which a rotation takes seconds
+	again(t, func() error {
+		rate := rates[0]
+		rates = append(rates[1:], rates[len(rates)-1])
+		return rotated(t, logrotate, rate, want)
+	})
+}
+
+// rotated scans at a rate, and fails where that gave the time for a few rotations only.
+func rotated(t *testing.T, logrotate, rate string, want map[endpoint]bool) error {
 	dir := t.TempDir()
 	out, config := filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "logrotate.conf")
-	s := start(t, "scan", "10.77.0.0/19", "-p", "80", "--rate", "4k", "-o", out)
+	s := start(t, "scan", "10.77.0.0/19", "-p", "80", "--rate", rate, "-o", out)
 	rules := fmt.Sprintf("%s {\n size 1\n rotate 1000\n nocreate\n nocompress\n nodateext\n missingok\n postrotate\n  kill -HUP %d\n endscript\n}\n", out, s.Process.Pid)
 	if err := os.WriteFile(config, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
@@ -233,15 +243,16 @@ func TestLogrotate(t *testing.T) {
 		}
 		all.Write(data)
 	}
-	if files < 5 {
-		t.Errorf("rotated %d times only", files-1)
-	}
 	st := parseStream(t, all.String())
 	sameSet(t, "open", st.found(t, "open"), want)
 	if !st.end.Complete {
 		t.Errorf("scan_end %+v", st.end)
 	}
 	t.Logf("%d files", files)
+	if files < 5 {
+		return fmt.Errorf("rotated %d times only", files-1)
+	}
+	return nil
 }
 
 // While the targets are still being read SIGHUP already means the file that the records will go to.
@@ -330,10 +341,14 @@ func eventIDs(t *testing.T, set map[string]bool, data []byte) (lines int) {
 // An output that is stuck costs the others nothing: an interrupt ends the scan within a second, they have
 // the end, and who has no spool is told how much is lost.
 func TestInterruptWhileStuck(t *testing.T) {
-	small(t, "10.77.0.0/19")
+	small(t, "10.77.0.0/16") // of which it sees a part
+	again(t, func() error { return interruptWhileStuck(t) })
+}
+
+func interruptWhileStuck(t *testing.T) error {
 	pipe, _ := stuckPipe(t)
 	healthy := filepath.Join(t.TempDir(), "out.jsonl")
-	s := start(t, "scan", "10.77.0.0/19", "-p", "80", "--rate", "2k", "-o", pipe, "-o", healthy)
+	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "2k", "-o", pipe, "-o", healthy)
 	eventually(t, func() bool { // far more than the pipe holds
 		info, err := os.Stat(healthy)
 		return err == nil && info.Size() > 500<<10
@@ -341,7 +356,8 @@ func TestInterruptWhileStuck(t *testing.T) {
 	told := time.Now()
 	s.Process.Signal(os.Interrupt)
 	code := s.end()
-	if took := time.Since(told); code != 1 || took > stopWithin {
+	took := time.Since(told)
+	if code != 1 {
 		t.Errorf("exit %d after %v", code, took)
 	}
 	if said := s.said.String(); !regexp.MustCompile(`^synoptic: stopped while output ".*pipe" took no more records: \d+ of them are lost\nhint: .*--spool.*\n$`).MatchString(said) {
@@ -359,25 +375,33 @@ func TestInterruptWhileStuck(t *testing.T) {
 	if len(d) != 2 || d[0].Queued == 0 || d[1].Queued != 0 || d[1].Delivered != uint64(len(st.ports))+1 || d[0].Queued+d[0].Delivered != d[1].Delivered {
 		t.Errorf("counts %+v", d)
 	}
+	return prompt(took)
 }
 
 // With a spool nothing is lost: after a complete scan an interrupt ends the wait for the stuck output, and
 // the next scan with the same output delivers what was left, first.
 func TestSpoolAfterInterrupt(t *testing.T) {
 	_, want := small(t, "10.77.0.0/21")
-	pipe, read := stuckPipe(t)
-	spool, healthy := filepath.Join(t.TempDir(), "spool"), filepath.Join(t.TempDir(), "out.jsonl")
-	s := start(t, "scan", "10.77.0.0/21", "-p", "80", "--rate", "5k", "-o", pipe, "-o", healthy, "--spool", spool)
-	eventually(t, func() bool {
-		data, _ := os.ReadFile(healthy)
-		return bytes.Contains(data, []byte(`"scan_end"`))
+	var pipe, spool string
+	var read func() []byte
+	again(t, func() error {
+		pipe, read = stuckPipe(t)
+		spool = filepath.Join(t.TempDir(), "spool")
+		healthy := filepath.Join(t.TempDir(), "out.jsonl")
+		s := start(t, "scan", "10.77.0.0/21", "-p", "80", "--rate", "5k", "-o", pipe, "-o", healthy, "--spool", spool)
+		eventually(t, func() bool {
+			data, _ := os.ReadFile(healthy)
+			return bytes.Contains(data, []byte(`"scan_end"`))
+		})
+		told := time.Now()
+		s.Process.Signal(os.Interrupt)
+		code := s.end()
+		took := time.Since(told)
+		if code != 3 || !strings.Contains(s.said.String(), "stay in the spool") {
+			t.Errorf("exit %d after %v, stderr %q", code, took, s.said.String())
+		}
+		return prompt(took)
 	})
-	told := time.Now()
-	s.Process.Signal(os.Interrupt)
-	code := s.end()
-	if took := time.Since(told); code != 3 || took > stopWithin || !strings.Contains(s.said.String(), "stay in the spool") {
-		t.Errorf("exit %d after %v, stderr %q", code, took, s.said.String())
-	}
 	first := map[string]bool{}
 	got := read()
 	eventIDs(t, first, got[:bytes.LastIndexByte(got, '\n')+1]) // the write that was under way may be cut short

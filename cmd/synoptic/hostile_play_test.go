@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"synoptic/bench/testnet"
 )
@@ -166,6 +168,36 @@ func excluded(p synProbe) netip.Addr { return p.target.Next() }
 // caseSourcePort is the first of sixteen that the i-th case's scan listens on, with a gap to the next.
 func caseSourcePort(i int) uint16 { return 20000 + 32*uint16(i) }
 
+// hostilePeer is what a case's peer has seen and done.
+type hostilePeer struct {
+	mu               sync.Mutex
+	subject, witness []synProbe
+	answered         bool
+}
+
+// reset makes the peer ready for another scan, where it has answered this one, after it was over: on a machine
+// that stands still the peer may be late by more than a scan waits.
+func (p *hostilePeer) reset() bool {
+	for range 3000 {
+		p.mu.Lock()
+		answered := p.answered
+		if answered {
+			p.subject, p.witness, p.answered = nil, nil, false
+		}
+		p.mu.Unlock()
+		if answered {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
+// witnessMissed is what the record of a witness has whose answer did not come.
+func witnessMissed(a netip.Addr) string {
+	return fmt.Sprintf(`"ip":%q,"port":%d,"proto":"tcp","state":"filtered"`, a, witnessPort)
+}
+
 // playHostile runs the cases by the backends, several at a time: each has its own source ports, which are all
 // that a packet socket's filter lets a scan see, and on an interface that takes one program its turn.
 func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
@@ -179,7 +211,7 @@ func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
 }
 
 func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
-	seen := make([]struct{ subject, witness []synProbe }, len(cases))
+	seen := make([]hostilePeer, len(cases))
 	answer := func(r *testnet.Responder, frame []byte) {
 		p := parseProbe(frame)
 		i := caseAt(p.target)
@@ -187,6 +219,8 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 			t.Errorf("probe to %s, which is not in the set", p.endpoint())
 			return
 		}
+		seen[i].mu.Lock()
+		defer seen[i].mu.Unlock()
 		probes := &seen[i].subject
 		if p.dport == witnessPort {
 			probes = &seen[i].witness
@@ -208,6 +242,7 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 		if err := r.Send(append(frames, witness.synAck(t))...); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
+		seen[i].answered = true
 	}
 	var links [hostileNetworks]chan struct{} // a token for each scan that may run on it
 	for k := range min(hostileNetworks, len(cases)) {
@@ -232,20 +267,27 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 	for i := range cases {
 		outcomes[i] = make(chan outcome, 1)
 		a := caseAddress(i)
-		cmd := exec.Command(path, b.scan(10_000, a.String(), a.Next().String(), "--exclude", a.Next().String(),
+		args := b.scan(10_000, a.String(), a.Next().String(), "--exclude", a.Next().String(),
 			"-p", fmt.Sprintf("%d,%d", subjectPort, witnessPort), "--source-port", fmt.Sprint(caseSourcePort(i)),
-			"--show", "all", "--retries", fmt.Sprint(cases[i].tries()-1), "--retry-gap", "100ms")...)
+			"--show", "all", "--retries", fmt.Sprint(cases[i].tries()-1), "--retry-gap", "100ms")
 		go func() {
 			link := links[i%hostileNetworks]
 			link <- struct{}{}
 			slots <- struct{}{}
 			defer func() { <-slots; <-link }()
-			var stdout, stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			if err := cmd.Run(); err != nil {
-				fmt.Fprintln(&stderr, err)
+			for attempt := 1; ; attempt++ {
+				cmd := exec.Command(path, args...)
+				var stdout, stderr bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &stdout, &stderr
+				if err := cmd.Run(); err != nil {
+					fmt.Fprintln(&stderr, err)
+				}
+				if attempt < 4 && strings.Contains(stdout.String(), witnessMissed(a)) && seen[i].reset() {
+					continue
+				}
+				outcomes[i] <- outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
+				return
 			}
-			outcomes[i] <- outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
 		}()
 	}
 	for i, c := range cases {

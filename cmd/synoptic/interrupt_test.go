@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,20 +16,28 @@ import (
 
 // tooLong ends what a test waits for in vain: a scan of over a minute that does not stop when told to
 // is killed, and its exit code shows it.
-const tooLong = 30 * time.Second
+const tooLong = 3 * time.Minute
 
 // running is a scan of 131,072 probes at 2000 a second, half of them to silent ports, of which the
 // test sees the output as it comes. It is killed after tooLong.
 func running(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
 	t.Helper()
-	return runningOn(t, testnet.New(t, testnet.Config{Gateway: true}), append([]string{"scan", "10.77.0.0/16", "-p", "9,80", "--rate", "2k"}, args...)...)
+	populateInterrupted(t, testnet.New(t, testnet.Config{Gateway: true}))
+	return runningOn(t, append([]string{"scan", "10.77.0.0/16", "-p", "9,80", "--rate", "2k"}, args...)...)
+}
+
+// populateInterrupted makes port 80 open and port 9 silent.
+func populateInterrupted(t *testing.T, n *testnet.Network) {
+	t.Helper()
+	n.Listen(t, "0.0.0.0:80")
+	if err := n.DropPort(9); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // runningOn is running with a network and a command line of the test's own.
-func runningOn(t *testing.T, n *testnet.Network, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
+func runningOn(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
 	t.Helper()
-	n.Listen(t, "0.0.0.0:80")
-	n.DropPort(9)
 	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, program(t), args...)
@@ -63,17 +72,26 @@ func TestInterrupt(t *testing.T) {
 			ports, list = 502, "9,80,10001-10500"
 		}
 		n := b.network(t, testnet.Config{Gateway: true})
-		cmd, stdout, stderr := runningOn(t, n, b.scan(2_000, "10.77.0.0/16", "-p", list)...)
-		s, took := interrupt(t, cmd, stdout, stderr, float64(ports<<16), true)
-		b.used(t, s)
-		if took > stopWithin {
-			t.Errorf("the scan stopped after %v", took)
-		}
+		populateInterrupted(t, n)
+		again(t, func() error {
+			cmd, stdout, stderr := runningOn(t, b.scan(2_000, "10.77.0.0/16", "-p", list)...)
+			s, took := interrupt(t, cmd, stdout, stderr, float64(ports<<16), true)
+			b.used(t, s)
+			return prompt(took)
+		})
 	}, xdp, ebpf)
 }
 
 // stopWithin is the second that an interrupted scan may take, and three more for a machine that is busy.
 const stopWithin = 4 * time.Second
+
+// prompt tells of a stop that took longer.
+func prompt(took time.Duration) error {
+	if took > stopWithin {
+		return fmt.Errorf("stopped after %v", took)
+	}
+	return nil
+}
 
 // interrupt tells a scan to stop when it has written 200 lines, and looks at what it then says of itself. With
 // raw, every position is known to be probed or not. It returns what was said and how long it took.

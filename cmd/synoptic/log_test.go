@@ -76,7 +76,7 @@ func TestScanLogsJSON(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/28")
 	n := testnet.New(t, testnet.Config{Prefix: prefix})
 	n.Listen(t, "0.0.0.0:80")
-	args := []string{"scan", prefix.String(), "-p", "80,81", "--retries", "0", "--wait", "500ms", "--log-format", "json"}
+	args := []string{"scan", prefix.String(), "-p", "80,81", "--retries", "0", "--log-format", "json"}
 	o := synoptic(t, args...)
 	s := parseStream(t, o.stdout)
 	m := messages(t, o.stderr)

@@ -217,3 +217,20 @@ func eventually(t *testing.T, condition func() bool) {
 		}
 	}
 }
+
+// again runs what a machine that stands still may spoil, until it goes well: what is wrong goes wrong every time.
+func again(t *testing.T, run func() error) {
+	t.Helper()
+	const attempts = 4
+	for i := 1; ; i++ {
+		err := run()
+		switch {
+		case err == nil:
+			return
+		case i == attempts || t.Failed():
+			t.Errorf("attempt %d: %v", i, err)
+			return
+		}
+		t.Logf("attempt %d: %v", i, err)
+	}
+}

@@ -101,7 +101,7 @@ func TestEvidence(t *testing.T) {
 	dir := t.TempDir()
 	file, records := filepath.Join(dir, "evidence.pcapng"), filepath.Join(dir, "records.jsonl")
 	capture := n.Capture(t)
-	o := synoptic(t, "scan", "10.77.0.0/26", "-p", "80-83", "--rate", "2k", "--retries", "0", "--wait", "500ms", "--show", "all",
+	o := synoptic(t, "scan", "10.77.0.0/26", "-p", "80-83", "--rate", "2k", "--retries", "0", "--show", "all",
 		"--lanes", "3", "-o", "pcapng:"+file, "-o", records) // three lanes receive by two rings
 	frames := capture.Stop()
 	if o.code != 0 {
@@ -217,7 +217,7 @@ func TestEvidenceFiles(t *testing.T) {
 		{[]string{"10.77.0.1-10.77.0.2", "-p", "80", "--verify", "--show-hosts"}, 3},
 		{[]string{"127.0.0.1", "-p", "1", "--show", "closed"}, 4}, // by lo, with its Ethernet header of zeros
 	} {
-		o := synoptic(t, append([]string{"scan", "--retries", "0", "--wait", "500ms", "-o", "pcapng:" + file}, c.args...)...)
+		o := synoptic(t, append([]string{"scan", "-o", "pcapng:" + file}, c.args...)...)
 		if o.code != 0 {
 			t.Fatalf("%v: exit %d: %s", c.args, o.code, o.stderr)
 		}

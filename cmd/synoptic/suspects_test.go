@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +42,7 @@ func synackAll(t *testing.T, b backend) {
 			r.Send(p.rst(t))
 		}
 	})
-	args := b.scan(10_000, honest.String(), liar.String(), "-p", "1-200", "--retries", "0")
+	args := b.scan(10_000, honest.String(), liar.String(), "-p", "1-200")
 	with, without := suspected(parseStream(t, synoptic(t, args...).stdout), "synack-all")
 	// How early depends on how far the probes are ahead of the records; in the end it is found out.
 	if with[honest] != 0 || without[honest] != 4 || with[liar] == 0 || with[liar]+without[liar] != 200 {
@@ -54,8 +53,9 @@ func synackAll(t *testing.T, b backend) {
 	if with[honest] != 0 || without[honest] != 4 || with[liar] != 200 || without[liar] != 0 {
 		t.Errorf("with canaries: suspect %v, not %v", with, without)
 	}
-	if s.end.Canaries != 4 || s.end.Sent != 400 {
-		t.Errorf("%d canary probes besides %d, want 4 besides 400", s.end.Canaries, s.end.Sent)
+	// An answer that is late is asked for again.
+	if first := s.end.Sent - s.end.Retransmitted; s.end.Canaries < 4 || s.end.Canaries > 12 || first != 400 {
+		t.Errorf("%d canary probes besides %d, want 4 besides 400", s.end.Canaries, first)
 	}
 }
 
@@ -76,7 +76,11 @@ func TestWin0NoOpts(t *testing.T) {
 			r.Send(p.tcp(t, "SA", p.seq+1, window(1)))
 		}
 	})
-	for _, r := range parseStream(t, synoptic(t, "scan", "10.77.1.1", "-p", "1-3", "--retries", "0").stdout).ports {
+	ports := parseStream(t, synoptic(t, "scan", "10.77.1.1", "-p", "1-3").stdout).ports
+	if len(ports) != 3 {
+		t.Errorf("%d records, want 3", len(ports))
+	}
+	for _, r := range ports {
 		if got := slices.Contains(r.Suspect, "win0-noopts"); got != (r.Port == 1) {
 			t.Errorf("port %d: suspect %v", r.Port, r.Suspect)
 		}
@@ -114,28 +118,30 @@ func verifies(t *testing.T, b backend) {
 			r.Send(p.synAck(t)) // only to the probe, never to a connection
 		}
 	})
-	s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.1", "10.77.0.2", "-p", "22,80", "--verify", "--retries", "0", "--show", "all")...).stdout)
-	b.used(t, s)
-	seen := map[string]bool{}
-	for _, r := range s.ports {
-		verified := "none"
-		if r.Verified != nil {
-			verified = fmt.Sprint(*r.Verified)
+	again(t, func() error { // what a server says may be late where the machine stands still
+		s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.1", "10.77.0.2", "-p", "22,80", "--verify", "--show", "all")...).stdout)
+		b.used(t, s)
+		seen := map[string]bool{}
+		for _, r := range s.ports {
+			verified := "none"
+			if r.Verified != nil {
+				verified = fmt.Sprint(*r.Verified)
+			}
+			seen[fmt.Sprintf("%s:%d %s %s %q", r.IP, r.Port, r.State, verified, r.Banner)] = true
 		}
-		seen[fmt.Sprintf("%s:%d %s %s %q", r.IP, r.Port, r.State, verified, r.Banner)] = true
-	}
-	latin := strings.Map(func(r rune) rune { return r }, "SSH-2.0-\x00\u00ff\"test\"\\\r\n")
-	for _, want := range []string{
-		fmt.Sprintf("10.77.0.1:22 open true %q", latin), `10.77.0.1:80 open true ""`,
-		`10.77.0.2:22 open false ""`, `10.77.0.2:80 open false ""`,
-	} {
-		if !seen[want] {
-			t.Errorf("no record says %s; there are %v", want, seen)
+		for _, want := range []string{`10.77.0.1:80 open true ""`, `10.77.0.2:22 open false ""`, `10.77.0.2:80 open false ""`} {
+			if !seen[want] {
+				t.Errorf("no record says %s; there are %v", want, seen)
+			}
 		}
-	}
-	if !s.end.Complete || len(s.ports) != 4 {
-		t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
-	}
+		if !s.end.Complete || len(s.ports) != 4 {
+			t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
+		}
+		if want := fmt.Sprintf("10.77.0.1:22 open true %q", "SSH-2.0-\x00\u00ff\"test\"\\\r\n"); !seen[want] {
+			return fmt.Errorf("no record says %s; there are %v", want, seen)
+		}
+		return nil
+	})
 }
 
 // Host summaries come after the ports, in order, one per address that answered.
@@ -146,7 +152,7 @@ func showsHosts(t *testing.T, b backend) {
 	n := b.network(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	n.Listen(t, "10.77.0.3:443")
-	o := synoptic(t, b.scan(10_000, prefix.String(), "-p", "80,443,444", "--show-hosts")...)
+	o := synoptic(t, b.scan(10_000, prefix.String(), "-p", "80,443,444", "--show-hosts", "--batch", "1")...)
 	s := parseStream(t, o.stdout)
 	if len(s.hosts) != 16 || len(s.ports) != 17 {
 		t.Fatalf("%d hosts, %d ports, want 16, 17", len(s.hosts), len(s.ports))
