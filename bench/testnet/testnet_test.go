@@ -65,7 +65,7 @@ func TestPortStates(t *testing.T) {
 				{"10.77.10.0:80", nil},
 			} {
 				ask := dial
-				if c.want == os.ErrDeadlineExceeded {
+				if errors.Is(c.want, os.ErrDeadlineExceeded) {
 					ask = dialSilent
 				}
 				if err := ask(c.addr); !errors.Is(err, c.want) {
