@@ -51,6 +51,21 @@ func checkRecords(t *testing.T, s hostileStream, want map[endpoint]string, also 
 	}
 }
 
+// askedFrom is the source port of the first probe to each port.
+type askedFrom map[endpoint]uint16
+
+// first tells whether a probe is the first to its port. Another attempt has another source port.
+func (a askedFrom) first(t *testing.T, p synProbe) bool {
+	port, again := a[p.endpoint()]
+	if again && port == p.sport {
+		t.Errorf("%s was probed twice", p.endpoint())
+	}
+	if !again {
+		a[p.endpoint()] = p.sport
+	}
+	return !again
+}
+
 // Every true answer comes one to five times, each copy on its own up to 300 ms late, so that the
 // answers of all ports are shuffled: one record each, and every other copy is a duplicate.
 func TestDuplicatedAndReordered(t *testing.T) {
@@ -74,16 +89,12 @@ func duplicatedAndReordered(t *testing.T, b backend) {
 			var late, end sync.WaitGroup
 			var held [][]byte // the last host's answers
 			asked := 0        // of its ports
-			from := map[endpoint]uint16{}
+			from := askedFrom{}
 			r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 				p := parseProbe(frame)
-				if port, again := from[p.endpoint()]; again {
-					if port == p.sport {
-						t.Errorf("%s was probed twice", p.endpoint())
-					}
+				if !from.first(t, p) {
 					return
 				}
-				from[p.endpoint()] = p.sport
 				answer, record := trueAnswer(t, p, rng)
 				want[p.endpoint()] = record
 				k := 1 + rng.IntN(5)
@@ -168,19 +179,15 @@ func forgedFlood(t *testing.T, b backend, total int) {
 	b.prepare(t, n)
 	f := newForger(t)
 	f.program = b.kernel
-	want, from := map[endpoint]string{}, map[endpoint]uint16{}
+	want, from := map[endpoint]string{}, askedFrom{}
 	var records atomic.Int64 // seen so far
 	var invalid, unseen uint64
 	window := int64(max(inFlight/each, 1))
 	r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 		p := parseProbe(frame)
-		if port, again := from[p.endpoint()]; again {
-			if port == p.sport {
-				t.Errorf("%s was probed twice", p.endpoint())
-			}
+		if !from.first(t, p) {
 			return
 		}
-		from[p.endpoint()] = p.sport
 		for end := time.Now().Add(patience); int64(len(want))-records.Load() > window; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("%d true answers, %d records", len(want), records.Load())

@@ -71,7 +71,7 @@ func (o *Output) finish(ctx context.Context) error {
 		o.waitWhileMoving(end)
 	}
 	o.cancel()
-	gone := within(o.leaveTime, o.ended)
+	_, gone := within(o.leaveTime, o.ended)
 	if err := o.failure(); err != nil {
 		errs = []error{err} // which is what the flush said too, if it said anything
 	}
@@ -172,31 +172,21 @@ func wait[T any](e *ending, c <-chan T, limit time.Duration) (v T, ok bool) {
 	if e.began.IsZero() {
 		e.began = time.Now()
 	}
+	return within(time.Until(e.began.Add(limit)), c)
+}
+
+// within waits for so long.
+func within[T any](d time.Duration, c <-chan T) (v T, ok bool) {
 	select {
 	case v = <-c:
 		return v, true
-	case <-time.After(time.Until(e.began.Add(limit))):
+	case <-time.After(d):
 	}
 	select {
 	case v = <-c: // both have come
 		return v, true
 	default:
 		return v, false
-	}
-}
-
-// within waits for so long.
-func within(d time.Duration, done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	case <-time.After(d):
-	}
-	select {
-	case <-done: // both have come
-		return true
-	default:
-		return false
 	}
 }
 

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -80,23 +81,14 @@ const (
 
 func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool, c Config) *Output {
 	o := &Output{
-		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: c.memory,
-		stopTime: c.stopTime, leaveTime: c.leaveTime,
+		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: cmp.Or(c.memory, defaultMemory),
+		stopTime: cmp.Or(c.stopTime, defaultStopTime), leaveTime: cmp.Or(c.leaveTime, defaultLeaveTime),
 		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
 		free: make(chan *format.Batch, 2*defaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	o.changed.L, o.patience.o = &o.mu, o
 	if o.say == nil {
 		o.say = func(Notice) {}
-	}
-	if o.most == 0 {
-		o.most = defaultMemory
-	}
-	if o.stopTime == 0 {
-		o.stopTime = defaultStopTime
-	}
-	if o.leaveTime == 0 {
-		o.leaveTime = defaultLeaveTime
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.w = format.NewWriter(o.put)

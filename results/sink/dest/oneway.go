@@ -300,7 +300,7 @@ func (s *oneWay) confirm(ctx context.Context) error {
 		return err
 	}
 	s.conn.close()
-	s.conn, s.confirms, s.endless = nil, true, !canConfirm
+	s.conn = nil
 	if s.left == nil {
 		s.drop(len(s.history))
 	}
@@ -313,6 +313,7 @@ func (s *oneWay) ends(ctx context.Context, c *conn) error {
 	err := c.finish(ctx, s.patience, s.stall)
 	if err == nil {
 		if err = s.alive(ctx); err == nil {
+			s.confirms, s.endless = true, !canConfirm
 			return nil
 		}
 	}
@@ -362,7 +363,6 @@ func (s *oneWay) settle(ctx context.Context) {
 	case s.leftChunks == 0: // out of the history
 		s.forget()
 	case s.left.isGone() && s.ends(ctx, s.left) == nil:
-		s.confirms, s.endless = true, !canConfirm
 		s.drop(s.leftChunks)
 		s.forget()
 	}
