@@ -162,7 +162,8 @@ func (b *byHost) fail(err error) error {
 }
 
 // hosts gives every host once: IPv4 before IPv6, ascending. A group is valid until the next one. An error
-// comes last, with a nil group. Nothing can be added any more.
+// comes last, with a nil group. When all have been given nothing is left of them: what is added then
+// belongs to another scan.
 func (b *byHost) hosts() iter.Seq2[*hostGroup, error] {
 	return func(yield func(*hostGroup, error) bool) {
 		if b.err != nil {
@@ -182,11 +183,15 @@ func (b *byHost) hosts() iter.Seq2[*hostGroup, error] {
 			g.add(r)
 			err = m.advance()
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			yield(nil, b.fail(err))
-		case g.count > 0:
-			yield(g, nil)
+			return
+		}
+		if g.count > 0 && !yield(g, nil) {
+			return
+		}
+		if err := b.close(); err != nil {
+			yield(nil, fmt.Errorf("remove the temporary file: %w", err))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -48,9 +47,6 @@ func (e *grepable) End(s *results.ScanEnd) error {
 		if err := e.writeHost(g); err != nil {
 			return err
 		}
-	}
-	if err := e.sort.close(); err != nil { // the next scan's hosts are others
-		return fmt.Errorf("remove the temporary file: %w", err)
 	}
 	b := append(e.w.Buf(), "# Synoptic done at "...)
 	b = append(b, nmapTime(time.Time(s.Time))...)

@@ -113,9 +113,6 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 			return err
 		}
 	}
-	if err := o.sort.close(); err != nil {
-		return fmt.Errorf("remove the temporary file: %w", err)
-	}
 
 	s = s.Fit()
 	fields, err := nativeEnd(s)
