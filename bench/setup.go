@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // Setup enters a network namespace of its own, for which it starts the process anew, and then builds

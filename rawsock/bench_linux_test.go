@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // BenchmarkSend times one 54-byte frame over a veth pair, the receiving side's softirq

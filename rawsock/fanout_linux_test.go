@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // strays are SYN-ACKs as of stray from so many ports each.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // frames takes the frames of the next count packets, with their packets.

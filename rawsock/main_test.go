@@ -3,7 +3,7 @@ package rawsock
 import (
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

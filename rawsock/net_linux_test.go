@@ -11,7 +11,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // deadline is for what must happen: no test waits for it when it passes.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // TestPermission takes CAP_NET_RAW from one thread and asks for sockets there.

@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // TestLoopback: SYNs to a listener and to a closed port on lo get one answer each.

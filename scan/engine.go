@@ -9,6 +9,7 @@ import (
 
 	"synoptic/ratelimit"
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
@@ -20,7 +21,7 @@ type engine struct {
 	*Plan
 	emits   results.State // states that lanes hand on: what is shown, and what hosts are judged by
 	key     probe.Key
-	results *results.Map
+	results *window.Map
 	times   [maxAttempts]atomic.Pointer[sendTimes] // by attempt; made when first needed
 	loss    *lossStats                             // nil for the connect backend
 	rtts    rttEstimator

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"

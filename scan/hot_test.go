@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
 )
@@ -138,35 +139,35 @@ func hotProbe(run hotRun, e *engine, tmpl *probe.Template) {
 // hotResults: the map, and a record's way to its bytes.
 func hotResults(run hotRun, e *engine) {
 	const positions = 1 << 40
-	slide := func(b *testing.B) *results.Map {
-		m, err := results.NewMap(0, positions, results.MinMapBytes)
+	slide := func(b *testing.B) *window.Map {
+		m, err := window.New(0, positions, window.MinBytes)
 		if err != nil {
 			b.Fatal(err)
 		}
 		m.Advance(1<<20, nil)
 		return m
 	}
-	run("results.Map.Mark", func(b *testing.B) {
+	run("window.Map.Mark", func(b *testing.B) {
 		m := slide(b)
 		for i := uint64(0); b.Loop(); i++ {
 			m.Mark(i%(1<<20), results.Open)
 		}
 	})
-	run("results.Map.Get", func(b *testing.B) {
+	run("window.Map.Get", func(b *testing.B) {
 		m := slide(b)
 		for i := uint64(0); b.Loop(); i++ {
 			state, _ := m.Get(i % (1 << 20))
 			hotSink += uint64(state)
 		}
 	})
-	run("results.Map.Advance", func(b *testing.B) {
+	run("window.Map.Advance", func(b *testing.B) {
 		m := slide(b)
 		count := func(uint64) { hotSink++ }
 		for to := uint64(1 << 21); b.Loop(); to += 64 {
 			m.Advance(to, count)
 		}
 	})
-	run("results.Map.Silent", func(b *testing.B) {
+	run("window.Map.Silent", func(b *testing.B) {
 		m := slide(b)
 		count := func(uint64) bool { hotSink++; return true }
 		for i := uint64(0); b.Loop(); i += 64 {
@@ -216,7 +217,7 @@ func hotSending(run hotRun, e *engine) {
 		}
 	})
 	run("scan.schedule", func(b *testing.B) {
-		m, err := results.NewMap(0, 1<<40, results.MinMapBytes)
+		m, err := window.New(0, 1<<40, window.MinBytes)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -259,7 +260,7 @@ func hotLanes(run hotRun, e *engine, tmpl *probe.Template) {
 		for i := 0; b.Loop(); i++ {
 			if i%len(packets) == 0 { // every position is news again
 				b.StopTimer()
-				fresh, err := results.NewMap(0, n, 1<<20)
+				fresh, err := window.New(0, n, 1<<20)
 				if err != nil {
 					b.Fatal(err)
 				}

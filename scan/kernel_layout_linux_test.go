@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
 	"synoptic/rawsock/xdp"
 	"synoptic/results"

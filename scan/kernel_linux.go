@@ -10,7 +10,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/rawsock/xdp"
-	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/target"
 )
 
@@ -54,7 +54,7 @@ func newKernel(e *engine) (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := results.NewMapOn(e.Positions.Begin, e.Positions.Len(), k.programs.Slots())
+	m, err := window.NewOn(e.Positions.Begin, e.Positions.Len(), k.programs.Slots())
 	if err != nil {
 		k.programs.Close()
 		return nil, err

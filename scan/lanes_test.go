@@ -5,11 +5,12 @@ import (
 	"net/netip"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
@@ -33,7 +34,7 @@ func laneEngine(t testing.TB, maxMemory int64, more ...string) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := results.NewMap(0, n, maxMemory)
+	m, err := window.New(0, n, maxMemory)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
@@ -87,7 +88,7 @@ func NewPlan(c Config) (*Plan, error) {
 	if p.Positions.Len() == 0 {
 		return nil, refuse("use fewer shards than probes", "shard %d of %d of %d probes is empty", c.ShardI, c.ShardOf, p.Space.Len())
 	}
-	if p.Window, err = results.WindowFor(p.Positions.Len(), c.MaxMemory); err != nil {
+	if p.Window, err = window.For(p.Positions.Len(), c.MaxMemory); err != nil {
 		return nil, err
 	}
 	p.chooseRate()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/probe"
 )
 
@@ -33,7 +34,7 @@ func New(p *Plan) (*Scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := results.NewMap(p.Positions.Begin, p.Positions.Len(), p.MaxMemory)
+	m, err := window.New(p.Positions.Begin, p.Positions.Len(), p.MaxMemory)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +161,7 @@ func (e *engine) usePacketSockets(why error) {
 // renew makes the result map and the counters of loss anew, in memory of our own.
 func (e *engine) renew() (err error) {
 	e.loss.use(make([]chunkLoss, e.loss.chunks))
-	e.results, err = results.NewMap(e.Positions.Begin, e.Positions.Len(), e.MaxMemory)
+	e.results, err = window.New(e.Positions.Begin, e.Positions.Len(), e.MaxMemory)
 	return err
 }
 

@@ -3,7 +3,7 @@ package scan
 import (
 	"time"
 
-	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/permute"
 )
 
@@ -94,7 +94,7 @@ type pass struct {
 }
 
 // collect appends the next positions of the pass to due, as many as it has room for.
-func (p *pass) collect(m *results.Map, due []uint64) []uint64 {
+func (p *pass) collect(m *window.Map, due []uint64) []uint64 {
 	if p.first {
 		for pos := p.cursor; pos < p.end && len(due) < cap(due); pos++ {
 			due = append(due, pos)

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/estimate"
 	"synoptic/scan/permute"
 )
@@ -27,7 +28,7 @@ type simulation struct {
 	rng       *rand.Rand // for more than one lane
 
 	// outcome
-	m      *results.Map
+	m      *window.Map
 	loss   *lossStats
 	sent   uint64
 	probes []uint8     // by position, from the first
@@ -37,7 +38,7 @@ type simulation struct {
 
 func (sim *simulation) run(t tester) {
 	t.Helper()
-	m, err := results.NewMap(sim.positions.Begin, sim.positions.Len(), sim.maxBytes)
+	m, err := window.New(sim.positions.Begin, sim.positions.Len(), sim.maxBytes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"

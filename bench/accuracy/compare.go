@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"synoptic/bench/peers"
+	"synoptic/bench/lab/peers"
 )
 
 // contender is one row of every table.

@@ -23,7 +23,7 @@ import (
 	"syscall"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 type options struct {

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // The ports asked for, and how the targets treat them.

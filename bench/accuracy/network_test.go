@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"synoptic/bench"
-	"synoptic/bench/peers"
+	"synoptic/bench/lab/peers"
 	"synoptic/results"
 )
 

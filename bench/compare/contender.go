@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"synoptic/bench"
-	"synoptic/bench/peers"
+	"synoptic/bench/lab/peers"
 )
 
 // contender is a tool in a setting that runs in a scene.

@@ -6,8 +6,8 @@ import (
 	"io"
 	"net/netip"
 
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 )
 
 // field is a scene's network, its far end and its truth.

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"synoptic/bench/responder"
+	"synoptic/bench/lab/responder"
 )
 
 // jobNames in the order of the document.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/peers"
+	"synoptic/bench/lab/peers"
 )
 
 // Machine is what figures depend on.

@@ -28,7 +28,7 @@ import (
 	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 type options struct {

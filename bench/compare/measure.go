@@ -10,7 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"synoptic/bench"
-	"synoptic/bench/peers"
+	"synoptic/bench/lab/peers"
 )
 
 // measure runs a scene's contenders in turns, the order rotated by one each round, so that what

@@ -13,8 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"synoptic/bench"
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

@@ -20,7 +20,7 @@ import (
 	"strings"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // options are the command line, understood.

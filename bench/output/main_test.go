@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results/sink/format"
 )
 

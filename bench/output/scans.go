@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 )
 
 // Half of all ports answer; with records, one reply in ten is of an open port.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 )
 
 // counted are the backends and rates that a program on the far side counts.

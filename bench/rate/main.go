@@ -16,7 +16,7 @@ import (
 	"os"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 func main() {

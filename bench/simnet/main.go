@@ -20,8 +20,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 	"synoptic/scan/target"
 )
 

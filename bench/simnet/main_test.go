@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }

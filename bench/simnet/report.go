@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"synoptic/bench/responder"
+	"synoptic/bench/lab/responder"
 )
 
 // report is one scan and what there was to find.

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 )
 
 // simulate brings the internet up, scans it and compares.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // backend is one of those that send raw packets: what holds for one of them holds for all.

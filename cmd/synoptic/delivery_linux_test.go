@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // trueAnswer is one of the answers that a host can give, and the record that comes of it.

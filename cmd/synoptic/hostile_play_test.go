@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // A peer that injects. Every case is a scan of its own: the program as a child, one subject port and

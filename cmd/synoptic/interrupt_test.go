@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // tooLong ends what a test waits for in vain: a scan of over a minute that does not stop when told to

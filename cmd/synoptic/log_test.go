@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // messages are the objects that --log-format json has written.

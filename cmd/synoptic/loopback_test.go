@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // listeners are the loopback ports that the kernel itself says are listened on (what `ss -ltn` shows).

@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 )
 

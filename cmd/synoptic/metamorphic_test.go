@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // How a scan is done never changes what it finds: on a loss-free network the backend, the seed, the retries, the

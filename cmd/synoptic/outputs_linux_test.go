@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // An output that breaks ends the scan with an error, told once; the others get every record up to

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/peers"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/peers"
+	"synoptic/bench/lab/testnet"
 )
 
 // The same network gives the same open ports by nmap, by masscan and by us.

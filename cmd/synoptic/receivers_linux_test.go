@@ -18,7 +18,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // receiver is a syslog daemon with a configuration of docs/siem.

@@ -21,7 +21,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results/sink/dest"
 )
 

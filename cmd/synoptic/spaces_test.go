@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // Odd sets of targets: lists of ports, thousands of ranges, exclusions in them, and single ports of single

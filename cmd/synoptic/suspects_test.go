@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/gopacket/layers"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // suspected are the hosts of open records with this suspicion, and those without.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 	"synoptic/scan"
 )

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // onlyNetRaw runs the program as another user who has CAP_NET_RAW and no other right.

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // program finds a program or skips, or fails where the gate requires it. Receivers that cannot be

@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
 )
 

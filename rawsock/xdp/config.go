@@ -94,7 +94,7 @@ type Tally struct {
 	Late       uint64 // of these: their position had left the window
 	Invalid    uint64 // packets to our ports that answer no probe
 	RingFull   uint64 // replies that were lost because user space did not keep up
-	Overruns   uint64 // as results.Map counts them
+	Overruns   uint64 // as window.Map counts them
 	Resets     uint64 // RSTs sent in answer to SYN-ACKs
 
 	// Open, Closed and Filtered count positions by their best state. Filtered is what user space has

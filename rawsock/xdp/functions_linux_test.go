@@ -15,7 +15,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"

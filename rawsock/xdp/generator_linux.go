@@ -19,7 +19,7 @@ import (
 // round: both only whole, and a pass is written before it is posted.
 
 // SetWindow tells the programs which positions the result map takes replies for: [low, high).
-// low is never too low for long: results.Map seals what leaves, and the programs see that.
+// low is never too low for long: window.Map seals what leaves, and the programs see that.
 func (p *Programs) SetWindow(low, high uint64) {
 	atomic.StoreUint64(&p.control.Low, low)
 	atomic.StoreUint64(&p.control.High, high)

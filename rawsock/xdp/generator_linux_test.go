@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/responder"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/testnet"
 	"synoptic/scan/probe"
 )
 

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/probe"
 )
 
@@ -38,7 +39,7 @@ func (m *marker) mark(t testing.TB, position uint64, state results.State) {
 	m.run.packet(t, a.bytes())
 }
 
-// What a reply does to a slot, case by case: results.Map's rules.
+// What a reply does to a slot, case by case: window.Map's rules.
 func TestReceiveMarks(t *testing.T) {
 	const position, low, high = 1000, 992, 1016 // both bounds within a word
 	const seal = 15
@@ -118,7 +119,7 @@ func TestReceiveMarks(t *testing.T) {
 	}
 }
 
-// A reply that is between its look at the window and its mark while the window moves: results.Map.leaving.
+// A reply that is between its look at the window and its mark while the window moves: window.Map.leaving.
 func TestReceiveWhileWindowMoves(t *testing.T) {
 	if runtime.NumCPU() < 2 {
 		t.Skip("one processor: nothing happens meanwhile")
@@ -199,13 +200,13 @@ func TestMarksTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSubject(t, parse(t, "10.64.0.0/13", "", "443"), 1, probe.ProfileMSS)
 			s.config.Window, s.config.Emits = c.window, 0
-			whole, err := results.NewMapOn(0, c.positions, make([]uint64, c.window/16))
+			whole, err := window.NewOn(0, c.positions, make([]uint64, c.window/16))
 			if err != nil {
 				t.Fatal(err)
 			}
 			s.config.Guard = whole.Guard()
 			p := programsOf(t, s)
-			m, err := results.NewMapOn(0, c.positions, p.Slots())
+			m, err := window.NewOn(0, c.positions, p.Slots())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +218,7 @@ func TestMarksTogether(t *testing.T) {
 
 // together is a map with those who mark it.
 type together struct {
-	*results.Map
+	*window.Map
 	*marker
 	accepted []atomic.Uint32 // by Go, and where nothing is late by the program
 	found    [3]atomic.Int64 // of Go: open, closed, filtered

@@ -144,7 +144,7 @@ func (p *Programs) mapMemory(m *ebpf.Map) ([]byte, error) {
 	return b[:size], nil
 }
 
-// Slots is the memory of the result map, 16 positions to the word: results.NewMapOn's.
+// Slots is the memory of the result map, 16 positions to the word: window.NewOn's.
 func (p *Programs) Slots() []uint64 { return p.slots }
 
 // Times is the table of send times of an attempt, from 0, with Config.Times.Entries entries: Unix time

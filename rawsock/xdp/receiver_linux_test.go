@@ -16,8 +16,9 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/probe"
 )
 
@@ -100,7 +101,7 @@ func TestReceiveMatchesGo(t *testing.T) {
 			}
 			s.config.Guard = m.results.Guard()
 			p := programsOf(t, s)
-			kernel, err := results.NewMapOn(c.begin, n, p.Slots())
+			kernel, err := window.NewOn(c.begin, n, p.Slots())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +130,7 @@ type receiverPair struct {
 	*receiverModel
 	forger   *forger
 	programs *Programs
-	kernel   *results.Map
+	kernel   *window.Map
 	run      runner
 	verdicts [4]int
 	kinds    [3]int

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/probe"
 )
 
@@ -16,7 +17,7 @@ const xdpTX = 3
 
 // receiverModel is what the program receive must do, in Go: rxLane.packet of package scan behind the
 // filter of package rawsock, made of the same parts (probe.Parse, probe.Key, target.Space,
-// permute.Permutation, results.Map). What the program does differently, on purpose:
+// permute.Permutation, window.Map). What the program does differently, on purpose:
 //
 //   - a packet that is not for our source address or not to our ports is left to the host uncounted;
 //   - a reply with IP options is not looked into: it goes up raw if its port and flags are a reply's;
@@ -25,7 +26,7 @@ const xdpTX = 3
 //   - of the replies that make no record, those to every 64th position go up for their round trip.
 type receiverModel struct {
 	*subject
-	results    *results.Map
+	results    *window.Map
 	words      []uint64
 	tally      Tally
 	losses     [][2][6][16]uint32
@@ -49,7 +50,7 @@ func newReceiverModel(s *subject, begin, positions uint64) (*receiverModel, erro
 		losses: make([][2][6][16]uint32, s.config.Loss.Chunks),
 	}
 	var err error
-	m.results, err = results.NewMapOn(begin, positions, m.words)
+	m.results, err = window.NewOn(begin, positions, m.words)
 	return m, err
 }
 

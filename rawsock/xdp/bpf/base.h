@@ -47,7 +47,7 @@ struct config {
 	u64 k0;
 	u64 k1;
 
-	// results.Map
+	// window.Map
 	u64 window_mask; // positions in the window, less one
 	u64 guard;       // positions
 
@@ -98,7 +98,7 @@ const volatile struct config scan;
 // control is what changes while the programs run. Each cache line has one writer.
 struct control {
 	// Go
-	u64 low; // results.Map: positions below have left the window
+	u64 low; // window.Map: positions below have left the window
 	u64 high;
 	u64 granted; // probes that the limiter has let pass, in all
 	u64 posted;  // passes, in all

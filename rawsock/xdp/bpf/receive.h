@@ -34,7 +34,7 @@ inline void hand_over(struct xdp_md *ctx, struct tally *t, u32 caplen)
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
-// leaving decides about a mark that met with its position's leaving the window: results.Map.leaving.
+// leaving decides about a mark that met with its position's leaving the window: window.Map.leaving.
 // It tells whether the mark holds.
 inline int leaving(struct tally *t, u64 position, u64 low, u32 old)
 {

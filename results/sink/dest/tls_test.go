@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 	"synoptic/results/sink/dest"
 )
 

@@ -1,53 +1,27 @@
-// Package results holds what a scan finds: the record types with their encoding, and the lock-free
-// map that remembers the state of every position.
-package results
+// Package window holds the lock-free result map. Call New for a window over the positions of a scan; the
+// sender then calls Map.Advance before it sends, and receivers call Map.Mark with what they have seen.
+package window
 
 import (
 	"fmt"
 	"math"
 	"math/bits"
 	"sync/atomic"
+
+	"synoptic/results"
 )
 
-// State is what is known about a position: a set of bits, one for each kind of
-// answer that has come. Zero is silent. It fills a slot of the map, so it has
-// four bits; the BPF programs use the same values.
-type State uint8
-
-// The bits of a State. Of the answers, the lower outranks the higher.
+// All answers a slot can hold, and what it holds once its position has left the window.
 const (
-	Open     State = 1 << iota // the port accepts connections
-	Closed                     // the host refuses: nothing listens
-	Filtered                   // an error says that the probe did not get there
-	Unsent                     // no answer: the sender could not send this probe, so silence says nothing
-
-	answers = Open | Closed | Filtered
-	sealed  = answers | Unsent // has left the window; no probe gets all four
+	answers = results.Open | results.Closed | results.Filtered
+	sealed  = answers | results.Unsent // no probe gets all four
 )
 
-// Best returns the highest ranking answer in the set, open before closed before
-// filtered, or 0.
-func (s State) Best() State { return s & answers & -(s & answers) }
-
-// String returns the best answer as records have it: "open", "closed",
-// "filtered", or "silent" if there is none.
-func (s State) String() string {
-	switch s.Best() {
-	case Open:
-		return "open"
-	case Closed:
-		return "closed"
-	case Filtered:
-		return "filtered"
-	}
-	return "silent"
-}
-
 const (
-	// MinMapBytes is the least memory for a window that does not cover its scan.
+	// MinBytes is the least memory for a window that does not cover its scan.
 	// It holds 2^21 positions: two seconds for replies at a million probes a
 	// second, with a guard of a quarter of a second.
-	MinMapBytes = 1 << 20
+	MinBytes = 1 << 20
 
 	slotBits  = 4
 	wordSlots = 64 / slotBits
@@ -60,7 +34,7 @@ const (
 	slotOnes = 0x1111111111111111
 )
 
-// Map holds the State of each position in a window of a scan: a ring of 4-bit
+// Map holds the results.State of each position in a window of a scan: a ring of 4-bit
 // slots, position p in slot p mod W. No key is stored, nothing is allocated, and
 // nobody waits. One sender at a time calls Advance; any number of receivers call Mark.
 //
@@ -85,7 +59,7 @@ const (
 //     set to zero only when its next position is about to be sent. A receiver
 //     would have to be held up between its check and its Or for that long to hit
 //     the wrong position: 2^26 positions with the default 256 MiB, 3 s at 20
-//     million probes a second; 2^18 with MinMapBytes, 260 ms at a million. Even
+//     million probes a second; 2^18 with MinBytes, 260 ms at a million. Even
 //     that is seen, after the fact, and counted in Overruns.
 //   - Advance stores high last, so that a reply is accepted once its slot is clean.
 //     The sender calls it before it sends.
@@ -110,41 +84,41 @@ type Map struct {
 	overruns atomic.Uint64 // written by receivers, next to never
 }
 
-// MapSizeError says that the memory allowed is too little for a useful window.
-type MapSizeError struct {
+// SizeError says that the memory allowed is too little for a useful window.
+type SizeError struct {
 	Positions uint64
 	MaxBytes  int64
 }
 
-func (e *MapSizeError) Error() string {
-	return fmt.Sprintf("result map: %d bytes are too few for a window over %d positions, the minimum is %d bytes", e.MaxBytes, e.Positions, MinMapBytes)
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("result map: %d bytes are too few for a window over %d positions, the minimum is %d bytes", e.MaxBytes, e.Positions, MinBytes)
 }
 
 // Hint tells the user what to change.
-func (e *MapSizeError) Hint() string {
+func (e *SizeError) Hint() string {
 	return "raise --max-memory: 256 MiB hold the results of half a billion probes at a time"
 }
 
-// WindowFor returns the window W that NewMap takes for a scan of so many positions:
+// For returns the window W that New takes for a scan of so many positions:
 // the least power of two that covers them, or the largest that fits maxBytes at
-// half a byte each. A *MapSizeError says that neither is possible with at least
-// MinMapBytes.
-func WindowFor(positions uint64, maxBytes int64) (uint64, error) {
+// half a byte each. A *SizeError says that neither is possible with at least
+// MinBytes.
+func For(positions uint64, maxBytes int64) (uint64, error) {
 	budget := uint64(max(0, min(maxBytes, math.MaxInt/2)))
 	window := uint64(minWindow)
 	for window < positions && window <= budget { // doubled it takes window bytes
 		window *= 2
 	}
-	if window/2 > budget || window < positions && budget < MinMapBytes {
-		return 0, &MapSizeError{Positions: positions, MaxBytes: maxBytes}
+	if window/2 > budget || window < positions && budget < MinBytes {
+		return 0, &SizeError{Positions: positions, MaxBytes: maxBytes}
 	}
 	return window, nil
 }
 
-// NewMap returns a map for the positions [begin, begin+positions), with the window
-// and the error of WindowFor.
-func NewMap(begin, positions uint64, maxBytes int64) (*Map, error) {
-	window, err := WindowFor(positions, maxBytes)
+// New returns a map for the positions [begin, begin+positions), with the window
+// and the error of For.
+func New(begin, positions uint64, maxBytes int64) (*Map, error) {
+	window, err := For(positions, maxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -152,11 +126,11 @@ func NewMap(begin, positions uint64, maxBytes int64) (*Map, error) {
 	return newMap(begin, positions, make([]uint64, window/wordSlots))
 }
 
-// NewMapOn is NewMap in memory of the caller's, which it sets to zero: for a BPF
+// NewOn is New in memory of the caller's, which it sets to zero: for a BPF
 // array that is mapped into memory, 16 positions to the word, position p in bits
 // 4·(p mod 16) upwards of word p/16 mod len(words). The number of words must be a
 // power of two, at least 4.
-func NewMapOn(begin, positions uint64, words []uint64) (*Map, error) {
+func NewOn(begin, positions uint64, words []uint64) (*Map, error) {
 	if n := len(words); n < minWindow/wordSlots || bits.OnesCount(uint(n)) != 1 {
 		return nil, fmt.Errorf("result map: %d words, need a power of two of at least %d", n, minWindow/wordSlots)
 	}
@@ -207,7 +181,7 @@ func (m *Map) Overruns() uint64 { return m.overruns.Load() }
 //
 // It is wait-free but for the Or, which amd64 does as a compare-and-swap loop:
 // a lane fails there only if another lane marks the same 16 positions just then.
-func (m *Map) Mark(position uint64, s State) (old State, ok bool) {
+func (m *Map) Mark(position uint64, s results.State) (old results.State, ok bool) {
 	if position < m.low.Load() || position >= m.high.Load() {
 		return 0, false
 	}
@@ -215,10 +189,10 @@ func (m *Map) Mark(position uint64, s State) (old State, ok bool) {
 }
 
 // or is the second half of Mark, after the check of the window.
-func (m *Map) or(position uint64, s State) (old State, ok bool) {
+func (m *Map) or(position uint64, s results.State) (old results.State, ok bool) {
 	shift := position % wordSlots * slotBits
 	word := atomic.OrUint64(&m.words[position&m.mask/wordSlots], uint64(s&sealed)<<shift)
-	old = State(word>>shift) & sealed
+	old = results.State(word>>shift) & sealed
 	if low := m.low.Load(); position < low {
 		return m.leaving(position, low, old)
 	}
@@ -226,7 +200,7 @@ func (m *Map) or(position uint64, s State) (old State, ok bool) {
 }
 
 // leaving decides about a mark that met with its position's leaving the window.
-func (m *Map) leaving(position, low uint64, old State) (State, bool) {
+func (m *Map) leaving(position, low uint64, old results.State) (results.State, bool) {
 	switch {
 	case old == sealed:
 		return 0, false // late by a hair
@@ -238,7 +212,7 @@ func (m *Map) leaving(position, low uint64, old State) (State, bool) {
 }
 
 // Get returns the state of a position; ok is false outside the window.
-func (m *Map) Get(position uint64) (s State, ok bool) {
+func (m *Map) Get(position uint64) (s results.State, ok bool) {
 	if position >= m.high.Load() {
 		return 0, false
 	}
@@ -246,7 +220,7 @@ func (m *Map) Get(position uint64) (s State, ok bool) {
 	if position < m.low.Load() { // only now: it may have left meanwhile
 		return 0, false
 	}
-	return State(word>>(position%wordSlots*slotBits)) & sealed, true
+	return results.State(word>>(position%wordSlots*slotBits)) & sealed, true
 }
 
 // Advance makes room for the positions below to. Only the sender calls it, before

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // offloads by ethtool(8)'s names, short as it takes them and long as it reports them.

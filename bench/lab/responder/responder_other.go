@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 var errNotLinux = errors.New("the simulated internet is made of XDP, which only Linux has")

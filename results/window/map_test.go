@@ -1,4 +1,4 @@
-package results
+package window
 
 import (
 	"errors"
@@ -12,42 +12,24 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"synoptic/results"
 )
 
 // newSmallMap returns a map over words×16 slots.
 func newSmallMap(t interface{ Fatal(...any) }, begin, positions uint64, words int) *Map {
 	memory := make([]uint64, words)
 	for i := range memory {
-		memory[i] = ^uint64(0) // NewMapOn has to clear it
+		memory[i] = ^uint64(0) // NewOn has to clear it
 	}
-	m, err := NewMapOn(begin, positions, memory)
+	m, err := NewOn(begin, positions, memory)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-func TestState(t *testing.T) {
-	for s := range State(16) {
-		want, name := State(0), "silent"
-		switch {
-		case s&Open != 0:
-			want, name = Open, "open"
-		case s&Closed != 0:
-			want, name = Closed, "closed"
-		case s&Filtered != 0:
-			want, name = Filtered, "filtered"
-		}
-		if s.Best() != want || s.String() != name {
-			t.Errorf("%04b: best %v, %q; want %v, %q", s, s.Best(), s.String(), want, name)
-		}
-	}
-	if Open != 1 || Closed != 2 || Filtered != 4 || Unsent != 8 {
-		t.Error("the bits are a contract with the BPF programs")
-	}
-}
-
-func TestWindowFor(t *testing.T) {
+func TestFor(t *testing.T) {
 	for _, c := range []struct {
 		positions uint64
 		maxBytes  int64
@@ -59,26 +41,26 @@ func TestWindowFor(t *testing.T) {
 		{1 << 20, 1 << 19, 1 << 20}, // less than the minimum, but it covers the scan
 		{1<<20 + 1, 1 << 19, 0}, {1 << 48, 1<<20 - 1, 0}, {65, 63, 0}, {1, 31, 0}, {1, 0, 0}, {1, -1, 0}, {1 << 40, -1 << 62, 0},
 	} {
-		window, err := WindowFor(c.positions, c.maxBytes)
+		window, err := For(c.positions, c.maxBytes)
 		if window != c.window || (err == nil) != (c.window != 0) {
 			t.Errorf("%d positions in %d bytes: %d, %v; want %d", c.positions, c.maxBytes, window, err, c.window)
 		}
 	}
-	_, err := NewMap(0, 5e6, 123456)
-	var size *MapSizeError
+	_, err := New(0, 5e6, 123456)
+	var size *SizeError
 	if !errors.As(err, &size) || size.Positions != 5e6 || size.MaxBytes != 123456 || size.Hint() == "" ||
 		!strings.Contains(err.Error(), "123456") || !strings.Contains(err.Error(), "1048576") {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestNewMapOnErrors(t *testing.T) {
+func TestNewOnErrors(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 5, 12, 63} {
-		if _, err := NewMapOn(0, 10, make([]uint64, n)); err == nil {
+		if _, err := NewOn(0, 10, make([]uint64, n)); err == nil {
 			t.Errorf("%d words: no error", n)
 		}
 	}
-	if _, err := NewMapOn(1<<63, 1<<63, make([]uint64, 4)); err == nil {
+	if _, err := NewOn(1<<63, 1<<63, make([]uint64, 4)); err == nil {
 		t.Error("positions beyond 64 bits: no error")
 	}
 }
@@ -87,7 +69,7 @@ func TestNewMapOnErrors(t *testing.T) {
 // what is known of it.
 type referenceMap struct {
 	low, high uint64
-	states    map[uint64]State
+	states    map[uint64]results.State
 }
 
 // The map against the reference: marks anywhere, batches of any length,
@@ -106,7 +88,7 @@ func TestMapAgainstReference(t *testing.T) {
 		if m.Covers() && reach != window || !m.Covers() && (reach >= window || reach < window*3/4) {
 			t.Fatalf("reach %d of %d", reach, window)
 		}
-		ref := referenceMap{begin, begin, map[uint64]State{}}
+		ref := referenceMap{begin, begin, map[uint64]results.State{}}
 
 		check := func(position uint64) {
 			inside := ref.low <= position && position < ref.high
@@ -114,7 +96,7 @@ func TestMapAgainstReference(t *testing.T) {
 				t.Fatalf("position %d: %v, %v; want %v, %v", position, s, ok, ref.states[position], inside)
 			}
 		}
-		mark := func(position uint64, s State) {
+		mark := func(position uint64, s results.State) {
 			inside := ref.low <= position && position < ref.high
 			old, ok := m.Mark(position, s)
 			if ok != inside || inside && old != ref.states[position] || !inside && old != 0 {
@@ -157,12 +139,12 @@ func TestMapAgainstReference(t *testing.T) {
 					check(p)
 				}
 			}
-			mark(ref.low, Closed)
-			mark(ref.high-1, Filtered)
-			mark(ref.high, Open)
-			mark(ref.high+window-1, Open)
+			mark(ref.low, results.Closed)
+			mark(ref.high-1, results.Filtered)
+			mark(ref.high, results.Open)
+			mark(ref.high+window-1, results.Open)
 			if ref.low > 0 {
-				mark(ref.low-1, Open)
+				mark(ref.low-1, results.Open)
 			}
 		}
 		var want, got []uint64
@@ -202,13 +184,13 @@ func TestWindowCoversExactly(t *testing.T) {
 				t.Errorf("%d left", left)
 			}
 			if p%3 == 0 {
-				m.Mark(p, Open)
+				m.Mark(p, results.Open)
 			}
 		}
 		for p := begin; p < begin+64; p++ {
-			want := State(0)
+			want := results.State(0)
 			if p%3 == 0 {
-				want = Open
+				want = results.Open
 			}
 			if s, ok := m.Get(p); s != want || !ok {
 				t.Errorf("begin %d: position %d is %v, %v", begin, p, s, ok)
@@ -224,17 +206,17 @@ func TestWindowCoversExactly(t *testing.T) {
 func TestUnsentIsNotSilent(t *testing.T) {
 	m := newSmallMap(t, 0, 100, 4)
 	m.Advance(40, nil)
-	m.Mark(3, Unsent)
+	m.Mark(3, results.Unsent)
 	m.Silent(0, math.MaxUint64, func(p uint64) bool {
 		if p == 3 {
 			t.Error("unsent position among the silent")
 		}
 		return true
 	})
-	if old, ok := m.Mark(3, Open); old != Unsent || !ok || old.Best() != 0 {
+	if old, ok := m.Mark(3, results.Open); old != results.Unsent || !ok || old.Best() != 0 {
 		t.Error(old, ok)
 	}
-	m.Mark(4, Unsent)
+	m.Mark(4, results.Unsent)
 	left := m.Advance(48+8, func(p uint64) {
 		if p == 3 || p == 4 {
 			t.Errorf("position %d left as silent", p)
@@ -277,7 +259,7 @@ func TestReceiverHeldUp(t *testing.T) {
 	// Not at all, and by so little that the position is still in the window.
 	for _, to := range []uint64{begin + 20, position + 48} {
 		m, passedOn := sent(to)
-		if old, ok := m.or(position, Open); passedOn || old != 0 || !ok {
+		if old, ok := m.or(position, results.Open); passedOn || old != 0 || !ok {
 			t.Errorf("sent to %d: passed on %v, mark %v, %v", to, passedOn, old, ok)
 		}
 	}
@@ -285,7 +267,7 @@ func TestReceiverHeldUp(t *testing.T) {
 	// The mark leaves nothing behind for the slot's next position.
 	for to := uint64(position + 49); to <= position&^15+64; to++ {
 		m, passedOn := sent(to)
-		if old, ok := m.or(position, Open); !passedOn || old != 0 || ok {
+		if old, ok := m.or(position, results.Open); !passedOn || old != 0 || ok {
 			t.Errorf("sent to %d: passed on %v, mark %v, %v", to, passedOn, old, ok)
 		}
 		for ; to < position+64+1; to++ {
@@ -297,13 +279,13 @@ func TestReceiverHeldUp(t *testing.T) {
 	}
 	// Past the guard: the mark is wrong, and counted.
 	m, _ := sent(position + 65)
-	if _, ok := m.or(position, Open); ok || m.Overruns() != 1 {
+	if _, ok := m.or(position, results.Open); ok || m.Overruns() != 1 {
 		t.Errorf("ok %v, overruns %d", ok, m.Overruns())
 	}
 
 	// Held up after its Or, before the last look at low: news, as the sender saw it.
 	m, _ = sent(begin + 20)
-	m.or(position, Open)
+	m.or(position, results.Open)
 	passedOn := false
 	m.Advance(position+49, func(p uint64) { passedOn = passedOn || p == position })
 	if old, ok := m.leaving(position, m.low.Load(), 0); passedOn || old != 0 || !ok {
@@ -316,7 +298,7 @@ func TestReceiverHeldUp(t *testing.T) {
 // a lost update shows.
 func TestConcurrentMarks(t *testing.T) {
 	const positions, receivers = 1 << 16, 4
-	m, err := NewMap(7, positions, 1<<20)
+	m, err := New(7, positions, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,14 +384,14 @@ func TestConcurrentWindow(t *testing.T) {
 				if p < begin || p >= begin+positions || p%5 == 0 {
 					continue
 				}
-				old, ok := m.Mark(p, Open)
+				old, ok := m.Mark(p, results.Open)
 				switch {
 				case !ok:
 					late.Add(1)
-				case old&Open == 0:
+				case old&results.Open == 0:
 					outcomes[p-begin].Add(1)
 				}
-				if old&^Open != 0 {
+				if old&^results.Open != 0 {
 					t.Errorf("position %d had state %04b", p, old)
 				}
 			}
@@ -453,7 +435,7 @@ func TestMapAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		to += 64
 		m.Advance(to, silent)
-		m.Mark(to-1, Open)
+		m.Mark(to-1, results.Open)
 		m.Get(to - 2)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -465,7 +447,7 @@ func TestMapAllocatesNothing(t *testing.T) {
 func BenchmarkMap(b *testing.B) {
 	const positions = 1 << 24
 	newMap := func() *Map {
-		m, err := NewMap(0, positions, 1<<28)
+		m, err := New(0, positions, 1<<28)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -476,20 +458,20 @@ func BenchmarkMap(b *testing.B) {
 		m := newMap()
 		b.ReportAllocs()
 		for i := range b.N {
-			m.Mark(uint64(i)%positions, Open)
+			m.Mark(uint64(i)%positions, results.Open)
 		}
 	})
 	b.Run("Mark/scattered", func(b *testing.B) {
 		m := newMap()
 		for i := range b.N {
-			m.Mark(uint64(i)*0x9e3779b97f4a7c15>>40, Open)
+			m.Mark(uint64(i)*0x9e3779b97f4a7c15>>40, results.Open)
 		}
 	})
 	b.Run("Mark/shared", func(b *testing.B) {
 		m := newMap()
 		b.RunParallel(func(pb *testing.PB) {
 			for p := uint64(0); pb.Next(); p++ {
-				m.Mark(p%positions, Open)
+				m.Mark(p%positions, results.Open)
 			}
 		})
 	})
@@ -501,7 +483,7 @@ func BenchmarkMap(b *testing.B) {
 	})
 	for name, silent := range map[string]func(uint64){"Advance": nil, "Advance/silent": func(uint64) {}} {
 		b.Run(name, func(b *testing.B) { // per position, in batches of 64
-			m, err := NewMap(0, 1<<60, 1<<20)
+			m, err := New(0, 1<<60, 1<<20)
 			if err != nil {
 				b.Fatal(err)
 			}

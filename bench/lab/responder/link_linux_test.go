@@ -13,7 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"synoptic/bench"
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // network has the addresses that the tests scan behind a gateway.

@@ -20,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // Job says what to scan. Network and Targets are needed.

@@ -25,7 +25,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"synoptic/bench/testnet"
+	"synoptic/bench/lab/testnet"
 )
 
 // Config describes an internet. Shares are from 0 to 1. The zero value is silent: a sink, which counts

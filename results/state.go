@@ -1,0 +1,36 @@
+// Package results holds what a scan finds: the record types with their encoding, written and read.
+// A program that takes records implements Sink; one that has JSON lines calls NewReader.
+package results
+
+// State is what is known about a position: a set of bits, one for each kind of
+// answer that has come. Zero is silent. It fills a slot of the map, so it has
+// four bits; the BPF programs use the same values.
+type State uint8
+
+// The bits of a State. Of the answers, the lower outranks the higher.
+const (
+	Open     State = 1 << iota // the port accepts connections
+	Closed                     // the host refuses: nothing listens
+	Filtered                   // an error says that the probe did not get there
+	Unsent                     // no answer: the sender could not send this probe, so silence says nothing
+
+	answers = Open | Closed | Filtered
+)
+
+// Best returns the highest ranking answer in the set, open before closed before
+// filtered, or 0.
+func (s State) Best() State { return s & answers & -(s & answers) }
+
+// String returns the best answer as records have it: "open", "closed",
+// "filtered", or "silent" if there is none.
+func (s State) String() string {
+	switch s.Best() {
+	case Open:
+		return "open"
+	case Closed:
+		return "closed"
+	case Filtered:
+		return "filtered"
+	}
+	return "silent"
+}
