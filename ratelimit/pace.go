@@ -1,0 +1,105 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+)
+
+// Pace is how fast a scan is to go, in packets per second. Buffers and tables are sized for Max; the rate of
+// the moment lies between Min and Max.
+type Pace struct{ Start, Min, Max float64 }
+
+// Constant is the pace of a scan whose rate never changes.
+func Constant(rate float64) Pace { return Pace{rate, rate, rate} }
+
+// Validate refuses what is not 0 < Min ≤ Start ≤ Max < ∞.
+func (p Pace) Validate() error {
+	if !(p.Min > 0 && p.Min <= p.Start && p.Start <= p.Max) || math.IsInf(p.Max, 0) {
+		return &RateError{Input: fmt.Sprintf("%v..%v..%v", p.Min, p.Start, p.Max), Reason: "a pace must be above zero, ascending and finite"}
+	}
+	return nil
+}
+
+// Pacer is the one owner of a scan's rate: every lane takes its grants from it, and whoever may change the rate
+// does so here. All methods may be called by several goroutines at once.
+type Pacer struct {
+	pace    Pace
+	limiter *Limiter
+
+	mu      sync.Mutex
+	resumed chan struct{} // closed by Resume; nil while not paused
+}
+
+// NewPacer starts at p.Start. The first token is due at once.
+func NewPacer(p Pace, clock Clock) (*Pacer, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	l, err := New(p.Start, clock)
+	if err != nil {
+		return nil, err
+	}
+	return &Pacer{pace: p, limiter: l}, nil
+}
+
+// Pace returns the bounds.
+func (p *Pacer) Pace() Pace { return p.pace }
+
+// Rate returns the packets per second of the moment; a pause does not change it.
+func (p *Pacer) Rate() float64 { return p.limiter.Rate() }
+
+// SetRate changes the rate from now on, as Limiter.SetRate does, to what of it lies between Min and Max. It
+// returns the rate that holds.
+func (p *Pacer) SetRate(rate float64) float64 {
+	if math.IsNaN(rate) {
+		return p.Rate()
+	}
+	rate = min(max(rate, p.pace.Min), p.pace.Max)
+	_ = p.limiter.SetRate(rate) // cannot fail: the bounds were validated
+	return rate
+}
+
+// Pause stops all grants until Resume. A grant under way may still be made.
+func (p *Pacer) Pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.resumed == nil {
+		p.resumed = make(chan struct{})
+	}
+}
+
+// Resume ends a pause. What was not sent meanwhile is forfeited, beyond the limiter's short memory.
+func (p *Pacer) Resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.resumed != nil {
+		close(p.resumed)
+		p.resumed = nil
+	}
+}
+
+// Paused tells whether Pause holds.
+func (p *Pacer) Paused() bool { return p.pausing() != nil }
+
+func (p *Pacer) pausing() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.resumed
+}
+
+// Take is Limiter.Take; it waits while the pace is paused.
+func (p *Pacer) Take(ctx context.Context, limit int) (n int, err error) {
+	for resumed := p.pausing(); resumed != nil; resumed = p.pausing() {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-resumed:
+		}
+	}
+	return p.limiter.Take(ctx, limit)
+}
+
+// Return gives back n tokens that were granted and not used.
+func (p *Pacer) Return(n int) { p.limiter.Return(n) }
