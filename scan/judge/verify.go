@@ -1,4 +1,4 @@
-package scan
+package judge
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"synoptic/ratelimit"
-	"synoptic/rawsock"
 	"synoptic/results"
+	"synoptic/scan/rtt"
 )
 
-// verifier completes the handshake with every open port before its record goes on, and listens for
+// Verifier completes the handshake with every open port before its record goes on, and listens for
 // what the server says first. It is a sink before the others:
 //
 //	batch ─▶ open? ─▶ limiter ─▶ slot ─▶ connect(2), read ─▶ collect ─▶ next sink
@@ -22,7 +22,7 @@ import (
 //
 // Where connections are slower than discoveries, Ports blocks; the queue before it fills, and the
 // senders pause.
-type verifier struct {
+type Verifier struct {
 	results.Sink
 	ctx     context.Context
 	source  netip.Addr
@@ -37,8 +37,8 @@ type verifier struct {
 const (
 	// verifyRate connections a second are tried at most, and no more than the scan's own rate.
 	verifyRate = 2000
-	// verifyMax connections are open at once at most.
-	verifyMax = 1024
+	// MaxVerify connections are open at once at most.
+	MaxVerify = 1024
 	// verifyConnect bounds a handshake: one retransmission of the SYN by the kernel, RFC 6298's
 	// initial timeout of 1 s, is within it.
 	verifyConnect = 3 * time.Second
@@ -46,29 +46,24 @@ const (
 	verifyListen = 2 * time.Second
 )
 
-func newVerifier(ctx context.Context, e *engine, next results.Sink) (*verifier, error) {
-	limiter, err := ratelimit.New(min(e.Rate, verifyRate), ratelimit.System())
-	if err != nil {
-		return nil, err
-	}
-	slots, err := connectSlots(verifyMax)
-	if err != nil {
-		return nil, err
-	}
-	return &verifier{Sink: next, ctx: ctx, source: e.Source, limiter: limiter, slots: make(chan struct{}, slots)}, nil
+// VerifierConfig says how connections are made.
+type VerifierConfig struct {
+	Source netip.Addr // to connect from; zero: the kernel's choice
+	Rate   float64    // connections per second at most; no more than verifyRate in any case
+	Slots  int        // connections under way at most; no more than MaxVerify in any case
 }
 
-// connectSlots is how many connections may be under way at once: most, or what the file limit allows.
-func connectSlots(most int) (int, error) {
-	files, err := rawsock.FileLimit()
+// NewVerifier puts verification before a sink. When ctx ends, records go on unverified.
+func NewVerifier(ctx context.Context, next results.Sink, c VerifierConfig) (*Verifier, error) {
+	limiter, err := ratelimit.New(min(c.Rate, verifyRate), ratelimit.System())
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return int(min(uint64(most), max(files, filesKept+1)-filesKept)), nil
+	return &Verifier{Sink: next, ctx: ctx, source: c.Source, limiter: limiter, slots: make(chan struct{}, min(c.Slots, MaxVerify))}, nil
 }
 
 // Ports starts a connection for every open port of the batch.
-func (v *verifier) Ports(batch []results.Port) error {
+func (v *Verifier) Ports(batch []results.Port) error {
 	for _, p := range batch {
 		if p.Reason.State() != results.Open || !v.admit() {
 			v.collect(p)
@@ -84,7 +79,7 @@ func (v *verifier) Ports(batch []results.Port) error {
 }
 
 // admit waits for a token and a slot; false when the scan is told to stop.
-func (v *verifier) admit() bool {
+func (v *Verifier) admit() bool {
 	if _, err := v.limiter.Take(v.ctx, 1); err != nil {
 		return false
 	}
@@ -96,8 +91,8 @@ func (v *verifier) admit() bool {
 	}
 }
 
-func (v *verifier) verify(p *results.Port) {
-	ctx, cancel := withPatience(v.ctx, verifyConnect)
+func (v *Verifier) verify(p *results.Port) {
+	ctx, cancel := rtt.WithTimeout(v.ctx, verifyConnect)
 	defer cancel()
 	d := net.Dialer{KeepAlive: -1}
 	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPortFrom(v.source, 0), netip.AddrPortFrom(p.Addr, p.Port))
@@ -115,20 +110,20 @@ func (v *verifier) verify(p *results.Port) {
 	banner := make([]byte, results.MaxBanner)
 	n, err := conn.Read(banner) // a server that waits for us to speak says nothing
 	if errors.Is(err, os.ErrDeadlineExceeded) && v.ctx.Err() == nil {
-		_ = conn.SetReadDeadline(time.Now().Add(secondLook))
+		_ = conn.SetReadDeadline(time.Now().Add(rtt.SecondLook))
 		n, _ = conn.Read(banner)
 	}
 	p.Banner = banner[:n]
 }
 
-func (v *verifier) collect(p results.Port) {
+func (v *Verifier) collect(p results.Port) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.out = append(v.out, p)
 }
 
 // handOver gives the next sink what is done.
-func (v *verifier) handOver() error {
+func (v *Verifier) handOver() error {
 	v.mu.Lock()
 	out := v.out
 	v.out = nil
@@ -140,12 +135,12 @@ func (v *verifier) handOver() error {
 }
 
 // Flush hands on what is done; the scan calls it ten times a second.
-func (v *verifier) Flush() error {
+func (v *Verifier) Flush() error {
 	return errors.Join(v.handOver(), v.Sink.Flush())
 }
 
 // End waits for the connections under way.
-func (v *verifier) End(end *results.ScanEnd) error {
+func (v *Verifier) End(end *results.ScanEnd) error {
 	v.pending.Wait()
 	return errors.Join(v.handOver(), v.Sink.End(end))
 }

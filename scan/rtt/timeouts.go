@@ -1,4 +1,4 @@
-package scan
+package rtt
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// connectTimeouts says how long to wait for a connect, apart for every /24 (IPv6: /48), folded as
-// rttEstimator folds them: a near network must not cut short what a far one takes.
+// Timeouts says how long to wait for a connect, apart for every /24 (IPv6: /48), folded as
+// Estimator folds them: a near network must not cut short what a far one takes.
 //
 // The longest round trip counts, not the mean: near and far may share a bucket.
-type connectTimeouts struct {
+type Timeouts struct {
 	buckets [256]atomic.Int64 // ns, the longest round trip so far; 0: none
 	overall atomic.Int64      // ns, over all buckets
 }
@@ -25,7 +25,8 @@ const patientOneIn = 32
 // answer come: one lost packet must not make a port silent.
 const connectFloor = 1200 * time.Millisecond
 
-func (t *connectTimeouts) observe(a netip.Addr, rtt time.Duration) {
+// Observe notes how long an answer took.
+func (t *Timeouts) Observe(a netip.Addr, rtt time.Duration) {
 	raise(&t.buckets[prefixBucket(a)], max(int64(rtt), 1))
 	raise(&t.overall, int64(rtt))
 }
@@ -39,31 +40,31 @@ func raise(longest *atomic.Int64, v int64) {
 	}
 }
 
-// of is the time for the connect of a position: twice the longest round trip in the bucket of its
-// address, connectFloor at least, and cooldownBlind where nothing has answered there; limit at most.
-func (t *connectTimeouts) of(a netip.Addr, pos uint64, limit time.Duration) time.Duration {
+// Of is the time for the connect of a position: twice the longest round trip in the bucket of its
+// address, connectFloor at least, and CooldownBlind where nothing has answered there; limit at most.
+func (t *Timeouts) Of(a netip.Addr, pos uint64, limit time.Duration) time.Duration {
 	rtt := time.Duration(t.buckets[prefixBucket(a)].Load())
 	d := max(connectFloor, 2*rtt)
 	if rtt == 0 || pos%patientOneIn == 0 { // the order is random, and so is the choice
-		d = max(cooldownBlind, 2*rtt)
+		d = max(CooldownBlind, 2*rtt)
 	}
 	return min(d, limit)
 }
 
-// secondLook is how long after its end a time-out still lets an answer in: where the process stood still, timers
+// SecondLook is how long after its end a time-out still lets an answer in: where the process stood still, timers
 // and answers are both late, and the timers are looked at first.
-const secondLook = 20 * time.Millisecond
+const SecondLook = 20 * time.Millisecond
 
-// withPatience is a context that ends d and a secondLook from now. Its cause is then os.ErrDeadlineExceeded.
-func withPatience(ctx context.Context, d time.Duration) (limited context.Context, cancel func()) {
+// WithTimeout is a context that ends d and a SecondLook from now. Its cause is then os.ErrDeadlineExceeded.
+func WithTimeout(ctx context.Context, d time.Duration) (limited context.Context, cancel func()) {
 	limited, end := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(d, func() {
-		time.AfterFunc(secondLook, func() { end(os.ErrDeadlineExceeded) })
+		time.AfterFunc(SecondLook, func() { end(os.ErrDeadlineExceeded) })
 	})
 	return limited, func() { timer.Stop(); end(nil) }
 }
 
-// longest is the most that of gives just now.
-func (t *connectTimeouts) longest(limit time.Duration) time.Duration {
-	return min(max(cooldownBlind, 2*time.Duration(t.overall.Load())), limit)
+// Longest is the most that of gives just now.
+func (t *Timeouts) Longest(limit time.Duration) time.Duration {
+	return min(max(CooldownBlind, 2*time.Duration(t.overall.Load())), limit)
 }

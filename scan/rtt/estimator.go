@@ -1,4 +1,7 @@
-package scan
+// Package rtt knows how long answers take. Call Estimator.Observe for each round trip, and Estimator.Cooldown for how
+// long to wait behind the last probe; SendTimes remembers when each position was probed, Timeouts says how long
+// a connect may take, and Awake measures waiting.
+package rtt
 
 import (
 	"encoding/binary"
@@ -8,11 +11,11 @@ import (
 	"time"
 )
 
-// rttEstimator smooths round-trip times as RFC 6298 section 2 does (gain 1/8), apart for every /24
+// Estimator smooths round-trip times as RFC 6298 section 2 does (gain 1/8), apart for every /24
 // (IPv6: /48) folded into a fixed number of buckets, so that many near hosts do not hide a far one.
 // Any number of lanes may observe; the words are atomics and a lost update between two lanes costs
 // one sample of an average.
-type rttEstimator struct {
+type Estimator struct {
 	smoothed [256]atomic.Int64 // ns, 0: no sample yet
 	largest  atomic.Int64      // ns, the largest smoothed value ever seen
 
@@ -20,7 +23,7 @@ type rttEstimator struct {
 	histogram [4 * 32]atomic.Uint32
 }
 
-func (e *rttEstimator) observe(a netip.Addr, rtt time.Duration) {
+func (e *Estimator) Observe(a netip.Addr, rtt time.Duration) {
 	e.histogram[rttBucket(rtt)].Add(1)
 	s := &e.smoothed[prefixBucket(a)]
 	v := s.Load()
@@ -47,19 +50,19 @@ func prefixBucket(a netip.Addr) uint8 {
 	return uint8(key * 0x9e3779b97f4a7c15 >> 56) // Fibonacci hashing, Knuth TAOCP 6.4
 }
 
-// cooldownFloor is waited in any case: a reply held up by a busy target's scheduler.
-const cooldownFloor = 500 * time.Millisecond
+// CooldownFloor is waited in any case: a reply held up by a busy target's scheduler.
+const CooldownFloor = 500 * time.Millisecond
 
-// cooldownBlind is waited where nothing has answered, so that no round trip is known: twice the
+// CooldownBlind is waited where nothing has answered, so that no round trip is known: twice the
 // initial retransmission timeout of RFC 6298 section 2.1.
-const cooldownBlind = 2 * time.Second
+const CooldownBlind = 2 * time.Second
 
-// cooldown is how long after a probe its answer is still waited for: four times the largest
-// smoothed round trip, between cooldownFloor and limit.
-func (e *rttEstimator) cooldown(limit time.Duration) time.Duration {
-	d := cooldownBlind
+// Cooldown is how long after a probe its answer is still waited for: four times the largest
+// smoothed round trip, between CooldownFloor and limit.
+func (e *Estimator) Cooldown(limit time.Duration) time.Duration {
+	d := CooldownBlind
 	if largest := e.largest.Load(); largest != 0 {
-		d = max(cooldownFloor, 4*time.Duration(largest))
+		d = max(CooldownFloor, 4*time.Duration(largest))
 	}
 	return min(d, limit)
 }
@@ -67,9 +70,9 @@ func (e *rttEstimator) cooldown(limit time.Duration) time.Duration {
 // settledFloor is waited where everything has answered.
 const settledFloor = 20 * time.Millisecond
 
-// settled is how long to wait where everything has answered, so that only a better answer can still come
+// Settled is how long to wait where everything has answered, so that only a better answer can still come
 // (open behind the RST of a firewall): four times the largest smoothed round trip, limit at most.
-func (e *rttEstimator) settled(limit time.Duration) time.Duration {
+func (e *Estimator) Settled(limit time.Duration) time.Duration {
 	return min(max(settledFloor, 4*time.Duration(e.largest.Load())), limit)
 }
 
@@ -83,7 +86,7 @@ func rttBucket(rtt time.Duration) int {
 
 // percentile is the upper end of the bucket that holds the share q of the round trips; ok is false
 // while there are too few for it to mean something.
-func (e *rttEstimator) percentile(q float64) (rtt time.Duration, ok bool) {
+func (e *Estimator) percentile(q float64) (rtt time.Duration, ok bool) {
 	var counts [len(e.histogram)]uint64
 	var total uint64
 	for i := range e.histogram {
@@ -111,8 +114,8 @@ const (
 	retryGapRTTs = 4
 )
 
-// retryGap is limit, or less on a network known to be fast.
-func (e *rttEstimator) retryGap(limit time.Duration) time.Duration {
+// RetryGap is limit, or less on a network known to be fast.
+func (e *Estimator) RetryGap(limit time.Duration) time.Duration {
 	p99, ok := e.percentile(0.99)
 	if !ok {
 		return limit

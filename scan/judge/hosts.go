@@ -1,4 +1,6 @@
-package scan
+// Package judge looks at records on their way to the outputs. NewHosts tags hosts whose open ports are not to be
+// believed, and sums hosts up; NewVerifier completes the handshake of every open port. Both are sinks before another.
+package judge
 
 import (
 	"errors"
@@ -10,21 +12,39 @@ import (
 	"synoptic/results"
 )
 
-// hosts follows what each host answers: it tags those whose open ports are not to be believed, and at
+// Hosts follows what each host answers: it tags those whose open ports are not to be believed, and at
 // the end sums every host up, where that is asked for. It is a sink before the outputs.
 //
 // A port record is written at once, so a host found out half-way has untagged records too; its
 // summary has the tag, and with canaries it is known before the first record.
-type hosts struct {
+type Hosts struct {
+	HostsConfig
 	results.Sink
-	show      results.State // states that become port records
-	summaries bool
-	expected  func() float64 // probes that a host has had by now
-	liars     map[netip.Addr]bool
 
 	seen  map[netip.Addr]*hostState // for summaries
 	opens map[netip.Addr]uint16     // else open ports, where a host can have enough of them to be judged
 	batch []results.Port
+}
+
+// HostsConfig says what hosts are judged by.
+type HostsConfig struct {
+	Show      results.State       // states that become port records
+	Summaries bool                // sum every host up before the end
+	Ports     int                 // that a host is asked
+	Expected  func() float64      // probes that a host has had by now
+	Liars     map[netip.Addr]bool // hosts that are known to open any port
+}
+
+// NewHosts puts the judgement of hosts before a sink.
+func NewHosts(next results.Sink, c HostsConfig) *Hosts {
+	h := &Hosts{HostsConfig: c, Sink: next}
+	switch {
+	case c.Summaries:
+		h.seen = map[netip.Addr]*hostState{}
+	case c.Ports >= implausibleOpen:
+		h.opens = map[netip.Addr]uint16{}
+	}
+	return h
 }
 
 // hostState is what one host has answered so far.
@@ -45,14 +65,16 @@ const (
 	implausibleShare = 0.5
 	// maxJudged bounds the memory where hosts are only judged, to some 80 MB: hosts beyond are not.
 	maxJudged = 1 << 20
+	// hostBatch summaries are handed on at a time.
+	hostBatch = 256
 )
 
 // Ports tags a batch and hands on what is to be shown.
-func (h *hosts) Ports(batch []results.Port) error {
+func (h *Hosts) Ports(batch []results.Port) error {
 	h.batch = h.batch[:0]
 	for _, p := range batch {
 		p.Suspect |= h.note(&p)
-		if h.show&p.Reason.State() != 0 {
+		if h.Show&p.Reason.State() != 0 {
 			h.batch = append(h.batch, p)
 		}
 	}
@@ -63,18 +85,18 @@ func (h *hosts) Ports(batch []results.Port) error {
 }
 
 // note adds an answer to its host and tells what the host is suspected of.
-func (h *hosts) note(p *results.Port) results.Suspect {
+func (h *Hosts) note(p *results.Port) results.Suspect {
 	state := p.Reason.State()
 	if state == results.Filtered {
 		return 0 // silence and errors of routers are not the host's
 	}
-	if h.summaries {
+	if h.Summaries {
 		return h.keep(p, state)
 	}
 	switch {
 	case state != results.Open:
 		return 0
-	case h.liars[p.Addr]:
+	case h.Liars[p.Addr]:
 		return results.SYNACKAll
 	case h.opens == nil:
 		return 0
@@ -88,19 +110,19 @@ func (h *hosts) note(p *results.Port) results.Suspect {
 }
 
 // judge tells what to think of a host with so many open ports.
-func (h *hosts) judge(open int) results.Suspect {
-	if open >= implausibleOpen && float64(open) >= implausibleShare*h.expected() {
+func (h *Hosts) judge(open int) results.Suspect {
+	if open >= implausibleOpen && float64(open) >= implausibleShare*h.Expected() {
 		return results.SYNACKAll
 	}
 	return 0
 }
 
 // keep adds an answer to what the host's summary is made of.
-func (h *hosts) keep(p *results.Port, state results.State) results.Suspect {
+func (h *Hosts) keep(p *results.Port, state results.State) results.Suspect {
 	s := h.seen[p.Addr]
 	if s == nil {
 		s = &hostState{hostname: p.Hostname, first: p.Time}
-		if h.liars[p.Addr] {
+		if h.Liars[p.Addr] {
 			s.suspect = results.SYNACKAll
 		}
 		h.seen[p.Addr] = s
@@ -141,21 +163,21 @@ func (s *hostState) median() time.Duration {
 }
 
 // End hands on the summaries, by address, before the closing record.
-func (h *hosts) End(end *results.ScanEnd) error {
+func (h *Hosts) End(end *results.ScanEnd) error {
 	var err error
-	if h.summaries {
+	if h.Summaries {
 		err = h.summarize()
 	}
 	return errors.Join(err, h.Sink.End(end))
 }
 
-func (h *hosts) summarize() error {
+func (h *Hosts) summarize() error {
 	addrs := make([]netip.Addr, 0, len(h.seen))
 	for a := range h.seen {
 		addrs = append(addrs, a)
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
-	batch := make([]results.Host, 0, newsBatch)
+	batch := make([]results.Host, 0, hostBatch)
 	var errs []error // one output's error must not cost the others their summaries
 	for i, a := range addrs {
 		s := h.seen[a]
@@ -168,7 +190,7 @@ func (h *hosts) summarize() error {
 			host.RTT = s.median()
 		}
 		if batch = append(batch, host); len(batch) == cap(batch) || i == len(addrs)-1 {
-			errs = append(errs, h.Hosts(batch))
+			errs = append(errs, h.Sink.Hosts(batch))
 			batch = batch[:0]
 		}
 	}

@@ -1,4 +1,4 @@
-package scan
+package rtt
 
 import (
 	"math/bits"
@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// sendTimes is the coarse table position → send time of one attempt, so that a round-trip time needs
+// SendTimes is the coarse table position → send time of one attempt, so that a round-trip time needs
 // no state per probe and no bits of the sequence number. It remembers the last `horizon` of sending.
 //
 // Sender lanes store, each for its own chunks, which share no entry but those a span apart; receiver
 // lanes load. An entry is one atomic word, so a reader sees the old or the new time, never half of
 // one. A reader that comes between the provisional and the final store of a batch is off by the
 // length of one send call.
-type sendTimes struct {
+type SendTimes struct {
 	micros []atomic.Uint32 // Unix time in µs modulo 2^32 (71 minutes), per granule of positions
 	shift  uint            // log2 of the positions that share an entry
 	mask   uint64
@@ -30,13 +30,19 @@ const (
 	clockSlackMicros = 100
 )
 
-func newSendTimes(rate float64, positions uint64) *sendTimes {
-	entries, shift := shapeTimes(rate, positions, sendTimeEntries)
-	return &sendTimes{micros: make([]atomic.Uint32, entries), shift: shift, mask: entries - 1}
+// NewSendTimes makes the table of a scan of so many positions at a rate in probes per second.
+func NewSendTimes(rate float64, positions uint64) *SendTimes {
+	entries, shift := Shape(rate, positions, sendTimeEntries)
+	return &SendTimes{micros: make([]atomic.Uint32, entries), shift: shift, mask: entries - 1}
 }
 
-// shapeTimes gives the number of entries, a power of two up to limit, and how many positions share one.
-func shapeTimes(rate float64, positions, limit uint64) (entries uint64, shift uint) {
+// NewSendTimesOn is NewSendTimes in memory of the caller's: a power of two of entries, of 2^shift positions each.
+func NewSendTimesOn(micros []atomic.Uint32, shift uint) *SendTimes {
+	return &SendTimes{micros: micros, shift: shift, mask: uint64(len(micros)) - 1}
+}
+
+// Shape gives the number of entries, a power of two up to limit, and how many positions share one.
+func Shape(rate float64, positions, limit uint64) (entries uint64, shift uint) {
 	entries = ceilPow2(max(min(uint64(rate*sendTimeHorizon.Seconds()), positions), 1))
 	for entries > limit {
 		entries /= 2
@@ -47,22 +53,21 @@ func shapeTimes(rate float64, positions, limit uint64) (entries uint64, shift ui
 
 func ceilPow2(v uint64) uint64 { return 1 << bits.Len64(v-1) }
 
-func floorPow2(v uint64) uint64 { return 1 << (bits.Len64(v) - 1) }
-
-// granule is the number of positions that share an entry, a power of two. A batch that begins at a
+// Granule is the number of positions that share an entry, a power of two. A batch that begins at a
 // multiple of it shares none with the batch before.
-func (s *sendTimes) granule() uint64 { return 1 << s.shift }
+func (s *SendTimes) Granule() uint64 { return 1 << s.shift }
 
-func (s *sendTimes) set(position uint64, unixNano int64) {
+// Set stores the Unix time in nanoseconds at which a position was probed.
+func (s *SendTimes) Set(position uint64, unixNano int64) {
 	s.micros[position>>s.shift&s.mask].Store(max(uint32(unixNano/1000), 1))
 }
 
-// forget says that the time is not known well enough. Entry 0 means so, and a time that is 0 is 1.
-func (s *sendTimes) forget(position uint64) { s.micros[position>>s.shift&s.mask].Store(0) }
+// Forget says that the time is not known well enough. Entry 0 means so, and a time that is 0 is 1.
+func (s *SendTimes) Forget(position uint64) { s.micros[position>>s.shift&s.mask].Store(0) }
 
-// sent says that positions up to cursor have been stored, by whichever lane: entries one span behind
+// Sent says that positions up to cursor have been stored, by whichever lane: entries one span behind
 // are reused.
-func (s *sendTimes) sent(cursor uint64) {
+func (s *SendTimes) Sent(cursor uint64) {
 	for {
 		old := s.cursor.Load()
 		if cursor <= old || s.cursor.CompareAndSwap(old, cursor) {
@@ -71,17 +76,17 @@ func (s *sendTimes) sent(cursor uint64) {
 	}
 }
 
-// holds tells whether the position's entry is still its own, and not one for positions a span ahead.
-func (s *sendTimes) holds(position uint64) bool {
-	first := position &^ (s.granule() - 1) // of the entry
+// Holds tells whether the position's entry is still its own, and not one for positions a span ahead.
+func (s *SendTimes) Holds(position uint64) bool {
+	first := position &^ (s.Granule() - 1) // of the entry
 	// Less than zero within the batch being sent: cursor is stored behind it.
 	return int64(s.cursor.Load()-first) <= int64(len(s.micros))<<s.shift
 }
 
-// rtt is the time from the position's probe to received, a Unix time in nanoseconds. ok is false
+// RTT is the time from the position's probe to received, a Unix time in nanoseconds. ok is false
 // where the entry has been reused since, or the time was never known well.
-func (s *sendTimes) rtt(position uint64, received int64) (d time.Duration, ok bool) {
-	if !s.holds(position) {
+func (s *SendTimes) RTT(position uint64, received int64) (d time.Duration, ok bool) {
+	if !s.Holds(position) {
 		return 0, false
 	}
 	sent := s.micros[position>>s.shift&s.mask].Load()

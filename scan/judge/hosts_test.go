@@ -1,4 +1,4 @@
-package scan
+package judge
 
 import (
 	"net/netip"
@@ -8,8 +8,6 @@ import (
 
 	"synoptic/results"
 )
-
-func (s *stuckSink) Hosts([]results.Host) error { return nil }
 
 // keepSink keeps what it is given.
 type keepSink struct {
@@ -27,8 +25,12 @@ func (k *keepSink) Flush() error               { return nil }
 func (k *keepSink) End(*results.ScanEnd) error { return nil }
 func (k *keepSink) Close() error               { return nil }
 
-func newHosts(next results.Sink, show results.State, summaries bool, expected float64) *hosts {
-	return &hosts{Sink: next, show: show, summaries: summaries, expected: func() float64 { return expected }, seen: map[netip.Addr]*hostState{}, opens: map[netip.Addr]uint16{}}
+func newHosts(next results.Sink, show results.State, summaries bool, expected float64, liars ...netip.Addr) *Hosts {
+	c := HostsConfig{Show: show, Summaries: summaries, Ports: 1000, Expected: func() float64 { return expected }, Liars: map[netip.Addr]bool{}}
+	for _, a := range liars {
+		c.Liars[a] = true
+	}
+	return NewHosts(next, c)
 }
 
 func answer(addr string, port uint16, reason results.Reason, rtt time.Duration) results.Port {
@@ -58,8 +60,7 @@ func TestImplausibleHosts(t *testing.T) {
 // A host that answers on a canary is suspect from its first record.
 func TestCanaryHosts(t *testing.T) {
 	var k keepSink
-	h := newHosts(&k, results.Open, false, 1000)
-	h.liars = map[netip.Addr]bool{netip.MustParseAddr("10.0.0.1"): true}
+	h := newHosts(&k, results.Open, false, 1000, netip.MustParseAddr("10.0.0.1"))
 	must(t, h.Ports([]results.Port{answer("10.0.0.1", 80, results.SYNACK, 0), answer("10.0.0.2", 80, results.SYNACK, 0)}))
 	if k.ports[0].Suspect != results.SYNACKAll || k.ports[1].Suspect != 0 {
 		t.Errorf("suspects %v %v, want the first host only", k.ports[0].Suspect, k.ports[1].Suspect)

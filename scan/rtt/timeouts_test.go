@@ -1,4 +1,4 @@
-package scan
+package rtt
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const d = time.Second
-		ctx, cancel := withPatience(t.Context(), d)
+		ctx, cancel := WithTimeout(t.Context(), d)
 		defer cancel()
-		time.Sleep(d + secondLook - 1)
+		time.Sleep(d + SecondLook - 1)
 		synctest.Wait()
 		if ctx.Err() != nil {
 			t.Errorf("over before its second look: %v", context.Cause(ctx))
@@ -26,7 +26,7 @@ func TestPatience(t *testing.T) {
 			t.Errorf("ends with %v", err)
 		}
 
-		ctx, cancel = withPatience(t.Context(), d)
+		ctx, cancel = WithTimeout(t.Context(), d)
 		cancel()
 		time.Sleep(2 * d)
 		synctest.Wait()

@@ -1,4 +1,4 @@
-package scan
+package schedule
 
 import (
 	"math/rand/v2"
@@ -24,12 +24,13 @@ type simulation struct {
 	lost      func(now time.Time) bool // a probe or its answer
 	retries   int
 	recall    float64
-	lanes     int        // 0 means 1
-	rng       *rand.Rand // for more than one lane
+	lanes     int                                  // 0 means 1
+	putOff    func(now time.Time, pos uint64) bool // it cannot be asked just now
+	rng       *rand.Rand                           // for more than one lane
 
 	// outcome
 	m      *window.Map
-	loss   *lossStats
+	loss   *Loss
 	sent   uint64
 	probes []uint8     // by position, from the first
 	last   []time.Time // likewise
@@ -42,16 +43,25 @@ func (sim *simulation) run(t tester) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{Plan: &Plan{Config: Config{
-		Rate: sim.rate, RetryGap: sim.gap, Attempts: sim.retries + 1, TargetRecall: sim.recall,
-	}, Positions: sim.positions}, results: m}
-	e.loss = newLossStats(sim.positions.Begin, e.chunkLen(), sim.positions.Len())
-	s := e.newSchedule(sim.positions)
-	sim.m, sim.loss = m, e.loss
+	silent := func(begin, end uint64) (n uint64) {
+		m.Silent(begin, end, func(uint64) bool { n++; return true })
+		return n
+	}
+	chunkLen := ChunkLen(sim.rate, m.Reach(), false)
+	loss := NewLoss(sim.positions.Begin, chunkLen, sim.positions.Len())
+	var policy Policy = FixedRetries{uint8(sim.retries), loss}
+	if sim.recall > 0 {
+		policy = TargetRecall{sim.recall, loss, silent}
+	}
+	s := New(Config{
+		Positions: sim.positions, ChunkLen: chunkLen, Reach: m.Reach(), Policy: policy, Silent: silent,
+		Gap: func() time.Duration { return sim.gap },
+	})
+	sim.m, sim.loss = m, loss
 	sim.probes, sim.last = make([]uint8, sim.positions.Len()), make([]time.Time, sim.positions.Len())
 	now := time.Unix(1_800_000_000, 0)
 	due := make([]uint64, 0, 64)
-	flights := make([]*pass, max(sim.lanes, 1)) // by lane
+	flights := make([]*Pass, max(sim.lanes, 1)) // by lane
 	for turns, flying := 0, 0; ; turns++ {
 		if turns > 5_000_000 {
 			t.Fatal("the schedule does not end")
@@ -63,7 +73,7 @@ func (sim *simulation) run(t tester) {
 		p := flights[lane]
 		if p == nil {
 			var wait time.Duration
-			if p, wait = s.next(now); p == nil {
+			if p, wait = s.Next(now); p == nil {
 				if wait < 0 && flying == 0 {
 					break
 				}
@@ -76,39 +86,62 @@ func (sim *simulation) run(t tester) {
 				continue
 			}
 			flights[lane] = p
-			if p.begin/s.chunkLen != (p.end-1)/s.chunkLen || s.chunkLen%newSendTimes(sim.rate, sim.positions.Len()).granule() != 0 {
-				t.Fatalf("the chunk [%d, %d), of %d at most, shares an entry of the send times with another", p.begin, p.end, s.chunkLen)
+			if p.Begin/chunkLen != (p.End-1)/chunkLen {
+				t.Fatalf("the chunk [%d, %d) reaches over a multiple of %d", p.Begin, p.End, chunkLen)
 			}
-			if flying++; p.first {
-				e.loss.open(p.begin)
-				m.Advance(p.end, nil)
+			if flying++; p.Begins() {
+				loss.Open(p.Begin)
+				m.Advance(p.End, nil)
 			}
 		}
-		if due = p.collect(m, due[:0]); len(due) == 0 {
-			s.finish(p, now)
-			flights[lane] = nil
-			flying--
+		due = p.Collect(m, due[:0])
+		if sim.putOff != nil && chance(sim.rng, 0.1) {
+			due = due[:sim.rng.IntN(len(due)+1)] // no more can be put off
+			p.Walked(due)
+			sim.walk(t, p, due, now)
+			s.Park(p, now)
+		} else if len(due) > 0 {
+			p.Walked(due)
+			sim.walk(t, p, due, now)
+			now = now.Add(time.Duration(float64(len(due)) / sim.rate * float64(time.Second)))
 			continue
+		} else if !p.Whole() {
+			s.Park(p, now)
+		} else {
+			s.Finish(p, now)
 		}
-		p.cursor = due[len(due)-1] + 1
-		for _, pos := range due {
-			sim.probe(t, e, p, pos, now)
-		}
-		if p.step == stepSample {
-			e.loss.retried.Add(uint64(len(due)))
-		}
-		now = now.Add(time.Duration(float64(len(due)) / sim.rate * float64(time.Second)))
+		flights[lane] = nil
+		flying--
 	}
-	if s.flying != 0 || s.early != 0 || s.oldest() != sim.positions.End {
+	if s.flying != 0 || s.early != 0 || s.oldest() != sim.positions.End || len(s.parked) != 0 {
 		t.Fatalf("at the end %d passes are in flight, %d of them early, and position %d holds the window", s.flying, s.early, s.oldest())
+	}
+}
+
+func chance(rng *rand.Rand, share float64) bool { return rng.Float64() < share }
+
+// walk probes the positions of a batch, but those that are put off.
+func (sim *simulation) walk(t tester, p *Pass, due []uint64, now time.Time) {
+	for _, pos := range due {
+		switch state, _ := sim.m.Get(pos); {
+		case !p.First && state != 0: // answered while it was put off
+		case sim.putOff != nil && sim.putOff(now, pos):
+			p.PutOff(pos)
+			continue
+		default:
+			sim.probe(t, p, pos, now)
+		}
+		if p.Step == Sample {
+			sim.loss.Retried(1)
+		}
 	}
 }
 
 // probe sends one, and checks what must hold of every probe: attempts are numbered in turn, and
 // spaced by the gap.
-func (sim *simulation) probe(t tester, e *engine, p *pass, pos uint64, now time.Time) {
+func (sim *simulation) probe(t tester, p *Pass, pos uint64, now time.Time) {
 	sim.sent++
-	attempt, i := p.attempt(pos), pos-sim.positions.Begin
+	attempt, i := p.Attempt(pos), pos-sim.positions.Begin
 	if attempt != sim.probes[i] {
 		t.Fatalf("position %d: probe %d has the number %d", pos, sim.probes[i], attempt)
 	}
@@ -122,7 +155,7 @@ func (sim *simulation) probe(t tester, e *engine, p *pass, pos uint64, now time.
 	}
 	if old, ok := sim.m.Mark(pos, results.Open); ok && old == 0 {
 		sim.found++
-		e.loss.answer(pos, results.SYNACK, attempt)
+		sim.loss.Answer(pos, results.SYNACK, attempt)
 	}
 }
 
@@ -159,6 +192,11 @@ func TestScheduleIsExact(t *testing.T) {
 			silent:    func(pos uint64) bool { return float64(pos*0x9e3779b97f4a7c15>>11)/(1<<53) < quiet },
 			lost:      loseShare(rng, rapid.Float64Range(0, 1).Draw(t, "loss")),
 		}
+		if slow := rapid.Float64Range(0, 1).Draw(t, "share of positions that are put off"); slow > 0.5 {
+			sim.putOff = func(_ time.Time, pos uint64) bool {
+				return float64(pos*0xbf58476d1ce4e5b9>>11)/(1<<53) < slow && rng.IntN(3) > 0
+			}
+		}
 		sim.run(t)
 		for pos := begin; pos < begin+n; pos++ {
 			probes := int(sim.probes[pos-begin])
@@ -178,30 +216,32 @@ func TestScheduleIsExact(t *testing.T) {
 // watched is a policy that retires every chunk and remembers what it was told.
 type watched struct{ more []bool }
 
-func (*watched) final(*chunk) bool { return false }
-func (*watched) answered(*chunk)   {}
-func (w *watched) step(_ *chunk, more bool) step {
+func (*watched) Final(*Chunk) bool { return false }
+func (*watched) Answered(*Chunk)   {}
+func (w *watched) Step(_ *Chunk, more bool) Step {
 	w.more = append(w.more, more)
-	return stepRetire
+	return Retire
 }
 
 // While first tries are in flight, more will be known than now.
 func TestScheduleKnowsWhatIsInFlight(t *testing.T) {
 	for _, flying := range []bool{false, true} {
 		w := &watched{}
-		s := newSchedule(permute.Range{End: 128}, 64, 1<<20)
-		s.gap, s.policy, s.silent = func() time.Duration { return time.Second }, w, func(uint64, uint64) uint64 { return 1 }
+		s := New(Config{
+			Positions: permute.Range{End: 128}, ChunkLen: 64, Reach: 1 << 20, Policy: w,
+			Gap: func() time.Duration { return time.Second }, Silent: func(uint64, uint64) uint64 { return 1 },
+		})
 		now := time.Unix(1_800_000_000, 0)
-		a, _ := s.next(now)
-		b, _ := s.next(now)
-		if a == b || a.begin != 0 || b.begin != 64 {
+		a, _ := s.Next(now)
+		b, _ := s.Next(now)
+		if a == b || a.Begin != 0 || b.Begin != 64 {
 			t.Fatalf("passes %+v and %+v", a, b)
 		}
-		s.finish(a, now)
+		s.Finish(a, now)
 		if !flying {
-			s.finish(b, now)
+			s.Finish(b, now)
 		}
-		if p, wait := s.next(now.Add(time.Second)); p != nil || (wait < 0) == flying {
+		if p, wait := s.Next(now.Add(time.Second)); p != nil || (wait < 0) == flying {
 			t.Errorf("in flight %v: pass %v, wait %v", flying, p, wait)
 		}
 		if w.more[0] != true && flying || len(w.more) == 2 && w.more[1] {
@@ -289,8 +329,8 @@ func TestEstimatesCoverTheTruth(t *testing.T) {
 			silent: func(pos uint64) bool { return pos%4 == 0 }, lost: loseShare(rng, p),
 		}
 		sim.run(t)
-		counts := sim.loss.counts()
-		groups, open := counts.groups()
+		counts := sim.loss.Counts()
+		groups, open := counts.Groups()
 		loss, ok := estimate.Loss(groups)
 		if !ok {
 			t.Fatal("no estimate")
@@ -316,8 +356,8 @@ func TestNoEstimateWithoutRetries(t *testing.T) {
 		silent: func(uint64) bool { return false }, lost: neverLost,
 	}
 	sim.run(t)
-	counts := sim.loss.counts()
-	groups, _ := counts.groups()
+	counts := sim.loss.Counts()
+	groups, _ := counts.Groups()
 	if loss, ok := estimate.Loss(groups); ok {
 		t.Errorf("loss %+v from single attempts", loss)
 	}
