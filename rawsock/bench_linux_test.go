@@ -19,7 +19,7 @@ func BenchmarkSend(b *testing.B) {
 				tx := openTx(b, TxConfig{Interface: interfaceIndex(b, n.Link), FrameLen: 54, Batch: batch, BypassQdisc: bypass})
 				probe := syn(b, netip.AddrPortFrom(n.Source, testPortMin), netip.MustParseAddrPort("10.77.1.2:9"), 1)
 				for i := range batch {
-					copy(tx.Frame(i), ethernet([]byte{2, 0, 0, 0, 0, 9}, n.HardwareAddr, probe))
+					copy(tx.Frames()[i], ethernet([]byte{2, 0, 0, 0, 0, 9}, n.HardwareAddr, probe))
 				}
 				b.ReportAllocs()
 				began := time.Now()
@@ -39,7 +39,7 @@ func BenchmarkHotNext(b *testing.B) {
 	frame := stray(b, n, 0)
 	tx := targetTx(b, n, TxConfig{FrameLen: len(frame), Batch: 1000})
 	for i := range tx.Batch() {
-		copy(tx.Frame(i), frame)
+		copy(tx.Frames()[i], frame)
 	}
 	send(b, tx, 0, tx.Batch())
 	if ready, err := rx.Wait(deadline); !ready || err != nil || !rx.take() {
@@ -53,7 +53,7 @@ func BenchmarkHotNext(b *testing.B) {
 		if rx.left == 0 {
 			rx.left, rx.at = left, at
 		}
-		p, ok := rx.Next()
+		p, ok := next(rx)
 		if !ok {
 			b.Fatal("the block ended early")
 		}

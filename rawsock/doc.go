@@ -3,13 +3,13 @@
 //
 // The way of a probe and of its answer:
 //
-//  1. The caller patches Tx.Frame(i) in place; the frames live as long as the Tx.
+//  1. The caller patches the frames of the batch, Tx.Frames(), in place; they live as long as the Tx.
 //  2. Tx.Send hands a run of frames to the kernel, one sendmmsg(2) per batch. What the
 //     kernel did not accept was not sent, and Send says so.
 //  3. A reply that reaches the interface is judged by a classic BPF program (filter.go)
 //     in the kernel: only TCP SYN-ACK and RST to our source ports, and ICMP errors that
 //     quote a probe of ours, are copied into the ring.
-//  4. Rx.Wait sleeps until the kernel hands over a block of the ring; Rx.Next walks the
+//  4. Rx.Wait sleeps until the kernel hands over a block of the ring; Rx.Read lists the
 //     block's packets where they lie. Nothing is copied and nothing allocated.
 //
 // Several receivers may share an interface (NewRxGroup): each packet reaches one of them.

@@ -14,8 +14,8 @@ func strays(t testing.TB, n *testnet.Network, count int) *Tx {
 	frame := stray(t, n, 0)
 	tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: count})
 	for i := range count {
-		copy(tx.Frame(i), frame)
-		binary.BigEndian.PutUint16(tx.Frame(i)[14+20:], uint16(1+i))
+		copy(tx.Frames()[i], frame)
+		binary.BigEndian.PutUint16(tx.Frames()[i][14+20:], uint16(1+i))
 	}
 	return tx
 }
@@ -34,7 +34,7 @@ func receiveAll(t testing.TB, group []*Rx, count int) (byPort map[uint16]int, by
 			if _, err := rx.Wait(20 * time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
-			for p, ok := rx.Next(); ok; p, ok = rx.Next() {
+			for p, ok := next(rx); ok; p, ok = next(rx) {
 				byPort[binary.BigEndian.Uint16(p.Data[20:])]++
 				byRx[i]++
 				total++
@@ -88,7 +88,7 @@ func TestRxGroupRollsOver(t *testing.T) {
 	const count, batch = 2400, 50
 	tx := strays(t, n, batch)
 	for i := range batch { // one four-tuple: one ring of four blocks, some 1800 packets
-		copy(tx.Frame(i), tx.Frame(0))
+		copy(tx.Frames()[i], tx.Frames()[0])
 	}
 	var group []*Rx
 	for end := time.Now().Add(deadline); ; {

@@ -16,8 +16,8 @@ func frames(t testing.TB, rx *Rx, count int) (packets []Packet, frames [][]byte,
 		if _, err := rx.Wait(100 * time.Millisecond); err != nil || time.Now().After(end) {
 			t.Fatalf("%d of %d packets: %v", len(frames), count, err)
 		}
-		for p, ok := rx.Next(); ok; p, ok = rx.Next() {
-			frame, length := rx.AppendFrame(nil)
+		for p, ok := next(rx); ok; p, ok = next(rx) {
+			frame, length := rx.AppendFrame(nil, p)
 			p.Data = bytes.Clone(p.Data)
 			packets, frames, lengths = append(packets, p), append(frames, frame), append(lengths, length)
 		}
@@ -50,7 +50,7 @@ func TestAppendFrame(t *testing.T) {
 			c.config.Interface = interfaceIndex(t, n.Link)
 			rx := openRx(t, c.config)
 			tx := targetTx(t, n, TxConfig{FrameLen: len(c.sent), Batch: 1})
-			copy(tx.Frame(0), c.sent)
+			copy(tx.Frames()[0], c.sent)
 			send(t, tx, 0, 1)
 			packets, got, lengths := frames(t, rx, 1)
 			if !bytes.Equal(got[0], c.want) || lengths[0] != c.length {
@@ -73,8 +73,8 @@ func TestFramesOutliveTheRing(t *testing.T) {
 	var all [][]byte
 	for round := range rounds {
 		for i := range batch {
-			copy(tx.Frame(i), frame)
-			binary.BigEndian.PutUint32(tx.Frame(i)[38:], uint32(round*batch+i))
+			copy(tx.Frames()[i], frame)
+			binary.BigEndian.PutUint32(tx.Frames()[i][38:], uint32(round*batch+i))
 		}
 		send(t, tx, 0, batch)
 		_, got, _ := frames(t, rx, batch)

@@ -24,7 +24,7 @@ type Tx struct{}
 func NewTx(TxConfig) (*Tx, error) { return nil, unsupported("open packet sender") }
 
 func (*Tx) Batch() int                 { return 0 }
-func (*Tx) Frame(int) []byte           { return nil }
+func (*Tx) Frames() [][]byte           { return nil }
 func (*Tx) Prepare(func([]byte))       {}
 func (*Tx) Send(int, int) (int, error) { return 0, unsupported("send") }
 func (*Tx) Stats() TxStats             { return TxStats{} }
@@ -40,12 +40,12 @@ func NewRx(RxConfig) (*Rx, error) { return nil, unsupported("open packet receive
 // NewRxGroup returns an error that Is errors.ErrUnsupported.
 func NewRxGroup(RxConfig, int) ([]*Rx, error) { return nil, unsupported("open packet receiver") }
 
-func (*Rx) Next() (Packet, bool)               { return Packet{}, false }
-func (*Rx) AppendFrame(b []byte) ([]byte, int) { return b, 0 }
-func (*Rx) Wait(time.Duration) (bool, error)   { return false, unsupported("wait for packets") }
-func (*Rx) Wake()                              {}
-func (*Rx) Stats() (RxStats, error)            { return RxStats{}, unsupported("read packet statistics") }
-func (*Rx) Close() error                       { return nil }
+func (*Rx) Read([]Packet) int                            { return 0 }
+func (*Rx) AppendFrame(b []byte, _ Packet) ([]byte, int) { return b, 0 }
+func (*Rx) Wait(time.Duration) (bool, error)             { return false, unsupported("wait for packets") }
+func (*Rx) Wake()                                        {}
+func (*Rx) Stats() (RxStats, error)                      { return RxStats{}, unsupported("read packet statistics") }
+func (*Rx) Close() error                                 { return nil }
 
 // CanRaw returns an error that Is errors.ErrUnsupported.
 func CanRaw() error { return unsupported("open packet socket") }

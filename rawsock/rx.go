@@ -124,12 +124,14 @@ func (c RxConfig) geometry(pageSize int) (geometry, error) {
 }
 
 // Packet is one received packet. Data lies in the ring: it is valid until the next Wait,
-// the Next that crosses into another block (or finds none), or Close. Who needs it longer
+// the Read that crosses into another block (or finds none), or Close. Who needs it longer
 // copies it.
 type Packet struct {
 	Data []byte // from the IP header on, at most RxConfig.Snap bytes
 	Time int64  // kernel's receive time, nanoseconds since the Unix epoch (CLOCK_REALTIME)
 	Len  int    // length before it was cut to the snap length, IP header included
+
+	at int // where its header lies in the ring
 }
 
 // RxStats are counts since NewRx, of packets that passed the filter.

@@ -30,7 +30,6 @@ type Rx struct {
 	held  bool   // block is ours and not yet given back
 	left  uint32 // packets of it not yet returned
 	at    int    // offset in ring of the first of these
-	last  int    // and of the one returned last
 
 	linkHeader int // bytes in the ring before each IP header
 
@@ -148,34 +147,40 @@ func attachFilter(fd int, replies []bpf.Instruction) error {
 		&unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]})
 }
 
-// Next returns the next packet that is already there, without waiting, and false if
-// there is none: then every block read has been given back to the kernel.
-func (r *Rx) Next() (Packet, bool) {
+// Read fills dst with packets that are already there, without waiting, and returns how many.
+// They are of one block, so that all of them are valid together; more may be there when dst
+// is full or the block at its end. 0 says that there is none: then every block read has been
+// given back to the kernel.
+func (r *Rx) Read(dst []Packet) int {
 	for r.left == 0 {
 		if !r.take() {
-			return Packet{}, false
+			return 0
 		}
 	}
-	h := r.packetHeader(r.at)
-	data := r.at + int(h.Net)
-	end := r.at + int(h.Mac) + int(h.Snaplen) // cooked, Mac is Net (tpacket_rcv)
-	r.last = r.at
-	r.left--
-	r.at += int(h.Next_offset)
-	return Packet{
-		Data: r.ring[data:end:end],
-		Time: int64(h.Sec)*int64(time.Second) + int64(h.Nsec),
-		Len:  int(h.Len) - r.linkHeader,
-	}, true
+	n := min(len(dst), int(r.left))
+	for i := range dst[:n] {
+		h := r.packetHeader(r.at)
+		data := r.at + int(h.Net)
+		end := r.at + int(h.Mac) + int(h.Snaplen) // cooked, Mac is Net (tpacket_rcv)
+		dst[i] = Packet{
+			Data: r.ring[data:end:end],
+			Time: int64(h.Sec)*int64(time.Second) + int64(h.Nsec),
+			Len:  int(h.Len) - r.linkHeader,
+			at:   r.at,
+		}
+		r.at += int(h.Next_offset)
+	}
+	r.left -= uint32(n)
+	return n
 }
 
-// AppendFrame appends the packet that Next returned last as it came over the link: from its link header
+// AppendFrame appends a packet that Read returned as it came over the link: from its link header
 // on where RxConfig.LinkHeader asks for it, cut to the snap length. length is that of the whole frame in
 // bytes. Call it while the packet's Data is valid. A VLAN tag is in neither: the kernel takes it off
-// before the sockets of a protocol are served (__netif_receive_skb_core, net/core/dev.c).
-func (r *Rx) AppendFrame(b []byte) (frame []byte, length int) {
-	h := r.packetHeader(r.last)
-	begin := r.last + int(h.Mac)
+// before the sockets of a protocol are served (__netif_receive_skb_core, net/core/dev.c, Linux 6.12).
+func (r *Rx) AppendFrame(b []byte, p Packet) (frame []byte, length int) {
+	h := r.packetHeader(p.at)
+	begin := p.at + int(h.Mac)
 	return append(b, r.ring[begin:begin+int(h.Snaplen)]...), int(h.Len)
 }
 
@@ -205,11 +210,11 @@ func (r *Rx) ready() bool {
 	return r.handedOver(r.block)
 }
 
-// Wait blocks until Next has a packet (true), or until the timeout has passed or Wake
+// Wait blocks until Read has a packet (true), or until the timeout has passed or Wake
 // was called (false). A negative timeout means none. It invalidates the Data of packets
 // whose block has been read to its end. An error that Is ErrInterface says that the
 // interface went down or away; it is final, and the packets received before are still to
-// be had from Next.
+// be had from Read.
 func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 	if r.ring == nil {
 		return false, fmt.Errorf("wait for packets: %w", os.ErrClosed)
@@ -324,7 +329,7 @@ func (r *Rx) readStats() error {
 }
 
 // Close unmaps the ring and closes the socket. It must not run at the same time as Wait
-// or Next (Wake the reader first), and the Data of every packet is gone with it.
+// or Read (Wake the reader first), and the Data of every packet is gone with it.
 func (r *Rx) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -30,10 +30,10 @@ func TestLoopback(t *testing.T) {
 	rx := openRx(t, RxConfig{Interface: lo})
 	tx := openTx(t, TxConfig{Interface: lo, Framing: Loopback, FrameLen: 40, Batch: 3})
 	source := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(open.Addr(), port) }
-	copy(tx.Frame(0), syn(t, source(61001), open, 1000))
-	copy(tx.Frame(1), syn(t, source(61002), netip.AddrPortFrom(open.Addr(), 9), 2000))
+	copy(tx.Frames()[0], syn(t, source(61001), open, 1000))
+	copy(tx.Frames()[1], syn(t, source(61002), netip.AddrPortFrom(open.Addr(), 9), 2000))
 	// By the time that the third is answered a copy of the first two would be here.
-	copy(tx.Frame(2), syn(t, source(61003), open, 3000))
+	copy(tx.Frames()[2], syn(t, source(61003), open, 3000))
 	before := time.Now()
 	send(t, tx, 0, 2)
 	packets := receive(t, rx, 2)
@@ -82,7 +82,7 @@ func TestFilterIncoming(t *testing.T) {
 	rx := openRx(t, RxConfig{Interface: lo})
 	tx := openTx(t, TxConfig{Interface: lo, Framing: Loopback, FrameLen: 40, Batch: 1})
 	to := netip.MustParseAddrPort("127.0.0.1:9")
-	copy(tx.Frame(0), syn(t, netip.AddrPortFrom(to.Addr(), testPortMin), to, 1))
+	copy(tx.Frames()[0], syn(t, netip.AddrPortFrom(to.Addr(), testPortMin), to, 1))
 	send(t, tx, 0, 1)
 	receive(t, rx, 1) // both sockets have it now
 	seen := 0
@@ -104,7 +104,7 @@ func TestSnap(t *testing.T) {
 	rx := openRx(t, RxConfig{Interface: interfaceIndex(t, n.Link)})
 	frame := stray(t, n, 1400)
 	tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: 1})
-	copy(tx.Frame(0), frame)
+	copy(tx.Frames()[0], frame)
 	send(t, tx, 0, 1)
 	p := receive(t, rx, 1)[0]
 	if !bytes.Equal(p.Data, frame[14:14+testSnap]) {
@@ -122,7 +122,7 @@ func TestVLAN(t *testing.T) {
 	frame := stray(t, n, 0)
 	tagged := append(append(append([]byte(nil), frame[:12]...), 0x81, 0, 0, 5), frame[12:]...)
 	tx := targetTx(t, n, TxConfig{FrameLen: len(tagged), Batch: 1})
-	copy(tx.Frame(0), tagged)
+	copy(tx.Frames()[0], tagged)
 	send(t, tx, 0, 1)
 	if p := receive(t, rx, 1)[0]; !bytes.Equal(p.Data, frame[14:]) {
 		t.Errorf("sent     % x\nreceived % x", frame[14:], p.Data)
@@ -137,7 +137,7 @@ func TestOverrun(t *testing.T) {
 	frame := stray(t, n, 0)
 	tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: 50})
 	for i := range tx.Batch() {
-		copy(tx.Frame(i), frame)
+		copy(tx.Frames()[i], frame)
 	}
 	const flood = 10000 // 4 blocks hold some 1800
 	for range flood / tx.Batch() {
@@ -186,11 +186,12 @@ func TestBlocks(t *testing.T) {
 	tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: 100})
 	const total = 5000
 	var sent, seen uint32
+	var ends int // of blocks
 	for end := time.Now().Add(deadline); seen < total; {
 		if sent < total && sent == seen {
 			for i := range tx.Batch() {
-				copy(tx.Frame(i), frame)
-				binary.BigEndian.PutUint32(tx.Frame(i)[38:], sent+uint32(i))
+				copy(tx.Frames()[i], frame)
+				binary.BigEndian.PutUint32(tx.Frames()[i][38:], sent+uint32(i))
 			}
 			send(t, tx, 0, tx.Batch())
 			sent += uint32(tx.Batch())
@@ -198,16 +199,23 @@ func TestBlocks(t *testing.T) {
 		if _, err := rx.Wait(time.Millisecond); err != nil || time.Now().After(end) {
 			t.Fatalf("%d of %d packets: %v", seen, total, err)
 		}
-		for range 7 { // leaves blocks half read
-			p, ok := rx.Next()
-			if !ok {
-				break
-			}
+		var packets [7]Packet // leaves blocks half read
+		n := rx.Read(packets[:])
+		for _, p := range packets[:n] {
 			if got := binary.BigEndian.Uint32(p.Data[24:]); got != seen {
 				t.Fatalf("packet %d where %d was next", got, seen)
 			}
+			if p.at/rx.blockBytes != packets[0].at/rx.blockBytes {
+				t.Fatalf("packet %d is of another block than those read with it", seen)
+			}
 			seen++
 		}
+		if n > 0 && n < len(packets) {
+			ends++
+		}
+	}
+	if ends == 0 {
+		t.Error("no block was read to its end")
 	}
 }
 
@@ -253,7 +261,7 @@ func TestWake(t *testing.T) {
 	if ready, err := rx.Wait(-1); ready || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: ready %v, %v", ready, err)
 	}
-	if _, ok := rx.Next(); ok {
+	if _, ok := next(rx); ok {
 		t.Error("after Close: a packet")
 	}
 }
@@ -344,7 +352,7 @@ func TestRxInterface(t *testing.T) {
 		rx := openRx(t, RxConfig{Interface: interfaceIndex(t, n.Link)})
 		frame := stray(t, n, 0)
 		tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: 1})
-		copy(tx.Frame(0), frame)
+		copy(tx.Frames()[0], frame)
 		send(t, tx, 0, 1)
 		for ready := false; !ready; {
 			var err error
@@ -358,7 +366,7 @@ func TestRxInterface(t *testing.T) {
 		if ready, err := rx.Wait(0); !ready || err != nil {
 			t.Errorf("ready %v, %v", ready, err)
 		}
-		if _, ok := rx.Next(); !ok {
+		if _, ok := next(rx); !ok {
 			t.Error("the packet is gone")
 		}
 		_, err := rx.Wait(deadline)
@@ -372,7 +380,7 @@ func TestReceiveAllocs(t *testing.T) {
 	frame := stray(t, n, 0)
 	tx := targetTx(t, n, TxConfig{FrameLen: len(frame), Batch: 10})
 	for i := range tx.Batch() {
-		copy(tx.Frame(i), frame)
+		copy(tx.Frames()[i], frame)
 	}
 	if got := testing.AllocsPerRun(50, func() {
 		if _, err := tx.Send(0, 10); err != nil {
@@ -382,11 +390,11 @@ func TestReceiveAllocs(t *testing.T) {
 			if _, err := rx.Wait(deadline); err != nil {
 				t.Fatal(err)
 			}
-			for _, ok := rx.Next(); ok; _, ok = rx.Next() {
+			for _, ok := next(rx); ok; _, ok = next(rx) {
 				seen++
 			}
 		}
 	}); got != 0 {
-		t.Errorf("%v allocations per Wait and Next", got)
+		t.Errorf("%v allocations per Wait and Read", got)
 	}
 }

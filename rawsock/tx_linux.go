@@ -14,7 +14,7 @@ import (
 // Tx sends batches of equal-length frames out of one interface.
 //
 // All the memory that the kernel reads during sendmmsg(2) is allocated by NewTx and
-// reachable from the Tx: msgs points to iovs, iovs into frames. The pointers sit in
+// reachable from the Tx: msgs points to iovs, iovs into memory. The pointers sit in
 // typed fields (unix.Msghdr, unix.Iovec), so the garbage collector follows them, and Go
 // moves no heap object; only stacks move, and these slices escape to the heap because
 // the Tx keeps them.
@@ -23,9 +23,10 @@ type Tx struct {
 	index   int
 	framing Framing
 
-	frames []byte // batch slots of slotLen bytes, the first on a cache line
-	slot   int    // bytes from one frame to the next, a multiple of the cache line
-	length int    // bytes of one frame
+	memory []byte   // batch slots, the first on a cache line
+	frames [][]byte // where they lie in memory
+	slot   int      // bytes from one frame to the next, a multiple of the cache line
+	length int      // bytes of one frame
 	iovs   []unix.Iovec
 	msgs   []mmsghdr
 	link   unix.RawSockaddrLinklayer // destination of every frame: Ethernet, None
@@ -90,7 +91,10 @@ func NewTx(c TxConfig) (*Tx, error) {
 			Ifindex:  int32(c.Interface),
 		},
 	}
-	t.frames = alignedBytes(c.Batch*t.slot, cacheLine)
+	t.memory = alignedBytes(c.Batch*t.slot, cacheLine)
+	for at := 0; at < len(t.memory); at += t.slot {
+		t.frames = append(t.frames, t.memory[at:at+t.length:at+t.length])
+	}
 	if c.Framing == Loopback {
 		t.hosts = make([]unix.RawSockaddrInet4, c.Batch)
 	}
@@ -125,17 +129,15 @@ func configureTx(fd int, c TxConfig) error {
 // Batch returns the number of frames.
 func (t *Tx) Batch() int { return len(t.msgs) }
 
-// Frame returns frame i, 0 <= i < Batch, zeroed at first. It is always the same memory:
-// the caller writes a template once and then patches it between calls of Send.
-func (t *Tx) Frame(i int) []byte {
-	at := i * t.slot
-	return t.frames[at : at+t.length : at+t.length]
-}
+// Frames returns the frames of the next batch, Batch of them, zeroed at first. Call it once
+// per batch. It is always the same memory: the caller writes a template once (Prepare) and
+// then patches it between calls of Send.
+func (t *Tx) Frames() [][]byte { return t.frames }
 
 // Prepare calls f with every frame.
 func (t *Tx) Prepare(f func(frame []byte)) {
-	for i := range t.msgs {
-		f(t.Frame(i))
+	for _, frame := range t.frames {
+		f(frame)
 	}
 }
 
@@ -157,7 +159,7 @@ func (t *Tx) Send(from, to int) (accepted int, err error) {
 	if t.framing == Loopback {
 		for i := from; i < to; i++ {
 			// Destination address: IPv4 header bytes 16 to 19 (RFC 791 section 3.1).
-			t.hosts[i].Addr = [4]byte(t.frames[i*t.slot+16:])
+			t.hosts[i].Addr = [4]byte(t.frames[i][16:])
 		}
 	}
 	var wait backoff

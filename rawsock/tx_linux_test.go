@@ -27,7 +27,7 @@ func TestFrames(t *testing.T) {
 			t.Fatalf("batch of %d", tx.Batch())
 		}
 		for i := range tx.Batch() {
-			f := tx.Frame(i)
+			f := tx.Frames()[i]
 			if len(f) != length || cap(f) != length {
 				t.Errorf("frame %d: length %d, capacity %d, want %d", i, len(f), cap(f), length)
 			}
@@ -42,7 +42,7 @@ func TestFrames(t *testing.T) {
 			}
 		}
 		for i := range tx.Batch() {
-			if n := bytes.Count(tx.Frame(i), []byte{byte(i + 1)}); n != length {
+			if n := bytes.Count(tx.Frames()[i], []byte{byte(i + 1)}); n != length {
 				t.Errorf("frame %d was overwritten from byte %d", i, n)
 			}
 		}
@@ -59,7 +59,7 @@ func TestSendVeth(t *testing.T) {
 				tx := openTx(t, TxConfig{Interface: interfaceIndex(t, n.Link), FrameLen: 54, Batch: batch, BypassQdisc: bypass})
 				template := ethernet(n.PeerHardwareAddr, n.HardwareAddr, syn(t, netip.AddrPortFrom(n.Source, testPortMin), netip.MustParseAddrPort("10.77.1.2:9"), 0))
 				for i := range batch {
-					copy(tx.Frame(i), template)
+					copy(tx.Frames()[i], template)
 				}
 				want := make(map[string]int)
 				const total = 2000
@@ -68,8 +68,8 @@ func TestSendVeth(t *testing.T) {
 					from := sent % 3 % batch
 					to := min(batch, from+total-sent)
 					for i := from; i < to; i++ {
-						binary.BigEndian.PutUint32(tx.Frame(i)[38:], uint32(sent+i)*2654435761)
-						want[string(tx.Frame(i))]++
+						binary.BigEndian.PutUint32(tx.Frames()[i][38:], uint32(sent+i)*2654435761)
+						want[string(tx.Frames()[i])]++
 					}
 					if sent%1000 < batch {
 						runtime.GC() // the kernel reads by pointers that the collector must honour
@@ -128,7 +128,7 @@ func TestBackpressure(t *testing.T) {
 			rx := openRx(t, RxConfig{Interface: interfaceIndex(t, link)})
 			tx := openTx(t, TxConfig{Interface: interfaceIndex(t, link), Framing: tc.framing, FrameLen: len(header) + 40, Batch: batch, SendBuffer: tc.sendBuffer})
 			for i := range batch {
-				copy(tx.Frame(i), append(header[:len(header):len(header)], syn(t, from, to, uint32(i))...))
+				copy(tx.Frames()[i], append(header[:len(header):len(header)], syn(t, from, to, uint32(i))...))
 			}
 			began := time.Now()
 			accepted, err := tx.Send(0, batch)
@@ -211,9 +211,9 @@ func TestSendCulprit(t *testing.T) {
 			tx := openTx(t, TxConfig{Interface: lo, Framing: Loopback, FrameLen: 40, Batch: 8})
 			to := netip.MustParseAddrPort("127.0.0.1:9")
 			for i := range tx.Batch() {
-				copy(tx.Frame(i), syn(t, netip.AddrPortFrom(to.Addr(), testPortMin), to, uint32(i)))
+				copy(tx.Frames()[i], syn(t, netip.AddrPortFrom(to.Addr(), testPortMin), to, uint32(i)))
 			}
-			tc.harm(tx.Frame(3))
+			tc.harm(tx.Frames()[3])
 			accepted, err := tx.Send(1, 8)
 			if accepted != 2 || !errors.Is(err, tc.want) {
 				t.Fatalf("accepted %d: %v", accepted, err)
@@ -266,7 +266,7 @@ func TestSendAllocs(t *testing.T) {
 		tx := openTx(t, TxConfig{Interface: interfaceIndex(t, link), Framing: framing, FrameLen: 54, Batch: 16})
 		for i := range tx.Batch() {
 			if framing == Loopback {
-				copy(tx.Frame(i), syn(t, netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:9"), 1))
+				copy(tx.Frames()[i], syn(t, netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:9"), 1))
 			}
 		}
 		if got := testing.AllocsPerRun(200, func() {
@@ -288,7 +288,7 @@ func TestTun(t *testing.T) {
 	rx := openRx(t, RxConfig{Interface: index})
 	tx := openTx(t, TxConfig{Interface: index, Framing: None, FrameLen: 40, Batch: 2})
 	want := syn(t, netip.MustParseAddrPort("10.78.0.1:61000"), netip.MustParseAddrPort("10.78.0.2:80"), 7)
-	copy(tx.Frame(1), want)
+	copy(tx.Frames()[1], want)
 	send(t, tx, 1, 2)
 	if err := wire.SetReadDeadline(time.Now().Add(deadline)); err != nil {
 		t.Fatal(err)

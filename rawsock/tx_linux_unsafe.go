@@ -19,7 +19,7 @@ type mmsghdr struct {
 // buildMessages points every message at its frame and destination, once.
 func (t *Tx) buildMessages() {
 	for i := range t.msgs {
-		t.iovs[i].Base = &t.frames[i*t.slot]
+		t.iovs[i].Base = &t.frames[i][0]
 		t.iovs[i].SetLen(t.length)
 		h := &t.msgs[i].hdr
 		h.Iov = &t.iovs[i]
@@ -45,7 +45,7 @@ func sendmmsg(fd int, msgs []mmsghdr) (n int, errno unix.Errno) {
 	r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd),
 		uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
 	// The conversion keeps msgs[0]'s allocation alive during the call, and through
-	// its pointers iovs and frames.
+	// its pointers iovs and memory.
 	runtime.KeepAlive(msgs)
 	if errno != 0 {
 		return 0, errno

@@ -19,11 +19,12 @@ type hop struct {
 	neighbours *route.Table // link addresses of on-link targets; nil where the template has the next hop's
 }
 
-// transmitter is the socket behind an egress. Frames [0, Batch) are the next batch. Once Send has
-// accepted frame i its memory is the kernel's, and Frame(i) may be other memory, prepared likewise.
+// transmitter is the socket behind an egress.
 type transmitter interface {
 	Batch() int
-	Frame(i int) []byte
+	// Frames are the memory of the next batch, asked for once per batch: a frame that Send has accepted
+	// belongs to the kernel, and the next batch may have other memory there, prepared likewise.
+	Frames() [][]byte
 	// Prepare calls f once for every frame memory there is, before the first Send.
 	Prepare(f func(frame []byte))
 	// Send hands frames [from, to) over in order; its errors are rawsock.Tx's.
@@ -40,7 +41,8 @@ type egress struct {
 	*hop
 	tx transmitter
 
-	positions []uint64 // of the frames batched in tx, [0, n)
+	frames    [][]byte // tx's, of the batch in the making
+	positions []uint64 // of these, [0, n)
 	n         int
 }
 

@@ -51,7 +51,7 @@ func linkOf(l *route.Link) (t results.LinkType, header int) {
 // keepFrames makes a receiver lane keep the frames of its records.
 func (l *rxLane) keepFrames(link *route.Link) {
 	t, _ := linkOf(link)
-	l.frames = &frames{source: l.rx, link: t}
+	l.frames = &frames{source: l, link: t}
 }
 
 // refusesFrames says why a backend cannot be had where an output keeps frames.

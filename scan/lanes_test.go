@@ -130,9 +130,7 @@ func TestLanesDoNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Close()
-	for i := range tx.Batch() {
-		tmpl.Fill(tx.Frame(i))
-	}
+	tx.Prepare(tmpl.Fill)
 	limiter, err := ratelimit.New(1e9, ratelimit.System())
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +140,7 @@ func TestLanesDoNotAllocate(t *testing.T) {
 	p := &pass{first: true, step: stepAll, chunk: chunk{end: e.Positions.End}}
 	pos = 0
 	if a := testing.AllocsPerRun(100, func() {
+		out.frames = tx.Frames()
 		for range tx.Batch() {
 			lane.craft(p, pos)
 			pos++

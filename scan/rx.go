@@ -16,13 +16,15 @@ import (
 // It never waits for anything but packets: news are handed over without blocking.
 type rxLane struct {
 	*engine
-	rx     *rawsock.Rx
-	iface  string
-	news   []results.Port
-	reply  probe.Reply
-	frames *frames // nil where no output keeps any
-	seen   rxTally
-	drops  uint64 // of the kernel, as published
+	rx      *rawsock.Rx
+	packets []rawsock.Packet // as read
+	at      int              // of these, the one at hand
+	iface   string
+	news    []results.Port
+	reply   probe.Reply
+	frames  *frames // nil where no output keeps any
+	seen    rxTally
+	drops   uint64 // of the kernel, as published
 }
 
 // rxTally is the lane's own count, published once per wake-up.
@@ -30,6 +32,9 @@ type rxTally struct{ replies, duplicates, outranked, invalid, late uint64 }
 
 // rxNap bounds how long a lane sleeps without looking at the kernel's drop counter.
 const rxNap = 100 * time.Millisecond
+
+// rxBatch packets at most are read at a time.
+const rxBatch = 256
 
 // rxLast is how long a stopped lane waits for what the kernel still holds: blocks that are not full
 // are handed over within half of it.
@@ -43,6 +48,7 @@ func (l *rxLane) Close() error { return l.rx.Close() }
 // run reads until stop is closed (with wake), and then on until the ring is empty.
 func (l *rxLane) run(stop <-chan struct{}) error {
 	l.news = l.queue.batch()
+	l.packets = make([]rawsock.Packet, rxBatch)
 	nap, quiet := rxNap, 0
 	for quiet < 2 { // the first wait after the stop may be cut short by the wake
 		ready, err := l.rx.Wait(nap)
@@ -57,12 +63,10 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 			}
 		default:
 		}
-		for {
-			pkt, ok := l.rx.Next()
-			if !ok {
-				break
+		for n := l.rx.Read(l.packets); n > 0; n = l.rx.Read(l.packets) {
+			for l.at = range n {
+				l.packet(l.packets[l.at].Data, l.packets[l.at].Time)
 			}
-			l.packet(pkt.Data, pkt.Time)
 		}
 		l.news = l.queue.put(l.news)
 		if err := l.publish(); err != nil {
@@ -71,6 +75,9 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 	}
 	return nil
 }
+
+// AppendFrame appends the frame of the packet at hand, as frames.source.
+func (l *rxLane) AppendFrame(b []byte) ([]byte, int) { return l.rx.AppendFrame(b, l.packets[l.at]) }
 
 func (l *rxLane) packet(data []byte, received int64) {
 	r := &l.reply

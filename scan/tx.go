@@ -82,6 +82,9 @@ func (l *txLane) walk(ctx context.Context, p *pass) (ended bool, err error) {
 			return false, nil // stopped
 		}
 		n = l.trim(p, n)
+		for _, e := range l.egress {
+			e.frames = e.tx.Frames()
+		}
 		for _, pos := range l.due[:n] {
 			l.craft(p, pos)
 		}
@@ -155,7 +158,7 @@ func (l *txLane) craft(p *pass, pos uint64) {
 	}
 	addr, port := l.Space.At(l.Permutation.Index(pos))
 	e := l.egress[l.Routes.Lookup(addr)]
-	frame := e.tx.Frame(e.n)
+	frame := e.frames[e.n]
 	if e.neighbours != nil {
 		mac, ok := e.neighbours.MAC(addr)
 		if !ok {

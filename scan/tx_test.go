@@ -43,7 +43,7 @@ func (w *wire) open(_ int, c rawsock.TxConfig) (transmitter, error) {
 }
 
 func (*fakeTx) Batch() int               { return fakeBatch }
-func (t *fakeTx) Frame(i int) []byte     { return t.frames[i] }
+func (t *fakeTx) Frames() [][]byte       { return t.frames[:fakeBatch] }
 func (t *fakeTx) Stats() rawsock.TxStats { return t.stats }
 func (*fakeTx) Close() error             { return nil }
 func (t *fakeTx) Prepare(f func([]byte)) {

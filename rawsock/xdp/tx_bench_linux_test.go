@@ -13,7 +13,7 @@ import (
 // sender is what this package's and rawsock's Tx have in common.
 type sender interface {
 	Batch() int
-	Frame(i int) []byte
+	Frames() [][]byte
 	Send(from, to int) (int, error)
 	Stats() rawsock.TxStats
 	Close() error
@@ -44,7 +44,7 @@ func BenchmarkHotTxSend(b *testing.B) {
 				benchmarkSender(b, func(n *testnet.Network) (sender, error) {
 					tx, err := rawsock.NewTx(rawsock.TxConfig{Interface: txIndex(b, n.Link), FrameLen: 54, Batch: batch, BypassQdisc: bypass})
 					for i := 0; err == nil && i < batch; i++ {
-						copy(tx.Frame(i), txTestFrame(n, 54))
+						copy(tx.Frames()[i], txTestFrame(n, 54))
 					}
 					return tx, err
 				})
@@ -70,7 +70,7 @@ func benchmarkSender(b *testing.B, open func(*testnet.Network) (sender, error)) 
 		k := min(batch, left)
 		for i := range k {
 			seq++
-			binary.BigEndian.PutUint32(tx.Frame(i)[txTestSeq:], seq)
+			binary.BigEndian.PutUint32(tx.Frames()[i][txTestSeq:], seq)
 		}
 		if accepted, err := tx.Send(0, k); err != nil || accepted != k {
 			b.Fatal(accepted, err)

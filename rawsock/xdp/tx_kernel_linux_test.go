@@ -236,7 +236,7 @@ func TestTxAccount(t *testing.T) {
 						k.outage = 100
 					}
 					for i := range batch {
-						f := tx.Frame(i)
+						f := tx.Frames()[i]
 						if !bytes.Equal(f[:txTestSeq], template[:]) {
 							t.Fatalf("frame %d is not prepared: % x", i, f)
 						}
@@ -253,7 +253,7 @@ func TestTxAccount(t *testing.T) {
 							if k.onTheWay[tx.umem.batch[i]] != nil {
 								t.Fatalf("frame %d is the kernel's", i)
 							}
-							if number := binary.BigEndian.Uint32(tx.Frame(i)[txTestSeq:]); i >= from+accepted && number != seq-uint32(batch)+uint32(i)+1 {
+							if number := binary.BigEndian.Uint32(tx.Frames()[i][txTestSeq:]); i >= from+accepted && number != seq-uint32(batch)+uint32(i)+1 {
 								t.Fatalf("frame %d, not sent, has become number %d", i, number)
 							}
 						}

@@ -17,9 +17,9 @@ import (
 //
 // The way of a frame:
 //
-//  1. Frame(i) is one of the caller's frames: a place in the UMEM, the memory shared with the kernel.
-//  2. Send writes a descriptor of it to the TX ring. The memory is the kernel's from here on, and
-//     Frame(i) becomes another, free place.
+//  1. Frames() are the caller's frames: places in the UMEM, the memory shared with the kernel.
+//  2. Send writes a descriptor of each to the TX ring. The memory is the kernel's from here on, and
+//     another, free place takes its place in Frames().
 //  3. The kernel copies the frame into a packet buffer and gives that to the driver, within the
 //     system call (copy); or the driver reads the descriptor and the NIC the frame (zero-copy).
 //  4. When the packet has left, its address comes back on the completion ring, in any order, and is free.
@@ -79,9 +79,10 @@ func NewTx(c TxConfig) (*Tx, error) {
 // Batch returns the number of frames.
 func (t *Tx) Batch() int { return len(t.umem.batch) }
 
-// Frame returns frame i of the next batch, 0 <= i < Batch. Once Send has accepted it, Frame(i) is
-// other memory, which holds what Prepare or an earlier use left there: ask again after every Send.
-func (t *Tx) Frame(i int) []byte { return t.umem.at(t.umem.batch[i]) }
+// Frames returns the frames of the next batch, Batch of them. A frame that Send has accepted belongs to the kernel,
+// and the next batch has other memory there, which holds what Prepare or an earlier use left: call it once per
+// batch, after the last Send of the one before.
+func (t *Tx) Frames() [][]byte { return t.umem.views }
 
 // Prepare calls f once for every frame there is, Batch and 2048 more, to write the bytes that stay. It comes
 // before the first Send: afterwards some of the frames are the kernel's.
@@ -143,7 +144,7 @@ func (t *Tx) Send(from, to int) (accepted int, err error) {
 }
 
 // reserve finds up to want free frames to put in the place of frames that are sent: before they are, so that
-// Frame always has something to return. It waits if there is none, and returns 0 if that takes too long.
+// Frames is always whole. It waits if there is none, and returns 0 if that takes too long.
 func (t *Tx) reserve(want int, w *wait) int {
 	if len(t.umem.free) < want {
 		t.reap()

@@ -138,7 +138,7 @@ func TestTxDelivers(t *testing.T) {
 					first := sent % 3 % tc.batch
 					fill := min(tc.batch, first+total-sent)
 					for i := first; i < fill; i++ {
-						txNumber(tx.Frame(i), uint32(sent+i-first))
+						txNumber(tx.Frames()[i], uint32(sent+i-first))
 					}
 					for at := first; at < fill; at += tc.flush {
 						txAll(t, tx, at, min(at+tc.flush, fill))
@@ -275,7 +275,7 @@ func TestTxBackpressure(t *testing.T) {
 	wire := txTap(t, name, queue)
 	tx := txOpen(t, TxConfig{Interface: txIndex(t, name), FrameLen: 60, Batch: batch})
 	for i := range batch {
-		f := tx.Frame(i)
+		f := tx.Frames()[i]
 		binary.BigEndian.PutUint16(f[12:], txTestType)
 		txNumber(f, uint32(i))
 	}
@@ -291,13 +291,13 @@ func TestTxBackpressure(t *testing.T) {
 		t.Errorf("statistics %+v", s)
 	}
 	for i := 3 + accepted; i < batch; i++ {
-		if got := binary.BigEndian.Uint32(tx.Frame(i)[txTestSeq:]); got != uint32(i) {
+		if got := binary.BigEndian.Uint32(tx.Frames()[i][txTestSeq:]); got != uint32(i) {
 			t.Fatalf("frame %d, not sent, is now %d", i, got)
 		}
 	}
 	// The caller may also change its mind about the rest: frame 50 is left out, 51 is written anew.
 	next := []int{50, batch}
-	txNumber(tx.Frame(51), 1051)
+	txNumber(tx.Frames()[51], 1051)
 	var want []uint32
 	for i := 3; i < batch; i++ {
 		switch {
@@ -504,7 +504,7 @@ func TestTxSendAllocs(t *testing.T) {
 	if got := testing.AllocsPerRun(300, func() {
 		for i := range tx.Batch() {
 			seq++
-			txNumber(tx.Frame(i), seq)
+			txNumber(tx.Frames()[i], seq)
 		}
 		if n, err := tx.Send(0, tx.Batch()); err != nil || n != tx.Batch() {
 			t.Fatal(n, err)

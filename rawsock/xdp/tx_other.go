@@ -23,7 +23,7 @@ type Tx struct{}
 func NewTx(TxConfig) (*Tx, error) { return nil, txUnsupported("open AF_XDP sender") }
 
 func (*Tx) Batch() int                 { return 0 }
-func (*Tx) Frame(int) []byte           { return nil }
+func (*Tx) Frames() [][]byte           { return nil }
 func (*Tx) Prepare(func([]byte))       {}
 func (*Tx) Send(int, int) (int, error) { return 0, txUnsupported("send") }
 func (*Tx) Mode() string               { return "" }

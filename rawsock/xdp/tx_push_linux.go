@@ -90,7 +90,7 @@ func (t *Tx) keep(next, taken int, dropped bool) {
 	was := t.umem.batch[last]
 	t.swap(next, taken)
 	if dropped {
-		copy(t.Frame(last), t.umem.at(was)) // nobody has written there since: it is free at most
+		copy(t.umem.views[last], t.umem.at(was)) // nobody has written there since: it is free at most
 	}
 }
 

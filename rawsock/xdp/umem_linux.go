@@ -15,7 +15,8 @@ type umem struct {
 	first  uint64   // address of the first frame; before it lie the chunks for the fill ring
 	slot   uint64   // bytes from one frame to the next, within a chunk
 	frames int      // how many there are
-	batch  []uint64 // batch[i] is the address of Frame(i): its offset in memory
+	batch  []uint64 // the addresses of the caller's frames: their offsets in memory
+	views  [][]byte // the same as memory
 	free   []uint64 // last in, first out: the frame used last is the one in the cache
 }
 
@@ -27,6 +28,7 @@ func newUmem(length, batch, fill int) (*umem, error) {
 		slot:   uint64(length+cacheLine-1) &^ (cacheLine - 1),
 		frames: batch + inFlight,
 		batch:  make([]uint64, batch),
+		views:  make([][]byte, batch),
 		free:   make([]uint64, 0, inFlight),
 	}
 	end := u.address(u.frames-1) + chunkSize
@@ -46,6 +48,7 @@ func newUmem(length, batch, fill int) (*umem, error) {
 func (u *umem) own() {
 	for i := range u.batch {
 		u.batch[i] = u.address(i)
+		u.views[i] = u.at(u.batch[i])
 	}
 	for i := u.frames - 1; i >= len(u.batch); i-- {
 		u.free = append(u.free, u.address(i))
@@ -67,7 +70,10 @@ func (u *umem) at(address uint64) []byte {
 // swap gives the caller a free frame in place of each of batch [from, from+n), which the kernel has.
 func (u *umem) swap(from, n int) {
 	left := len(u.free) - n
-	copy(u.batch[from:from+n], u.free[left:])
+	for i, address := range u.free[left:] {
+		u.batch[from+i] = address
+		u.views[from+i] = u.at(address)
+	}
 	u.free = u.free[:left]
 }
 
