@@ -148,6 +148,13 @@ func (l *Limiter) fill() {
 	l.peak = min(l.peak+elapsed*l.rate*peakFactor, l.peakCap)
 }
 
+// Restart forgets all credit: one token is due at once, as after New.
+func (l *Limiter) Restart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.sustained, l.peak = l.clock.Now(), 1, 1
+}
+
 // Return gives back n tokens that were granted and not used. It does not wait:
 // a lane that the kernel refuses has to pause by itself before it asks again.
 func (l *Limiter) Return(n int) {

@@ -61,6 +61,9 @@ func (p *Pacer) SetRate(rate float64) float64 {
 	return rate
 }
 
+// Restart forgets what was not sent so far: the next token is due now, and there is no credit beyond it.
+func (p *Pacer) Restart() { p.limiter.Restart() }
+
 // Pause stops all grants until Resume. A grant under way may still be made.
 func (p *Pacer) Pause() {
 	p.mu.Lock()

@@ -82,6 +82,12 @@ func (p *Pass) Walked(due []uint64) {
 // PutOff keeps a position that cannot be asked yet. For the rest, it is dealt with: Walked is told of it.
 func (p *Pass) PutOff(pos uint64) { p.later = append(p.later, pos) }
 
+// Held is how many positions of the pass are put off.
+func (p *Pass) Held() int { return len(p.again) + len(p.later) }
+
+// Resumed tells whether the next positions that Collect gives were put off by an earlier walk.
+func (p *Pass) Resumed() bool { return len(p.again) > 0 }
+
 // Whole tells whether nothing was put off.
 func (p *Pass) Whole() bool { return len(p.later) == 0 }
 

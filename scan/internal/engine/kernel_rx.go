@@ -1,25 +1,26 @@
-//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
-
-package scan
+package engine
 
 import (
 	"time"
 
+	"synoptic/rawsock"
 	"synoptic/rawsock/xdp"
 )
 
 // kernelRx makes records of what the program passes on:
 //
-//	news (marked already) → record; raw packet → rxLane's way
+//	news (marked already) → record; raw packet → the way of every other answer
 type kernelRx struct {
-	rxLane
+	answers
+	programs      *xdp.Programs
+	generates     bool      // the generator sends, and writes the send times
 	seenByProgram xdp.Tally // as published
 }
 
 const (
-	// kernelNap is how often a lane looks: the program wakes nobody, for that would cost it more than
+	// kernelWait is how often a lane looks: the program wakes nobody, for that would cost it more than
 	// all its other work.
-	kernelNap = 2 * time.Millisecond
+	kernelWait = 2 * time.Millisecond
 	// kernelLast is how long a stopped lane still waits.
 	kernelLast = 5 * time.Millisecond
 	// kernelBatch records at most lie between two looks at the counters.
@@ -28,18 +29,15 @@ const (
 
 func (l *kernelRx) wake() {}
 
-// Close does nothing: the program leaves with the backend.
-func (l *kernelRx) Close() error { return nil }
-
 func (l *kernelRx) run(stop <-chan struct{}) error {
-	l.news = l.queue.batch()
+	l.news = l.rec.queue.batch()
 	for last := false; ; {
 		select {
 		case <-stop:
 			last = true
 		default:
 		}
-		wait := kernelNap
+		wait := kernelWait
 		if last {
 			wait = kernelLast
 		}
@@ -47,7 +45,7 @@ func (l *kernelRx) run(stop <-chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		l.news = l.queue.put(l.news)
+		l.news = l.rec.queue.put(l.news)
 		l.publishSeen()
 		if err := l.publishTally(); err != nil {
 			return err
@@ -60,10 +58,10 @@ func (l *kernelRx) run(stop <-chan struct{}) error {
 
 // read takes what comes until the deadline, and tells how many records.
 func (l *kernelRx) read(deadline time.Time) (n int, err error) {
-	p := l.kernel.programs
+	p := l.programs
 	offset := p.ClockOffset()
 	sends := offset // to the clock of the send times
-	if l.Backend == BackendEBPF {
+	if l.generates {
 		sends = p.SendClockOffset()
 	}
 	for n < kernelBatch {
@@ -83,22 +81,22 @@ func (l *kernelRx) read(deadline time.Time) (n int, err error) {
 // record takes one: received by the clock, and by that of the send times, both Unix ns.
 func (l *kernelRx) record(r *xdp.Record, received, bySends int64) {
 	if r.Kind == xdp.Raw {
-		l.packet(r.Packet, bySends)
+		l.packet(&rawsock.Packet{Data: r.Packet, Time: bySends})
 		return
 	}
 	if !l.parse(r.Packet) {
 		l.seen.invalid++ // cannot be: the program has read the same bytes
 		return
 	}
-	rtt, ok := l.roundTrip(r.Position, bySends)
+	rtt, ok := l.ev.roundTrip(l.reply.Target, r.Position, l.id.attempt(&l.reply), bySends)
 	if r.Kind == xdp.News {
-		l.report(reasonOf(&l.reply), received, rtt, ok)
+		l.report(reasonOf(&l.reply), &rawsock.Packet{Time: received}, rtt, ok)
 	}
 }
 
 // publishTally adds what the program has counted since the last time to the scan's counters.
 func (l *kernelRx) publishTally() error {
-	now, err := l.kernel.programs.Tally()
+	now, err := l.programs.Tally()
 	if err != nil {
 		return err
 	}
@@ -114,7 +112,7 @@ func (l *kernelRx) publishTally() error {
 	l.tally.closed.Add(now.Closed - was.Closed)
 	l.tally.filtered.Add(now.Filtered - was.Filtered)
 	if now.Repeated > 0 {
-		l.loss.lost.Store(true)
+		l.ev.loss.SawLoss()
 	}
 	*was = now
 	return nil

@@ -1,4 +1,4 @@
-package scan
+package engine
 
 import (
 	"synoptic/rawsock"
@@ -22,20 +22,20 @@ const (
 // blocks that are not: the garbage collector takes a block when the last record of it is gone.
 type frames struct {
 	source interface {
-		// AppendFrame appends the frame of the packet at hand and tells its whole length in bytes.
-		AppendFrame([]byte) ([]byte, int)
+		// AppendFrame appends a packet's frame and tells its whole length in bytes.
+		AppendFrame([]byte, rawsock.Packet) ([]byte, int)
 	}
 	link  results.LinkType
 	block []byte
 }
 
-// keep copies the frame of the packet at hand, and tells its whole length in bytes.
-func (f *frames) keep() (frame []byte, length uint32, link results.LinkType) {
+// keep copies the frame of a packet, and tells its whole length in bytes.
+func (f *frames) keep(p *rawsock.Packet) (frame []byte, length uint32, link results.LinkType) {
 	if cap(f.block)-len(f.block) < frameSnap {
 		f.block = make([]byte, 0, frameBlock)
 	}
 	begin := len(f.block)
-	block, whole := f.source.AppendFrame(f.block)
+	block, whole := f.source.AppendFrame(f.block, *p)
 	f.block = block
 	return block[begin:len(block):len(block)], uint32(whole), f.link
 }
@@ -46,15 +46,4 @@ func linkOf(l *route.Link) (t results.LinkType, header int) {
 		return results.LinkRaw, 0
 	}
 	return results.LinkEthernet, linkHeader
-}
-
-// keepFrames makes a receiver lane keep the frames of its records.
-func (l *rxLane) keepFrames(link *route.Link) {
-	t, _ := linkOf(link)
-	l.frames = &frames{source: l, link: t}
-}
-
-// refusesFrames says why a backend cannot be had where an output keeps frames.
-func refusesFrames(backend string) error {
-	return refuse("--backend afpacket keeps them", "backend %s: the replies' frames, which an output keeps, do not pass through it", backend)
 }

@@ -1,6 +1,4 @@
-//go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
-
-package scan
+package engine
 
 import (
 	"context"
@@ -12,6 +10,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/rawsock/xdp"
+	"synoptic/scan/schedule"
 )
 
 // generator is the sender lane of the backend ebpf: the probes are made in the kernel.
@@ -22,11 +21,14 @@ import (
 //
 // The program runs on a thread of its own (liveThread); the lane's goroutine feeds it.
 type generator struct {
-	*engine
-	schedule *sharedSchedule
-	limiter  *ratelimit.Limiter
+	phase    *Phase
+	programs *xdp.Programs
+	shared   *sharedSchedule
+	pace     *ratelimit.Pacer
+	iface    string
+	rate     float64 // pps at most
 
-	flying   []*pass // posted and not finished, in order
+	flying   []*schedule.Pass // posted and not finished, in order
 	finished uint64  // passes
 	seen     xdp.Progress
 
@@ -38,8 +40,8 @@ const (
 	// generatorEntries bounds a table of send times to 2 MiB: at 3 M pps 64 positions share an entry,
 	// which are sent within 22 µs.
 	generatorEntries = 1 << 19
-	// feedNap is how often the generator is fed, and so how long a stop may wait for the feeder.
-	feedNap = time.Millisecond
+	// feedWait is how often the generator is fed, and so how long a stop may wait for the feeder.
+	feedWait = time.Millisecond
 	// passesAhead are posted at a time, of 20 ms of sending each.
 	passesAhead = 4
 	// grantAhead is how much sending may be granted and not done, so that what the program cannot keep
@@ -53,37 +55,27 @@ const (
 	starvedTime = 30 * time.Second
 )
 
-// start makes the program's thread, with the receiver attached already, and sends a harmless frame
+// startThread makes the thread of a phase's programs, which are attached already, and sends a harmless frame
 // through the driver: an ARP request for the next hop, or for the first target where there is none. The
-// error says what the driver has against it.
-func (g *generator) start() (err error) {
-	path := &g.Routes.Paths[0]
+// error says what the driver has against it; the thread is there in any case.
+func (b *kernelBackend) startThread(ph *Phase) (*liveThread, error) {
+	path := &ph.plan.Routes.Paths[0]
 	asked := path.Gateway
 	if !asked.IsValid() {
-		asked = g.Space.Addrs().At(0)
+		asked = ph.plan.Space.Addrs().At(0)
 	}
-	g.thread, err = startThread(g.kernel.programs, route.Request(path.Link.HardwareAddr, path.Src, asked))
-	return err
+	return startThread(ph.kernel.programs, route.Request(path.Link.HardwareAddr, path.Src, asked))
 }
 
-// open is an openSender: it gives the program the constant bytes of the probe.
-func (g *generator) open(hops []*hop, _ int) (sender, error) {
-	frame, ipSum, tcpSum := hops[0].tmpl.Constants()
-	return g, g.kernel.programs.SetFrame(frame, ipSum, tcpSum)
-}
-
-// useTimes puts the send times where the program writes them.
-func (g *generator) useTimes() {
-	t := g.kernel.times
-	for i := range t.Attempts {
-		g.times[i].Store(&sendTimes{micros: atomicWords(g.kernel.programs.Times(i)), shift: t.Shift, mask: t.Entries - 1})
+func newGenerator(s *Session, ph *Phase, shared *sharedSchedule, t *liveThread) *generator {
+	return &generator{
+		phase: ph, programs: ph.kernel.programs, shared: shared, pace: s.pacer, thread: t,
+		iface: ph.plan.Routes.Paths[0].Link.Name, rate: ph.plan.Pace.Max,
 	}
 }
-
-func (g *generator) assign(s *sharedSchedule, l *ratelimit.Limiter) { g.schedule, g.limiter = s, l }
 
 // backpressure is how often the driver refused a probe, which was then sent again.
-func (g *generator) backpressure() uint64 { return g.kernel.programs.Progress().Refused }
+func (g *generator) backpressure() uint64 { return g.programs.Progress().Refused }
 
 // run feeds the program until all is sent, or ctx ends.
 func (g *generator) run(ctx context.Context) error {
@@ -97,13 +89,13 @@ func (g *generator) feed(ctx context.Context) error {
 	progressed := time.Now()
 	refused := g.seen.Refused // when it last progressed
 	for ctx.Err() == nil {
-		if g.queue.full.Load() { // no grants, then: the sinks are behind
+		if g.phase.rec.queue.full.Load() { // no grants, then: the sinks are behind
 			g.collect()
 			progressed = time.Now()
 			if err := g.restWhenIdle(); err != nil {
 				return err
 			}
-			nap(ctx, feedNap)
+			sleep(ctx, feedWait)
 			continue
 		}
 		before := g.seen
@@ -111,7 +103,7 @@ func (g *generator) feed(ctx context.Context) error {
 		if g.seen.Sent != before.Sent || g.seen.Finished != before.Finished || g.seen.Flying == 0 && len(g.flying) == 0 {
 			progressed = time.Now()
 			refused = g.seen.Refused
-		} else if limit := g.patience(refused); time.Since(progressed) > limit {
+		} else if limit := g.tolerates(refused); time.Since(progressed) > limit {
 			return g.stuck(limit)
 		}
 		wait, all, err := g.post()
@@ -126,9 +118,9 @@ func (g *generator) feed(ctx context.Context) error {
 			return err
 		}
 		if len(g.flying) > 0 {
-			wait = feedNap
+			wait = feedWait
 		}
-		if !nap(ctx, max(min(wait, idleNap), feedNap)) {
+		if !sleep(ctx, max(min(wait, idleWait), feedWait)) {
 			break
 		}
 	}
@@ -152,7 +144,7 @@ func (g *generator) restWhenIdle() error {
 	return nil
 }
 
-// patience is how long nothing may be sent, by what had been refused before.
+// tolerates is how long nothing may be sent, by what had been refused before.
 func (g *generator) patience(refused uint64) time.Duration {
 	if g.seen.Refused == refused {
 		return starvedTime // it does not even try
@@ -162,12 +154,12 @@ func (g *generator) patience(refused uint64) time.Duration {
 
 // stuck is the error of a driver that takes nothing any more, or of a program that does not run.
 func (g *generator) stuck(since time.Duration) error {
-	err := g.kernel.programs.Refusal()
+	err := g.programs.Refusal()
 	if err == nil {
 		return fmt.Errorf("the generator does not get on: no probe was sent for %v", since)
 	}
 	if errors.Is(err, rawsock.ErrInterface) {
-		return fmt.Errorf("send on %s: %w: %w", g.Routes.Paths[0].Link.Name, errGone, err)
+		return fmt.Errorf("send on %s: %w: %w", g.iface, errGone, err)
 	}
 	return err
 }
@@ -184,19 +176,19 @@ func (g *generator) landed() bool {
 
 // post hands passes to the program. all tells that everything is sent; otherwise wait is for the next.
 func (g *generator) post() (wait time.Duration, all bool, err error) {
-	wait = feedNap
+	wait = feedWait
 	for len(g.flying) < passesAhead {
-		var p *pass
-		if p, wait = g.schedule.take(); p == nil {
+		var p *schedule.Pass
+		if p, wait = g.shared.take(); p == nil {
 			return wait, wait < 0 && len(g.flying) == 0, nil
 		}
-		g.timesOf(p.probes).sent(p.end)
-		if p.sampled {
-			g.timesOf(p.probes + 1).sent(p.end)
+		g.phase.ev.timesOf(p.Probes).Sent(p.End)
+		if p.Sampled {
+			g.phase.ev.timesOf(p.Probes + 1).Sent(p.End)
 		}
-		posted := g.kernel.programs.Post(xdp.Pass{
-			Begin: p.begin, End: p.end, First: p.first, Sample: p.step == stepSample,
-			Sampled: p.sampled, Stride: p.stride, Probes: p.probes,
+		posted := g.programs.Post(xdp.Pass{
+			Begin: p.Begin, End: p.End, First: p.First, Sample: p.Step == schedule.Sample,
+			Sampled: p.Sampled, Stride: p.Stride, Probes: p.Probes,
 		})
 		g.flying = append(g.flying, p)
 		if !posted {
@@ -208,45 +200,50 @@ func (g *generator) post() (wait time.Duration, all bool, err error) {
 
 // grant lets pass what the limiter lets pass, but no more than a little ahead of the program.
 func (g *generator) grant(ctx context.Context) {
-	p := g.kernel.programs
-	ahead := max(uint64(g.Rate*grantAhead.Seconds()), 64)
+	p := g.programs
+	ahead := max(uint64(g.rate*grantAhead.Seconds()), 64)
 	waiting := p.Granted() - p.Progress().Spent
 	if len(g.flying) == 0 || waiting >= ahead {
 		return
 	}
-	if n, err := g.limiter.Take(ctx, int(ahead-waiting)); err == nil {
+	if n, err := g.pace.Take(ctx, int(ahead-waiting)); err == nil {
 		p.Grant(uint64(n))
 	}
 }
 
 // collect takes over what the program has counted, and gives finished passes back.
 func (g *generator) collect() {
-	now := g.kernel.programs.Progress()
+	now := g.programs.Progress()
 	was := &g.seen
-	g.tally.sent.Add(now.Sent - was.Sent)
-	g.tally.retransmitted.Add(now.Retransmitted - was.Retransmitted)
-	g.loss.retried.Add(now.Sampled - was.Sampled)
+	g.phase.tally.sent.Add(now.Sent - was.Sent)
+	g.phase.tally.retransmitted.Add(now.Retransmitted - was.Retransmitted)
+	g.phase.ev.loss.Retried(now.Sampled - was.Sampled)
 	*was = now
 	for ; g.finished < now.Finished; g.finished++ {
 		p := g.flying[0]
 		g.flying = g.flying[1:]
-		g.moveTo(p, p.end)
-		g.schedule.finish(p)
+		g.dealt(p, p.End)
+		g.shared.finish(p)
 	}
 }
 
 // abandon gives up what the program has been posted and will not send.
 func (g *generator) abandon() {
-	at, begun := g.kernel.programs.Cursor()
+	at, begun := g.programs.Cursor()
 	for i, p := range g.flying {
 		if i == 0 && begun {
-			g.moveTo(p, at)
+			g.dealt(p, at)
 		}
-		g.engine.abandon(p)
+		g.phase.abandon(p)
 	}
 	g.flying = nil
-	g.unsent(g.kernel.programs.Unsent())
+	g.phase.unsent(g.programs.Unsent())
 }
 
-// Close ends the thread.
-func (g *generator) Close() error { return g.thread.end() }
+// dealt says that the positions of a pass before cursor are dealt with.
+func (g *generator) dealt(p *schedule.Pass, cursor uint64) {
+	if p.First {
+		g.phase.cur.passed(cursor - p.Cursor)
+	}
+	p.Cursor = cursor
+}

@@ -1,4 +1,4 @@
-package scan
+package engine
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
+	"synoptic/scan/plan"
 	"synoptic/scan/probe"
 )
 
@@ -16,55 +17,38 @@ import (
 type hop struct {
 	path       *route.Path
 	tmpl       *probe.Template
-	neighbours *route.Table // link addresses of on-link targets; nil where the template has the next hop's
+	neighbours *route.Table // MAC addresses of on-link targets; nil where the template has the next hop's
 }
-
-// transmitter is the socket behind an egress.
-type transmitter interface {
-	Batch() int
-	// Frames are the memory of the next batch, asked for once per batch: a frame that Send has accepted
-	// belongs to the kernel, and the next batch may have other memory there, prepared likewise.
-	Frames() [][]byte
-	// Prepare calls f once for every frame memory there is, before the first Send.
-	Prepare(f func(frame []byte))
-	// Send hands frames [from, to) over in order; its errors are rawsock.Tx's.
-	Send(from, to int) (accepted int, err error)
-	Stats() rawsock.TxStats
-	Close() error
-}
-
-// openTransmitter is how a backend opens the socket of a lane (from 0) for the frames that c describes.
-type openTransmitter func(lane int, c rawsock.TxConfig) (transmitter, error)
 
 // egress is one lane's own way out, ready to send.
 type egress struct {
 	*hop
-	tx transmitter
+	tx Tx
 
 	frames    [][]byte // tx's, of the batch in the making
 	positions []uint64 // of these, [0, n)
 	n         int
 }
 
-// resolveHops finds the next hops of all paths. take is the rate limiter's grant: address resolution
-// is paced like probes.
-func resolveHops(ctx context.Context, p *Plan, take func(int) int) (hops []*hop, err error) {
+// resolveHops finds the next hops of all paths. take is the pace's grant: address resolution is paced like
+// probes.
+func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int) (hops []*hop, err error) {
 	for i := range p.Routes.Paths {
 		h := &hop{path: &p.Routes.Paths[i]}
-		gateway := p.GatewayMAC
+		gateway := p.Asked.GatewayMAC
 		switch {
 		case h.path.Link.Framing != rawsock.Ethernet:
 			gateway = nil
 		case !h.path.Gateway.IsValid():
 			gateway = nil
-			h.neighbours, err = route.Resolve(ctx, h.path.Link, h.path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take})
+			h.neighbours, err = m.Resolve(ctx, h.path.Link, h.path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take})
 		case gateway == nil:
-			gateway, err = route.ResolveGateway(ctx, h.path)
+			gateway, err = m.ResolveGateway(ctx, h.path)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if h.tmpl, err = p.template(h.path, gateway); err != nil {
+		if h.tmpl, err = p.Template(h.path, gateway); err != nil {
 			return nil, err
 		}
 		hops = append(hops, h)
@@ -73,10 +57,10 @@ func resolveHops(ctx context.Context, p *Plan, take func(int) int) (hops []*hop,
 }
 
 // openEgress opens a lane's sender for every hop.
-func openEgress(hops []*hop, lane int, open openTransmitter) (out []*egress, err error) {
+func openEgress(hops []*hop, lane int, open func(lane int, c rawsock.TxConfig) (Tx, error)) (out []*egress, err error) {
 	for _, h := range hops {
 		link := &h.path.Link
-		tx, err := open(lane, rawsock.TxConfig{Interface: link.Index, Framing: link.Framing, FrameLen: h.tmpl.Len(), Batch: MaxBatch})
+		tx, err := open(lane, rawsock.TxConfig{Interface: link.Index, Framing: link.Framing, FrameLen: h.tmpl.Len(), Batch: plan.MaxBatch})
 		if err != nil {
 			closeAll(out)
 			return nil, fmt.Errorf("send on %s: %w", link.Name, err)
@@ -103,7 +87,7 @@ func onLink(routes *route.Plan, path int) iter.Seq[netip.Addr] {
 	}
 }
 
-// Close closes the lane's socket.
+// Close closes the socket.
 func (e *egress) Close() error { return e.tx.Close() }
 
 func closeAll[C interface{ Close() error }](all []C) {

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"net"
+	"net/netip"
+	"time"
+
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+)
+
+// Medium is what raw probes travel over: the kernel's packet sockets (Kernel), or a network in this process.
+type Medium interface {
+	// OpenTx opens the socket of a sender lane, from 0, for the frames that c describes.
+	OpenTx(lane int, c rawsock.TxConfig) (Tx, error)
+	// OpenRx opens n receivers that share what comes in on an interface: when it returns, no reply can be missed.
+	OpenRx(c rawsock.RxConfig, n int) ([]Rx, error)
+	// ResolveGateway finds the MAC address of a path's gateway.
+	ResolveGateway(ctx context.Context, p *route.Path) (net.HardwareAddr, error)
+	// Resolve finds the MAC addresses of hosts on a link.
+	Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error)
+}
+
+// Tx is the socket behind an egress.
+type Tx interface {
+	Batch() int
+	// Frames are the memory of the next batch, asked for once per batch: a frame that Send has accepted
+	// belongs to the kernel, and the next batch may have other memory there, prepared likewise.
+	Frames() [][]byte
+	// Prepare calls f once for every frame memory there is, before the first Send.
+	Prepare(f func(frame []byte))
+	// Send hands frames [from, to) over in order; its errors are rawsock.Tx's.
+	Send(from, to int) (accepted int, err error)
+	Stats() rawsock.TxStats
+	Close() error
+}
+
+// Rx is a ring of received packets; its methods are rawsock.Rx's.
+type Rx interface {
+	Wait(timeout time.Duration) (ready bool, err error)
+	Read(packets []rawsock.Packet) int
+	AppendFrame(b []byte, p rawsock.Packet) (frame []byte, length int)
+	Wake()
+	Stats() (rawsock.RxStats, error)
+	Close() error
+}
+
+// Kernel is the Medium of packet sockets.
+type Kernel struct{}
+
+// OpenTx opens a packet socket.
+func (Kernel) OpenTx(_ int, c rawsock.TxConfig) (Tx, error) {
+	tx, err := rawsock.NewTx(c)
+	if err != nil {
+		return nil, err
+	}
+	return tx, nil
+}
+
+// OpenRx opens a group of rings.
+func (Kernel) OpenRx(c rawsock.RxConfig, n int) ([]Rx, error) {
+	group, err := rawsock.NewRxGroup(c, n)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Rx, len(group))
+	for i, rx := range group {
+		all[i] = rx
+	}
+	return all, nil
+}
+
+// ResolveGateway looks into the kernel's table, and asks by ARP.
+func (Kernel) ResolveGateway(ctx context.Context, p *route.Path) (net.HardwareAddr, error) {
+	return route.ResolveGateway(ctx, p)
+}
+
+// Resolve looks into the kernel's table, and asks by ARP.
+func (Kernel) Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error) {
+	return route.Resolve(ctx, link, src, hosts, o)
+}

@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/window"
+	"synoptic/scan/estimate"
+	"synoptic/scan/gate"
+	"synoptic/scan/plan"
+	"synoptic/scan/rtt"
+	"synoptic/scan/schedule"
+)
+
+// Phase is one run over a range of positions. Lanes are made for it of its parts.
+type Phase struct {
+	name string
+	plan *plan.Plan
+	gate *gate.Gate
+
+	id      identity
+	ev      evidence
+	cur     cursor
+	rec     recorder
+	tally   tally
+	errors  firstError
+	results *window.Map
+	kernel  *kernel // programs that mark the result map too; nil where there are none
+
+	begun, ended atomic.Int64 // Unix time in ns
+	sending      atomic.Int64 // ns from the first probe to the last
+	complete     bool
+}
+
+func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
+	p := c.Plan
+	ph := &Phase{
+		name: c.Name, plan: p, gate: s.gate,
+		id:  identity{key: s.key, space: p.Space, permutation: p.Permutation, ports: p.SourcePorts},
+		ev:  evidence{rate: p.Pace.Max, positions: p.Positions.Len()},
+		cur: cursor{begin: p.Positions.Begin},
+		rec: recorder{queue: newQueue(), emits: p.Asked.Show | results.Open, names: p.Asked.Targets.Names},
+	}
+	ph.rec.queue.frames = p.Asked.Frames
+	if p.Asked.ShowHosts {
+		ph.rec.emits |= results.Closed
+	}
+	ph.cur.next.Store(p.Positions.Begin)
+	return ph, ph.renew()
+}
+
+// renew makes the result map and the counters of loss, in memory of the process's own.
+func (ph *Phase) renew() (err error) {
+	positions := ph.plan.Positions
+	if ph.results, err = window.New(positions.Begin, positions.Len(), ph.plan.Asked.MaxMemory); err != nil {
+		return err
+	}
+	if ph.plan.Choice.Backend != plan.BackendConnect {
+		recorded := ph.rec.emits&results.Filtered != 0
+		ph.ev.loss = schedule.NewLoss(positions.Begin, schedule.ChunkLen(ph.plan.Pace.Max, ph.results.Reach(), recorded), positions.Len())
+	}
+	return nil
+}
+
+// newSchedule is the schedule of the phase's positions.
+func (ph *Phase) newSchedule() *schedule.Schedule {
+	asked := &ph.plan.Asked
+	silent := func(begin, end uint64) uint64 { return countSilent(ph.results, begin, end) }
+	var policy schedule.Policy = schedule.FixedRetries{Retries: uint8(asked.Attempts - 1), Loss: ph.ev.loss}
+	if asked.TargetRecall > 0 {
+		policy = schedule.TargetRecall{Recall: asked.TargetRecall, Loss: ph.ev.loss, Silent: silent}
+	}
+	_, chunkLen, _ := ph.ev.loss.Shape()
+	return schedule.New(schedule.Config{
+		Positions: ph.plan.Positions, ChunkLen: chunkLen, Reach: ph.results.Reach(), Policy: policy, Silent: silent,
+		Gap: func() time.Duration { return ph.ev.retryGap(asked.RetryGap) },
+	})
+}
+
+// maxAttempts is how many probes a position can get at most.
+func (ph *Phase) maxAttempts() int {
+	if ph.plan.Asked.TargetRecall > 0 {
+		return schedule.MaxTries
+	}
+	return ph.plan.Asked.Attempts
+}
+
+// advance makes room in the result map for the positions before end: their replies may come before
+// the sender's call returns. One goroutine at a time calls it.
+func (ph *Phase) advance(end uint64, silent func(uint64)) {
+	ph.tally.left.Add(ph.results.Advance(end, silent))
+	if ph.kernel != nil {
+		ph.kernel.moved(ph.results.Bounds())
+	}
+	ph.cur.next.Store(end)
+}
+
+// silentRecorder gives the function that turns silent positions into records as they leave the
+// window, or nil where nobody wants them.
+func (ph *Phase) silentRecorder(batch *[]results.Port) func(uint64) {
+	if ph.rec.emits&results.Filtered == 0 {
+		return nil
+	}
+	return func(pos uint64) {
+		addr, port := ph.id.endpoint(pos)
+		*batch = ph.rec.emit(*batch, results.Port{Time: time.Now().UnixNano(), Addr: addr, Port: port, Reason: results.NoResponse})
+	}
+}
+
+// emitSilent makes records of the positions that stayed silent to the end.
+func (ph *Phase) emitSilent(ctx context.Context) {
+	batch := ph.rec.queue.batch()
+	record := ph.silentRecorder(&batch)
+	if record == nil {
+		return
+	}
+	ph.results.Silent(ph.plan.Positions.Begin, ph.plan.Positions.End, func(pos uint64) bool {
+		record(pos)
+		return ph.rec.queue.waitRoom(ctx) && ctx.Err() == nil
+	})
+	ph.rec.queue.put(batch)
+}
+
+// sender is a sender lane.
+type sender interface {
+	// run takes passes of the schedule until all is sent, or ctx ends.
+	run(ctx context.Context) error
+	// backpressure is how often what it sends to had no room, since it was opened.
+	backpressure() uint64
+}
+
+// receiver is a receiver lane.
+type receiver interface {
+	// run sees answers in until stop is closed, and then on until none is left that had come before.
+	run(stop <-chan struct{}) error
+	// wake makes run look at stop.
+	wake()
+}
+
+// drive ends when all is sent and answered, when ctx ends, or when a lane fails: then the others stop.
+func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []sender, receivers []receiver) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := make(chan struct{})
+	var receiving, sending sync.WaitGroup
+	for _, r := range receivers {
+		receiving.Go(func() {
+			if err := r.run(stop); err != nil {
+				cancel(fatal{err})
+			}
+		})
+	}
+	var before uint64
+	for _, lane := range senders {
+		before += lane.backpressure()
+	}
+	begun := time.Now()
+	for _, lane := range senders {
+		sending.Go(func() {
+			if err := lane.run(ctx); err != nil {
+				cancel(fatal{err})
+			}
+		})
+	}
+	sending.Wait()
+	shared.abandonParked()
+	ph.sending.Store(int64(time.Since(begun)))
+	for _, lane := range senders {
+		ph.tally.txRetries.Add(lane.backpressure())
+	}
+	ph.tally.txRetries.Add(-before)
+	ph.cool(ctx)
+	close(stop)
+	for _, r := range receivers {
+		r.wake()
+	}
+	receiving.Wait()
+	return stopCause(ctx)
+}
+
+// cool waits until the answers to the last probe must have come.
+func (ph *Phase) cool(ctx context.Context) {
+	clock := rtt.NewAwake(time.Now())
+	for {
+		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
+		wait := ph.ev.rtts.Cooldown(ph.plan.Asked.Wait)
+		if ph.silent() == 0 {
+			wait = ph.ev.rtts.Settled(wait)
+		}
+		left := wait - clock.Look(time.Now())
+		if left <= 0 || !sleep(ctx, min(left, rtt.AwakeStep)) {
+			return
+		}
+	}
+}
+
+// sleep reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// silent is the number of positions probed so far that have not answered.
+func (ph *Phase) silent() uint64 {
+	t := &ph.tally
+	done := ph.cur.done()
+	return done - min(done, uint64(t.open.Load()+t.closed.Load()+t.filtered.Load())+t.unsent.Load())
+}
+
+// abandon gives up the rest of a pass: what no probe was sent to must not pass for silent.
+func (ph *Phase) abandon(p *schedule.Pass) {
+	ph.gate.Unpark(p.Held())
+	if !p.First {
+		return
+	}
+	var n uint64
+	p.Rest(func(pos uint64) {
+		ph.results.Mark(pos, results.Unsent)
+		n++
+	})
+	ph.tally.unsent.Add(n)
+	ph.cur.passed(n)
+}
+
+// unsent marks positions whose first probe was not sent, so that they do not pass for silent.
+func (ph *Phase) unsent(positions []uint64) {
+	for _, pos := range positions {
+		ph.results.Mark(pos, results.Unsent)
+	}
+	ph.tally.unsent.Add(uint64(len(positions)))
+}
+
+func (ph *Phase) overruns() uint64 { return ph.results.Overruns() + ph.tally.overruns.Load() }
+
+// Estimates are the loss and the number of open ports missed, with their intervals; nil where
+// nothing can be said, as after one attempt at everything.
+func (ph *Phase) Estimates() (loss, missed *results.Estimate) {
+	if ph.ev.loss == nil {
+		return nil, nil
+	}
+	t := ph.ev.loss.Counts()
+	groups, open := t.Groups()
+	p, ok := estimate.Loss(groups)
+	if !ok {
+		return nil, nil
+	}
+	m := estimate.Missed(open, p, ph.silent())
+	return &results.Estimate{Value: p.Value, Low: p.Low, High: p.High}, &results.Estimate{Value: m.Value, Low: m.Low, High: m.High}
+}

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"synoptic/rawsock"
+	"synoptic/results"
+	"synoptic/results/window"
+	"synoptic/scan/probe"
+)
+
+// rxLane turns the packets of one ring into news, those of an interface or a share of them:
+//
+//	packet → parse → genuine? → position → mark → news?
+//
+// It never waits for anything but packets: news are handed over without blocking.
+type rxLane struct {
+	answers
+	ring    *ring
+	packets []rawsock.Packet // as read
+}
+
+// answers is what a reply goes through, wherever it comes from.
+type answers struct {
+	id      *identity
+	results *window.Map
+	ev      *evidence
+	rec     *recorder
+	tally   *tally
+	iface   string
+	frames  *frames // nil where no output keeps any
+
+	news  []results.Port
+	reply probe.Reply
+	seen  rxTally
+}
+
+func newAnswers(ph *Phase, iface string) answers {
+	return answers{id: &ph.id, results: ph.results, ev: &ph.ev, rec: &ph.rec, tally: &ph.tally, iface: iface}
+}
+
+// rxTally is a lane's own count, published once per wake-up.
+type rxTally struct{ replies, duplicates, outranked, invalid, late uint64 }
+
+const (
+	// rxWait bounds how long a lane sleeps without looking at the kernel's drop counter.
+	rxWait = 100 * time.Millisecond
+	// rxLast is how long a stopped lane waits for what the kernel still holds: blocks that are not full
+	// are handed over within half of it.
+	rxLast = 10 * time.Millisecond
+	// rxBatch packets at most are read at a time.
+	rxBatch = 256
+)
+
+func (l *rxLane) wake() { l.ring.rx.Wake() }
+
+// run reads until stop is closed (with wake), and then on until the ring is empty.
+func (l *rxLane) run(stop <-chan struct{}) error {
+	l.news = l.rec.queue.batch()
+	l.packets = make([]rawsock.Packet, rxBatch)
+	wait, quiet := rxWait, 0
+	for quiet < 2 { // the first wait after the stop may be cut short by the wake
+		ready, err := l.ring.rx.Wait(wait)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			wait = rxLast
+			if quiet++; ready {
+				quiet = 0
+			}
+		default:
+		}
+		for n := l.ring.rx.Read(l.packets); n > 0; n = l.ring.rx.Read(l.packets) {
+			for i := range l.packets[:n] {
+				l.packet(&l.packets[i])
+			}
+		}
+		l.news = l.rec.queue.put(l.news)
+		if err := l.publish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packet takes a packet, received at Unix time in ns.
+func (a *answers) packet(p *rawsock.Packet) {
+	r := &a.reply
+	if !a.parse(p.Data) || !a.id.key.Genuine(r) {
+		a.seen.invalid++
+		return
+	}
+	pos, ok := a.id.position(r)
+	if !ok {
+		a.seen.invalid++
+		return
+	}
+	reason := reasonOf(r)
+	if reason == results.ReasonNone {
+		a.seen.invalid++ // probe accepts only what has a reason
+		return
+	}
+	state := reason.State()
+	a.seen.replies++
+	old, ok := a.results.Mark(pos, state)
+	if !ok {
+		a.seen.late++
+		return
+	}
+	switch {
+	case old&state != 0:
+		a.seen.duplicates++
+		return
+	case old.Best() != 0 && old.Best() < state: // lower bits rank higher
+		a.seen.outranked++
+		return
+	}
+	attempt := a.id.attempt(r)
+	a.tally.count(old, reason)
+	if old.Best() == 0 {
+		a.ev.loss.Answer(pos, reason, attempt)
+	}
+	rtt, hasRTT := a.ev.roundTrip(r.Target, pos, attempt, p.Time)
+	if a.rec.emits&state != 0 {
+		a.report(reason, p, rtt, hasRTT)
+	}
+}
+
+// parse reads a packet into the lane's reply.
+func (a *answers) parse(packet []byte) bool { return probe.Parse(packet, &a.reply) == probe.Accepted }
+
+// report makes a record of the reply.
+func (a *answers) report(reason results.Reason, p *rawsock.Packet, rtt time.Duration, hasRTT bool) {
+	r := &a.reply
+	var frame []byte
+	var length uint32
+	var link results.LinkType
+	if a.frames != nil {
+		frame, length, link = a.frames.keep(p)
+	}
+	a.news = a.rec.emit(a.news, results.Port{
+		Time: p.Time, Addr: r.Target, Port: r.Port, Reason: reason,
+		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: a.id.attempt(r) + 1,
+		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: a.iface, Router: r.Router,
+		Frame: frame, FrameLen: length, Link: link,
+	})
+}
+
+// suspectOf is what the reply alone gives away: SYN proxies answer so (naabu issue 1733).
+func suspectOf(r *probe.Reply) results.Suspect {
+	if r.Kind == probe.KindSYNACK && r.Window == 0 && r.OptionLen == 0 {
+		return results.Win0NoOpts
+	}
+	return 0
+}
+
+func reasonOf(r *probe.Reply) results.Reason {
+	switch r.Kind {
+	case probe.KindSYNACK:
+		return results.SYNACK
+	case probe.KindRST:
+		return results.RST
+	}
+	return results.FromICMP(r.ICMPType, r.ICMPCode)
+}
+
+// publishSeen adds what the lane has counted to the phase's counters.
+func (a *answers) publishSeen() {
+	a.tally.replies.Add(a.seen.replies)
+	a.tally.duplicates.Add(a.seen.duplicates)
+	a.tally.outranked.Add(a.seen.outranked)
+	a.tally.invalid.Add(a.seen.invalid)
+	a.tally.late.Add(a.seen.late)
+	a.seen = rxTally{}
+}
+
+// publish adds what the lane and its ring have counted.
+func (l *rxLane) publish() error {
+	l.publishSeen()
+	stats, err := l.ring.rx.Stats()
+	if err != nil {
+		return fmt.Errorf("read drop counter of %s: %w", l.iface, err)
+	}
+	l.tally.rxDrops.Add(stats.Drops - l.ring.drops)
+	l.ring.drops = stats.Drops
+	return nil
+}

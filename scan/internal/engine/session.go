@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/results"
+	"synoptic/scan/gate"
+	"synoptic/scan/plan"
+	"synoptic/scan/probe"
+)
+
+// Session is what the phases of a scan share. What it opens, it opens once.
+type Session struct {
+	plan   *plan.Plan // of the last phase: all have its routes, source ports and pace
+	choice plan.Choice
+	medium Medium
+	key    probe.Key
+	pacer  *ratelimit.Pacer
+	gate   *gate.Gate
+
+	phases    []*Phase
+	backend   backend
+	resolving atomic.Int64 // ns that the resolution of addresses took
+}
+
+// backend is how probes leave and answers come in.
+type backend interface {
+	// open makes everything ready, receivers first; when it fails, no probe was sent.
+	open(ctx context.Context) error
+	// run sends all positions of a phase, sees the answers in and returns. When ctx ends it stops at once.
+	run(ctx context.Context, ph *Phase) error
+	close()
+}
+
+// Config says what a session is for.
+type Config struct {
+	Medium Medium        // nil: Kernel
+	Gate   *gate.Gate    // nil: one without rules
+	Phases []PhaseConfig // in the order in which they run, at least one
+}
+
+// PhaseConfig is a phase: a name that people see, and what is done. The plans of all phases but the last were made
+// by the last one's Phase method.
+type PhaseConfig struct {
+	Name string
+	Plan *plan.Plan
+}
+
+// New prepares a session, up to programs in the kernel, of which none is attached yet.
+func New(c Config) (*Session, error) {
+	key, err := probe.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	last := c.Phases[len(c.Phases)-1].Plan
+	s := &Session{plan: last, choice: last.Choice, medium: c.Medium, key: key, gate: c.Gate}
+	if s.medium == nil {
+		s.medium = Kernel{}
+	}
+	if s.gate == nil {
+		s.gate = &gate.Gate{}
+	}
+	if s.pacer, err = ratelimit.NewPacer(last.Pace, ratelimit.System()); err != nil {
+		return nil, err
+	}
+	for _, p := range c.Phases {
+		ph, err := newPhase(s, p)
+		if err != nil {
+			return nil, err
+		}
+		s.phases = append(s.phases, ph)
+	}
+	if s.choice.Backend == plan.BackendXDP || s.choice.Backend == plan.BackendEBPF {
+		switch err := s.loadPrograms(); {
+		case err == nil:
+		case s.choice.Auto:
+			s.choice = last.PacketSockets(err)
+		default:
+			return nil, fmt.Errorf("backend %s: %w", s.choice.Backend, err)
+		}
+	}
+	s.backend = s.newBackend()
+	return s, nil
+}
+
+// loadPrograms puts programs into the kernel for every phase.
+func (s *Session) loadPrograms() error {
+	for _, ph := range s.phases {
+		if err := ph.loadPrograms(s.key, s.choice.Backend); err != nil {
+			return errors.Join(err, s.dropPrograms())
+		}
+	}
+	return nil
+}
+
+// dropPrograms takes them out again; the phases go on in memory of their own.
+func (s *Session) dropPrograms() error {
+	for _, ph := range s.phases {
+		ph.release()
+		if err := ph.renew(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) newBackend() backend {
+	switch s.choice.Backend {
+	case plan.BackendConnect:
+		return &connectBackend{session: s}
+	case plan.BackendXDP, plan.BackendEBPF:
+		return &kernelBackend{session: s}
+	}
+	return &packetBackend{session: s}
+}
+
+// Phases are the session's, in order.
+func (s *Session) Phases() []*Phase { return s.phases }
+
+// Choice is how probes are sent: the plan's, or what was left of it when it was opened.
+func (s *Session) Choice() plan.Choice { return s.choice }
+
+// Pacer is the one that all lanes take their grants from.
+func (s *Session) Pacer() *ratelimit.Pacer { return s.pacer }
+
+// Gate is the one that all lanes ask.
+func (s *Session) Gate() *gate.Gate { return s.gate }
+
+// Resolving is how long it took to resolve next hops.
+func (s *Session) Resolving() time.Duration { return time.Duration(s.resolving.Load()) }
+
+// Open opens what probes leave and answers come in by. Where the programs in the kernel turn out not to work, and
+// the choice was ours, packet sockets take their place. When it fails, no probe was sent.
+func (s *Session) Open(ctx context.Context) error {
+	err := s.backend.open(ctx)
+	if _, programs := s.backend.(*kernelBackend); err == nil || !programs || !s.choice.Auto || ctx.Err() != nil {
+		return err
+	}
+	s.backend.close()
+	s.choice = s.plan.PacketSockets(err)
+	if err := s.dropPrograms(); err != nil {
+		return err
+	}
+	s.backend = s.newBackend()
+	return s.backend.open(ctx)
+}
+
+// Run runs a phase to its end and hands its records to sink, one call at a time; the opening and the closing record
+// are the caller's. The error is a failure of the scan or of sink; that ctx ended is none.
+func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ph.begun.Store(time.Now().UnixNano())
+	defer func() { ph.ended.Store(time.Now().UnixNano()) }()
+	s.pacer.Restart()
+	pumpStop, pumpDone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(pumpDone)
+		ph.rec.queue.pump(sink, pumpStop, func(err error) { cancel(fatal{err}) })
+	}()
+	err := s.backend.run(ctx, ph)
+	if err != nil {
+		cancel(fatal{err})
+	}
+	if ctx.Err() == nil {
+		ph.emitSilent(ctx)
+	}
+	close(pumpStop)
+	if !drained(ctx, pumpDone) {
+		return errors.Join(err, ErrUndrained)
+	}
+	if err == nil {
+		err = stopCause(ctx) // a sink broke
+	}
+	if n := ph.overruns(); err == nil && n > 0 {
+		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
+	}
+	ph.complete = ctx.Err() == nil && err == nil
+	return err
+}
+
+// ErrUndrained ends a scan whose sink did not take what it was given even after the stop: no record may follow.
+var ErrUndrained = errors.New("stopped while an output took no more records: what waited for it is lost")
+
+// Close closes everything. The phases' counts stay readable.
+func (s *Session) Close() {
+	s.backend.close()
+	for _, ph := range s.phases {
+		ph.release()
+	}
+}
+
+// drainTime is how long a stopped scan waits for a sink that is no Unblocker to take what it was given.
+const drainTime = 700 * time.Millisecond
+
+// drained waits for the pump: without limit, but for a short time only once the scan is told to stop.
+func drained(ctx context.Context, pump <-chan struct{}) bool {
+	select {
+	case <-pump:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-pump:
+		return true
+	case <-time.After(drainTime):
+		return false
+	}
+}
+
+// fatal is the cause of a context that the scan itself has ended, as against one whose caller has
+// told the scan to stop, which is no error.
+type fatal struct{ error }
+
+// stopCause is the error that ended ctx, or nil where the scan was only told to stop.
+func stopCause(ctx context.Context) error {
+	var f fatal
+	if errors.As(context.Cause(ctx), &f) {
+		return f.error
+	}
+	return nil
+}

@@ -1,0 +1,337 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+	"synoptic/results"
+	"synoptic/results/window"
+	"synoptic/scan/gate"
+	"synoptic/scan/schedule"
+)
+
+// txLane is one of the workers that send:
+//
+//	shared schedule gives a pass over a chunk → its positions → pace grants n of them → gate: go, later or never
+//	→ index → (address, port) → path → frame patched in the path's next slot → one kick per path
+//
+// It owns the chunk while the pass is in flight, and its egresses. With other lanes it shares all the rest.
+type txLane struct {
+	shared *sharedSchedule
+	pace   *ratelimit.Pacer
+	gate   *gate.Gate
+	id     *identity
+	routes *route.Plan
+	egress []*egress
+	kick   int // frames per system call
+
+	results *window.Map
+	ev      *evidence
+	cur     *cursor
+	rec     *recorder
+	tally   *tally
+	errors  *firstError
+
+	news []results.Port
+	due  []uint64 // positions of the batch in the making
+}
+
+func newTxLane(s *Session, ph *Phase, shared *sharedSchedule, out []*egress) *txLane {
+	return &txLane{
+		shared: shared, pace: s.pacer, gate: s.gate, id: &ph.id, routes: s.plan.Routes, egress: out, kick: ph.plan.Asked.Batch,
+		results: ph.results, ev: &ph.ev, cur: &ph.cur, rec: &ph.rec, tally: &ph.tally, errors: &ph.errors,
+		due: make([]uint64, 0, out[0].tx.Batch()),
+	}
+}
+
+// errGone ends a lane whose interface has vanished or gone down.
+var errGone = errors.New("the interface is gone")
+
+// idleWait bounds how long a lane sleeps while chunks wait for their gap: the gap may shrink meanwhile.
+const idleWait = 10 * time.Millisecond
+
+func (l *txLane) backpressure() (n uint64) {
+	for _, e := range l.egress {
+		n += e.tx.Stats().Backpressure
+	}
+	return n
+}
+
+// run takes passes until all is sent, or ctx ends.
+func (l *txLane) run(ctx context.Context) error {
+	l.news = l.rec.queue.batch()
+	defer func() { l.rec.queue.put(l.news) }()
+	for l.rec.queue.waitRoom(ctx) && ctx.Err() == nil {
+		p, wait := l.shared.take()
+		if p == nil {
+			if wait < 0 || !sleep(ctx, min(wait, idleWait)) {
+				break // everything is sent, or stopped
+			}
+			continue
+		}
+		switch end, err := l.walk(ctx, p); end {
+		case stopped:
+			l.shared.phase.abandon(p)
+			return err
+		case putOff:
+			l.shared.park(p)
+		default:
+			l.shared.finish(p)
+		}
+	}
+	return nil
+}
+
+// walkEnd is how a walk over a pass ended.
+type walkEnd uint8
+
+const (
+	walked  walkEnd = iota // to its end
+	putOff                 // some positions must be asked later
+	stopped                // before its end
+)
+
+// walk sends what a pass has to send.
+func (l *txLane) walk(ctx context.Context, p *schedule.Pass) (walkEnd, error) {
+	for l.rec.queue.waitRoom(ctx) {
+		if l.due = p.Collect(l.results, l.due[:0]); len(l.due) == 0 {
+			if !p.Whole() {
+				return putOff, nil
+			}
+			return walked, nil
+		}
+		n, err := l.pace.Take(ctx, len(l.due))
+		if err != nil {
+			return stopped, nil
+		}
+		n, full := l.fill(p, l.trim(p, n))
+		for i, e := range l.egress {
+			if err := l.flush(ctx, p, e); err != nil {
+				for _, rest := range l.egress[i+1:] {
+					l.refused(p, rest.positions[:rest.n])
+				}
+				return stopped, err
+			}
+		}
+		l.news = l.rec.queue.put(l.news)
+		if full {
+			l.pace.Return(len(l.due) - n)
+			return putOff, nil
+		}
+	}
+	return stopped, nil
+}
+
+// trim takes back from a grant of n what would split an entry of the send-time table between two
+// batches and the pause between them.
+func (l *txLane) trim(p *schedule.Pass, n int) int {
+	if !p.First || p.Resumed() {
+		return n
+	}
+	end := l.due[n-1] + 1
+	if aligned := end &^ (l.ev.timesOf(0).Granule() - 1); aligned > p.Cursor {
+		l.pace.Return(int(end - aligned))
+		return int(aligned - p.Cursor)
+	}
+	return n
+}
+
+// fill puts the probes of the first n positions due into their paths' batches. full tells that no more positions
+// can be put off: then the pass ends before the position that would have been.
+func (l *txLane) fill(p *schedule.Pass, n int) (dealt int, full bool) {
+	for _, e := range l.egress {
+		e.frames = e.tx.Frames()
+	}
+	held := p.Held()
+	open := l.gate.Open() // a rule that comes now holds from the next batch on
+	for dealt = 0; dealt < n && !full; dealt++ {
+		full = !l.craft(p, l.due[dealt], open)
+	}
+	if full {
+		dealt--
+	}
+	l.due = l.due[:n]
+	resumed := p.Resumed()
+	p.Walked(l.due[:dealt])
+	if resumed {
+		l.gate.Unpark(dealt)
+		held -= dealt
+	}
+	if p.First {
+		l.cur.passed(uint64(dealt - (p.Held() - held)))
+	}
+	return dealt, full
+}
+
+// craft puts the probe of one position into its path's batch, if it goes; false where it must be put off, and
+// cannot.
+func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
+	if !p.First {
+		if state, ok := l.results.Get(pos); !ok || state != 0 {
+			l.pace.Return(1) // answered while the grant was waited for
+			return true
+		}
+	}
+	addr, port := l.id.endpoint(pos)
+	if !open {
+		if answer := l.gate.Ask(pos, addr, port); answer != gate.Go {
+			return l.hold(p, pos, answer)
+		}
+	}
+	e := l.egress[l.routes.Lookup(addr)]
+	frame := e.frames[e.n]
+	if e.neighbours != nil {
+		mac, ok := e.neighbours.MAC(addr)
+		if !ok {
+			l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
+			return true
+		}
+		e.tmpl.PatchMAC(frame, mac)
+	}
+	// The attempt rides in the source port, so that a reply tells which one it answers.
+	sport := l.id.ports.Min + uint16(p.Attempt(pos))
+	e.tmpl.Patch(frame, addr, sport, port, l.id.key.Hash(e.path.Src, addr, sport, port))
+	e.positions[e.n] = pos
+	e.n++
+	return true
+}
+
+// hold does what the gate says of a probe that does not go now; false where there is no room to put it off.
+func (l *txLane) hold(p *schedule.Pass, pos uint64, answer gate.Answer) bool {
+	if answer == gate.Later && !l.gate.Park() {
+		return false
+	}
+	l.pace.Return(1)
+	switch {
+	case answer == gate.Later:
+		p.PutOff(pos)
+	case p.First: // never: it must not pass for silent
+		l.results.Mark(pos, results.Unsent)
+		l.tally.unsent.Add(1)
+	}
+	return true
+}
+
+// settleUnprobed gives a position its state without a probe.
+func (l *txLane) settleUnprobed(pos uint64, p results.Port) {
+	l.pace.Return(1)
+	if _, ok := l.results.Mark(pos, p.Reason.State()); !ok {
+		return // cannot be: the window was just advanced over pos
+	}
+	l.tally.count(0, p.Reason)
+	l.tally.noARP.Add(1)
+	if l.rec.emits&p.Reason.State() == 0 {
+		return
+	}
+	p.Time = time.Now().UnixNano()
+	l.news = l.rec.emit(l.news, p)
+}
+
+// flush hands a path's batch to the kernel. What the kernel refuses for good is counted, marked as
+// not sent and reported; the scan goes on unless the interface is gone.
+func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
+	n := e.n
+	if n == 0 {
+		return nil
+	}
+	e.n = 0
+	begun := time.Now().UnixNano()
+	l.sentAt(p, e.positions[:n], begun, 0) // provisional: a reply may come before the kick returns
+	for sent := 0; sent < n; {
+		k, err := e.tx.Send(sent, min(sent+l.kick, n))
+		l.count(p, e.positions[sent:sent+k])
+		if k > 0 {
+			l.kicked(p, e.positions[sent:sent+k], begun, time.Now().UnixNano())
+		}
+		sent += k
+		switch {
+		case err == nil:
+		case errors.Is(err, rawsock.ErrBackpressure):
+			if ctx.Err() != nil {
+				l.lost(p, e.positions[sent:n])
+				return nil
+			}
+		case errors.Is(err, rawsock.ErrInterface):
+			l.refused(p, e.positions[sent:n])
+			return fmt.Errorf("send on %s: %w: %w", e.path.Link.Name, errGone, err)
+		default:
+			l.refused(p, e.positions[sent:sent+1])
+			l.errors.keep(fmt.Errorf("send on %s: %w", e.path.Link.Name, err))
+			sent++
+		}
+		begun = time.Now().UnixNano()
+	}
+	return nil
+}
+
+// count counts probes that the kernel has accepted.
+func (l *txLane) count(p *schedule.Pass, positions []uint64) {
+	l.tally.sent.Add(uint64(len(positions)))
+	if p.First {
+		return
+	}
+	l.tally.retransmitted.Add(uint64(len(positions)))
+	if p.Step == schedule.Sample {
+		l.ev.loss.Retried(uint64(len(positions)))
+	}
+}
+
+// A kick that takes longer than kickSlack and kickSlow for each frame was interrupted, and nobody
+// knows where: rather no round trip than a wrong one.
+const (
+	kickSlack = 100 * time.Microsecond
+	kickSlow  = 10 * time.Microsecond
+)
+
+// kicked stores the send times of a kick's frames, spread evenly over its duration.
+func (l *txLane) kicked(p *schedule.Pass, positions []uint64, begun, ended int64) {
+	n := int64(len(positions))
+	if ended-begun > int64(kickSlack)+n*int64(kickSlow) {
+		for _, pos := range positions {
+			l.ev.timesOf(p.Attempt(pos)).Forget(pos)
+		}
+		return
+	}
+	l.sentAt(p, positions, begun, (ended-begun)/n)
+}
+
+// sentAt stores send times, step nanoseconds apart.
+func (l *txLane) sentAt(p *schedule.Pass, positions []uint64, begun, step int64) {
+	l.sentAttempt(p, p.Probes, positions, begun, step)
+	if p.Sampled {
+		l.sentAttempt(p, p.Probes+1, positions, begun, step)
+	}
+}
+
+// sentAttempt is sentAt for the positions that are at an attempt.
+func (l *txLane) sentAttempt(p *schedule.Pass, attempt uint8, positions []uint64, begun, step int64) {
+	times := l.ev.timesOf(attempt)
+	if !times.Holds(positions[0]) {
+		return // other chunks are a whole span ahead: the entries are theirs
+	}
+	for i, pos := range positions {
+		if p.Attempt(pos) == attempt {
+			times.Set(pos, begun+int64(i)*step)
+		}
+	}
+	times.Sent(positions[len(positions)-1] + 1)
+}
+
+// refused counts probes that the kernel did not accept for good.
+func (l *txLane) refused(p *schedule.Pass, positions []uint64) {
+	l.tally.txErrors.Add(uint64(len(positions)))
+	l.lost(p, positions)
+}
+
+// lost takes note of probes that were not sent. A lost retry leaves its position as silent as it was.
+func (l *txLane) lost(p *schedule.Pass, positions []uint64) {
+	if p.First {
+		l.shared.phase.unsent(positions)
+	}
+}
+
