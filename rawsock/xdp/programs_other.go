@@ -9,3 +9,9 @@ var ErrUnsupported = errors.ErrUnsupported
 
 // Check tells that the programs cannot run here.
 func Check(int, bool) error { return ErrUnsupported }
+
+// Driver is not known here.
+func Driver(int) string { return "" }
+
+// Harmless tells that nothing is known of any driver.
+func Harmless(string) bool { return false }
