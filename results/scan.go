@@ -91,13 +91,22 @@ type ScanEnd struct {
 
 	Coverage      float64 `json:"coverage"` // settled / probes
 	Duration      float64 `json:"duration_s"`
-	PPS           float64 `json:"pps"` // sent / time spent sending
+	PPS           float64 `json:"pps"` // probes of all phases / time spent sending, the resolution of addresses included
+	Phases        []Phase `json:"phases,omitempty"`
 	Backend       string  `json:"backend"`
 	BackendReason string  `json:"backend_reason"`
 	Error         string  `json:"error,omitempty"`
 	Complete      bool    `json:"complete"`
 	// Outputs is how far each output had come when the record was made; Fit says what happens to many.
 	Outputs []Delivery `json:"outputs,omitempty"`
+}
+
+// Phase is what a part of a scan took.
+type Phase struct {
+	Name     string  `json:"name"`
+	Duration float64 `json:"duration_s"`
+	Sent     uint64  `json:"sent"` // probes
+	PPS      float64 `json:"pps"`  // from the first of them to the last; 0 where there were none
 }
 
 // AppendJSON appends the record as one JSON object of under 4 KB (see Fit), without a line end.

@@ -1,18 +1,7 @@
-// Package scan is the engine: the life of a scan from its plan to its last record.
+// Package scan runs a scan. Make a plan with plan.New; New prepares its run, and Scan.Run scans and writes the record
+// stream to a results.Sink. Scan.Progress may be called meanwhile.
 //
-// The flow of a probe, with the file that holds each step:
-//
-//  1. config.go, plan.go: targets × ports, permutation, routes, backend, rate and window are decided
-//     before the first packet; a dry run ends here.
-//  2. egress.go: sockets are opened, receivers first, and next hops resolved; the scan starts ready.
-//  3. schedule.go, recall.go, tx.go: which positions are due → index → (address, port) → frame patched
-//     in place → one kick per batch.
-//  4. rx.go: packet → parse → proven ours → index → position → result map → only news goes on.
-//  5. news.go: batches of news → sinks; when sinks fall behind, senders pause.
-//  6. scan.go: after the last probe the cooldown of rtt.go, then the silent positions, then scan_end.
-//
-// verify.go, hosts.go and canaries.go judge what was found on its way to the sinks; loss.go and
-// end.go say how far it can be trusted.
-//
-// connect.go is the unprivileged lane: the same positions, limiter, map and records by connect(2).
+// A scan is a sequence of phases over one session (internal/engine), which opens sockets, next hops and programs in
+// the kernel once: canaries.go, where they are asked for, then the scan itself. judge looks at records on their way
+// to the sink. end.go makes the closing record.
 package scan

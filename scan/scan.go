@@ -8,57 +8,83 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/results"
-	"synoptic/results/window"
-	"synoptic/scan/probe"
+	"synoptic/scan/gate"
+	"synoptic/scan/internal/engine"
+	"synoptic/scan/judge"
+	"synoptic/scan/plan"
 )
+
+// Medium is what raw probes travel over: the kernel's packet sockets, or a network in this process.
+type Medium = engine.Medium
+
+// Tx and Rx are what a Medium opens: the socket of a sender lane for a path, and a ring of received packets.
+type (
+	Tx = engine.Tx
+	Rx = engine.Rx
+)
+
+// Options are what most scans leave at their zero value.
+type Options struct {
+	Medium Medium      // nil: the kernel's packet sockets
+	Rules  []gate.Rule // reasons to hold probes back, from the first on
+}
 
 // Scan is one run of a plan.
 type Scan struct {
-	e   *engine
-	ran atomic.Bool
+	plan    *plan.Plan
+	session *engine.Session
+	gate    *gate.Gate
+	main    *engine.Phase
+	liars   openHosts // hosts that the canary phase found to open any port
+
+	ran     atomic.Bool
+	begun   atomic.Int64                 // Unix time in ns
+	current atomic.Pointer[engine.Phase] // nil until addresses are resolved
+	outputs results.Deliverer            // nil where the outputs do not count
 }
 
-// backend is how probes leave and answers come in.
-type backend interface {
-	// open makes everything ready, receivers first; when it fails, no probe was sent.
-	open(ctx context.Context) error
-	// run sends all positions, sees the answers in and returns. When ctx ends it stops at once.
-	run(ctx context.Context) error
-	close()
-}
+// The names of the phases.
+const (
+	PhaseResolve  = "resolve"  // next hops are asked for their MAC addresses
+	PhaseCanaries = "canaries" // every host is asked for ports that nobody would open
+	PhaseScan     = "scan"     // what was asked for
+)
 
-// New prepares the run of a plan.
-func New(p *Plan) (*Scan, error) {
-	key, err := probe.NewKey()
-	if err != nil {
-		return nil, err
+// New prepares the run of a plan. The error is of programs in the kernel that were asked for by name.
+func New(p *plan.Plan) (*Scan, error) { return NewWith(p, Options{}) }
+
+// NewWith is New with options. Rules need probes that are made in user space: where auto chose the backend ebpf,
+// they make it xdp's.
+func NewWith(p *plan.Plan, o Options) (*Scan, error) {
+	s := &Scan{plan: p, gate: &gate.Gate{}, liars: openHosts{}}
+	for _, r := range o.Rules {
+		s.gate.Add(r)
 	}
-	m, err := window.New(p.Positions.Begin, p.Positions.Len(), p.MaxMemory)
-	if err != nil {
-		return nil, err
-	}
-	e := &engine{Plan: p, emits: p.Show | results.Open, key: key, results: m, queue: newNews()}
-	e.queue.frames = p.Frames
-	if p.ShowHosts {
-		e.emits |= results.Closed
-	}
-	if p.Backend != BackendConnect {
-		e.loss = newLossStats(p.Positions.Begin, e.chunkLen(), p.Positions.Len())
-	}
-	if p.Backend == BackendXDP || p.Backend == BackendEBPF {
-		e.kernel, err = newKernel(e)
-		switch {
-		case err == nil:
-		case p.Auto:
-			e.usePacketSockets(err)
-		default:
-			return nil, fmt.Errorf("backend %s: %w", p.Backend, err)
+	c := engine.Config{Medium: o.Medium, Gate: s.gate}
+	if p.Asked.Canaries {
+		phase, err := canaryPhase(p)
+		if err != nil {
+			return nil, err
 		}
+		c.Phases = append(c.Phases, phase)
 	}
-	e.cursor.Store(p.Positions.Begin)
-	return &Scan{e: e}, nil
+	c.Phases = append(c.Phases, engine.PhaseConfig{Name: PhaseScan, Plan: p})
+	var err error
+	if s.session, err = engine.New(c); err != nil {
+		return nil, err
+	}
+	s.main = s.session.Phases()[len(c.Phases)-1]
+	return s, nil
 }
+
+// Pacer is the owner of the scan's rate: SetRate, Pause and Resume hold at once.
+func (s *Scan) Pacer() *ratelimit.Pacer { return s.session.Pacer() }
+
+// Choice is how probes are sent: the plan's, or what was left of it when it was opened. It is settled when the
+// opening record is written.
+func (s *Scan) Choice() plan.Choice { return s.session.Choice() }
 
 // Run scans, once, and writes the record stream to sink, which it does not close. It returns the
 // closing record, or nil where the scan did not get as far as its first record. When ctx ends, the
@@ -68,67 +94,53 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if s.ran.Swap(true) {
 		return nil, errors.New("a scan runs only once")
 	}
-	e := s.e
-	e.outputs, _ = sink.(results.Deliverer)
+	start := time.Now()
+	s.begun.Store(start.UnixNano())
+	s.outputs, _ = sink.(results.Deliverer)
 	outputs := sink
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	if u, ok := sink.(Unblocker); ok {
 		defer context.AfterFunc(ctx, u.Stop)()
 	}
-	b := e.newBackend()
-	defer func() { b.close() }()
-	sink, err := e.judge(ctx, sink)
+	defer s.session.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sink, err := s.judge(ctx, sink)
 	if err != nil {
 		return nil, err
 	}
-	err = b.open(ctx)
-	if err != nil && e.kernel != nil && e.Auto && ctx.Err() == nil {
-		b.close()
-		e.usePacketSockets(err)
-		if err := e.renew(); err != nil {
-			return nil, err
-		}
-		b = e.newBackend()
-		err = b.open(ctx)
-	}
-	if err != nil {
+	if err := s.session.Open(ctx); err != nil {
 		return nil, err
 	}
-
-	start := time.Now()
-	e.started.Store(start.UnixNano())
-	if err := sink.Start(e.StartRecord(start)); err != nil {
-		end := e.end(start, false, err)
+	if err := sink.Start(s.plan.StartRecord(s.session.Choice(), start)); err != nil {
+		end := s.end(start, false, err)
 		return end, errors.Join(err, sink.End(end))
 	}
-	pumpStop, pumpDone := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(pumpDone)
-		e.queue.pump(sink, pumpStop, func(err error) { cancel(fatal{err}) })
-	}()
-	err = b.run(ctx)
-	if err != nil {
-		cancel(fatal{err})
-	}
-	if ctx.Err() == nil {
-		e.emitSilent(ctx)
-	}
-	close(pumpStop)
-	if !drained(ctx, pumpDone) {
-		return nil, errors.Join(err, errors.New("stopped while an output took no more records: what waited for it is lost"))
-	}
-	if err == nil {
-		err = stopCause(ctx) // a sink broke
-	}
-	if n := e.results.Overruns() + e.tally.overruns.Load(); err == nil && n > 0 {
-		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
+	err = s.phases(ctx, sink)
+	if errors.Is(err, engine.ErrUndrained) {
+		return nil, err
 	}
 	if s, ok := outputs.(settler); ok {
 		s.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
-	end := e.end(start, ctx.Err() == nil && err == nil, err)
+	end := s.end(start, ctx.Err() == nil && err == nil, err)
 	return end, errors.Join(err, sink.End(end))
+}
+
+// phases runs one after the other.
+func (s *Scan) phases(ctx context.Context, sink results.Sink) error {
+	for _, ph := range s.session.Phases() {
+		s.current.Store(ph)
+		if ph == s.main {
+			return s.session.Run(ctx, ph, sink)
+		}
+		if err := s.session.Run(ctx, ph, s.liars.sink()); err != nil {
+			return fmt.Errorf("canary ports: %w", err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil
 }
 
 // Unblocker is a sink whose calls may wait for a receiver. After Stop none does, those under way included,
@@ -141,120 +153,19 @@ type settler interface{ Settle(limit time.Duration) }
 // settleTime is what outputs have to take what they were given before it is written down how far they are.
 const settleTime = 200 * time.Millisecond
 
-func (e *engine) newBackend() backend {
-	switch e.Backend {
-	case BackendConnect:
-		return &connectLanes{engine: e}
-	case BackendXDP, BackendEBPF:
-		return newKernelLanes(e)
-	}
-	return newAFPacket(e)
-}
-
-// usePacketSockets is what is left where the programs cannot be used and the choice was ours.
-func (e *engine) usePacketSockets(why error) {
-	e.Backend, e.BackendReason, e.BackendHint = BackendAFPacket, "raw sockets are permitted; no XDP, for "+why.Error(), hintOf(why)
-	e.Lanes = 0
-	e.chooseLanes()
-}
-
-// renew makes the result map and the counters of loss anew, in memory of our own.
-func (e *engine) renew() (err error) {
-	e.loss.use(make([]chunkLoss, e.loss.chunks))
-	e.results, err = window.New(e.Positions.Begin, e.Positions.Len(), e.MaxMemory)
-	return err
-}
-
 // judge puts before the outputs what looks at records on their way: verification, then suspicion.
-func (e *engine) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
-	h := &hosts{Sink: outputs, show: e.Show, summaries: e.ShowHosts}
-	switch {
-	case e.ShowHosts:
-		h.seen = map[netip.Addr]*hostState{}
-	case e.Space.NumPorts() >= implausibleOpen:
-		h.opens = map[netip.Addr]uint16{}
-	}
-	h.expected = func() float64 {
-		return float64(e.Space.NumPorts()) * float64(e.done()) / float64(e.Space.Len())
-	}
-	if e.Canaries {
-		var err error
-		if h.liars, e.canaries, err = probeCanaries(ctx, e.Plan); err != nil {
-			return nil, fmt.Errorf("canary ports: %w", err)
-		}
-	}
-	if !e.Verify {
-		return h, nil
-	}
-	return newVerifier(ctx, e, h)
-}
-
-// drainTime is how long a stopped scan waits for a sink that is no Unblocker to take what it was given.
-const drainTime = 700 * time.Millisecond
-
-// drained waits for the pump: without limit, but for a short time only once the scan is told to stop.
-func drained(ctx context.Context, pump <-chan struct{}) bool {
-	select {
-	case <-pump:
-		return true
-	case <-ctx.Done():
-	}
-	select {
-	case <-pump:
-		return true
-	case <-time.After(drainTime):
-		return false
-	}
-}
-
-// coolNap is how often the cooldown looks at the estimate.
-const coolNap = 5 * time.Millisecond
-
-// awake is a clock that stands still where the process does: what a busy host or a hypervisor takes of the
-// time is no waiting, for no answer gets in meanwhile.
-type awake struct {
-	seen   time.Time
-	passed time.Duration
-}
-
-// look is the time that has passed. It is to be asked once a coolNap, of which two count at most.
-func (a *awake) look(now time.Time) time.Duration {
-	a.passed += min(now.Sub(a.seen), 2*coolNap)
-	a.seen = now
-	return a.passed
-}
-
-// cool waits until the answers to the last probe must have come.
-func (e *engine) cool(ctx context.Context) {
-	clock := awake{seen: time.Now()}
-	for {
-		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
-		wait := e.rtts.cooldown(e.Wait)
-		if e.silent() == 0 {
-			wait = e.rtts.settled(wait)
-		}
-		left := wait - clock.look(time.Now())
-		if left <= 0 {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(min(left, coolNap)):
-		}
-	}
-}
-
-// emitSilent makes records of the positions that stayed silent to the end.
-func (e *engine) emitSilent(ctx context.Context) {
-	batch := e.queue.batch()
-	record := e.silentRecorder(&batch)
-	if record == nil {
-		return
-	}
-	e.results.Silent(e.Positions.Begin, e.Positions.End, func(pos uint64) bool {
-		record(pos)
-		return e.queue.waitRoom(ctx) && ctx.Err() == nil
+func (s *Scan) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
+	asked, space := &s.plan.Asked, s.plan.Space
+	hosts := judge.NewHosts(outputs, judge.HostsConfig{
+		Show: asked.Show, Summaries: asked.ShowHosts, Ports: space.NumPorts(), Liars: map[netip.Addr]bool(s.liars),
+		Expected: func() float64 { return float64(space.NumPorts()) * float64(s.main.Done()) / float64(space.Len()) },
 	})
-	e.queue.put(batch)
+	if !asked.Verify {
+		return hosts, nil
+	}
+	slots, err := engine.ConnectSlots(judge.MaxVerify)
+	if err != nil {
+		return nil, err
+	}
+	return judge.NewVerifier(ctx, hosts, judge.VerifierConfig{Source: asked.Source, Rate: s.plan.Pace.Max, Slots: slots})
 }

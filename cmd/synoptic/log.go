@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"synoptic/results"
-	"synoptic/scan"
+	"synoptic/scan/plan"
 )
 
 // logFormat is how the program's own messages look on standard error: the value of --log-format.
@@ -110,22 +110,22 @@ func printError(log *slog.Logger, err error) {
 }
 
 // logPlan says what a scan is going to do, for who does not see the table.
-func logPlan(log *slog.Logger, p *scan.Plan) {
+func logPlan(log *slog.Logger, p *plan.Plan) {
 	if !log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
 	attrs := []any{
 		"scan_id", p.ScanID, "addresses", p.Space.Addrs().Len(), "ports", p.Space.NumPorts(), "probes", p.Probes(),
-		"excluded", p.Targets.Excluded, "seed", p.Seed, "backend", p.Backend, "backend_reason", p.BackendReason, hintKey, p.BackendHint,
-		"rate", p.Rate, "rate_reason", p.RateReason, "attempts", p.Attempts, "window", p.Window, "duration_s", p.Duration().Seconds(),
+		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.Choice.Reason, hintKey, p.Choice.Hint,
+		"rate", p.Pace.Start, "rate_reason", p.RateReason, "attempts", p.Asked.Attempts, "window", p.Window, "duration_s", p.Duration().Seconds(),
 	}
-	if p.ShardOf > 1 {
-		attrs = append(attrs, "shard", fmt.Sprintf("%d/%d", p.ShardI, p.ShardOf))
+	if p.Asked.ShardOf > 1 {
+		attrs = append(attrs, "shard", fmt.Sprintf("%d/%d", p.Asked.ShardI, p.Asked.ShardOf))
 	}
 	if p.Routes != nil {
-		attrs = append(attrs, "iface", p.Interfaces(), "src_ip", p.Sources(), "lanes", max(p.Lanes, 1))
+		attrs = append(attrs, "iface", p.Interfaces(), "src_ip", p.Sources(), "lanes", max(p.Choice.Lanes, 1))
 	}
-	if sc := p.Targets.Scope; sc != nil {
+	if sc := p.Asked.Targets.Scope; sc != nil {
 		attrs = append(attrs, "scope", sc.File)
 	}
 	log.Info("plan", attrs...)

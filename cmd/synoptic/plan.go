@@ -8,30 +8,30 @@ import (
 	"time"
 	"unicode"
 
-	"synoptic/scan"
+	"synoptic/scan/plan"
 )
 
 // writePlan says in words what a scan is going to do.
-func writePlan(w io.Writer, p *scan.Plan) {
+func writePlan(w io.Writer, p *plan.Plan) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-10s %s\n", name, printable(fmt.Sprintf(format, args...)))
 	}
 	addrs := p.Space.Addrs()
 	row("targets", "%s × %s = %s", count(addrs.Len(), "address", "addresses"),
 		count(uint64(p.Space.NumPorts()), "port", "ports"), count(p.Space.Len(), "probe", "probes"))
-	if p.ShardOf > 1 {
-		row("shard", "%d of %d: %s", p.ShardI, p.ShardOf, count(p.Probes(), "probe", "probes"))
+	if p.Asked.ShardOf > 1 {
+		row("shard", "%d of %d: %s", p.Asked.ShardI, p.Asked.ShardOf, count(p.Probes(), "probe", "probes"))
 	}
-	row("excluded", "%s", count(p.Targets.Excluded, "address", "addresses"))
+	row("excluded", "%s", count(p.Asked.Targets.Excluded, "address", "addresses"))
 	if len(p.Broadcast) > 0 {
 		row("left out", "%s (broadcast)", joinAddrs(p.Broadcast))
 	}
-	if sc := p.Targets.Scope; sc != nil {
+	if sc := p.Asked.Targets.Scope; sc != nil {
 		row("scope", "%s, %s authorized", sc.File, count(sc.Addresses, "address", "addresses"))
 	}
-	row("backend", "%s: %s", p.Backend, p.BackendReason)
-	if p.BackendHint != "" {
-		row("hint", "%s", p.BackendHint)
+	row("backend", "%s: %s", p.Choice.Backend, p.Choice.Reason)
+	if p.Choice.Hint != "" {
+		row("hint", "%s", p.Choice.Hint)
 	}
 	if p.Routes == nil {
 		row("path", "chosen by the kernel")
@@ -47,19 +47,19 @@ func writePlan(w io.Writer, p *scan.Plan) {
 			}
 			row("path", "%s from %s, %s", path.Link.Name, path.Src, hop)
 		}
-		row("ports", "from %d-%d, syn profile %s, %d-byte frames", p.SourcePorts.Min, p.SourcePorts.Max, p.Profile, p.FrameLen)
+		row("ports", "from %d-%d, syn profile %s, %d-byte frames", p.SourcePorts.Min, p.SourcePorts.Max, p.Asked.Profile, p.FrameLen)
 	}
 	switch {
 	case p.Routes == nil:
 		row("attempts", "by the kernel's connect()")
-	case p.TargetRecall > 0:
-		row("attempts", "as the loss asks for, to find %.4g%%; %d at most, %v apart", 100*p.TargetRecall, p.Attempts, p.RetryGap)
+	case p.Asked.TargetRecall > 0:
+		row("attempts", "as the loss asks for, to find %.4g%%; %d at most, %v apart", 100*p.Asked.TargetRecall, p.Asked.Attempts, p.Asked.RetryGap)
 	default:
-		row("attempts", "%d at a silent port, %v apart", p.Attempts, p.RetryGap)
+		row("attempts", "%d at a silent port, %v apart", p.Asked.Attempts, p.Asked.RetryGap)
 	}
-	row("rate", "%s: %s", perSecond(p.Rate), p.RateReason)
-	if p.Lanes > 1 {
-		row("lanes", "%d to send, %d on each interface to receive", p.Lanes, p.ReceiverLanes())
+	row("rate", "%s: %s", perSecond(p.Pace.Start), p.RateReason)
+	if p.Choice.Lanes > 1 {
+		row("lanes", "%d to send, %d on each interface to receive", p.Choice.Lanes, p.Choice.ReceiverLanes())
 	}
 	row("window", "%s in %s of memory", count(p.Window, "position", "positions"), memory(p.Window/2))
 	row("seed", "%d", p.Seed)

@@ -14,6 +14,7 @@ import (
 	"synoptic/results"
 	"synoptic/scan"
 	"synoptic/scan/permute"
+	"synoptic/scan/plan"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
 )
@@ -60,7 +61,7 @@ type scanFlags struct {
 const defaultTopPorts = 1000
 
 func newScanCommand(stop *stopper, std streams, args []string, logs *logFormat) *cobra.Command {
-	f := scanFlags{backend: scan.BackendAuto, profile: probe.ProfileMSS.String(), maxMemory: "256M"}
+	f := scanFlags{backend: plan.BackendAuto, profile: probe.ProfileMSS.String(), maxMemory: "256M"}
 	cmd := &cobra.Command{
 		Use:   "scan [flags] TARGET...",
 		Short: "Find the TCP ports that answer",
@@ -88,10 +89,10 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.scope), "scope", "file with the authorized prefixes: a target outside is refused")
 	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
-	fl.IntVar(&f.retries, "retries", scan.DefaultAttempts-1, "probes to a silent port after the first, 0 to 9")
-	fl.DurationVar(&f.retryGap, "retry-gap", scan.DefaultRetryGap, "time between two probes to a port; shorter on a network known to be fast")
+	fl.IntVar(&f.retries, "retries", plan.DefaultAttempts-1, "probes to a silent port after the first, 0 to 9")
+	fl.DurationVar(&f.retryGap, "retry-gap", plan.DefaultRetryGap, "time between two probes to a port; shorter on a network known to be fast")
 	fl.Float64Var(&f.targetRecall, "target-recall", 0, "retry as the measured loss asks for, to find this share: 0.999")
-	fl.DurationVar(&f.wait, "wait", scan.DefaultWait, "longest wait for answers after the last probe")
+	fl.DurationVar(&f.wait, "wait", plan.DefaultWait, "longest wait for answers after the last probe")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the probe order (default random)")
 	fl.Var((*word)(&f.shard), "shard", "scan part i of n of the same seed: 2/8")
 	fl.VarP((*word)(&f.iface), "interface", "e", "interface to send from (default by the routing table)")
@@ -100,8 +101,8 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "link address of the gateway (default by the neighbour table and ARP)")
 	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames), xdp (replies verified in the kernel), ebpf (probes made there too) or connect (no privilege needed)")
 	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
-	fl.IntVar(&f.batch, "batch", scan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", scan.MaxBatch))
-	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", scan.MaxLanes))
+	fl.IntVar(&f.batch, "batch", plan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", plan.MaxBatch))
+	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", plan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
 	f.outputs.register(fl)
 	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")
@@ -123,15 +124,15 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return err
 	}
 	config.Args = recordable(args)
-	plan, err := scan.NewPlan(config)
+	p, err := plan.New(config)
 	if err != nil {
 		return err
 	}
-	if plan.Backend == scan.BackendConnect && cmd.Flags().Changed("syn-profile") {
-		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", plan.BackendReason)
+	if p.Choice.Backend == plan.BackendConnect && cmd.Flags().Changed("syn-profile") {
+		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		writePlan(std.out, plan)
+		writePlan(std.out, p)
 		return nil
 	}
 	screen := newScreen(std, f.quiet, logs)
@@ -141,14 +142,14 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return err
 	}
-	s, err := scan.New(plan)
+	s, err := scan.New(p)
 	if err != nil {
 		abandon(outputs)
 		return err
 	}
 	reopened(outputs, stop)
-	planned := plan.Backend
-	screen.begin(plan)
+	planned := p.Choice.Backend
+	screen.begin(p)
 	stopProgress := screen.follow(s, outputs)
 	stop.scan()
 	end, err := s.Run(ctx, outputs)
@@ -164,7 +165,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	if end != nil {
 		if end.Backend != planned {
-			screen.instead(planned, plan)
+			screen.instead(planned, s.Choice())
 		}
 		screen.finish(end, err)
 		f.outputs.logDead(screen.log, outputs.Deliveries())
@@ -190,8 +191,8 @@ func nothingSent(end *results.ScanEnd) error {
 }
 
 // config understands the flags.
-func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c scan.Config, err error) {
-	c = scan.Config{
+func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c plan.Config, err error) {
+	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
 		Backend: f.backend, Interface: f.iface, SourcePort: f.sourcePort, Wait: f.wait,
 	}
@@ -220,12 +221,12 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 	if f.retries < 0 || f.retries > 9 {
 		return c, usage("give 0 to 9 retries", "--retries %d is out of range", f.retries)
 	}
-	if f.batch < 1 || f.batch > scan.MaxBatch {
-		return c, usage(fmt.Sprintf("give 1 to %d", scan.MaxBatch), "--batch %d is out of range", f.batch)
+	if f.batch < 1 || f.batch > plan.MaxBatch {
+		return c, usage(fmt.Sprintf("give 1 to %d", plan.MaxBatch), "--batch %d is out of range", f.batch)
 	}
 	c.Batch = f.batch
-	if f.lanes < 1 && cmd.Flags().Changed("lanes") || f.lanes > scan.MaxLanes {
-		return c, usage(fmt.Sprintf("give 1 to %d", scan.MaxLanes), "--lanes %d is out of range", f.lanes)
+	if f.lanes < 1 && cmd.Flags().Changed("lanes") || f.lanes > plan.MaxLanes {
+		return c, usage(fmt.Sprintf("give 1 to %d", plan.MaxLanes), "--lanes %d is out of range", f.lanes)
 	}
 	c.Lanes = f.lanes
 	if f.retryGap <= 0 {

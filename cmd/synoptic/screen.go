@@ -14,6 +14,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/scan"
+	"synoptic/scan/plan"
 )
 
 // screen is what a person sees: the table on standard output, and on standard error the plan, one
@@ -62,7 +63,7 @@ func (a aside) Write(p []byte) (int, error) {
 }
 
 // begin says what is going to happen: on a terminal all of it, elsewhere what may surprise.
-func (s *screen) begin(p *scan.Plan) {
+func (s *screen) begin(p *plan.Plan) {
 	switch {
 	case s.quiet:
 		return
@@ -71,8 +72,8 @@ func (s *screen) begin(p *scan.Plan) {
 		return
 	}
 	logPlan(s.log, p)
-	if p.Fallback {
-		s.log.Warn("scanning by connect(): "+p.BackendReason, hintKey, p.BackendHint)
+	if p.Choice.Fallback {
+		s.log.Warn("scanning by connect(): "+p.Choice.Reason, hintKey, p.Choice.Hint)
 	}
 	if len(p.Broadcast) > 0 {
 		s.log.Warn("broadcast addresses left out: " + joinAddrs(p.Broadcast))
@@ -80,12 +81,12 @@ func (s *screen) begin(p *scan.Plan) {
 }
 
 // instead says that the planned backend turned out not to work when it was opened.
-func (s *screen) instead(planned string, p *scan.Plan) {
+func (s *screen) instead(planned string, c plan.Choice) {
 	if s.quiet {
 		return
 	}
-	s.log.Warn(fmt.Sprintf("scanned by %s instead of %s: %s", p.Backend, planned, p.BackendReason),
-		"backend", p.Backend, hintKey, p.BackendHint)
+	s.log.Warn(fmt.Sprintf("scanned by %s instead of %s: %s", c.Backend, planned, c.Reason),
+		"backend", c.Backend, hintKey, c.Hint)
 }
 
 // progressEvery is how often the progress line is drawn.
@@ -123,12 +124,18 @@ func (s *screen) follow(sc *scan.Scan, outputs results.Deliverer) (stop func()) 
 
 // progressLine is one line under 80 columns.
 func progressLine(before, now scan.Progress) string {
-	if now.Elapsed == 0 {
-		return "resolving link addresses"
+	if now.Phase == scan.PhaseResolve {
+		return "resolving MAC addresses"
+	}
+	if before.Phase != now.Phase {
+		before = scan.Progress{}
 	}
 	pps := float64(now.Sent-before.Sent) / max(now.Elapsed-before.Elapsed, time.Millisecond).Seconds()
 	share := float64(now.Done) / float64(now.Total)
 	var b strings.Builder
+	if now.Phase != scan.PhaseScan {
+		fmt.Fprintf(&b, "%s  ", now.Phase)
+	}
 	fmt.Fprintf(&b, "%5.1f%%  %s  %s open", 100*share, perSecond(pps), grouped(now.Open))
 	if now.Loss != nil && now.Loss.Value > 0 {
 		fmt.Fprintf(&b, "  %s", lossWords(now.Loss, now.Missed))

@@ -13,6 +13,7 @@ import (
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 	"synoptic/scan"
+	"synoptic/scan/plan"
 )
 
 // onTerminal runs the program on a pseudo-terminal, by script(1), and returns all that it wrote there.
@@ -129,7 +130,7 @@ func TestControlCharacters(t *testing.T) {
 	s.Ports([]results.Port{{Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Reason: results.SYNACK, Hostname: evil}})
 	s.Flush()
 	s.finish(&results.ScanEnd{Error: evil}, nil)
-	s.begin(&scan.Plan{Fallback: true, BackendReason: evil, BackendHint: evil})
+	s.begin(&plan.Plan{Choice: plan.Choice{Fallback: true, Reason: evil, Hint: evil}})
 	printError(logText.logger(std[1]), fmt.Errorf("resolve %s: %w", evil, usage(evil, "%s", evil)))
 	for _, f := range std {
 		data, err := os.ReadFile(f.Name())
@@ -149,15 +150,16 @@ func TestControlCharacters(t *testing.T) {
 }
 
 func TestProgressLine(t *testing.T) {
-	second := scan.Progress{Total: 1 << 48, Done: 100, Sent: 100, Elapsed: time.Second}
+	second := scan.Progress{Phase: scan.PhaseScan, Total: 1 << 48, Done: 100, Sent: 100, Elapsed: time.Second}
 	for name, c := range map[string]struct {
 		now  scan.Progress
 		want string
 	}{
-		"resolving":   {scan.Progress{Total: 10}, "resolving link addresses"},
+		"resolving":   {scan.Progress{Phase: scan.PhaseResolve, Total: 10}, "resolving MAC addresses"},
+		"canaries":    {scan.Progress{Phase: scan.PhaseCanaries, Total: 200, Done: 100, Sent: 100, Elapsed: time.Second}, "canaries   50.0%  100 pps  0 open  1s left"},
 		"beyond time": {second, "  0.0%  100 pps  0 open  100 years left"},
-		"half":        {scan.Progress{Total: 200, Done: 100, Sent: 100, Open: 1234, Elapsed: time.Second}, " 50.0%  100 pps  1,234 open  1s left"},
-		"paused":      {scan.Progress{Total: 200, Done: 100, Sent: 100, Paused: true, Elapsed: time.Second}, " 50.0%  100 pps  0 open  paused: an output is behind"},
+		"half":        {scan.Progress{Phase: scan.PhaseScan, Total: 200, Done: 100, Sent: 100, Open: 1234, Elapsed: time.Second}, " 50.0%  100 pps  1,234 open  1s left"},
+		"paused":      {scan.Progress{Phase: scan.PhaseScan, Total: 200, Done: 100, Sent: 100, Paused: true, Elapsed: time.Second}, " 50.0%  100 pps  0 open  paused: an output is behind"},
 	} {
 		if got := progressLine(scan.Progress{}, c.now); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -41,6 +41,16 @@ func (p *Programs) Attach(generic bool) error {
 	return kernelError("attach XDP program to "+name, err)
 }
 
+// TakeOver puts the receiver in the place of another's of the same process, in one step: no packet passes unseen
+// between them, and a driver does not re-initialise the card.
+func (p *Programs) TakeOver(from *Programs) error {
+	if err := from.receiver.Update(p.objects.Receive); err != nil {
+		return kernelError("replace XDP program", err)
+	}
+	p.receiver, from.receiver = from.receiver, nil
+	return nil
+}
+
 // OccupiedError says that the interface has an XDP program of somebody else's.
 type OccupiedError struct {
 	Interface string

@@ -3,6 +3,7 @@ package rtt
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -34,4 +35,35 @@ func TestPatience(t *testing.T) {
 			t.Errorf("a caller's end is %v", err)
 		}
 	})
+}
+
+// A near network does not cut short what a far one takes.
+func TestTimeouts(t *testing.T) {
+	near, far, unknown := netip.MustParseAddr("10.77.1.1"), netip.MustParseAddr("10.77.2.1"), netip.MustParseAddr("10.77.3.1")
+	var c Timeouts
+	c.Observe(near, time.Millisecond)
+	c.Observe(far, 700*time.Millisecond)
+	c.Observe(far, time.Millisecond)
+	for _, w := range []struct {
+		addr netip.Addr
+		pos  uint64
+		want time.Duration
+	}{
+		{near, 1, connectFloor}, {near, patientOneIn, CooldownBlind},
+		{far, 1, 1400 * time.Millisecond}, {unknown, 1, CooldownBlind},
+	} {
+		if got := c.Of(w.addr, w.pos, time.Minute); got != w.want {
+			t.Errorf("%v, position %d: %v, want %v", w.addr, w.pos, got, w.want)
+		}
+		if got := c.Of(w.addr, w.pos, time.Millisecond); got != time.Millisecond {
+			t.Errorf("%v: %v exceeds the limit", w.addr, got)
+		}
+	}
+	if got := c.Longest(time.Minute); got != CooldownBlind {
+		t.Errorf("longest %v, want %v", got, CooldownBlind)
+	}
+	c.Observe(far, 3*time.Second)
+	if got := c.Longest(time.Minute); got != 6*time.Second {
+		t.Errorf("longest %v, want 6s", got)
+	}
 }

@@ -1,4 +1,4 @@
-package scan
+package engine
 
 import (
 	"context"
@@ -13,8 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/permute"
+	"synoptic/scan/plan"
+	"synoptic/scan/rtt"
 	"synoptic/scan/target"
 )
 
@@ -44,8 +47,8 @@ func dial(f func(netip.AddrPort) reaction) func(context.Context, netip.AddrPort)
 	}
 }
 
-// connectScan is a scan by connect whose network is f, with its slots.
-func connectScan(t *testing.T, targets, ports string, slots int, f func(netip.AddrPort) reaction) *connectLanes {
+// connectScan is a scan by connect whose network is f, with so many slots.
+func connectScan(t *testing.T, targets, ports string, slots int, f func(netip.AddrPort) reaction) (*connectBackend, *Phase) {
 	t.Helper()
 	list, err := target.ParsePorts(ports)
 	if err != nil {
@@ -55,25 +58,25 @@ func connectScan(t *testing.T, targets, ports string, slots int, f func(netip.Ad
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Config{Targets: all, Backend: BackendConnect, Rate: 1e6, Show: results.Open | results.Closed | results.Filtered}.withDefaults()
-	if err != nil {
-		t.Fatal(err)
+	p := &plan.Plan{
+		Asked: plan.Config{
+			Targets: all, Attempts: 1, Wait: plan.DefaultWait, MaxMemory: plan.DefaultMaxMemory,
+			Show: results.Open | results.Closed | results.Filtered,
+		},
+		Choice: plan.Choice{Backend: plan.BackendConnect}, Space: all.Space, Pace: ratelimit.Constant(1e6), Positions: permute.Range{End: all.Space.Len()},
 	}
-	p := &Plan{Config: c, Space: all.Space}
 	if p.Permutation, err = permute.New(p.Space.Len(), 1); err != nil {
 		t.Fatal(err)
 	}
-	p.Positions = permute.Range{End: p.Space.Len()}
-	s, err := New(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &connectLanes{engine: s.e, slots: make(chan struct{}, slots), dial: dial(f)}
+	s, ph := sessionOf(t, p)
+	b := s.backend.(*connectBackend)
+	b.slots, b.dial = make(chan struct{}, slots), dial(f)
+	return b, ph
 }
 
 // records are what a finished run has put into the queue.
-func (b *connectLanes) records() (all []results.Port) {
-	for _, batch := range b.queue.take() {
+func (ph *Phase) records() (all []results.Port) {
+	for _, batch := range ph.rec.queue.take() {
 		all = append(all, batch...)
 	}
 	return all
@@ -85,7 +88,7 @@ func TestConnectWaitsForTheFar(t *testing.T) {
 	near := netip.MustParsePrefix("10.77.1.0/28")
 	for _, targets := range []string{"10.77.1.0/28 10.77.2.0/28", "10.77.1.0/28 10.77.1.128/28"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := connectScan(t, targets, "1-100", 64, func(remote netip.AddrPort) reaction {
+			b, ph := connectScan(t, targets, "1-100", 64, func(remote netip.AddrPort) reaction {
 				switch {
 				case remote.Port() > 50: // silent
 					return reaction{after: time.Hour}
@@ -94,11 +97,11 @@ func TestConnectWaitsForTheFar(t *testing.T) {
 				}
 				return reaction{after: 900 * time.Millisecond}
 			})
-			if err := b.run(t.Context()); err != nil {
+			if err := b.run(t.Context(), ph); err != nil {
 				t.Fatal(err)
 			}
 			var far, missed int
-			for _, r := range b.records() {
+			for _, r := range ph.records() {
 				if !near.Contains(r.Addr) && r.Port <= 50 {
 					if far++; r.Reason != results.Connect {
 						missed++
@@ -114,53 +117,23 @@ func TestConnectWaitsForTheFar(t *testing.T) {
 	}
 }
 
-func TestConnectTimeouts(t *testing.T) {
-	near, far, unknown := netip.MustParseAddr("10.77.1.1"), netip.MustParseAddr("10.77.2.1"), netip.MustParseAddr("10.77.3.1")
-	var c connectTimeouts
-	c.observe(near, time.Millisecond)
-	c.observe(far, 700*time.Millisecond)
-	c.observe(far, time.Millisecond)
-	for _, w := range []struct {
-		addr netip.Addr
-		pos  uint64
-		want time.Duration
-	}{
-		{near, 1, connectFloor}, {near, patientOneIn, cooldownBlind},
-		{far, 1, 1400 * time.Millisecond}, {unknown, 1, cooldownBlind},
-	} {
-		if got := c.of(w.addr, w.pos, time.Minute); got != w.want {
-			t.Errorf("%v, position %d: %v, want %v", w.addr, w.pos, got, w.want)
-		}
-		if got := c.of(w.addr, w.pos, time.Millisecond); got != time.Millisecond {
-			t.Errorf("%v: %v exceeds the limit", w.addr, got)
-		}
-	}
-	if got := c.longest(time.Minute); got != cooldownBlind {
-		t.Errorf("longest %v, want %v", got, cooldownBlind)
-	}
-	c.observe(far, 3*time.Second)
-	if got := c.longest(time.Minute); got != 6*time.Second {
-		t.Errorf("longest %v, want 6s", got)
-	}
-}
-
 // A host without a source address, for instance with IPv6 disabled, ends the scan with a reason
 // instead of trying for ever.
 func TestConnectGivesUpForWantOfAnAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const ports = 2000
-		b := connectScan(t, "::1", "1-2000", 100, func(netip.AddrPort) reaction {
+		b, ph := connectScan(t, "::1", "1-2000", 100, func(netip.AddrPort) reaction {
 			return reaction{err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}
 		})
 		begun := time.Now()
-		if err := b.run(t.Context()); err != nil {
+		if err := b.run(t.Context(), ph); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took > 10*time.Second { // of the test's clock
 			t.Errorf("%v to find out that nothing can be sent", took)
 		}
-		end := b.end(begun, true, nil)
-		if end.Sent != 0 || end.TxErrors != ports || end.Coverage != 0 || !strings.Contains(end.Error, "cannot assign requested address") {
+		end := ph.Counts()
+		if err := ph.SendError(); end.Sent != 0 || end.TxErrors != ports || end.Unsent != ports || err == nil || !strings.Contains(err.Error(), "cannot assign requested address") {
 			t.Errorf("%+v", end)
 		}
 	})
@@ -172,7 +145,7 @@ func TestConnectWaitsOutAShortage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const files = 8
 			var open atomic.Int64
-			b := connectScan(t, "10.77.0.1", "1-200", 32, nil)
+			b, ph := connectScan(t, "10.77.0.1", "1-200", 32, nil)
 			silent := dial(func(netip.AddrPort) reaction { return reaction{after: time.Hour} })
 			b.dial = func(ctx context.Context, remote netip.AddrPort) (netip.AddrPort, error) {
 				if open.Add(1) > files {
@@ -182,10 +155,10 @@ func TestConnectWaitsOutAShortage(t *testing.T) {
 				defer open.Add(-1)
 				return silent(ctx, remote)
 			}
-			if err := b.run(t.Context()); err != nil {
+			if err := b.run(t.Context(), ph); err != nil {
 				t.Fatal(err)
 			}
-			end := b.end(time.Now(), true, nil)
+			end := ph.Counts()
 			if end.TxErrors != 0 || end.Filtered != 200 || end.TxRetries == 0 || end.Sent != 200 {
 				t.Errorf("%v: %+v", shortage, end)
 			}
@@ -197,17 +170,16 @@ func TestConnectWaitsOutAShortage(t *testing.T) {
 func TestConnectStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 50
-		b := connectScan(t, "10.77.0.1", "1-1000", slots, func(remote netip.AddrPort) reaction {
+		b, ph := connectScan(t, "10.77.0.1", "1-1000", slots, func(remote netip.AddrPort) reaction {
 			if remote.Port()%2 == 0 {
 				return reaction{after: time.Millisecond, err: syscall.ECONNREFUSED}
 			}
 			return reaction{after: time.Hour}
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		begun := time.Now()
 		var run sync.WaitGroup
 		run.Go(func() {
-			if err := b.run(ctx); err != nil {
+			if err := b.run(ctx, ph); err != nil {
 				t.Errorf("a stop is no error: %v", err)
 			}
 		})
@@ -218,11 +190,11 @@ func TestConnectStopped(t *testing.T) {
 		if took := time.Since(stopped); took > 0 {
 			t.Errorf("%v from the stop to the end", took)
 		}
-		end := b.end(begun, false, nil)
-		if end.TxErrors != 0 || end.Error != "" {
+		end := ph.Counts()
+		if end.TxErrors != 0 || ph.SendError() != nil {
 			t.Errorf("what was in flight is said to have failed: %+v", end)
 		}
-		if end.Closed == 0 || end.Sent != end.Closed+slots || end.Filtered != 0 || end.Coverage != float64(end.Closed)/1000 {
+		if end.Closed == 0 || end.Sent != end.Closed+slots || end.Filtered != 0 || ph.Done()-end.Unsent != end.Closed {
 			t.Errorf("in flight is settled: %+v", end)
 		}
 	})
@@ -247,13 +219,13 @@ func TestConnectReplies(t *testing.T) {
 		{syscall.EINVAL, results.ReasonNone, false, false, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := connectScan(t, "10.77.0.1", "80", 1, func(netip.AddrPort) reaction {
+			b, ph := connectScan(t, "10.77.0.1", "80", 1, func(netip.AddrPort) reaction {
 				return reaction{after: 600 * time.Millisecond, err: c.err}
 			})
-			if err := b.run(t.Context()); err != nil {
+			if err := b.run(t.Context(), ph); err != nil {
 				t.Fatal(err)
 			}
-			end, records := b.end(time.Now(), true, nil), b.records()
+			end, records := ph.Counts(), ph.records()
 			if (len(records) == 1) != c.settled {
 				t.Fatalf("%v: records %v", c.err, records)
 			}
@@ -263,7 +235,7 @@ func TestConnectReplies(t *testing.T) {
 			if (end.Replies == 1) != c.reply || (end.Sent == 1) != c.sent || (end.TxErrors == 1) == c.settled {
 				t.Errorf("%v: %+v", c.err, end)
 			}
-			if learned := b.timeouts.of(netip.MustParseAddr("10.77.0.1"), 1, time.Minute) != cooldownBlind; learned != c.reply {
+			if learned := b.timeouts.Of(netip.MustParseAddr("10.77.0.1"), 1, time.Minute) != rtt.CooldownBlind; learned != c.reply {
 				t.Errorf("%v: taken for a round trip: %v, want %v", c.err, learned, c.reply)
 			}
 		})

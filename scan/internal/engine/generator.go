@@ -29,7 +29,7 @@ type generator struct {
 	rate     float64 // pps at most
 
 	flying   []*schedule.Pass // posted and not finished, in order
-	finished uint64  // passes
+	finished uint64           // passes
 	seen     xdp.Progress
 
 	thread *liveThread
@@ -145,7 +145,7 @@ func (g *generator) restWhenIdle() error {
 }
 
 // tolerates is how long nothing may be sent, by what had been refused before.
-func (g *generator) patience(refused uint64) time.Duration {
+func (g *generator) tolerates(refused uint64) time.Duration {
 	if g.seen.Refused == refused {
 		return starvedTime // it does not even try
 	}

@@ -1,4 +1,4 @@
-package scan
+package engine
 
 import (
 	"context"
@@ -14,29 +14,25 @@ import (
 	"synoptic/results/window"
 	"synoptic/scan/permute"
 	"synoptic/scan/probe"
+	"synoptic/scan/rtt"
+	"synoptic/scan/schedule"
 )
 
 // BenchmarkHot times every function that runs for each probe, reply or batch, from where the engine
 // calls it. .ci/allocations knows the names, and fails where one is missing or allocates.
 func BenchmarkHot(b *testing.B) {
 	n := testnet.New(b, testnet.Config{Gateway: true})
-	e := laneEngine(b, 1<<20)
-	var err error
-	if e.Routes, err = route.New(e.Space.Addrs().Ranges(), route.Options{}); err != nil {
-		b.Fatal(err)
-	}
-	tmpl, err := e.template(&e.Routes.Paths[0], n.PeerHardwareAddr)
-	if err != nil {
-		b.Fatal(err)
-	}
+	s, ph := lanePhase(b, 1<<20)
+	lane, tx := laneOut(b, s, ph, n.PeerHardwareAddr)
+	tmpl := lane.egress[0].tmpl
 	run := func(name string, f func(b *testing.B)) {
 		b.Run(name, func(b *testing.B) { b.ReportAllocs(); f(b) })
 	}
-	hotIdentity(run, e)
-	hotProbe(run, e, tmpl)
-	hotResults(run, e)
-	hotSending(run, e)
-	hotLanes(run, e, tmpl)
+	hotIdentity(run, &ph.id, s.plan.Routes)
+	hotProbe(run, ph, tmpl)
+	hotResults(run)
+	hotSending(run, ph)
+	hotLanes(run, ph, lane, tx)
 }
 
 // hotSink keeps results that the compiler would otherwise do without.
@@ -45,27 +41,27 @@ var hotSink uint64
 type hotRun func(name string, f func(b *testing.B))
 
 // hotIdentity: position ↔ index ↔ (address, port) → path.
-func hotIdentity(run hotRun, e *engine) {
-	n := e.Space.Len()
+func hotIdentity(run hotRun, id *identity, routes *route.Plan) {
+	n := id.space.Len()
 	run("permute.Permutation.Index", func(b *testing.B) {
 		for i := uint64(0); b.Loop(); i++ {
-			hotSink += e.Permutation.Index(i % n)
+			hotSink += id.permutation.Index(i % n)
 		}
 	})
 	run("permute.Permutation.Position", func(b *testing.B) {
 		for i := uint64(0); b.Loop(); i++ {
-			hotSink += e.Permutation.Position(i % n)
+			hotSink += id.permutation.Position(i % n)
 		}
 	})
 	run("target.Space.At", func(b *testing.B) {
 		for i := uint64(0); b.Loop(); i += 7919 {
-			_, port := e.Space.At(i % n)
+			_, port := id.space.At(i % n)
 			hotSink += uint64(port)
 		}
 	})
 	run("target.Space.Index", func(b *testing.B) {
 		for i := uint32(0); b.Loop(); i += 7919 {
-			index, ok := e.Space.Index(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), 80)
+			index, ok := id.space.Index(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), 80)
 			if !ok {
 				b.Fatal(i)
 			}
@@ -74,15 +70,15 @@ func hotIdentity(run hotRun, e *engine) {
 	})
 	run("route.Plan.Lookup", func(b *testing.B) {
 		for i := uint32(0); b.Loop(); i += 7919 {
-			if e.Routes.Lookup(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)})) != 0 {
+			if routes.Lookup(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)})) != 0 {
 				b.Fatal(i)
 			}
 		}
 	})
 	run("route.Table.MAC", func(b *testing.B) {
-		link := e.Routes.Paths[0].Link
+		link := routes.Paths[0].Link
 		link.NoARP = true // filled without asking anybody
-		table, err := route.Resolve(b.Context(), link, e.Routes.Paths[0].Src, onLink(e.Routes, 0), route.ResolveOptions{})
+		table, err := route.Resolve(b.Context(), link, routes.Paths[0].Src, onLink(routes, 0), route.ResolveOptions{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -95,13 +91,13 @@ func hotIdentity(run hotRun, e *engine) {
 }
 
 // hotProbe: the bytes of probes and replies.
-func hotProbe(run hotRun, e *engine, tmpl *probe.Template) {
+func hotProbe(run hotRun, ph *Phase, tmpl *probe.Template) {
 	target := netip.MustParseAddr("10.77.1.2")
 	frame := make([]byte, tmpl.Len())
 	tmpl.Fill(frame)
 	run("probe.Key.Hash", func(b *testing.B) {
 		for i := uint16(0); b.Loop(); i++ {
-			hotSink += e.key.Hash(laneSource, target, 61000, i)
+			hotSink += ph.id.key.Hash(laneSource, target, 61000, i)
 		}
 	})
 	run("probe.Template.Patch", func(b *testing.B) {
@@ -125,11 +121,11 @@ func hotProbe(run hotRun, e *engine, tmpl *probe.Template) {
 		}
 	}
 	run("probe.Parse/ICMP", parse(icmpError(3, 1)))
-	run("probe.Parse/TCP", parse(e.reply(5, 0, 0x12)))
-	probe.Parse(e.reply(5, 0, 0x12), &r)
+	run("probe.Parse/TCP", parse(ph.reply(5, 0, 0x12)))
+	probe.Parse(ph.reply(5, 0, 0x12), &r)
 	run("probe.Key.Genuine", func(b *testing.B) {
 		for b.Loop() {
-			if !e.key.Genuine(&r) {
+			if !ph.id.key.Genuine(&r) {
 				b.Fatal("refused")
 			}
 		}
@@ -137,7 +133,7 @@ func hotProbe(run hotRun, e *engine, tmpl *probe.Template) {
 }
 
 // hotResults: the map, and a record's way to its bytes.
-func hotResults(run hotRun, e *engine) {
+func hotResults(run hotRun) {
 	const positions = 1 << 40
 	slide := func(b *testing.B) *window.Map {
 		m, err := window.New(0, positions, window.MinBytes)
@@ -187,7 +183,7 @@ func hotResults(run hotRun, e *engine) {
 }
 
 // hotSending: what decides which probe goes when.
-func hotSending(run hotRun, e *engine) {
+func hotSending(run hotRun, ph *Phase) {
 	run("ratelimit.Limiter.Take", func(b *testing.B) {
 		l, err := ratelimit.New(1e12, ratelimit.System())
 		if err != nil {
@@ -201,61 +197,63 @@ func hotSending(run hotRun, e *engine) {
 			}
 		}
 	})
-	times := newSendTimes(20e6, 1<<40)
-	run("scan.sendTimes.set", func(b *testing.B) {
+	times := rtt.NewSendTimes(20e6, 1<<40)
+	run("rtt.SendTimes.Set", func(b *testing.B) {
 		for i := uint64(0); b.Loop(); i++ {
-			if times.holds(i) {
-				times.set(i, int64(i)*1000)
+			if times.Holds(i) {
+				times.Set(i, int64(i)*1000)
 			}
-			times.sent(i + 1)
+			times.Sent(i + 1)
 		}
 	})
-	run("scan.sendTimes.rtt", func(b *testing.B) {
+	run("rtt.SendTimes.RTT", func(b *testing.B) {
 		for i := uint64(0); b.Loop(); i++ {
-			rtt, _ := times.rtt(i%1024, int64(i)*2000)
-			hotSink += uint64(rtt)
+			took, _ := times.RTT(i%1024, int64(i)*2000)
+			hotSink += uint64(took)
 		}
 	})
-	run("scan.schedule", func(b *testing.B) {
+	run("schedule.Schedule", func(b *testing.B) {
 		m, err := window.New(0, 1<<40, window.MinBytes)
 		if err != nil {
 			b.Fatal(err)
 		}
-		endless := *e.Plan
-		endless.Positions, endless.Attempts, endless.RetryGap = permute.Range{End: 1 << 40}, 2, time.Millisecond
-		e := &engine{Plan: &endless, results: m}
-		e.loss = newLossStats(0, e.chunkLen(), 1<<40)
-		s := e.newSchedule(e.Positions)
+		chunkLen := schedule.ChunkLen(ph.plan.Pace.Max, m.Reach(), false)
+		loss := schedule.NewLoss(0, chunkLen, 1<<40)
+		s := schedule.New(schedule.Config{
+			Positions: permute.Range{End: 1 << 40}, ChunkLen: chunkLen, Reach: m.Reach(), Policy: schedule.FixedRetries{Retries: 1, Loss: loss},
+			Gap: func() time.Duration { return time.Millisecond }, Silent: func(begin, end uint64) uint64 { return countSilent(m, begin, end) },
+		})
 		now, due := time.Unix(0, 0), make([]uint64, 0, 64)
 		for b.Loop() { // one pass over a chunk
-			p, wait := s.next(now)
-			for ; p == nil; p, wait = s.next(now) {
+			p, wait := s.Next(now)
+			for ; p == nil; p, wait = s.Next(now) {
 				now = now.Add(wait)
 			}
-			if p.first {
-				e.loss.open(p.begin)
-				m.Advance(p.end, nil)
+			if p.First {
+				loss.Open(p.Begin)
+				m.Advance(p.End, nil)
 			}
-			for due = p.collect(m, due[:0]); len(due) > 0; due = p.collect(m, due[:0]) {
-				p.cursor = due[len(due)-1] + 1
+			for due = p.Collect(m, due[:0]); len(due) > 0; due = p.Collect(m, due[:0]) {
+				p.Walked(due)
 				now = now.Add(64 * time.Microsecond)
 			}
-			s.finish(p, now)
+			s.Finish(p, now)
 		}
 	})
 }
 
 // hotLanes: a reply's whole way to news, a probe's whole way to the kernel, and the system calls.
-func hotLanes(run hotRun, e *engine, tmpl *probe.Template) {
-	n := e.Space.Len()
-	e.results.Advance(n, nil)
-	packets := make([][]byte, 1<<12)
+func hotLanes(run hotRun, ph *Phase, lane *txLane, tx *rawsock.Tx) {
+	n := ph.id.space.Len()
+	ph.results.Advance(n, nil)
+	packets := make([]rawsock.Packet, 1<<12)
 	for i := range packets {
-		packets[i] = e.reply(uint64(i), 0, 0x12)
+		packets[i] = rawsock.Packet{Data: ph.reply(uint64(i), 0, 0x12), Time: 1}
 	}
-	run("scan.rxLane.packet/news", func(b *testing.B) {
-		rx := &rxLane{engine: e, news: make([]results.Port, 0, newsBatch)}
-		e.timesOf(0)
+	run("engine.rxLane.packet/news", func(b *testing.B) {
+		rx := newAnswers(ph, "")
+		rx.news = make([]results.Port, 0, queueBatch)
+		ph.ev.timesOf(0)
 		news := 0
 		for i := 0; b.Loop(); i++ {
 			if i%len(packets) == 0 { // every position is news again
@@ -265,10 +263,10 @@ func hotLanes(run hotRun, e *engine, tmpl *probe.Template) {
 					b.Fatal(err)
 				}
 				fresh.Advance(n, nil)
-				e.results = fresh
+				rx.results = fresh
 				b.StartTimer()
 			}
-			rx.packet(packets[i%len(packets)], 1)
+			rx.packet(&packets[i%len(packets)])
 			if news += len(rx.news); len(rx.news) == cap(rx.news)-1 {
 				rx.news = rx.news[:0]
 			}
@@ -277,30 +275,21 @@ func hotLanes(run hotRun, e *engine, tmpl *probe.Template) {
 			b.Fatal("no news")
 		}
 	})
-	run("scan.rxLane.packet/duplicate", func(b *testing.B) {
-		rx := &rxLane{engine: e, news: make([]results.Port, 0, newsBatch)}
+	run("engine.rxLane.packet/duplicate", func(b *testing.B) {
+		rx := newAnswers(ph, "")
+		rx.news = make([]results.Port, 0, queueBatch)
 		for b.Loop() {
-			rx.packet(packets[0], 1)
+			rx.packet(&packets[0])
 		}
 	})
-	tx, err := rawsock.NewTx(rawsock.TxConfig{Interface: e.Routes.Paths[0].Link.Index, FrameLen: tmpl.Len()})
-	run("scan.txLane.walk", func(b *testing.B) {
-		if err != nil {
-			b.Fatal(err)
-		}
-		tx.Prepare(tmpl.Fill)
-		out := &egress{hop: &hop{path: &e.Routes.Paths[0], tmpl: tmpl}, tx: tx, positions: make([]uint64, tx.Batch())}
-		limiter, err := ratelimit.New(1e12, ratelimit.System())
-		if err != nil {
-			b.Fatal(err)
-		}
-		lane := &txLane{engine: e, egress: []*egress{out}, limiter: limiter, due: make([]uint64, 0, 16)}
-		p := &pass{first: true, step: stepAll}
+	run("engine.txLane.walk", func(b *testing.B) {
+		lane.pace, lane.due = fast(b), make([]uint64, 0, 16)
+		p := &schedule.Pass{First: true, Step: schedule.All}
 		ctx := b.Context()
 		for i := uint64(0); b.Loop(); i += 16 { // one batch
-			p.begin, p.cursor, p.end = i%n, i%n, i%n+16
-			if ended, err := lane.walk(ctx, p); !ended || err != nil {
-				b.Fatal(err)
+			p.Begin, p.Cursor, p.End = i%n, i%n, i%n+16
+			if end, err := lane.walk(ctx, p); end != walked || err != nil {
+				b.Fatal(end, err)
 			}
 		}
 	})
@@ -311,7 +300,4 @@ func hotLanes(run hotRun, e *engine, tmpl *probe.Template) {
 			}
 		}
 	})
-	if err == nil {
-		tx.Close()
-	}
 }

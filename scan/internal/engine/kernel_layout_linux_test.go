@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64 || loong64 || ppc64le || riscv64)
 
-package scan
+package engine
 
 import (
 	"bytes"
@@ -17,12 +17,13 @@ import (
 	"synoptic/rawsock"
 	"synoptic/rawsock/xdp"
 	"synoptic/results"
+	"synoptic/scan/schedule"
 )
 
 // structOf gives a struct of the programs by what the compiler says of it.
 func structOf(t *testing.T, name string) *btf.Struct {
 	t.Helper()
-	object, err := os.ReadFile("../rawsock/xdp/scan_bpfel.o")
+	object, err := os.ReadFile("../../../rawsock/xdp/scan_bpfel.o")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func structOf(t *testing.T, name string) *btf.Struct {
 // The programs count in the memory of the engine's chunks of losses.
 func TestChunkLossLayout(t *testing.T) {
 	c := structOf(t, "chunk_loss")
-	own := reflect.TypeFor[chunkLoss]()
+	own := reflect.TypeFor[schedule.ChunkLoss]()
 	if uintptr(c.Size) != own.Size() {
 		t.Errorf("%d bytes, the programs have %d", own.Size(), c.Size)
 	}
@@ -73,26 +74,27 @@ func TestChunkLossLayout(t *testing.T) {
 }
 
 // The memory that package xdp gives is as many chunks as were asked for, and a chunk's counters are
-// where lossStats looks for them.
+// where schedule.Loss looks for them.
 func TestLossChunksOfPrograms(t *testing.T) {
 	const chunks = 5
-	size := int(reflect.TypeFor[chunkLoss]().Size())
+	size := int(reflect.TypeFor[schedule.ChunkLoss]().Size())
 	memory := make([]byte, chunks*size)
 	ring := lossChunks(memory)
 	if len(ring) != chunks {
 		t.Fatalf("%d chunks", len(ring))
 	}
-	l := &lossStats{begin: 1 << 10, chunkLen: 1 << 10, ring: ring}
-	l.answer(3<<10|4, results.RST, 7)
-	at := 2*size + 4*((1*(maxStride+1)+2)*maxAttempts+7)
+	l := schedule.NewLoss(1<<10, 1<<10, chunks<<10)
+	l.Use(ring)
+	l.Answer(3<<10|4, results.RST, 7)
+	at := 2*size + 4*((1*(schedule.MaxStride+1)+2)*schedule.MaxAttempts+7)
 	for i, b := range memory {
 		if want := i == at; (b == 1) != want {
 			t.Errorf("byte %d is %d", i, b)
 		}
 	}
 	p, err := xdp.Load(xdp.Config{
-		Interface: 1, Source: netip.AddrFrom4([4]byte{10}), Window: 64, FrameLen: 54, PortMax: maxAttempts - 1,
-		Times: xdp.Times{Attempts: maxAttempts, Entries: 8}, Loss: xdp.Loss{ChunkLen: 1 << 10, Chunks: chunks}, Space: xdp.Space{Sets: []xdp.Set{{}}},
+		Interface: 1, Source: netip.AddrFrom4([4]byte{10}), Window: 64, FrameLen: 54, PortMax: schedule.MaxAttempts - 1,
+		Times: xdp.Times{Attempts: schedule.MaxAttempts, Entries: 8}, Loss: xdp.Loss{ChunkLen: 1 << 10, Chunks: chunks}, Space: xdp.Space{Sets: []xdp.Set{{}}},
 	})
 	if errors.Is(err, rawsock.ErrPermission) && !testnet.Required("network") {
 		t.Skipf("BPF is not permitted here: %v", err)
@@ -104,7 +106,7 @@ func TestLossChunksOfPrograms(t *testing.T) {
 	if got := lossChunks(p.Losses()); len(got) != chunks || len(p.Losses()) != len(memory) {
 		t.Errorf("%d chunks of %d bytes", len(got), len(p.Losses()))
 	}
-	for i := range maxAttempts {
+	for i := range schedule.MaxAttempts {
 		if got := atomicWords(p.Times(i)); len(got) != 8 {
 			t.Errorf("attempt %d: %d entries", i, len(got))
 		}

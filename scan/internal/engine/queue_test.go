@@ -1,4 +1,4 @@
-package scan
+package engine
 
 import (
 	"context"
@@ -24,13 +24,14 @@ func (s *stuckSink) Ports(b []results.Port) error {
 	s.got += len(b)
 	return nil
 }
+func (s *stuckSink) Hosts([]results.Host) error { return nil }
 func (s *stuckSink) Flush() error               { return nil }
 func (s *stuckSink) End(*results.ScanEnd) error { return nil }
 func (s *stuckSink) Close() error               { return nil }
 
 // While the sink is stuck the lanes' put never blocks and loses nothing, and the senders pause.
-func TestNewsBackPressure(t *testing.T) {
-	n, sink := newNews(), &stuckSink{release: make(chan struct{})}
+func TestQueueBackPressure(t *testing.T) {
+	n, sink := newQueue(), &stuckSink{release: make(chan struct{})}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { n.pump(sink, stop, func(err error) { t.Error(err) }); close(done) }()
 
@@ -79,13 +80,13 @@ func (s *brokenSink) Ports(b []results.Port) error {
 }
 
 // The first error is told, once; what comes after it is handed on all the same.
-func TestNewsReportsTheFirstSinkError(t *testing.T) {
-	n, sink := newNews(), &brokenSink{called: make(chan int)}
+func TestQueueReportsTheFirstSinkError(t *testing.T) {
+	n, sink := newQueue(), &brokenSink{called: make(chan int)}
 	var failures int
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { n.pump(sink, stop, func(error) { failures++ }); close(done) }()
 	for call := range 3 {
-		n.put(make([]results.Port, 1, newsBatch))
+		n.put(make([]results.Port, 1, queueBatch))
 		if got := <-sink.called; got != 1 { // each put is a call of its own: the pump is waited for
 			t.Fatalf("call %d had %d records, want 1", call, got)
 		}
@@ -110,15 +111,15 @@ func (s *flushedSink) Ports(b []results.Port) error { s.got += len(b); return ni
 func (s *flushedSink) Flush() error                 { s.flushed = s.got; return nil }
 
 // A record is in the output within 200 ms, whatever comes or does not come after it.
-func TestNewsFlushes(t *testing.T) {
+func TestQueueFlushes(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond, 99 * time.Millisecond, 101 * time.Millisecond, 12345 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			n, sink := newNews(), &flushedSink{}
+			n, sink := newQueue(), &flushedSink{}
 			stop, done := make(chan struct{}), make(chan struct{})
 			go func() { n.pump(sink, stop, func(err error) { t.Error(err) }); close(done) }()
 			time.Sleep(after)
-			n.put(make([]results.Port, 1, newsBatch))
-			n.put(make([]results.Port, 1, newsBatch))
+			n.put(make([]results.Port, 1, queueBatch))
+			n.put(make([]results.Port, 1, queueBatch))
 			time.Sleep(200 * time.Millisecond)
 			synctest.Wait()
 			if sink.flushed != 2 {
@@ -131,11 +132,11 @@ func TestNewsFlushes(t *testing.T) {
 }
 
 // However few records come at a time, the queue takes no more memory than its comment says.
-func TestNewsMemory(t *testing.T) {
+func TestQueueMemory(t *testing.T) {
 	const most = 32 << 20
 	size := int(reflect.TypeFor[results.Port]().Size())
-	for _, at := range []int{1, newsBatch/2 + 1, newsBatch - 1, newsBatch} {
-		n := newNews()
+	for _, at := range []int{1, queueBatch/2 + 1, queueBatch - 1, queueBatch} {
+		n := newQueue()
 		for b := n.batch(); !n.full.Load(); {
 			b = n.put(append(b, make([]results.Port, at)...))
 		}
@@ -150,8 +151,8 @@ func TestNewsMemory(t *testing.T) {
 }
 
 // Nothing is lost, doubled or put out of order on the way, in whatever portions it comes.
-func TestNewsKeepsRecords(t *testing.T) {
-	n := newNews()
+func TestQueueKeepsRecords(t *testing.T) {
+	n := newQueue()
 	one := make([]results.Port, 0, 1)
 	var put, got uint16
 	record := func() results.Port { put++; return results.Port{Port: put} }

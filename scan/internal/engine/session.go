@@ -65,6 +65,13 @@ func New(c Config) (*Session, error) {
 	if s.gate == nil {
 		s.gate = &gate.Gate{}
 	}
+	if s.choice.Backend == plan.BackendEBPF && !s.gate.Open() {
+		why := errors.New("the generator cannot hold single probes back")
+		if !s.choice.Auto {
+			return nil, fmt.Errorf("backend %s: %w", s.choice.Backend, why)
+		}
+		s.choice = s.choice.WithoutGenerator(why)
+	}
 	if s.pacer, err = ratelimit.NewPacer(last.Pace, ratelimit.System()); err != nil {
 		return nil, err
 	}

@@ -334,4 +334,3 @@ func (l *txLane) lost(p *schedule.Pass, positions []uint64) {
 		l.shared.phase.unsent(positions)
 	}
 }
-

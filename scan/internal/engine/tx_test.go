@@ -1,4 +1,4 @@
-package scan
+package engine
 
 import (
 	"context"
@@ -7,17 +7,19 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"synoptic/bench/lab/testnet"
+	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/scan/target"
 )
 
 // wire counts the probes that a lane's transmitters are given, by position.
 type wire struct {
-	e       *engine
+	ph *Phase
+	Medium
 	mu      sync.Mutex
 	probes  map[uint64]int
 	total   int
@@ -34,7 +36,7 @@ type fakeTx struct {
 
 const fakeBatch = 8
 
-func (w *wire) open(_ int, c rawsock.TxConfig) (transmitter, error) {
+func (w *wire) OpenTx(_ int, c rawsock.TxConfig) (Tx, error) {
 	tx := &fakeTx{wire: w}
 	for range 2 * fakeBatch {
 		tx.frames = append(tx.frames, make([]byte, c.FrameLen))
@@ -68,34 +70,37 @@ func (t *fakeTx) Send(from, to int) (int, error) {
 
 func (w *wire) see(frame []byte) {
 	w.total++
-	index, ok := w.e.Space.Index(netip.AddrFrom4([4]byte(frame[16:20])), binary.BigEndian.Uint16(frame[22:]))
+	index, ok := w.ph.id.space.Index(netip.AddrFrom4([4]byte(frame[16:20])), binary.BigEndian.Uint16(frame[22:]))
 	if !ok || frame[0] != 0x45 || frame[33] != 2 {
 		w.errors++
 		return
 	}
-	w.probes[w.e.Permutation.Position(index)]++
+	w.probes[w.ph.id.permutation.Position(index)]++
 }
 
-// laneBackend is a backend of so many lanes without sockets: every path leads into the wire.
-func laneBackend(t testing.TB, lanes int, maxMemory int64) (*packetLanes, *wire) {
+// OpenRx has nothing to receive.
+func (w *wire) OpenRx(rawsock.RxConfig, int) ([]Rx, error) { return nil, nil }
+
+// wiredSession is a session of so many lanes without sockets: every path leads into the wire.
+func wiredSession(t testing.TB, lanes int, maxMemory int64) (*Session, *Phase, *wire) {
 	t.Helper()
-	e := laneEngine(t, maxMemory, "127.0.0.0/18")
-	e.Lanes, e.Attempts, e.Rate, e.Wait = lanes, 1, 20e6, 1
-	e.loss = newLossStats(0, e.chunkLen(), e.Positions.Len())
-	e.Routes = twoPaths(t, e)
-	w := &wire{e: e, probes: map[uint64]int{}, respond: func(int) (int, error) { return -1, nil }}
-	b := newAFPacket(e)
-	b.openTx, b.openRx = w.open, func() ([]receiver, error) { return nil, nil }
-	if err := b.open(t.Context()); err != nil {
+	_, base := lanePhase(t, maxMemory, "127.0.0.0/18")
+	p := *base.plan
+	p.Choice.Lanes, p.Asked.Attempts, p.Pace, p.Asked.Wait = lanes, 1, ratelimit.Constant(20e6), 1
+	p.Routes = twoPaths(t, p.Space)
+	s, ph := sessionOf(t, &p)
+	w := &wire{ph: ph, probes: map[uint64]int{}, respond: func(int) (int, error) { return -1, nil }}
+	s.medium = w
+	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return b, w
+	return s, ph, w
 }
 
 // twoPaths lead to the targets without a link header, and so without a next hop to resolve.
-func twoPaths(t testing.TB, e *engine) *route.Plan {
+func twoPaths(t testing.TB, s *target.Space) *route.Plan {
 	t.Helper()
-	routes, err := route.New(e.Space.Addrs().Ranges(), route.Options{})
+	routes, err := route.New(s.Addrs().Ranges(), route.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,13 +117,13 @@ func twoPaths(t testing.TB, e *engine) *route.Plan {
 func TestLanesShareThePositions(t *testing.T) {
 	testnet.New(t, testnet.Config{Gateway: true})
 	for _, lanes := range []int{1, 2, 5} {
-		b, w := laneBackend(t, lanes, 1<<20)
-		if err := b.run(t.Context()); err != nil {
+		s, ph, w := wiredSession(t, lanes, 1<<20)
+		if err := s.Run(t.Context(), ph, results.SinkFuncs{}); err != nil {
 			t.Fatal(err)
 		}
-		checkProbed(t, b, w)
-		if n := b.Positions.Len(); uint64(len(w.probes)) != n || b.done() != n || b.tally.sent.Load() != n || b.tally.unsent.Load() != 0 {
-			t.Errorf("%d lanes: %d of %d positions probed, %d done, %d sent, %d not", lanes, len(w.probes), n, b.done(), b.tally.sent.Load(), b.tally.unsent.Load())
+		checkProbed(t, ph, w)
+		if n := ph.plan.Positions.Len(); uint64(len(w.probes)) != n || ph.cur.done() != n || ph.tally.sent.Load() != n || ph.tally.unsent.Load() != 0 {
+			t.Errorf("%d lanes: %d of %d positions probed, %d done, %d sent, %d not", lanes, len(w.probes), n, ph.cur.done(), ph.tally.sent.Load(), ph.tally.unsent.Load())
 		}
 	}
 }
@@ -140,7 +145,7 @@ func TestLanesAbandon(t *testing.T) {
 	} {
 		for _, lanes := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s, %d lanes", c.what, lanes), func(t *testing.T) {
-				b, w := laneBackend(t, lanes, 1<<20)
+				s, ph, w := wiredSession(t, lanes, 1<<20)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				w.respond = func(total int) (int, error) {
@@ -155,19 +160,16 @@ func TestLanesAbandon(t *testing.T) {
 					}
 					return -1, nil
 				}
-				if err := b.run(ctx); (err != nil) != !c.stops {
+				if err := s.Run(ctx, ph, results.SinkFuncs{}); (err != nil) != !c.stops {
 					t.Errorf("error %v", err)
 				}
-				checkProbed(t, b, w)
-				sent, unsent, n := uint64(len(w.probes)), b.tally.unsent.Load(), b.done()
-				if sent < after || sent+unsent != n || n >= b.Positions.Len() || b.silent() != sent {
-					t.Errorf("%d probed and %d not, of %d handed out; %d silent", sent, unsent, n, b.silent())
+				checkProbed(t, ph, w)
+				sent, unsent, n := uint64(len(w.probes)), ph.tally.unsent.Load(), ph.cur.done()
+				if sent < after || sent+unsent != n || n >= ph.plan.Positions.Len() || ph.silent() != sent {
+					t.Errorf("%d probed and %d not, of %d handed out; %d silent", sent, unsent, n, ph.silent())
 				}
-				if errors := b.tally.txErrors.Load(); errors < c.lost || c.lost == 0 && errors != 0 {
+				if errors := ph.tally.txErrors.Load(); errors < c.lost || c.lost == 0 && errors != 0 {
 					t.Errorf("%d errors of sending, want %d", errors, c.lost)
-				}
-				if end := b.end(time.Now(), false, nil); end.Coverage != float64(sent)/float64(b.Probes()) {
-					t.Errorf("coverage %v with %d of %d probed", end.Coverage, sent, b.Probes())
 				}
 			})
 		}
@@ -176,14 +178,14 @@ func TestLanesAbandon(t *testing.T) {
 
 // checkProbed checks that no position was probed twice, and that those handed out and not probed are
 // marked so.
-func checkProbed(t *testing.T, b *packetLanes, w *wire) {
+func checkProbed(t *testing.T, ph *Phase, w *wire) {
 	t.Helper()
 	if w.errors > 0 {
 		t.Errorf("%d frames are no probes of ours", w.errors)
 	}
 	var wrong int
-	for pos := range b.cursor.Load() {
-		state, ok := b.results.Get(pos)
+	for pos := range ph.cur.next.Load() {
+		state, ok := ph.results.Get(pos)
 		if !ok || w.probes[pos] > 1 || (w.probes[pos] == 0) != (state == results.Unsent) {
 			wrong++
 		}
@@ -191,7 +193,7 @@ func checkProbed(t *testing.T, b *packetLanes, w *wire) {
 	if wrong > 0 {
 		t.Errorf("%d positions are probed twice, or neither probed nor marked as not sent", wrong)
 	}
-	if ahead := b.ahead.Load(); ahead != 0 {
+	if ahead := ph.cur.ahead.Load(); ahead != 0 {
 		t.Errorf("%d positions are still to be probed", int64(ahead))
 	}
 }

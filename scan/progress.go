@@ -1,0 +1,42 @@
+package scan
+
+import (
+	"time"
+
+	"synoptic/results"
+)
+
+// Progress is a snapshot of a running scan. Its counts are those of the phase under way.
+type Progress struct {
+	Phase    string // PhaseResolve, PhaseCanaries or PhaseScan
+	Total    uint64 // positions to probe
+	Done     uint64 // positions probed or settled without a probe
+	Sent     uint64 // packets
+	Open     uint64
+	Closed   uint64
+	Filtered uint64 // answered so, the silent ones not included
+	// Loss and Missed are as in the closing record; nil where nothing can be said yet.
+	Loss, Missed *results.Estimate
+	RxDrops      uint64
+	Paused       bool          // the outputs are behind
+	Elapsed      time.Duration // of the phase
+}
+
+// Progress may be called at any time from any goroutine.
+func (s *Scan) Progress() Progress {
+	ph := s.current.Load()
+	if ph == nil {
+		p := Progress{Phase: PhaseResolve, Total: s.plan.Probes()}
+		if t := s.begun.Load(); t != 0 {
+			p.Elapsed = time.Since(time.Unix(0, t))
+		}
+		return p
+	}
+	c := ph.Counts()
+	p := Progress{
+		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent,
+		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, RxDrops: c.RxDrops, Paused: ph.Paused(), Elapsed: ph.Took(),
+	}
+	p.Loss, p.Missed = ph.Estimates()
+	return p
+}
