@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"synoptic/rawsock"
 	"synoptic/results"
 )
 
@@ -155,9 +155,7 @@ func (b *connectLanes) ask(ctx context.Context, pos uint64, remote netip.AddrPor
 	}
 }
 
-func outOfResources(err error) bool {
-	return errors.Is(err, errProcessFiles) || errors.Is(err, errHostFiles) || errors.Is(err, errAddrNotAvail)
-}
+func outOfResources(err error) bool { return rawsock.ConnectFailureOf(err) == rawsock.ConnectExhausted }
 
 // settle gives a position the state that its connect has found.
 func (b *connectLanes) settle(pos uint64, p results.Port) {
@@ -195,7 +193,7 @@ func (b *connectLanes) connect(ctx context.Context, remote netip.AddrPort) (loca
 	if local.Port() == remote.Port() && local.Addr().Unmap() == remote.Addr() {
 		// Simultaneous open with ourselves (RFC 9293 section 3.5): the kernel chose the probed port
 		// as our ephemeral port, which it does only where nobody listens.
-		return local, errRefused
+		return local, rawsock.ErrRefused
 	}
 	return local, nil
 }
@@ -204,18 +202,19 @@ func (b *connectLanes) connect(ctx context.Context, remote netip.AddrPort) (loca
 // this host only.
 func connectReason(err error) results.Reason {
 	var timeout net.Error
+	failure := rawsock.ConnectFailureOf(err)
 	switch {
 	case err == nil:
 		return results.Connect
-	case errors.Is(err, errRefused), errors.Is(err, errReset):
+	case failure == rawsock.ConnectRefused:
 		return results.Refused
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return results.Timeout
-	case errors.Is(err, errHostUnreachable):
+	case failure == rawsock.ConnectHostUnreachable:
 		return results.HostUnreachable
-	case errors.Is(err, errNetUnreachable):
+	case failure == rawsock.ConnectNetUnreachable:
 		return results.NetUnreachable
-	case errors.Is(err, errAccess), errors.Is(err, syscall.EPERM):
+	case failure == rawsock.ConnectDenied:
 		return results.AdminProhibited
 	}
 	return results.ReasonNone

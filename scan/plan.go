@@ -207,9 +207,9 @@ func (p *Plan) chooseFrame() error {
 
 // template builds the constant bytes of the probes that leave by a path.
 func (p *Plan) template(path *route.Path, gateway net.HardwareAddr) (*probe.Template, error) {
-	c := probe.TemplateConfig{Framing: probe.FramingNone, Src: path.Src, Profile: p.Profile}
+	c := probe.TemplateConfig{Src: path.Src, Profile: p.Profile}
 	if path.Link.Framing == rawsock.Ethernet {
-		c.Framing, c.SrcMAC, c.DstMAC = probe.FramingEthernet, path.Link.HardwareAddr, gateway
+		c.Ethernet, c.SrcMAC, c.DstMAC = true, path.Link.HardwareAddr, gateway
 		if gateway == nil {
 			c.DstMAC = make(net.HardwareAddr, 6) // patched per probe
 		}

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package scan
+package rawsock
 
 import "syscall"
 
@@ -10,7 +10,7 @@ const (
 	errReset           = syscall.ECONNRESET
 	errHostUnreachable = syscall.EHOSTUNREACH
 	errNetUnreachable  = syscall.ENETUNREACH
-	errAccess          = syscall.EACCES        // a local policy: no ICMP error becomes it (icmp_err_convert, net/ipv4/icmp.c)
+	errAccess          = syscall.EACCES
 	errAddrNotAvail    = syscall.EADDRNOTAVAIL // no ephemeral port is free, or there is no source address
 	errProcessFiles    = syscall.EMFILE
 	errHostFiles       = syscall.ENFILE
