@@ -4,7 +4,6 @@ package xdp
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -35,25 +34,3 @@ func Check(index int, load bool) error {
 	}
 	return p.Close()
 }
-
-// Driver is the name of an interface's driver, such as "veth"; "" where it does not say.
-func Driver(index int) string {
-	ifi, err := net.InterfaceByIndex(index)
-	if err != nil {
-		return ""
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return ""
-	}
-	defer unix.Close(fd)
-	info, err := unix.IoctlGetEthtoolDrvinfo(fd, ifi.Name)
-	if err != nil {
-		return ""
-	}
-	return unix.ByteSliceToString(info.Driver[:])
-}
-
-// Harmless tells whether attaching an XDP program leaves the traffic of a driver's interfaces alone.
-// Hardware drivers stop and re-initialise their queues for it, some with the link going down.
-func Harmless(driver string) bool { return driver == "veth" }

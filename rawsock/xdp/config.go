@@ -76,6 +76,9 @@ type Loss struct {
 	Chunks   int    // that are kept apart
 }
 
+// PassesAhead is how many passes may wait for the generator or be worked on: bpf/base.h's PASSES.
+const PassesAhead = 64
+
 // Pass is a walk over the positions [Begin, End) that the generator makes.
 type Pass struct {
 	Begin, End uint64
@@ -132,3 +135,7 @@ type Record struct {
 	Position uint64        // for News and Sample
 	Packet   []byte        // from the IP header on; valid until the next call
 }
+
+// Harmless tells whether attaching an XDP program leaves the traffic of a driver's interfaces alone.
+// Hardware drivers stop and re-initialise their queues for it, some with the link going down.
+func Harmless(driver string) bool { return driver == "veth" }

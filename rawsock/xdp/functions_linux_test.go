@@ -43,7 +43,7 @@ func newSubject(t testing.TB, space *target.Space, seed uint64, profile probe.Pr
 		t.Fatal(err)
 	}
 	s.template, err = probe.NewTemplate(probe.TemplateConfig{
-		Framing: probe.FramingEthernet, SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: []byte{2, 0, 0, 0, 0, 2}, Src: s.source, Profile: profile,
+		Ethernet: true, SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: []byte{2, 0, 0, 0, 0, 2}, Src: s.source, Profile: profile,
 	})
 	if err != nil {
 		t.Fatal(err)

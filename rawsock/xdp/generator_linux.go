@@ -163,9 +163,6 @@ func (p *Programs) Post(pass Pass) bool {
 	return true
 }
 
-// PassesAhead is how many passes may wait for the generator or be worked on: bpf/base.h's PASSES.
-const PassesAhead = 64
-
 func bit(b bool) uint8 {
 	if b {
 		return 1

@@ -37,7 +37,7 @@ func generatorOn(t testing.TB, n *testnet.Network, s *subject) *Programs {
 		t.Fatal(err)
 	}
 	s.template, err = probe.NewTemplate(probe.TemplateConfig{
-		Framing: probe.FramingEthernet, SrcMAC: n.HardwareAddr, DstMAC: n.PeerHardwareAddr, Src: n.Source, Profile: s.profile,
+		Ethernet: true, SrcMAC: n.HardwareAddr, DstMAC: n.PeerHardwareAddr, Src: n.Source, Profile: s.profile,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -227,6 +227,3 @@ func isVerifierError(err error) bool {
 	var v *ebpf.VerifierError
 	return errors.As(err, &v) && len(v.Log) > 0
 }
-
-// ErrUnsupported says that the kernel or the driver lacks something that the backend needs.
-var ErrUnsupported = errors.ErrUnsupported

@@ -2,16 +2,55 @@
 
 package xdp
 
-import "errors"
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
 
-// ErrUnsupported says that the kernel or the driver lacks something that the backend needs.
-var ErrUnsupported = errors.ErrUnsupported
+func programsUnsupported(op string) error {
+	return fmt.Errorf("%s: %w on %s/%s: the programs are for Linux on 64-bit little-endian processors", op, ErrUnsupported, runtime.GOOS, runtime.GOARCH)
+}
 
-// Check tells that the programs cannot run here.
-func Check(int, bool) error { return ErrUnsupported }
+// Check returns an error that Is ErrUnsupported.
+func Check(int, bool) error { return programsUnsupported("load XDP programs") }
 
-// Driver is not known here.
-func Driver(int) string { return "" }
+// Programs are the BPF programs of a scan. Load is the only way to get them, so the methods are
+// never reached here.
+type Programs struct{}
 
-// Harmless tells that nothing is known of any driver.
-func Harmless(string) bool { return false }
+// Load returns an error that Is ErrUnsupported.
+func Load(Config) (*Programs, error) { return nil, programsUnsupported("load XDP programs") }
+
+func (*Programs) Attach(bool) error        { return programsUnsupported("attach XDP program") }
+func (*Programs) TakeOver(*Programs) error { return programsUnsupported("replace XDP program") }
+func (*Programs) Close() error             { return nil }
+
+func (*Programs) Slots() []uint64                { return nil }
+func (*Programs) Times(int) []uint32             { return nil }
+func (*Programs) Losses() []byte                 { return nil }
+func (*Programs) ClockOffset() time.Duration     { return 0 }
+func (*Programs) SendClockOffset() time.Duration { return 0 }
+
+func (*Programs) Next(time.Time) (Record, bool, error) {
+	return Record{}, false, programsUnsupported("read XDP records")
+}
+func (*Programs) More() bool            { return false }
+func (*Programs) Tally() (Tally, error) { return Tally{}, programsUnsupported("read XDP counters") }
+
+func (*Programs) SetWindow(uint64, uint64)              {}
+func (*Programs) SetFrame([]byte, uint32, uint32) error { return programsUnsupported("generator") }
+func (*Programs) PrepareGenerator() error               { return programsUnsupported("generator") }
+func (*Programs) DetachGenerator()                      {}
+func (*Programs) PinBeside() error                      { return programsUnsupported("generator") }
+func (*Programs) TryDriver([]byte) error                { return programsUnsupported("try the driver") }
+func (*Programs) LeaveResets()                          {}
+func (*Programs) Generate() error                       { return programsUnsupported("generate probes") }
+func (*Programs) Interrupt() error                      { return programsUnsupported("generator") }
+func (*Programs) Post(Pass) bool                        { return false }
+func (*Programs) Grant(uint64)                          {}
+func (*Programs) Granted() uint64                       { return 0 }
+func (*Programs) Progress() Progress                    { return Progress{} }
+func (*Programs) Unsent() []uint64                      { return nil }
+func (*Programs) Cursor() (position uint64, begun bool) { return 0, false }
+func (*Programs) Refusal() error                        { return nil }

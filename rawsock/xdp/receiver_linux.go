@@ -51,24 +51,6 @@ func (p *Programs) TakeOver(from *Programs) error {
 	return nil
 }
 
-// OccupiedError says that the interface has an XDP program of somebody else's.
-type OccupiedError struct {
-	Interface string
-	Err       error
-}
-
-func (e *OccupiedError) Error() string {
-	return fmt.Sprintf("attach XDP program to %s: another XDP program is there: %v", e.Interface, e.Err)
-}
-
-// Unwrap gives the kernel's error.
-func (e *OccupiedError) Unwrap() error { return e.Err }
-
-// Hint says what can be done.
-func (e *OccupiedError) Hint() string {
-	return fmt.Sprintf("`ip link show dev %s` and `bpftool net` tell which; stop its owner, or use --backend afpacket, which needs none", e.Interface)
-}
-
 // Next gives the next record, waiting until the deadline; ok is false where none came. The record is
 // valid until the next call.
 func (p *Programs) Next(deadline time.Time) (r Record, ok bool, err error) {

@@ -46,9 +46,9 @@ func (p *Plan) Template(path *route.Path, gateway net.HardwareAddr) (*probe.Temp
 }
 
 func template(path *route.Path, gateway net.HardwareAddr, profile probe.Profile) (*probe.Template, error) {
-	c := probe.TemplateConfig{Framing: probe.FramingNone, Src: path.Src, Profile: profile}
+	c := probe.TemplateConfig{Src: path.Src, Profile: profile}
 	if path.Link.Framing == rawsock.Ethernet {
-		c.Framing, c.SrcMAC, c.DstMAC = probe.FramingEthernet, path.Link.HardwareAddr, gateway
+		c.Ethernet, c.SrcMAC, c.DstMAC = true, path.Link.HardwareAddr, gateway
 		if gateway == nil {
 			c.DstMAC = make(net.HardwareAddr, 6)
 		}

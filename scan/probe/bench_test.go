@@ -10,7 +10,7 @@ import (
 
 // TestNoAllocation covers what runs per packet.
 func TestNoAllocation(t *testing.T) {
-	tmpl := template(t, FramingEthernet, ProfileLinux)
+	tmpl := template(t, true, ProfileLinux)
 	frame := make([]byte, tmpl.Len())
 	tmpl.Fill(frame)
 	host := [6]byte{2, 0, 0, 0, 0, 9}
@@ -67,7 +67,7 @@ func BenchmarkHashIPv4Library(b *testing.B) {
 }
 
 func BenchmarkHashPatch(b *testing.B) {
-	tmpl := template(b, FramingEthernet, ProfileMSS)
+	tmpl := template(b, true, ProfileMSS)
 	frame := make([]byte, tmpl.Len())
 	tmpl.Fill(frame)
 	b.ReportAllocs()
@@ -78,7 +78,7 @@ func BenchmarkHashPatch(b *testing.B) {
 }
 
 func BenchmarkPatch(b *testing.B) {
-	tmpl := template(b, FramingEthernet, ProfileMSS)
+	tmpl := template(b, true, ProfileMSS)
 	frame := make([]byte, tmpl.Len())
 	tmpl.Fill(frame)
 	b.ReportAllocs()

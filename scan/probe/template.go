@@ -7,35 +7,15 @@ import (
 	"net/netip"
 )
 
-// Framing is what precedes the IP header in the bytes handed to the kernel.
-type Framing uint8
-
-const (
-	// FramingNone starts at the IP header: tun, ppp, wireguard, and raw IP
-	// sockets, which the loopback needs.
-	FramingNone Framing = iota
-	// FramingEthernet starts with a 14-byte Ethernet header. A VLAN tag is the
-	// work of the VLAN interface.
-	FramingEthernet
-)
-
-// String returns "none" or "ethernet".
-func (f Framing) String() string {
-	switch f {
-	case FramingNone:
-		return "none"
-	case FramingEthernet:
-		return "ethernet"
-	}
-	return fmt.Sprintf("framing(%d)", uint8(f))
-}
-
 // TemplateConfig is what all probes of a template share. The zero value lacks
 // only Src.
 type TemplateConfig struct {
-	// Framing must match the socket; the zero value is a bare IP packet.
-	Framing Framing
-	// SrcMAC and DstMAC are 6 bytes each for FramingEthernet, and ignored
+	// Ethernet says that the frame starts with a 14-byte Ethernet header (a VLAN
+	// tag is the work of the VLAN interface). Without it the frame starts at the
+	// IP header: tun, ppp, wireguard, and raw IP sockets, which the loopback needs.
+	// It must match the socket.
+	Ethernet bool
+	// SrcMAC and DstMAC are 6 bytes each with Ethernet, and ignored
 	// otherwise. DstMAC is the gateway's; it may be nil when PatchMAC is
 	// called for every probe.
 	SrcMAC, DstMAC net.HardwareAddr
@@ -73,7 +53,7 @@ func (e *SourceError) Hint() string {
 
 // NewTemplate lays out the probe. Errors: a *SourceError if Src is not an IPv4
 // unicast address (IPv6 probes cannot be built yet), or a MAC address of the
-// wrong length, an unknown framing or an unknown profile.
+// wrong length, or an unknown profile.
 func NewTemplate(c TemplateConfig) (*Template, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -81,12 +61,12 @@ func NewTemplate(c TemplateConfig) (*Template, error) {
 	p := profiles[c.Profile]
 	tcpLen := tcpHeaderLen + len(p.options)
 	t := &Template{}
-	if c.Framing == FramingEthernet {
+	if c.Ethernet {
 		t.ip = ethernetHeaderLen
 	}
 	t.frame = make([]byte, t.ip+ipv4HeaderLen+tcpLen)
 
-	if c.Framing == FramingEthernet {
+	if c.Ethernet {
 		copy(t.frame[0:6], c.DstMAC)
 		copy(t.frame[6:12], c.SrcMAC)
 		binary.BigEndian.PutUint16(t.frame[12:14], etherTypeIPv4)
@@ -124,12 +104,8 @@ func (c *TemplateConfig) check() error {
 	case c.Profile >= numProfiles:
 		return fmt.Errorf("build probe template: unknown %v", c.Profile)
 	}
-	switch c.Framing {
-	case FramingNone:
+	if !c.Ethernet {
 		return nil
-	case FramingEthernet:
-	default:
-		return fmt.Errorf("build probe template: unknown %v", c.Framing)
 	}
 	if len(c.SrcMAC) != 6 {
 		return fmt.Errorf("build probe template: source MAC has %d bytes, Ethernet needs 6", len(c.SrcMAC))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -102,9 +103,9 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-func template(t testing.TB, f Framing, p Profile) *Template {
+func template(t testing.TB, ethernet bool, p Profile) *Template {
 	t.Helper()
-	tmpl, err := NewTemplate(TemplateConfig{Framing: f, SrcMAC: ourMAC, DstMAC: gatewayMAC, Src: localV4, Profile: p})
+	tmpl, err := NewTemplate(TemplateConfig{Ethernet: ethernet, SrcMAC: ourMAC, DstMAC: gatewayMAC, Src: localV4, Profile: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,13 +117,13 @@ func TestGoldenFrames(t *testing.T) {
 		t.Fatalf("%d golden packets for %d profiles", len(goldenPackets), numProfiles)
 	}
 	for p, text := range goldenPackets {
-		for _, f := range []Framing{FramingNone, FramingEthernet} {
-			t.Run(p.String()+"/"+f.String(), func(t *testing.T) {
+		for _, ethernet := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/ethernet=%v", p, ethernet), func(t *testing.T) {
 				want := unhex(t, text)
-				if f == FramingEthernet {
+				if ethernet {
 					want = append(unhex(t, goldenEthernet), want...)
 				}
-				tmpl := template(t, f, p)
+				tmpl := template(t, ethernet, p)
 				if tmpl.Len() != len(want) {
 					t.Fatalf("Len %d, want %d", tmpl.Len(), len(want))
 				}
@@ -143,7 +144,7 @@ func TestGoldenFrames(t *testing.T) {
 
 func TestDefaultProfileFitsMinimumEthernetFrame(t *testing.T) {
 	var zero Profile
-	if n := template(t, FramingEthernet, zero).Len(); n > 60 {
+	if n := template(t, true, zero).Len(); n > 60 {
 		t.Errorf("default probe is %d bytes, a minimum frame 60", n)
 	}
 }
@@ -153,11 +154,11 @@ func TestDefaultProfileFitsMinimumEthernetFrame(t *testing.T) {
 // that what the first probe left would show.
 func TestPatchMatchesGopacket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := rapid.SampledFrom([]Framing{FramingNone, FramingEthernet}).Draw(t, "framing")
+		ethernet := rapid.Bool().Draw(t, "ethernet")
 		p := Profile(rapid.IntRange(0, int(numProfiles)-1).Draw(t, "profile"))
 		src := rapid.Custom(func(t *rapid.T) netip.Addr { return drawAddr4(t, "addr") }).
 			Filter(func(a netip.Addr) bool { return (&TemplateConfig{Src: a}).check() == nil }).Draw(t, "src")
-		tmpl, err := NewTemplate(TemplateConfig{Framing: f, SrcMAC: ourMAC, DstMAC: gatewayMAC, Src: src, Profile: p})
+		tmpl, err := NewTemplate(TemplateConfig{Ethernet: ethernet, SrcMAC: ourMAC, DstMAC: gatewayMAC, Src: src, Profile: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +170,7 @@ func TestPatchMatchesGopacket(t *testing.T) {
 			// Small values make sums that do not carry; rapid draws those too.
 			hash := rapid.Uint64().Draw(t, "hash")
 			tmpl.Patch(frame, dst, sport, dport, hash)
-			want := oracleProbe(t, f, p, src, dst, sport, dport, hash)
+			want := oracleProbe(t, ethernet, p, src, dst, sport, dport, hash)
 			if !bytes.Equal(frame, want) {
 				t.Fatalf("frame\n got % x\nwant % x", frame, want)
 			}
@@ -181,7 +182,7 @@ func TestPatchMatchesGopacket(t *testing.T) {
 // value of a 16-bit word of each header, against the plain definition (RFC
 // 1071: the words of a sound header, checksum included, add up to 0xffff).
 func TestPatchChecksumsOfEveryCarry(t *testing.T) {
-	tmpl := template(t, FramingNone, ProfileLinux)
+	tmpl := template(t, false, ProfileLinux)
 	pkt := make([]byte, tmpl.Len())
 	tmpl.Fill(pkt)
 	pseudo := []byte{0, 6, 0, byte(len(pkt) - 20)}
@@ -211,7 +212,7 @@ func onesSum(parts ...[]byte) (sum uint32) {
 }
 
 // oracleProbe states each profile anew, in gopacket's terms.
-func oracleProbe(t rapidOrTesting, f Framing, p Profile, src, dst netip.Addr, sport, dport uint16, hash uint64) []byte {
+func oracleProbe(t rapidOrTesting, ethernet bool, p Profile, src, dst netip.Addr, sport, dport uint16, hash uint64) []byte {
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, Flags: layers.IPv4DontFragment,
 		Id: uint16(hash >> 32), SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
 	tcp := &layers.TCP{SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), Seq: uint32(hash),
@@ -241,12 +242,12 @@ func oracleProbe(t rapidOrTesting, f Framing, p Profile, src, dst netip.Addr, sp
 		opt(layers.TCPOptionKindSACKPermitted)
 	}
 	stack := []gopacket.SerializableLayer{ip, tcp}
-	if f == FramingEthernet {
+	if ethernet {
 		eth := &layers.Ethernet{SrcMAC: ourMAC, DstMAC: gatewayMAC, EthernetType: layers.EthernetTypeIPv4}
 		stack = append([]gopacket.SerializableLayer{eth}, stack...)
 	}
 	frame := serialize(t, stack...)
-	if f == FramingEthernet {
+	if ethernet {
 		// gopacket pads to the minimum frame; here the kernel or the card does.
 		frame = frame[:14+int(ip.Length)]
 	}
@@ -255,7 +256,7 @@ func oracleProbe(t rapidOrTesting, f Framing, p Profile, src, dst netip.Addr, sp
 
 // The destination MAC alone changes, and nothing where there is none.
 func TestPatchMAC(t *testing.T) {
-	tmpl := template(t, FramingEthernet, ProfileMSS)
+	tmpl := template(t, true, ProfileMSS)
 	frame := make([]byte, tmpl.Len())
 	tmpl.Fill(frame)
 	tmpl.Patch(frame, targetV4, 61000, 443, goldenHash)
@@ -267,7 +268,7 @@ func TestPatchMAC(t *testing.T) {
 		t.Errorf("frame\n got % x\nwant % x", frame, want)
 	}
 
-	bare := template(t, FramingNone, ProfileMSS)
+	bare := template(t, false, ProfileMSS)
 	frame = make([]byte, bare.Len())
 	bare.Fill(frame)
 	want = bytes.Clone(frame)
@@ -278,7 +279,7 @@ func TestPatchMAC(t *testing.T) {
 }
 
 func TestNewTemplateErrors(t *testing.T) {
-	eth := TemplateConfig{Framing: FramingEthernet, SrcMAC: ourMAC, DstMAC: gatewayMAC, Src: localV4}
+	eth := TemplateConfig{Ethernet: true, SrcMAC: ourMAC, DstMAC: gatewayMAC, Src: localV4}
 	for _, c := range []struct {
 		name   string
 		change func(*TemplateConfig)
@@ -296,7 +297,6 @@ func TestNewTemplateErrors(t *testing.T) {
 		{"long source MAC", func(c *TemplateConfig) { c.SrcMAC = make([]byte, 8) }, "source MAC has 8 bytes"},
 		{"short gateway MAC", func(c *TemplateConfig) { c.DstMAC = make([]byte, 5) }, "destination MAC has 5 bytes"},
 		{"profile", func(c *TemplateConfig) { c.Profile = numProfiles }, "unknown profile(4)"},
-		{"framing", func(c *TemplateConfig) { c.Framing = 7 }, "unknown framing(7)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := eth

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package xdp
+
+// Driver returns "": only Linux tells.
+func Driver(int) string { return "" }
