@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A pass that could not be walked whole waits from parkMin, each time twice as long, up to parkMax.
+// A pass that could not be walked whole waits for parkMin; where nothing of it could be probed, twice as long as the
+// last time, up to parkMax.
 const (
 	parkMin = time.Millisecond
 	parkMax = 64 * time.Millisecond
@@ -15,7 +16,10 @@ const (
 // positions that were put off and for what lies behind its cursor; its chunk goes no further meanwhile.
 func (s *Schedule) Park(p *Pass, now time.Time) {
 	s.flying--
-	p.wait = min(max(2*p.wait, parkMin), parkMax)
+	p.wait = min(2*p.wait, parkMax)
+	if left := p.left(); left != p.before {
+		p.wait, p.before = parkMin, left
+	}
 	p.due = now.Add(p.wait)
 	p.again, p.later = append(p.later, p.again...), nil
 	s.parked = append(s.parked, p)

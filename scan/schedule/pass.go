@@ -38,10 +38,11 @@ type Pass struct {
 	First  bool   // first tries: every position, answered or not
 	Cursor uint64 // the next position to look at
 
-	again []uint64      // put off by an earlier walk: looked at before Cursor
-	later []uint64      // put off by this walk
-	due   time.Time     // when a parked pass is handed out again
-	wait  time.Duration // for how long it was parked the last time
+	again  []uint64      // put off by an earlier walk: looked at before Cursor
+	later  []uint64      // put off by this walk
+	due    time.Time     // when a parked pass is handed out again
+	wait   time.Duration // for how long it was parked the last time
+	before uint64        // what was left when it was
 }
 
 // Begins tells whether nothing of the chunk has been walked: its first pass, as it is handed out for the first time.
@@ -84,6 +85,9 @@ func (p *Pass) PutOff(pos uint64) { p.later = append(p.later, pos) }
 
 // Held is how many positions of the pass are put off.
 func (p *Pass) Held() int { return len(p.again) + len(p.later) }
+
+// left is how many positions the pass may still have to ask.
+func (p *Pass) left() uint64 { return uint64(p.Held()) + p.End - p.Cursor }
 
 // Resumed tells whether the next positions that Collect gives were put off by an earlier walk.
 func (p *Pass) Resumed() bool { return len(p.again) > 0 }

@@ -158,12 +158,15 @@ func (l *txLane) fill(p *schedule.Pass, n int) (dealt int, full bool) {
 	l.due = l.due[:n]
 	resumed := p.Resumed()
 	p.Walked(l.due[:dealt])
+	probed := dealt
 	if resumed {
-		l.gate.Unpark(dealt)
-		held -= dealt
+		probed = held - p.Held() // the others keep the room that they have
+		l.gate.Unpark(probed)
+	} else {
+		probed -= p.Held() - held
 	}
 	if p.First {
-		l.cur.passed(uint64(dealt - (p.Held() - held)))
+		l.cur.passed(uint64(probed))
 	}
 	return dealt, full
 }
@@ -203,7 +206,7 @@ func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
 
 // hold does what the gate says of a probe that does not go now; false where there is no room to put it off.
 func (l *txLane) hold(p *schedule.Pass, pos uint64, answer gate.Answer) bool {
-	if answer == gate.Later && !l.gate.Park() {
+	if answer == gate.Later && !p.Resumed() && !l.gate.Park() {
 		return false
 	}
 	l.pace.Return(1)
