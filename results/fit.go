@@ -11,7 +11,7 @@ import (
 // under 4 KB in each format that writes messages: with the longest host name, the largest counts, and what
 // a format says twice. Receivers cut longer lines, and what is left is not JSON.
 const (
-	roomArgs    = 1600
+	roomArgs    = 1500
 	roomOutputs = 1100
 	roomOutput  = 96  // the name of one
 	roomError   = 400 // twice in ecs and in ocsf
@@ -20,6 +20,7 @@ const (
 	roomSource  = 200 // twice in ecs
 	roomScope   = 200 // the name of its file
 	roomVersion = 64  // twice in ecs and in ocsf
+	roomDigest  = 64  // of three
 )
 
 // more stands where something was cut off.
@@ -30,6 +31,7 @@ const more = "…"
 func (s *ScanStart) Fit() *ScanStart {
 	fit := *s
 	fit.Version = cut(s.Version, roomVersion)
+	fit.PlanDigest, fit.TargetsDigest, fit.PortsDigest = cut(s.PlanDigest, roomDigest), cut(s.TargetsDigest, roomDigest), cut(s.PortsDigest, roomDigest)
 	fit.Args = cutList(s.Args, roomArgs)
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.Iface = cut(s.Iface, roomIface)

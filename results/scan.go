@@ -44,6 +44,9 @@ type ScanStart struct {
 	Probes        uint64   `json:"probes"` // positions of this scan or shard
 	Shard         string   `json:"shard,omitempty"`
 	Seed          uint64   `json:"seed"`
+	PlanDigest    string   `json:"plan_digest,omitempty"` // SHA-256 in hex, as the two below: scan/plan's digest.go
+	TargetsDigest string   `json:"targets_digest,omitempty"`
+	PortsDigest   string   `json:"ports_digest,omitempty"`
 	Rate          string   `json:"rate"` // probes per second
 	Lanes         int      `json:"lanes,omitempty"`
 	Backend       string   `json:"backend"`

@@ -16,6 +16,10 @@ import (
 )
 
 const (
+	// Version is the rule by which length and seed select an order. Whoever goes on in an order that somebody
+	// else began compares it first; it changes when any order changes.
+	Version = 1
+
 	// MaxLen is the largest number of probes in one permutation: 2^48, all of
 	// IPv4 on all ports.
 	MaxLen = 1 << 48
@@ -69,7 +73,7 @@ type Permutation struct {
 }
 
 // New returns the permutation of [0, n) that the seed selects, 1 ≤ n ≤ MaxLen.
-// The same n and seed mean the same order in every version of this package.
+// The same n and seed mean the same order wherever Version is the same.
 func New(n, seed uint64) (*Permutation, error) {
 	if n < 1 || n > MaxLen {
 		return nil, fmt.Errorf("permute: length %d is outside 1 to %d", n, uint64(MaxLen))

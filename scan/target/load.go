@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
+
+	"go4.org/netipx"
 )
 
 // Config is what the user asked for. The zero value asks for nothing, which Load refuses.
@@ -42,6 +45,14 @@ type Targets struct {
 	Excluded uint64
 	// Scope is nil without a scope file.
 	Scope *Scope
+
+	exclude ranges
+}
+
+// Exclusions yields what was excluded, whether it was asked for or not, as disjoint and non-adjacent ranges
+// in ascending order, IPv4 first.
+func (t *Targets) Exclusions() iter.Seq[netipx.IPRange] {
+	return func(yield func(netipx.IPRange) bool) { t.exclude.each(yield) }
 }
 
 // Scope identifies the authorization a scan ran under.
@@ -267,7 +278,7 @@ func (l *loader) finish() (*Targets, error) {
 			return nil, err
 		}
 	}
-	t := &Targets{Scope: l.scope, Names: map[netip.Addr]string{}}
+	t := &Targets{Scope: l.scope, Names: map[netip.Addr]string{}, exclude: l.exclude}
 	if l.excluding {
 		t.Excluded = all.shared(l.exclude).count()
 	}

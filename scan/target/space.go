@@ -2,6 +2,7 @@ package target
 
 import (
 	"errors"
+	"iter"
 	"maps"
 	"math/bits"
 	"net/netip"
@@ -162,6 +163,21 @@ func (s *Space) Index(a netip.Addr, port uint16) (uint64, bool) {
 
 // Addrs returns every address that is probed at least once.
 func (s *Space) Addrs() *Set { return s.all }
+
+// Product returns the addresses and the ports whose product comes first in the space; ports is nil where
+// there is no product.
+func (s *Space) Product() (addrs *Set, ports *Ports) { return s.addrs, s.ports }
+
+// Pairs yields the sparse targets behind the product: each port, ascending, with its addresses.
+func (s *Space) Pairs() iter.Seq2[uint16, *Set] {
+	return func(yield func(uint16, *Set) bool) {
+		for _, g := range s.groups {
+			if !yield(g.port, g.addrs) {
+				return
+			}
+		}
+	}
+}
 
 // NumPorts returns the number of distinct ports that are probed.
 func (s *Space) NumPorts() int { return s.nports }

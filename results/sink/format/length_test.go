@@ -21,6 +21,7 @@ func longest() (*results.ScanStart, *results.ScanEnd) {
 	start.Source = strings.Repeat("::1,", 500)
 	start.BackendReason = strings.Repeat("no AF_XDP: \"\xff\" ", 500)
 	start.Rate, start.Shard, start.Backend = "1000000000", "1000000/1000000", "afpacket"
+	start.PlanDigest, start.TargetsDigest, start.PortsDigest = strings.Repeat("0", 64), strings.Repeat("1", 64), strings.Repeat("2", 64)
 	start.Scope.File, start.Scope.SHA256 = strings.Repeat("/folder", 500), strings.Repeat("0", 64)
 	end.Error = strings.Repeat("output \"jsonl:x\": no space left on device\n", 500)
 	end.BackendReason, end.Backend = start.BackendReason, start.Backend

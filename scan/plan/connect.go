@@ -1,0 +1,53 @@
+package plan
+
+import (
+	"errors"
+	"net/netip"
+
+	"synoptic/rawsock/route"
+	"synoptic/scan/probe"
+	"synoptic/scan/target"
+)
+
+// refusesConnect says what was asked for that connect(2) could not do; reason is why it was chosen.
+func refusesConnect(asked *Config, reason string) error {
+	no := func(field, what string) error {
+		return refuse(field, "leave "+field+" out, or run where raw sockets are permitted", "backend connect (%s) %s", reason, what)
+	}
+	switch {
+	case asked.Interface != "":
+		return no("Interface", "leaves the interface to the kernel")
+	case asked.GatewayMAC != nil:
+		return no("GatewayMAC", "leaves link addresses to the kernel")
+	case asked.SourcePort != 0:
+		return no("SourcePort", "leaves source ports to the kernel")
+	case asked.Lanes != 0:
+		return no("Lanes", "has no lanes")
+	case asked.TargetRecall > 0:
+		return no("TargetRecall", "leaves retries to the kernel")
+	case asked.Profile != probe.ProfileMSS:
+		return no("Profile", "leaves TCP options to the kernel")
+	}
+	if asked.Source.IsValid() {
+		if err := asked.Host.CanBind(asked.Source); err != nil {
+			return refuse("Source", "give an address of this host, or leave Source out", "source address %v: %w", asked.Source, err)
+		}
+	}
+	return nil
+}
+
+// connectBroadcast finds the broadcast addresses among the targets. It refuses before the first probe what
+// the routing table rules out, as raw probes do.
+func connectBroadcast(asked *Config, targets *target.Set) ([]netip.Addr, error) {
+	routes, err := asked.Host.Routes(targets.Ranges(), route.Options{Source: asked.Source})
+	var broadcast *route.BroadcastError
+	var none *route.NoRouteError
+	switch {
+	case errors.As(err, &broadcast), errors.As(err, &none) && none.Err != nil:
+		return nil, err
+	case err != nil:
+		// Another system, or a way that only raw frames cannot go: each connect will tell.
+		return nil, nil
+	}
+	return routes.Broadcast, nil
+}

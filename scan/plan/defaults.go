@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"synoptic/results"
+	"synoptic/scan/target"
+)
+
+// maxSeed keeps the seed exact in JSON, whose readers hold numbers as IEEE 754 doubles (RFC 8259
+// section 6).
+const maxSeed = 1<<53 - 1
+
+// withDefaults checks the fields that stand alone and fills in the defaults that need no look at
+// the host.
+func (c Config) withDefaults() (Config, error) {
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	c.Args, c.GatewayMAC, c.Source = slices.Clone(c.Args), slices.Clone(c.GatewayMAC), c.Source.Unmap()
+	if c.Host == nil {
+		c.Host = ThisHost()
+	}
+	if c.Batch == 0 {
+		c.Batch = DefaultBatch
+	}
+	if c.Attempts == 0 {
+		c.Attempts = DefaultAttempts
+	}
+	if c.TargetRecall > 0 {
+		c.Attempts = MaxAttempts
+	}
+	if c.RetryGap == 0 {
+		c.RetryGap = DefaultRetryGap
+	}
+	if c.Wait == 0 {
+		c.Wait = DefaultWait
+	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = DefaultMaxMemory
+	}
+	if c.Show == 0 {
+		c.Show = results.Open
+	}
+	if c.Backend == "" {
+		c.Backend = BackendAuto
+	}
+	if c.ShardOf == 0 {
+		c.ShardI, c.ShardOf = 1, 1
+	}
+	return c, nil
+}
+
+// check refuses what no host could do.
+func (c *Config) check() error {
+	switch {
+	case c.Targets == nil:
+		return refuse("Targets", "", "no targets")
+	case c.Seed > maxSeed:
+		return refuse("Seed", "choose a seed from 0 to 9007199254740991", "seed %d does not fit a JSON number exactly", c.Seed)
+	case !(c.Rate >= 0): // nor NaN
+		return refuse("Rate", "give a rate above 0, for instance 10k", "negative rate")
+	case !(c.Bandwidth >= 0):
+		return refuse("Bandwidth", "give a rate above 0, for instance 10k", "negative rate")
+	case c.Wait < 0:
+		return refuse("Wait", "give a duration such as 8s", "negative Wait")
+	case c.Batch < 0 || c.Batch > MaxBatch:
+		return refuse("Batch", fmt.Sprintf("give 1 to %d", MaxBatch), "a batch of %d probes", c.Batch)
+	case c.Lanes < 0 || c.Lanes > MaxLanes:
+		return refuse("Lanes", fmt.Sprintf("give 1 to %d", MaxLanes), "%d lanes", c.Lanes)
+	case c.Attempts < 0 || c.Attempts > MaxAttempts:
+		return refuse("Attempts", fmt.Sprintf("give 0 to %d retries", MaxAttempts-1), "%d retries", c.Attempts-1)
+	case !(c.TargetRecall >= 0 && c.TargetRecall < 1):
+		return refuse("TargetRecall", "give a share such as 0.999", "a target recall of %v is not a share below 1", c.TargetRecall)
+	case c.RetryGap < 0:
+		return refuse("RetryGap", "give a duration such as 1s", "negative retry gap")
+	case c.ShardI != 0 && c.ShardOf == 0:
+		return refuse("ShardOf", "give both numbers: part i of n", "shard %d of no number of shards", c.ShardI)
+	}
+	return nil
+}
+
+// checkSource refuses a source address that cannot reach all targets.
+func checkSource(source netip.Addr, targets *target.Set) error {
+	if !source.IsValid() {
+		return nil
+	}
+	for _, a := range []netip.Addr{targets.At(0), targets.At(targets.Len() - 1)} { // IPv4 sorts first
+		if a.Is4() != source.Is4() {
+			return refuse("Source", "scan IPv4 and IPv6 targets apart, each with a source address of their own, or leave Source out",
+				"source address %v cannot reach the %s target %v", source, map[bool]string{true: "IPv4", false: "IPv6"}[a.Is4()], a)
+		}
+	}
+	return nil
+}

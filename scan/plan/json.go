@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"encoding/json"
+	"iter"
+	"net/netip"
+
+	"go4.org/netipx"
+
+	"synoptic/results"
+	"synoptic/scan/permute"
+)
+
+// formVersion is the field "plan": it changes when a field changes its meaning.
+const formVersion = 1
+
+// form is a plan as JSON. Ranges are written as in the digests' text, durations as time.Duration prints them.
+// Names, the command line and whatever is secret are not in it.
+type form struct {
+	Form          int    `json:"plan"`
+	ScanID        string `json:"scan_id"`
+	Version       string `json:"version,omitempty"` // of the program
+	PlanDigest    string `json:"plan_digest"`
+	TargetsDigest string `json:"targets_digest"`
+	PortsDigest   string `json:"ports_digest"`
+
+	Targets    ranges   `json:"targets"`             // on all of Ports
+	Ports      string   `json:"ports"`               // as ParsePorts reads it
+	Pairs      []pairs  `json:"pairs,omitempty"`     // targets on a port of their own
+	Exclusions ranges   `json:"exclusions"`          // targets or not
+	Addresses  uint64   `json:"addresses"`           // that are probed
+	Excluded   uint64   `json:"excluded"`            // that were asked for and are excluded
+	Broadcast  []string `json:"broadcast,omitempty"` // that were asked for and are left out
+	Scope      *scope   `json:"scope,omitempty"`
+
+	Seed        uint64      `json:"seed"`
+	Shard       string      `json:"shard,omitempty"`
+	Positions   positions   `json:"positions"`
+	Permutation permutation `json:"permutation"`
+
+	Choice      Choice     `json:"choice"`
+	Asked       asked      `json:"asked"`
+	Pace        pace       `json:"pace"`
+	Paths       []path     `json:"paths,omitempty"` // none where the kernel chooses
+	SourcePorts *PortRange `json:"source_ports,omitempty"`
+	FrameLen    int        `json:"frame_len"`
+	Window      uint64     `json:"window"`
+	Policy      policy     `json:"policy"`
+}
+
+type pairs struct {
+	Port    uint16 `json:"port"`
+	Targets ranges `json:"targets"`
+}
+
+type scope struct {
+	File      string `json:"file"`
+	SHA256    string `json:"sha256"`
+	Addresses uint64 `json:"addresses"`
+}
+
+type positions struct {
+	Begin uint64 `json:"begin"`
+	End   uint64 `json:"end"`
+}
+
+type permutation struct {
+	Version int    `json:"version"`
+	Len     uint64 `json:"len"`
+}
+
+// asked is what of the Config decides the rest and is not seen elsewhere.
+type asked struct {
+	Backend    string  `json:"backend"`
+	Rate       float64 `json:"rate,omitempty"`
+	Bandwidth  float64 `json:"bandwidth,omitempty"`
+	Interface  string  `json:"iface,omitempty"`
+	Source     string  `json:"src_ip,omitempty"`
+	SourcePort uint16  `json:"src_port,omitempty"`
+	GatewayMAC string  `json:"gateway_mac,omitempty"`
+	Lanes      int     `json:"lanes,omitempty"`
+}
+
+type pace struct {
+	Start  float64 `json:"start"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	Reason string  `json:"reason"`
+}
+
+type path struct {
+	Interface string `json:"iface"`
+	Source    string `json:"src_ip"`
+	Gateway   string `json:"gateway,omitempty"` // absent where targets are on-link
+	Local     bool   `json:"local,omitempty"`   // the targets are this host
+}
+
+type policy struct {
+	Attempts     int      `json:"attempts"`
+	RetryGap     string   `json:"retry_gap"`
+	TargetRecall float64  `json:"target_recall,omitempty"`
+	Wait         string   `json:"wait"`
+	Batch        int      `json:"batch"`
+	MaxMemory    int64    `json:"max_memory"`
+	Profile      string   `json:"syn_profile"`
+	Show         []string `json:"show"`
+	Canaries     bool     `json:"canaries,omitempty"`
+	Verify       bool     `json:"verify,omitempty"`
+	ShowHosts    bool     `json:"show_hosts,omitempty"`
+	Frames       bool     `json:"frames,omitempty"`
+}
+
+// MarshalJSON writes all that is decided, with the digests, for who looks at a plan or goes on with it later.
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	d, c, t := p.allDigests(), &p.Asked, p.Asked.Targets
+	addrs, ports := p.Space.Product()
+	f := form{
+		Form: formVersion, ScanID: p.ScanID, Version: c.Version, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
+		Targets: ranges{addrs.Ranges()}, Exclusions: ranges{t.Exclusions()},
+		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded,
+		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
+		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window,
+		Asked: asked{
+			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, Interface: c.Interface, Source: addrText(c.Source),
+			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes,
+		},
+		Policy: policy{
+			Attempts: c.Attempts, RetryGap: c.RetryGap.String(), TargetRecall: c.TargetRecall, Wait: c.Wait.String(), Batch: c.Batch,
+			MaxMemory: c.MaxMemory, Profile: c.Profile.String(), Show: states(c.Show),
+			Canaries: c.Canaries, Verify: c.Verify, ShowHosts: c.ShowHosts, Frames: c.Frames,
+		},
+	}
+	if ports != nil && addrs.Len() > 0 {
+		f.Ports = ports.String()
+	}
+	for port, addrs := range p.Space.Pairs() {
+		f.Pairs = append(f.Pairs, pairs{port, ranges{addrs.Ranges()}})
+	}
+	for _, a := range p.Broadcast {
+		f.Broadcast = append(f.Broadcast, a.String())
+	}
+	if t.Scope != nil {
+		f.Scope = (*scope)(t.Scope)
+	}
+	if p.Routes != nil {
+		f.SourcePorts = &p.SourcePorts
+		for _, w := range p.Routes.Paths {
+			f.Paths = append(f.Paths, path{w.Link.Name, addrText(w.Src), addrText(w.Gateway), w.Local})
+		}
+	}
+	return json.Marshal(f)
+}
+
+// ranges are written one by one: there may be millions.
+type ranges struct{ all iter.Seq[netipx.IPRange] }
+
+// MarshalJSON writes a list of texts "first-last".
+func (r ranges) MarshalJSON() ([]byte, error) {
+	b := []byte{'['}
+	for x := range r.all {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(appendRange(b, x.From(), x.To()), '"')
+	}
+	return append(b, ']'), nil
+}
+
+// addrText is "" for an address that there is not.
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func states(s results.State) (names []string) {
+	for _, one := range []results.State{results.Open, results.Closed, results.Filtered} {
+		if s&one != 0 {
+			names = append(names, one.String())
+		}
+	}
+	return names
+}

@@ -1,0 +1,79 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"go4.org/netipx"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock/route"
+	"synoptic/scan/target"
+)
+
+// paceOf decides how fast the scan goes, and says where that comes from. local tells whether every probe stays
+// on this host.
+func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, error) {
+	rate, reason := asked.Rate, "asked for"
+	switch {
+	case asked.Rate > 0:
+	case asked.Bandwidth > 0:
+		rate = math.Inf(1) // the bandwidth alone decides
+	case local:
+		rate, reason = DefaultLoopbackRate, "the default where no network is crossed"
+	default:
+		rate, reason = DefaultRate, "the default"
+	}
+	field := "Rate"
+	if asked.Bandwidth > 0 {
+		if limit := ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen); limit < rate {
+			rate, reason = limit, fmt.Sprintf("%g bit/s of %d-byte frames", asked.Bandwidth, frameLen)
+			field = "Bandwidth"
+		}
+	}
+	pace := ratelimit.Constant(rate)
+	if err := pace.Validate(); err != nil {
+		return pace, reason, refuse(field, hintOf(err), "%w", err)
+	}
+	return pace, reason, nil
+}
+
+// allLocal tells whether every probe stays on this host. routes is nil for the connect backend.
+func allLocal(host Host, routes *route.Plan, targets *target.Set) bool {
+	if routes != nil {
+		return !slices.ContainsFunc(routes.Paths, func(path route.Path) bool { return !path.Local })
+	}
+	own, err := host.LocalAddrs()
+	if err != nil {
+		own = nil // then only 127/8 and ::1 are known to be local
+	}
+	for r := range targets.Ranges() {
+		if !isLocal(r, own) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLocal(r netipx.IPRange, own []netip.Addr) bool {
+	if r.From().IsLoopback() && r.To().IsLoopback() {
+		return true
+	}
+	return r.From() == r.To() && slices.Contains(own, r.From())
+}
+
+const (
+	// maxDuration stands for itself and more: a time.Duration ends at 292 years.
+	maxDuration = 100 * 365 * 24 * time.Hour
+	// leastCooldown is waited for late answers in any case.
+	leastCooldown = 500 * time.Millisecond
+)
+
+// Duration is how long the scan takes if everything answers quickly, 100 years at most.
+func (p *Plan) Duration() time.Duration {
+	seconds := float64(p.Probes()) / p.Pace.Start
+	return time.Duration(min(seconds, maxDuration.Seconds())*float64(time.Second)) + leastCooldown
+}

@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"math/rand/v2"
+	"net/netip"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock/route"
+	"synoptic/results"
+	"synoptic/scan/permute"
+	"synoptic/scan/target"
+)
+
+// Plan is everything that is decided before the first packet. It is immutable: nobody writes after New, to what
+// its fields point at neither, so any number of goroutines may read it.
+type Plan struct {
+	Asked  Config // with the defaults filled in that need no look at the host
+	Choice Choice // as planned; what runs the scan may have to take another
+
+	ScanID      string
+	Seed        uint64        // of the permutation
+	Space       *target.Space // Asked.Targets without the broadcast addresses; of a phase, what that asks
+	Permutation *permute.Permutation
+	Positions   permute.Range // the whole scan, or this shard of it
+
+	Routes      *route.Plan    // nil for the connect backend
+	Broadcast   []netip.Addr   // directly connected broadcast addresses inside the targets, left out
+	SourcePorts PortRange      // ours, one per attempt; empty for the connect backend
+	Window      uint64         // positions that the result map holds at once
+	Pace        ratelimit.Pace // probes per second; what has a size has it by Pace.Max
+	RateReason  string         // where Pace comes from
+	FrameLen    int            // bytes of a probe handed to the kernel, link header included
+
+	packetLanes int // sender lanes that packet sockets get
+	digests     digests
+}
+
+// New looks at the host (routes, capabilities, port ranges) and decides. Its errors have a Hint where the user
+// can mend them, and a Field where one of Config's is at fault.
+func New(c Config) (*Plan, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Asked: c, ScanID: results.NewScanID(), Seed: c.Seed, Space: c.Targets.Space}
+	if !c.HasSeed {
+		p.Seed = randomSeed()
+	}
+	if err := checkSource(c.Source, p.Space.Addrs()); err != nil {
+		return nil, err
+	}
+	choice, err := rawOrConnect(&c, p.Space.Addrs(), c.Host.CanRaw())
+	if err != nil {
+		return nil, err
+	}
+	if choice.Backend == BackendConnect {
+		err = p.planConnect(choice.Reason)
+	} else {
+		err = p.planRaw()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.FrameLen, err = frameLen(p.Routes, c.Profile); err != nil {
+		return nil, err
+	}
+	if err := p.permute(); err != nil {
+		return nil, err
+	}
+	if p.Pace, p.RateReason, err = paceOf(&c, allLocal(c.Host, p.Routes, p.Space.Addrs()), p.FrameLen); err != nil {
+		return nil, err
+	}
+	if choice, err = (kernel{&c, c.Host, p.Routes, p.Pace.Max}).choose(choice); err != nil {
+		return nil, err
+	}
+	p.packetLanes = packetLanes(c.Lanes, p.Pace.Max, c.Host.Processors())
+	p.Choice = choice.withLanes(c.Lanes, p.packetLanes)
+	if p.Window, err = windowOf(&c, p.Choice.Backend, p.Positions.Len(), p.Pace.Max); err != nil {
+		return nil, err
+	}
+	p.digests = digestsOf(p.Space, c.Targets)
+	return p, nil
+}
+
+// randomSeed is a seed for a scan whose order nobody chose.
+func randomSeed() uint64 { return rand.Uint64() & maxSeed }
+
+func (p *Plan) planConnect(reason string) (err error) {
+	if err := refusesConnect(&p.Asked, reason); err != nil {
+		return err
+	}
+	if p.Broadcast, err = connectBroadcast(&p.Asked, p.Space.Addrs()); err != nil {
+		return err
+	}
+	p.Space, err = leaveOut(p.Space, p.Broadcast)
+	return err
+}
+
+func (p *Plan) planRaw() (err error) {
+	c := &p.Asked
+	if p.Routes, err = c.Host.Routes(p.Space.Addrs().Ranges(), route.Options{Interface: c.Interface, Source: c.Source}); err != nil {
+		return err
+	}
+	p.Broadcast = p.Routes.Broadcast
+	if p.Space, err = leaveOut(p.Space, p.Broadcast); err != nil {
+		return err
+	}
+	low, high, err := c.Host.EphemeralPorts()
+	if err != nil {
+		return err
+	}
+	p.SourcePorts, err = sourcePorts(int(c.SourcePort), int(low), int(high))
+	return err
+}
+
+// permute orders the space, and takes the shard's part of it.
+func (p *Plan) permute() (err error) {
+	c := &p.Asked
+	if p.Permutation, err = permute.New(p.Space.Len(), p.Seed); err != nil {
+		return err
+	}
+	if p.Positions, err = permute.Shard(p.Space.Len(), c.ShardI, c.ShardOf); err != nil {
+		return err
+	}
+	if p.Positions.Len() == 0 {
+		return refuse("ShardOf", "use fewer shards than probes", "shard %d of %d of %d probes is empty", c.ShardI, c.ShardOf, p.Space.Len())
+	}
+	return nil
+}
+
+// Probes is how many positions the scan covers.
+func (p *Plan) Probes() uint64 { return p.Positions.Len() }

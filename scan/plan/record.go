@@ -1,0 +1,36 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"synoptic/results"
+)
+
+// StartRecord is the record that opens the stream of a scan that goes by a choice.
+func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
+	d := p.allDigests()
+	s := &results.ScanStart{
+		Time: results.Time(at), ScanID: p.ScanID, Version: p.Asked.Version, Args: p.Asked.Args,
+		Targets: p.Space.Addrs().Len(), Excluded: p.Asked.Targets.Excluded, Ports: p.Space.NumPorts(), Probes: p.Probes(),
+		Shard: p.shard(), Seed: p.Seed, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
+		Rate: strconv.FormatFloat(p.Pace.Start, 'f', -1, 64), Backend: c.Backend, BackendReason: c.Reason,
+		Iface: p.Interfaces(), Source: p.Sources(),
+	}
+	if c.Lanes > 1 {
+		s.Lanes = c.Lanes
+	}
+	if sc := p.Asked.Targets.Scope; sc != nil {
+		s.Scope = &results.Scope{File: sc.File, SHA256: sc.SHA256, Addresses: sc.Addresses}
+	}
+	return s
+}
+
+// shard is "2/8" for the second of eight; "" where there is one.
+func (p *Plan) shard() string {
+	if p.Asked.ShardOf <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", p.Asked.ShardI, p.Asked.ShardOf)
+}
