@@ -3,6 +3,7 @@ package results
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -34,5 +35,16 @@ func TestRecordsBeginAlike(t *testing.T) {
 		if again := regexp.MustCompile(`"(v|type|ts|scan_id|event_id)":`).FindIndex(line[len(head):]); again != nil || !json.Valid(line) {
 			t.Errorf("a field comes twice in %s", line)
 		}
+	}
+}
+
+// A scan_start of a program that knew no digests is read and written as it was.
+func TestReadStartWithoutDigests(t *testing.T) {
+	const line = `{"v":1,"type":"scan_start","ts":"2026-11-21T12:00:00.000000000Z","scan_id":"` + testScan + `","event_id":"EVENT","version":"1","args":["scan"],` +
+		`"targets":1,"excluded":0,"ports":1,"probes":1,"seed":7,"rate":"10000","backend":"afpacket","backend_reason":"asked for"}` + "\n"
+	old := strings.Replace(line, "EVENT", (&ScanStart{ScanID: testScan}).EventID().String(), 1)
+	got, errs := rewrite(NewReader(strings.NewReader(old)))
+	if len(errs) > 0 || string(got) != old {
+		t.Errorf("errors %v\ngot  %s\nwant %s", errs, got, old)
 	}
 }

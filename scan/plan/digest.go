@@ -81,7 +81,7 @@ func digestsOf(space *target.Space, asked *target.Targets) (d digests) {
 	w.line("targets")
 	w.addrs(addrs.Ranges())
 	w.line("ports")
-	if ports != nil && addrs.Len() > 0 {
+	if ports != nil {
 		var product portSet
 		product.add(ports.All())
 		w.ports(&product)
@@ -107,7 +107,7 @@ func (s *portSet) add(ports iter.Seq[uint16]) {
 
 // portsOf is every port that is probed.
 func portsOf(space *target.Space) (all portSet) {
-	if addrs, ports := space.Product(); ports != nil && addrs.Len() > 0 {
+	if _, ports := space.Product(); ports != nil {
 		all.add(ports.All())
 	}
 	for port := range space.Pairs() {

@@ -130,7 +130,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 			Canaries: c.Canaries, Verify: c.Verify, ShowHosts: c.ShowHosts, Frames: c.Frames,
 		},
 	}
-	if ports != nil && addrs.Len() > 0 {
+	if ports != nil {
 		f.Ports = ports.String()
 	}
 	for port, addrs := range p.Space.Pairs() {

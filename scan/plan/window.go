@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 	"time"
 
 	"synoptic/results/window"
@@ -20,8 +22,15 @@ func windowOf(asked *Config, backend string, positions uint64, rate float64) (ui
 	}
 	need := rate * (asked.RetryGap*time.Duration(asked.Attempts-1) + asked.Wait).Seconds()
 	if reach := float64(size) * 7 / 8; need > reach {
-		return 0, refuse("MaxMemory", fmt.Sprintf("give MaxMemory %dM, or a lower Rate, fewer Attempts or a shorter RetryGap", int64(need*8/7/2)>>20+1),
+		return 0, refuse("MaxMemory", fmt.Sprintf("give MaxMemory %dM, or a lower Rate, fewer Attempts or a shorter RetryGap", memoryFor(need*8/7, positions)),
 			"the result map holds %.3g positions, but %d attempts %v apart at %.4g pps need %.3g", reach, asked.Attempts, asked.RetryGap, rate, need)
 	}
 	return size, nil
+}
+
+// memoryFor is how many MiB a window takes over so many of the positions, half a byte each: windows are powers of
+// two, and none is larger than it takes to cover the scan.
+func memoryFor(window float64, positions uint64) uint64 {
+	n := uint64(math.Ceil(min(window, float64(positions))))
+	return max(uint64(1)<<bits.Len64(n-1)/2>>20, 1)
 }

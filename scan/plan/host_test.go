@@ -1,0 +1,136 @@
+package plan
+
+import (
+	"iter"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"go4.org/netipx"
+
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+	"synoptic/scan/target"
+)
+
+// fakeHost is a host of which a test says everything; the zero value is one that can do it all, behind a
+// gateway on a veth interface.
+type fakeHost struct {
+	canRaw, xdp, bind error
+	paths             []route.Path
+	broadcast         []netip.Addr
+	routesErr         error
+	driver            string // "" is veth
+	low, high         uint16
+	local             []netip.Addr
+	processors        int
+
+	asked int      // questions
+	loads []string // of the XDP programs: "load" or "look"
+}
+
+var (
+	gatewayAddr = netip.MustParseAddr("192.0.2.1")
+	hostAddr    = netip.MustParseAddr("192.0.2.9")
+)
+
+func ethernet(index int, name string) route.Link {
+	return route.Link{Index: index, Name: name, MTU: 1500, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, byte(index)}, Framing: rawsock.Ethernet}
+}
+
+// routed is a way through a gateway, onLink one to neighbours.
+func routed(link route.Link) route.Path {
+	return route.Path{Link: link, Src: hostAddr, Gateway: gatewayAddr}
+}
+
+func onLink(link route.Link) route.Path { return route.Path{Link: link, Src: hostAddr} }
+
+func (h *fakeHost) CanRaw() error {
+	h.asked++
+	return h.canRaw
+}
+
+func (h *fakeHost) EphemeralPorts() (lo, hi uint16, err error) {
+	h.asked++
+	if h.high == 0 {
+		return 32768, 60999, nil
+	}
+	return h.low, h.high, nil
+}
+
+func (h *fakeHost) Routes(_ iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
+	h.asked++
+	if h.routesErr != nil {
+		return nil, h.routesErr
+	}
+	if h.paths == nil {
+		h.paths = []route.Path{routed(ethernet(2, "veth0"))}
+	}
+	return &route.Plan{Paths: h.paths, Broadcast: h.broadcast}, nil
+}
+
+func (h *fakeHost) Driver(*route.Link) (name string, harmless bool) {
+	h.asked++
+	if h.driver == "" {
+		return "veth", true
+	}
+	return h.driver, false
+}
+
+func (h *fakeHost) CheckXDP(_ *route.Link, load bool) error {
+	h.asked++
+	h.loads = append(h.loads, map[bool]string{true: "load", false: "look"}[load])
+	return h.xdp
+}
+
+func (h *fakeHost) LocalAddrs() ([]netip.Addr, error) {
+	h.asked++
+	return h.local, nil
+}
+
+func (h *fakeHost) CanBind(netip.Addr) error {
+	h.asked++
+	return h.bind
+}
+
+func (h *fakeHost) Processors() int {
+	h.asked++
+	return max(h.processors, 1)
+}
+
+// targets reads words on ports; "-" before a word excludes it.
+func targets(t testing.TB, ports string, words ...string) *target.Targets {
+	t.Helper()
+	c := target.Config{}
+	for _, w := range words {
+		if w[0] == '-' {
+			c.Exclude = append(c.Exclude, w[1:])
+		} else {
+			c.Targets = append(c.Targets, w)
+		}
+	}
+	var err error
+	if ports != "" {
+		if c.Ports, err = target.ParsePorts(ports); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := target.Load(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// hinted is an error that another package says how to mend.
+type hinted struct{ text, hint string }
+
+func (h *hinted) Error() string { return h.text }
+func (h *hinted) Hint() string  { return h.hint }
+
+// setOf is a set of addresses in the words of targets.
+func setOf(t testing.TB, words string) *target.Set {
+	t.Helper()
+	return targets(t, "1", strings.Fields(words)...).Space.Addrs()
+}

@@ -1,0 +1,80 @@
+package plan
+
+import (
+	"math"
+	"net/netip"
+	"testing"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/rawsock/route"
+	"synoptic/scan/permute"
+	"synoptic/scan/target"
+)
+
+// A duration beyond what a time.Duration holds is not negative.
+func TestDuration(t *testing.T) {
+	for _, c := range []struct {
+		probes   uint64
+		rate     float64
+		min, max time.Duration
+	}{
+		{1000, 1000, time.Second, 2 * time.Second},
+		{target.MaxLen, 1, maxDuration, math.MaxInt64},
+		{target.MaxLen, 1e-9, maxDuration, math.MaxInt64},
+		{1, math.SmallestNonzeroFloat64, maxDuration, math.MaxInt64},
+	} {
+		p := Plan{Pace: ratelimit.Constant(c.rate), Positions: permute.Range{End: c.probes}}
+		if d := p.Duration(); d < c.min || d > c.max {
+			t.Errorf("%d probes at %v pps take %v, want %v to %v", c.probes, c.rate, d, c.min, c.max)
+		}
+	}
+}
+
+// The lower of rate and bandwidth holds, and says so.
+func TestPace(t *testing.T) {
+	for _, c := range []struct {
+		rate, bandwidth float64
+		local           bool
+		want            float64
+		reason          string
+	}{
+		{0, 0, false, 10_000, "the default"},
+		{0, 0, true, 500_000, "the default where no network is crossed"},
+		{5, 0, true, 5, "asked for"},
+		{0, 672e3, true, 1000, "672000 bit/s of 58-byte frames"},
+		{1e6, 672e3, false, 1000, "672000 bit/s of 58-byte frames"},
+		{500, 672e3, false, 500, "asked for"},
+	} {
+		pace, reason, err := paceOf(&Config{Rate: c.rate, Bandwidth: c.bandwidth}, c.local, 58)
+		if err != nil || pace != ratelimit.Constant(c.want) || reason != c.reason {
+			t.Errorf("%+v: %v, %q, %v", c, pace, reason, err)
+		}
+	}
+}
+
+// A scan of this host alone crosses no network, by routes where there are some and by addresses elsewhere.
+func TestLocal(t *testing.T) {
+	own := []netip.Addr{hostAddr}
+	for _, c := range []struct {
+		target string
+		local  bool
+	}{
+		{"127.0.0.0/8", true}, {"192.0.2.9", true}, {"127.0.0.1 192.0.2.9", true}, {"192.0.2.8/31", false}, {"10.0.0.1", false}, {"::1", true}, {"::1-::2", false},
+	} {
+		set := setOf(t, c.target)
+		if got := allLocal(&fakeHost{local: own}, nil, set); got != c.local {
+			t.Errorf("%s: %v", c.target, got)
+		}
+	}
+	loopback := route.Path{Local: true}
+	for _, c := range []struct {
+		paths []route.Path
+		local bool
+	}{{[]route.Path{loopback}, true}, {[]route.Path{loopback, {}}, false}} {
+		host := &fakeHost{}
+		if got := allLocal(host, &route.Plan{Paths: c.paths}, nil); got != c.local || host.asked > 0 {
+			t.Errorf("%+v: %v", c.paths, got)
+		}
+	}
+}
