@@ -38,7 +38,6 @@ func (p *Plan) PacketSockets(why error) Choice {
 // generator makes.
 func (c Choice) WithoutGenerator(why error) Choice {
 	c.Backend, c.Reason, c.Hint = BackendXDP, "no ebpf, for "+why.Error(), hintOf(why)
-	c.Lanes = 1 // each would need a queue of its own, and what the link has is one at least
 	return c
 }
 
@@ -131,8 +130,10 @@ func (c Choice) withLanes(asked, packets int) Choice {
 	switch {
 	case c.Backend == BackendConnect: // every connection is a goroutine of its own
 		c.Lanes = 0
-	case c.Backend == BackendEBPF, c.Backend == BackendXDP && c.Auto:
-		c.Lanes = 1 // the generator; or, on the interface's first queue: there may be no other
+	case c.Backend == BackendEBPF: // the generator
+		c.Lanes = 1
+	case c.Backend == BackendXDP && c.Auto: // on the interface's first queue: there may be no other
+		c.Lanes = 1
 	case c.Backend == BackendXDP:
 		c.Lanes = max(asked, 1)
 	default:

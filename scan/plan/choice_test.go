@@ -117,6 +117,8 @@ func TestChoiceRefused(t *testing.T) {
 		{Config{Frames: true}, "10.0.0.1", fakeHost{canRaw: errNoRaw}, "", "get rights", "an output keeps the replies' frames: open packet socket: no rights"},
 		{Config{Frames: true}, "fd00::1", fakeHost{}, "", "scan the IPv4 targets apart, or leave that output out", "an output keeps the replies' frames, and IPv6"},
 		{Config{Backend: "xdp"}, "10.0.0.1", fakeHost{xdp: errNoXDP}, "Backend", "Backend afpacket has no such limit", "backend xdp: no programs here"},
+		{Config{Backend: "xdp"}, "10.0.0.1", fakeHost{paths: []route.Path{routed(veth), routed(ethernet(3, "eth1"))}}, "Backend", "Backend afpacket has no such limit", "backend xdp: the targets lie behind several interfaces, veth0 and eth1"},
+		{Config{Backend: "xdp"}, "10.0.0.1", fakeHost{paths: []route.Path{routed(veth), onLink(veth)}}, "Backend", "Backend afpacket has no such limit", "backend xdp: the targets lie behind 2 next hops"},
 		{Config{Backend: "ebpf"}, "10.0.0.1", fakeHost{xdp: errNoXDP}, "Backend", "Backend afpacket has no such limit", "backend xdp: no programs here"},
 		{Config{Backend: "ebpf", Rate: 1e6}, "10.0.0.1", fakeHost{xdp: fmt.Errorf("load: %w", &hinted{"too old", "a newer kernel"})}, "Backend", "a newer kernel", "backend ebpf: load: too old"},
 		{Config{Backend: "ebpf", Rate: 1e6}, "10.0.0.1", fakeHost{paths: []route.Path{onLink(veth)}}, "Backend", "Backend afpacket has no such limit", "backend ebpf: targets on veth0 itself"},

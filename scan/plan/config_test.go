@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/results/window"
 	"synoptic/scan/probe"
 )
 
@@ -80,11 +82,60 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// What other packages refuse comes as they say it.
+func TestNewPassesErrorsOn(t *testing.T) {
+	all := targets(t, "80", "10.0.0.0/24")
+	broken := errors.New("broken")
+	if _, err := New(Config{Targets: all, Host: &fakeHost{portsErr: broken}}); !errors.Is(err, broken) {
+		t.Errorf("the ephemeral ports cannot be read: %v", err)
+	}
+	if _, err := New(Config{Targets: all, ShardI: 3, ShardOf: 2, Host: &fakeHost{}}); err == nil || hintOf(err) == "" {
+		t.Errorf("a third shard of two: %v", err)
+	}
+	_, err := New(Config{Targets: all, MaxMemory: 1, Host: &fakeHost{}})
+	if _, ok := errors.AsType[*window.SizeError](err); !ok {
+		t.Errorf("a byte of memory: %v", err)
+	}
+	everywhere := &fakeHost{broadcast: slices.Collect(func(yield func(netip.Addr) bool) {
+		for i := range all.Space.Addrs().Len() {
+			if !yield(all.Space.Addrs().At(i)) {
+				return
+			}
+		}
+	})}
+	if _, err := New(Config{Targets: all, Host: everywhere}); err == nil {
+		t.Error("nothing but broadcast addresses")
+	}
+}
+
+// Without a Host it is this one. The connect backend takes what it can get of it.
+func TestThisHost(t *testing.T) {
+	p, err := New(Config{Targets: targets(t, "80", "127.0.0.1"), Backend: BackendConnect})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Asked.Host != ThisHost() || p.Pace.Max != DefaultLoopbackRate || p.Choice.Lanes != 0 {
+		t.Errorf("%+v", p)
+	}
+	own, err := ThisHost().LocalAddrs()
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, a := range own {
+		if !a.IsValid() || a.Is4In6() {
+			t.Errorf("%v is an address of this host", a)
+		}
+	}
+	if n := ThisHost().Processors(); n != runtime.GOMAXPROCS(0) {
+		t.Errorf("%d processors", n)
+	}
+}
+
 // A scan whose retries would come after their positions have left the result map is refused, and what the hint
 // says is then accepted.
 func TestNewRefusesSmallWindow(t *testing.T) {
 	c := Config{Targets: targets(t, "1-1000", "10.0.0.0/12"), Backend: BackendAFPacket, MaxMemory: 16 << 20, Host: &fakeHost{}}
-	for rate, want := range map[float64]uint64{10e6: 64, 4e6: 32, 1e12: 512} { // 512 MiB cover the scan
+	for rate, want := range map[float64]uint64{10e6: 64, 6e6: 64, 4e6: 32, 1e12: 512} { // 512 MiB cover the scan
 		c.Rate, c.MaxMemory = rate, 16<<20
 		_, err := New(c)
 		refused, ok := errors.AsType[*Error](err)

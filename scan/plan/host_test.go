@@ -17,14 +17,15 @@ import (
 // fakeHost is a host of which a test says everything; the zero value is one that can do it all, behind a
 // gateway on a veth interface.
 type fakeHost struct {
-	canRaw, xdp, bind error
-	paths             []route.Path
-	broadcast         []netip.Addr
-	routesErr         error
-	driver            string // "" is veth
-	low, high         uint16
-	local             []netip.Addr
-	processors        int
+	canRaw, xdp, bind  error
+	portsErr, localErr error
+	paths              []route.Path
+	broadcast          []netip.Addr
+	routesErr          error
+	driver             string // "" is veth
+	low, high          uint16
+	local              []netip.Addr
+	processors         int
 
 	asked int      // questions
 	loads []string // of the XDP programs: "load" or "look"
@@ -54,9 +55,9 @@ func (h *fakeHost) CanRaw() error {
 func (h *fakeHost) EphemeralPorts() (lo, hi uint16, err error) {
 	h.asked++
 	if h.high == 0 {
-		return 32768, 60999, nil
+		return 32768, 60999, h.portsErr
 	}
-	return h.low, h.high, nil
+	return h.low, h.high, h.portsErr
 }
 
 func (h *fakeHost) Routes(_ iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
@@ -86,7 +87,7 @@ func (h *fakeHost) CheckXDP(_ *route.Link, load bool) error {
 
 func (h *fakeHost) LocalAddrs() ([]netip.Addr, error) {
 	h.asked++
-	return h.local, nil
+	return h.local, h.localErr
 }
 
 func (h *fakeHost) CanBind(netip.Addr) error {

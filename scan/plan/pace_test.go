@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"testing"
@@ -66,6 +67,10 @@ func TestLocal(t *testing.T) {
 		if got := allLocal(&fakeHost{local: own}, nil, set); got != c.local {
 			t.Errorf("%s: %v", c.target, got)
 		}
+	}
+	blind := &fakeHost{localErr: errors.New("no list")}
+	if !allLocal(blind, nil, setOf(t, "127.0.0.1")) || allLocal(blind, nil, setOf(t, "192.0.2.9")) {
+		t.Error("without a list of addresses only loopback is local")
 	}
 	loopback := route.Path{Local: true}
 	for _, c := range []struct {
