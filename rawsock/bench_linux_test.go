@@ -49,18 +49,18 @@ func BenchmarkHotRead(b *testing.B) {
 	b.ReportMetric(float64(left), "packets/block")
 	b.ReportAllocs()
 	packets := make([]Packet, 256)
-	var bytes, n int
+	var bytes, unread int
 	for b.Loop() { // once per packet
-		if n == 0 {
+		if unread == 0 {
 			if rx.left == 0 {
 				rx.left, rx.at = left, at
 			}
-			if n = rx.Read(packets); n == 0 {
+			if unread = rx.Read(packets); unread == 0 {
 				b.Fatal("the block ended early")
 			}
 		}
-		n--
-		bytes += len(packets[n].Data) + int(packets[n].Data[9])
+		unread--
+		bytes += len(packets[unread].Data) + int(packets[unread].Data[9])
 	}
 	if bytes == 0 {
 		b.Fatal("no data")
