@@ -31,7 +31,7 @@ func writePlan(w io.Writer, p *scan.Plan) {
 	}
 	row("backend", "%s: %s", p.Backend, p.BackendReason)
 	if p.BackendHint != "" {
-		row("hint", "%s", p.BackendHint)
+		row("hint", "%s", withFlags(p.BackendHint))
 	}
 	if p.Routes == nil {
 		row("path", "chosen by the kernel")

@@ -97,6 +97,7 @@ type named struct {
 
 // place is where a word stands.
 type place struct {
+	field  string // of Config
 	source string
 	line   int
 }
@@ -105,6 +106,9 @@ type place struct {
 func (p place) at(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Source == "" {
 		e.Source, e.Line = p.source, p.line
+		if p.field != "" {
+			e.field = p.field
+		}
 	}
 	return err
 }
@@ -113,7 +117,7 @@ func (l *loader) loadScope() error {
 	if l.ScopeFile == "" {
 		return nil
 	}
-	sum, err := l.readFile(l.ScopeFile, "--scope", func(e entry, text string, p place) error {
+	sum, err := l.readFile(l.ScopeFile, "ScopeFile", func(e entry, text string, p place) error {
 		switch {
 		case e.host != "":
 			return p.at(wrong(text, "write its addresses: who answers to a name can change after the authorization",
@@ -129,7 +133,7 @@ func (l *loader) loadScope() error {
 	}
 	l.authorized.normalize()
 	if l.authorized.empty() {
-		return &Error{Source: l.ScopeFile, Err: errors.New("the scope holds no address"),
+		return &Error{Source: l.ScopeFile, field: "ScopeFile", Err: errors.New("the scope holds no address"),
 			hint: "list the networks you are authorized to scan, one address or prefix per line"}
 	}
 	l.scope = &Scope{File: l.ScopeFile, SHA256: sum, Addresses: l.authorized.count()}
@@ -150,12 +154,12 @@ func (l *loader) loadExclusions() error {
 		return nil
 	}
 	for _, word := range l.Exclude {
-		if err := parseWord(word, place{source: "--exclude"}, add); err != nil {
+		if err := parseWord(word, place{field: "Exclude", source: "Exclude"}, add); err != nil {
 			return err
 		}
 	}
 	for _, name := range l.ExcludeFiles {
-		if _, err := l.readFile(name, "--exclude-file", add); err != nil {
+		if _, err := l.readFile(name, "ExcludeFiles", add); err != nil {
 			return err
 		}
 	}
@@ -193,7 +197,7 @@ func (l *loader) loadTargets() error {
 		}
 	}
 	for _, name := range l.TargetFiles {
-		if _, err := l.readFile(name, "--targets-file", add); err != nil {
+		if _, err := l.readFile(name, "TargetFiles", add); err != nil {
 			return err
 		}
 	}
@@ -255,12 +259,12 @@ func (l *loader) finish() (*Targets, error) {
 		all.normalize()
 	}
 	if all.empty() {
-		return nil, &Error{Err: errors.New("no targets"), hint: targetHint}
+		return nil, &Error{Err: errors.New("no targets"), field: "Targets", hint: targetHint}
 	}
 	kept := all.minus(l.exclude)
 	if kept.empty() {
-		return nil, &Error{Err: errors.New("no targets left: the exclusions cover every one"),
-			hint: "compare the targets with --exclude and --exclude-file"}
+		return nil, &Error{Err: errors.New("no targets left: the exclusions cover every one"), field: "Targets",
+			hint: "compare the targets with Exclude and ExcludeFiles"}
 	}
 	if l.scope == nil && !l.excluding {
 		if err := checkAuthorized(kept); err != nil {
