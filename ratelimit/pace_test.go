@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -59,7 +60,7 @@ func TestPacerPauses(t *testing.T) {
 		p.Pause()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if n, err := p.Take(ctx, 1); n != 0 || err != context.DeadlineExceeded {
+		if n, err := p.Take(ctx, 1); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("took %d, %v in a pause that its context did not outlast", n, err)
 		}
 	})

@@ -22,6 +22,14 @@ func (e *RateError) Error() string {
 	return fmt.Sprintf("rate %q: %s", e.Input, e.Reason)
 }
 
+// Field is Bandwidth or Rate.
+func (e *RateError) Field() string {
+	if e.Bits {
+		return "Bandwidth"
+	}
+	return "Rate"
+}
+
 // Hint tells the user what to write.
 func (e *RateError) Hint() string {
 	if e.Bits {

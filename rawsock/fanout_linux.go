@@ -1,7 +1,6 @@
 package rawsock
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -10,7 +9,7 @@ import (
 // NewRxGroup opens n receivers that share what comes in: each packet reaches one of them, chosen by a
 // hash of its four-tuple, or the next one that has room where the ring of that one is full
 // (PACKET_FANOUT, packet(7)). c.RingBytes is for all of them together, though no ring is smaller than
-// 4 MiB by default. Errors are those of NewRx; more than one receiver needs Linux 4.12.
+// 4 MiB by default. Errors are those of NewRx; more than one receiver needs FanoutUniqueID.
 func NewRxGroup(c RxConfig, n int) (group []*Rx, err error) {
 	if n < 1 || n > maxFanout {
 		return nil, fmt.Errorf("open packet receivers: %d of them: must be 1 to %d", n, maxFanout)
@@ -58,7 +57,7 @@ const (
 )
 
 // joinFanout makes a bound socket a member of the group id, or where that is 0 of a new one, whose id
-// the kernel chooses so that it is nobody else's (PACKET_FANOUT_FLAG_UNIQUEID, Linux 4.12), and
+// the kernel chooses so that it is nobody else's (Feature FanoutUniqueID), and
 // returns the id.
 func joinFanout(fd, id int) (int, error) {
 	mode := fanoutMode
@@ -74,7 +73,7 @@ func joinFanout(fd, id int) (int, error) {
 		return 0, err
 	}
 	if got>>16&unix.PACKET_FANOUT_FLAG_UNIQUEID != 0 {
-		return 0, errors.New("this kernel cannot choose an id for a group (PACKET_FANOUT_FLAG_UNIQUEID, Linux 4.12)")
+		return 0, fmt.Errorf("this kernel cannot choose an id for a group: %v", FanoutUniqueID)
 	}
 	return got & 0xffff, nil
 }

@@ -11,8 +11,8 @@ import (
 
 func unsupported(op string) error {
 	return &hintError{
-		err:  fmt.Errorf("%s: %w on %s: packet sockets are Linux's", op, errors.ErrUnsupported, runtime.GOOS),
-		hint: "use the connect backend",
+		err: fmt.Errorf("%s: %w on %s: packet sockets are Linux's", op, errors.ErrUnsupported, runtime.GOOS), field: "Backend",
+		hint: "use Backend connect",
 	}
 }
 

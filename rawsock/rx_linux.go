@@ -96,11 +96,11 @@ func (r *Rx) open(c RxConfig, g geometry) error {
 	if err := attachFilter(r.fd, behind(c.LinkHeader, replyFilter(c.PortMin, c.PortMax, g.snap))); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
-	// Spares the filter a run per packet sent; Linux 4.20. The filter drops outgoing
-	// packets too, so an older kernel loses nothing but that.
+	// Spares the filter a run per packet sent. The filter drops outgoing packets too, so a kernel
+	// without IgnoreOutgoing loses nothing but that.
 	_ = unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
-		return fmt.Errorf("TPACKET_V3 (Linux 3.2): %w", err)
+		return fmt.Errorf("%v: %w", TPacketV3, err)
 	}
 	req := unix.TpacketReq3{
 		Block_size:     uint32(g.blockBytes),

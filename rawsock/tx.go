@@ -75,8 +75,8 @@ type TxConfig struct {
 	// Send waits more often.
 	SendBuffer int
 
-	// BypassQdisc sends past the interface's queueing discipline (PACKET_QDISC_BYPASS,
-	// Linux 3.14). It saves little and bypasses the host's own shaping; a busy driver
+	// BypassQdisc sends past the interface's queueing discipline (Feature
+	// QdiscBypass). It saves little and bypasses the host's own shaping; a busy driver
 	// then shows as back-pressure. Not for Loopback.
 	BypassQdisc bool
 }

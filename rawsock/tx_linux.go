@@ -120,7 +120,7 @@ func configureTx(fd int, c TxConfig) error {
 	}
 	if c.BypassQdisc {
 		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
-			return fmt.Errorf("bypass qdisc (PACKET_QDISC_BYPASS, Linux 3.14): %w", err)
+			return fmt.Errorf("bypass qdisc: %v: %w", QdiscBypass, err)
 		}
 	}
 	return nil

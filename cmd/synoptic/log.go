@@ -50,10 +50,14 @@ func harmless(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.String() == "" {
 		return slog.Attr{}
 	}
-	return slog.String(a.Key, printable(a.Value.String()))
+	text := a.Value.String()
+	if a.Key == hintKey {
+		text = withFlags(text)
+	}
+	return slog.String(a.Key, printable(text))
 }
 
-// hintKey is the attribute that says how to mend it. As text it is a line of its own.
+// hintKey is the attribute that says how to fix it; fields in it are printed as flags. As text it is a line of its own.
 const hintKey = "hint"
 
 // textHandler writes a message as a line for a person. The message says it all: of the attributes
@@ -78,7 +82,7 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	})
 	text := "synoptic: " + printable(r.Message) + "\n"
 	if hint != "" {
-		text += "hint: " + printable(hint) + "\n"
+		text += "hint: " + printable(withFlags(hint)) + "\n"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -100,9 +104,9 @@ func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup changes nothing that is shown.
 func (h *textHandler) WithGroup(string) slog.Handler { return h }
 
-// printError says what failed and, where the error knows, how to mend it.
+// printError says what failed and, where the error knows, how to fix it.
 func printError(log *slog.Logger, err error) {
-	lines := strings.Split(err.Error(), "\n") // one of each error joined
+	lines := strings.Split(messageOf(err), "\n") // one of each error joined
 	for _, line := range lines[:len(lines)-1] {
 		log.Error(line)
 	}
@@ -116,7 +120,7 @@ func logPlan(log *slog.Logger, p *plan.Plan) {
 	}
 	attrs := []any{
 		"scan_id", p.ScanID, "addresses", p.Space.Addrs().Len(), "ports", p.Space.NumPorts(), "probes", p.Probes(),
-		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.Choice.Reason, hintKey, p.Choice.Hint,
+		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.Choice.Reason, hintKey, withFlags(p.Choice.Hint),
 		"rate", p.Pace.Start, "rate_reason", p.RateReason, "attempts", p.Asked.Attempts, "window", p.Window, "duration_s", p.Duration().Seconds(),
 	}
 	if p.Asked.ShardOf > 1 {

@@ -90,15 +90,6 @@ func run(stop *stopper, args []string, std streams) int {
 	return exitUsage
 }
 
-// hintOf is how to mend an error, where it knows.
-func hintOf(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
-}
-
 // flagError keeps the hint of a flag that has one of its own.
 func flagError(hint string) func(*cobra.Command, error) error {
 	return func(_ *cobra.Command, err error) error {

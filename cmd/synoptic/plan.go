@@ -31,7 +31,7 @@ func writePlan(w io.Writer, p *plan.Plan) {
 	}
 	row("backend", "%s: %s", p.Choice.Backend, p.Choice.Reason)
 	if p.Choice.Hint != "" {
-		row("hint", "%s", p.Choice.Hint)
+		row("hint", "%s", withFlags(p.Choice.Hint))
 	}
 	if p.Routes == nil {
 		row("path", "chosen by the kernel")

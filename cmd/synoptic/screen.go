@@ -73,7 +73,7 @@ func (s *screen) begin(p *plan.Plan) {
 	}
 	logPlan(s.log, p)
 	if p.Choice.Fallback {
-		s.log.Warn("scanning by connect(): "+p.Choice.Reason, hintKey, p.Choice.Hint)
+		s.log.Warn("scanning by connect(): "+p.Choice.Reason, hintKey, withFlags(p.Choice.Hint))
 	}
 	if len(p.Broadcast) > 0 {
 		s.log.Warn("broadcast addresses left out: " + joinAddrs(p.Broadcast))
@@ -86,7 +86,7 @@ func (s *screen) instead(planned string, c plan.Choice) {
 		return
 	}
 	s.log.Warn(fmt.Sprintf("scanned by %s instead of %s: %s", c.Backend, planned, c.Reason),
-		"backend", c.Backend, hintKey, c.Hint)
+		"backend", c.Backend, hintKey, withFlags(c.Hint))
 }
 
 // progressEvery is how often the progress line is drawn.

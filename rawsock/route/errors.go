@@ -26,11 +26,19 @@ func (e *NoRouteError) Error() string {
 
 func (e *NoRouteError) Unwrap() error { return e.Err }
 
+// Field is Interface where it was asked for, else Targets.
+func (e *NoRouteError) Field() string {
+	if e.Interface != "" {
+		return "Interface"
+	}
+	return "Targets"
+}
+
 // Hint says how to get a route, or do without.
 func (e *NoRouteError) Hint() string {
-	leave := fmt.Sprintf("leave it out with `--exclude %s`", rangeString(e.Range))
+	leave := fmt.Sprintf("leave it out with `Exclude %s`", rangeString(e.Range))
 	if e.Interface != "" {
-		return fmt.Sprintf("see `ip route show dev %s`; add a route, leave --interface to the kernel, or %s", e.Interface, leave)
+		return fmt.Sprintf("see `ip route show dev %s`; add a route, leave Interface to the kernel, or %s", e.Interface, leave)
 	}
 	return fmt.Sprintf("see `ip route get %s`; add a route, or %s", e.Range.From(), leave)
 }
@@ -41,6 +49,9 @@ type BroadcastError struct{ Range netipx.IPRange }
 func (e *BroadcastError) Error() string {
 	return fmt.Sprintf("target %s is a broadcast address", rangeString(e.Range))
 }
+
+// Field is Targets.
+func (e *BroadcastError) Field() string { return "Targets" }
 
 // Hint says what to aim at instead.
 func (e *BroadcastError) Hint() string {
@@ -58,6 +69,9 @@ func (e *InterfaceError) Error() string { return fmt.Sprintf("interface %s: %v",
 
 func (e *InterfaceError) Unwrap() error { return e.Err }
 
+// Field is Interface.
+func (e *InterfaceError) Field() string { return "Interface" }
+
 // Hint lists the interfaces there are.
 func (e *InterfaceError) Hint() string {
 	return "interfaces of this host: " + strings.Join(e.Existing, ", ")
@@ -73,12 +87,15 @@ func (e *LinkTypeError) Error() string {
 	return fmt.Sprintf("interface %s: link type %s is not supported", e.Name, e.Type)
 }
 
+// Field is Interface.
+func (e *LinkTypeError) Field() string { return "Interface" }
+
 // Hint says what works.
 func (e *LinkTypeError) Hint() string {
-	return "choose an Ethernet, loopback or tunnel --interface, or use `--backend connect`"
+	return "choose an Ethernet, loopback or tunnel Interface, or use `Backend connect`"
 }
 
-// A NoNeighbourError says that a next hop does not tell its link address.
+// A NoNeighbourError says that a next hop does not tell its MAC address.
 type NoNeighbourError struct {
 	Addr netip.Addr
 	Link string
@@ -88,12 +105,15 @@ func (e *NoNeighbourError) Error() string {
 	return fmt.Sprintf("%v on %s answers no ARP", e.Addr, e.Link)
 }
 
+// Field is GatewayMAC.
+func (e *NoNeighbourError) Field() string { return "GatewayMAC" }
+
 // Hint says how to do without an answer.
 func (e *NoNeighbourError) Hint() string {
-	return "check that the gateway is up, or give its link address with --gateway-mac"
+	return "check that the gateway is up, or give its MAC address with GatewayMAC"
 }
 
-// rangeString is the shortest form that target flags take.
+// rangeString is the shortest form that a target can be written in.
 func rangeString(r netipx.IPRange) string {
 	if r.From() == r.To() {
 		return r.From().String()

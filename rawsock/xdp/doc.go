@@ -1,4 +1,4 @@
-// Package xdp moves probes and replies past the kernel's network stack, by XDP and BPF (Linux 5.18):
+// Package xdp moves probes and replies past the kernel's network stack, by XDP and BPF (rawsock.Features says since which kernels):
 //
 //   - Tx sends through an AF_XDP socket, with the methods of rawsock.Tx;
 //   - Programs verify replies in the kernel, where they arrive, mark the result map and answer a SYN-ACK

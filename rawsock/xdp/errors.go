@@ -21,7 +21,10 @@ func (e *OccupiedError) Error() string {
 // Unwrap gives the kernel's error.
 func (e *OccupiedError) Unwrap() error { return e.Err }
 
+// Field is Backend: others need no program.
+func (e *OccupiedError) Field() string { return "Backend" }
+
 // Hint says what can be done.
 func (e *OccupiedError) Hint() string {
-	return fmt.Sprintf("`ip link show dev %s` and `bpftool net` tell which; stop its owner, or use --backend afpacket, which needs none", e.Interface)
+	return fmt.Sprintf("`ip link show dev %s` and `bpftool net` tell which; stop its owner, or use Backend afpacket, which needs none", e.Interface)
 }

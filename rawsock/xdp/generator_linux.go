@@ -220,8 +220,8 @@ func (p *Programs) Refusal() error {
 	// Since Linux 6.3 the redirect asks for NETDEV_XDP_ACT_NDO_XMIT first (xdp_ok_fwd_dev,
 	// include/linux/filter.h), which veth has while its far end takes frames.
 	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP):
-		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno),
-			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; --backend xdp and afpacket do not")
+		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno), "Backend",
+			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; Backend xdp and afpacket do not")
 	}
 	return fmt.Errorf("the driver refuses probes: %w", errno)
 }

@@ -201,7 +201,7 @@ func (p *Programs) Close() error {
 func kernelError(op string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !isVerifierError(err):
-		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, errRights, err),
+		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, errRights, err), "Backend",
 			"run as root, or `sudo setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep` on the binary once")
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		return unsupported(fmt.Errorf("%s: %w: %w", op, ErrUnsupported, err))
@@ -219,7 +219,7 @@ func (rightsError) Error() string { return "CAP_BPF, CAP_PERFMON and CAP_NET_ADM
 func (rightsError) Is(target error) bool { return target == rawsock.ErrPermission }
 
 func unsupported(err error) error {
-	return rawsock.WithHint(err, "Linux 5.18 or later is needed, and a driver with XDP; --backend afpacket works everywhere")
+	return rawsock.WithHint(err, "Backend", rawsock.XDPLoadBytes.Needs()+", and a driver with XDP; Backend afpacket works everywhere")
 }
 
 // isVerifierError tells a program that the verifier rejects, which also comes as EACCES.

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"synoptic/rawsock"
 )
 
 // mapRing maps one of the socket's rings, by its page offset (XDP_PGOFF_*), and returns the mapping
@@ -39,7 +41,7 @@ func ringStatistics(fd int) (s unix.XDPStatistics, err error) {
 	return s, getXDP(fd, unix.XDP_STATISTICS, unsafe.Pointer(&s), unsafe.Sizeof(s))
 }
 
-// getXDP fills the struct at p. Before Linux 5.9 the kernel knows a shorter form of both structs.
+// getXDP fills the struct at p. A kernel without rawsock.XDPStatistics knows a shorter form of both structs.
 func getXDP(fd, option int, p unsafe.Pointer, size uintptr) error {
 	length := uint32(size)
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_XDP, uintptr(option),
@@ -48,7 +50,7 @@ func getXDP(fd, option int, p unsafe.Pointer, size uintptr) error {
 		return errno
 	}
 	if uintptr(length) != size {
-		return fmt.Errorf("the kernel fills %d bytes of %d (Linux 5.9 or later is needed)", length, size)
+		return fmt.Errorf("the kernel fills %d bytes of %d: %s", length, size, rawsock.XDPStatistics.Needs())
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Tx sends batches of equal-length Ethernet frames out of one queue of an interface, through an
-// AF_XDP socket (Linux 5.18). It belongs to one goroutine; only Stats may be called by others.
+// AF_XDP socket. It belongs to one goroutine; only Stats may be called by others.
 //
 // The way of a frame:
 //

@@ -12,7 +12,7 @@ import (
 
 func txUnsupported(op string) error {
 	return rawsock.WithHint(fmt.Errorf("%s: %w on %s: AF_XDP is Linux's", op, errors.ErrUnsupported, runtime.GOOS),
-		"use the connect backend")
+		"Backend", "use Backend connect")
 }
 
 // Tx sends batches of frames; Linux only. NewTx is the only way to get one, so its

@@ -117,7 +117,7 @@ func (t *Tx) recall(n int, cause unix.Errno) (taken int, err error) {
 		}
 		if calls > n+1 {
 			return n - min(n, t.tx.pending()), rawsock.WithHint(
-				fmt.Errorf("send: interface %d: %w: its transmit queue %d is not served", t.index, rawsock.ErrInterface, t.queue),
+				fmt.Errorf("send: interface %d: %w: its transmit queue %d is not served", t.index, rawsock.ErrInterface, t.queue), "Lanes",
 				"take a lower queue: see with `ethtool -l` how many transmit queues there are")
 		}
 	}

@@ -86,7 +86,7 @@ func newTxSocket(c TxConfig, ifi *net.Interface, mode TxMode) (s *txSocket, err 
 	}
 	if mode == TxCopy {
 		s.budget = copyBudget
-		// Since Linux 6.17; between 32 and the size of the ring.
+		// rawsock.TxBudget; between 32 and the size of the ring.
 		if want := max(copyBudget, c.Batch); unix.SetsockoptInt(s.fd, unix.SOL_XDP, unix.XDP_MAX_TX_SKB_BUDGET, want) == nil {
 			s.budget = want
 		}
@@ -163,7 +163,7 @@ func (s *txSocket) awaitDriver() error {
 			}
 			fallthrough
 		default:
-			return rawsock.WithHint(fmt.Errorf("the driver does not send zero-copy: %w", errno),
+			return rawsock.WithHint(fmt.Errorf("the driver does not send zero-copy: %w", errno), "",
 				"some drivers need an attached XDP program for it; use copy mode")
 		}
 	}
@@ -204,18 +204,18 @@ func socketError(err error) error {
 	const op = "socket"
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, rawsock.ErrPermission, err),
+		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, rawsock.ErrPermission, err), "Backend",
 			"run `sudo setcap cap_net_raw+ep` on the binary once, or run it as root")
 	case errors.Is(err, unix.EAFNOSUPPORT):
-		return rawsock.WithHint(fmt.Errorf("%s: this kernel has no AF_XDP (CONFIG_XDP_SOCKETS): %w", op, err),
-			"use the afpacket backend")
+		return rawsock.WithHint(fmt.Errorf("%s: this kernel has no %v, or not CONFIG_XDP_SOCKETS: %w", op, rawsock.AFXDP, err),
+			"Backend", "use Backend afpacket")
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
 
 func umemError(err error, size int) error {
 	if errors.Is(err, unix.ENOBUFS) { // xdp_umem_account_pages, net/xdp/xdp_umem.c
-		return rawsock.WithHint(fmt.Errorf("register %d bytes of frames: over the limit of locked memory: %w", size, err),
+		return rawsock.WithHint(fmt.Errorf("register %d bytes of frames: over the limit of locked memory: %w", size, err), "Backend",
 			"raise it with `ulimit -l unlimited`, or give the binary cap_ipc_lock")
 	}
 	return fmt.Errorf("register %d bytes of frames: %w", size, err)
@@ -224,20 +224,20 @@ func umemError(err error, size int) error {
 func bindError(c TxConfig, mode TxMode, ifi *net.Interface, err error) error {
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return rawsock.WithHint(fmt.Errorf("bind to queue %d: another AF_XDP socket has it: %w", c.Queue, err),
-			fmt.Sprintf("stop the other user of queue %d of %s, or take another queue or the afpacket backend", c.Queue, ifi.Name))
+		return rawsock.WithHint(fmt.Errorf("bind to queue %d: another AF_XDP socket has it: %w", c.Queue, err), "Backend",
+			fmt.Sprintf("stop the other user of queue %d of %s, or use Backend afpacket", c.Queue, ifi.Name))
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENXIO):
 		return txInterfaceError("bind", c.Interface, err)
 	case errors.Is(err, unix.EINVAL):
-		return rawsock.WithHint(fmt.Errorf("bind to queue %d, %s: %w", c.Queue, mode, err),
+		return rawsock.WithHint(fmt.Errorf("bind to queue %d, %s: %w", c.Queue, mode, err), "Lanes",
 			fmt.Sprintf("see with `ethtool -l %s` whether the interface has that many queues", ifi.Name))
 	case errors.Is(err, unix.EOPNOTSUPP):
-		return rawsock.WithHint(fmt.Errorf("bind to queue %d: the driver has no zero-copy: %w", c.Queue, err), "use copy mode")
+		return rawsock.WithHint(fmt.Errorf("bind to queue %d: the driver has no zero-copy: %w", c.Queue, err), "", "use copy mode")
 	}
 	return fmt.Errorf("bind to queue %d, %s: %w", c.Queue, mode, err)
 }
 
 func txInterfaceError(op string, index int, cause error) error {
-	return rawsock.WithHint(fmt.Errorf("%s: interface %d: %w: %w", op, index, rawsock.ErrInterface, cause),
+	return rawsock.WithHint(fmt.Errorf("%s: interface %d: %w: %w", op, index, rawsock.ErrInterface, cause), "Interface",
 		"check with `ip link` that the interface exists and is up")
 }

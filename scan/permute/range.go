@@ -101,6 +101,9 @@ type ShardError struct {
 
 func (e *ShardError) Error() string { return fmt.Sprintf("shard %q: %s", e.Shard, e.Reason) }
 
+// Field is ShardOf, which stands for both numbers.
+func (e *ShardError) Field() string { return "ShardOf" }
+
 // Hint tells the user what to write.
 func (e *ShardError) Hint() string {
 	return "write i/n with i from 1 to n, such as 2/8 for the second of eight shards"

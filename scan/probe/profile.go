@@ -103,6 +103,9 @@ func (e *ProfileError) Error() string {
 	return fmt.Sprintf("unknown SYN profile %q", e.Name)
 }
 
+// Field is Profile.
+func (e *ProfileError) Field() string { return "Profile" }
+
 // Hint names the profiles that do exist.
 func (e *ProfileError) Hint() string {
 	names := make([]string, numProfiles)

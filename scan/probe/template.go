@@ -46,6 +46,9 @@ func (e *SourceError) Error() string {
 	return fmt.Sprintf("build probe template: source address %v %s", e.Addr, e.Reason)
 }
 
+// Field is Source.
+func (e *SourceError) Field() string { return "Source" }
+
 // Hint says which addresses can be used.
 func (e *SourceError) Hint() string {
 	return "give an IPv4 unicast address of this host as source address"

@@ -7,10 +7,11 @@ import (
 
 // Error says which word of the user's input is wrong, where it stands and why.
 type Error struct {
-	Source string // file name, "standard input", or a flag; "" for a word of the command line
+	Source string // file name, "standard input", or a field of Config; "" for a word of Targets
 	Line   int    // from 1; 0 where there are no lines
 	Text   string // the word as given; "" when the error is about no single word
 	Err    error
+	field  string
 	hint   string
 }
 
@@ -34,12 +35,16 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Field names the field of Config at fault: Targets, TargetFiles, Exclude, ExcludeFiles, ScopeFile or Ports.
+func (e *Error) Field() string { return e.field }
+
 // Hint returns what the user can do about it, without the word "hint:"; it may be "".
+// It calls the fields of Config by their names.
 func (e *Error) Hint() string { return e.hint }
 
-// wrong makes an Error about a word; whoever knows where the word stands adds source and line.
+// wrong makes an Error about a word of Targets; whoever knows that it stands elsewhere corrects field, source and line.
 func wrong(text, hint, format string, args ...any) *Error {
-	return &Error{Text: text, hint: hint, Err: fmt.Errorf(format, args...)}
+	return &Error{Text: text, field: "Targets", hint: hint, Err: fmt.Errorf(format, args...)}
 }
 
 // shorten keeps a word of a wrong kind of file (binary, one endless line) from filling the screen.

@@ -32,9 +32,9 @@ func parseWord(word string, p place, add func(entry, string, place) error) error
 }
 
 // readFile reads the targets of a file ("-" is Stdin) and returns the SHA-256 of its bytes in hex.
-// flag names the option that gave the file.
-func (l *loader) readFile(name, flag string, add func(entry, string, place) error) (sum string, err error) {
-	in, source, err := l.open(name, flag)
+// field is the one of Config that gave the file.
+func (l *loader) readFile(name, field string, add func(entry, string, place) error) (sum string, err error) {
+	in, source, err := l.open(name, field)
 	if err != nil {
 		return "", err
 	}
@@ -43,7 +43,7 @@ func (l *loader) readFile(name, flag string, add func(entry, string, place) erro
 	hash := sha256.New()
 	lines := bufio.NewScanner(io.TeeReader(in, hash))
 	lines.Buffer(make([]byte, 64<<10), maxLine)
-	p := place{source: source}
+	p := place{field: field, source: source}
 	for lines.Scan() {
 		p.line++
 		if p.line%4096 == 0 && l.ctx.Err() != nil {
@@ -52,7 +52,7 @@ func (l *loader) readFile(name, flag string, add func(entry, string, place) erro
 		line := lines.Text()
 		if p.line == 1 {
 			if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") {
-				return "", &Error{Source: source, Line: 1, Err: errors.New("the file is UTF-16"), hint: "save it as UTF-8"}
+				return "", &Error{Source: source, field: field, Line: 1, Err: errors.New("the file is UTF-16"), hint: "save it as UTF-8"}
 			}
 			line = strings.TrimPrefix(line, "\ufeff")
 		}
@@ -67,23 +67,23 @@ func (l *loader) readFile(name, flag string, add func(entry, string, place) erro
 	}
 	if err := lines.Err(); err != nil {
 		if errors.Is(err, bufio.ErrTooLong) {
-			return "", &Error{Source: source, Line: p.line + 1, Err: fmt.Errorf("line longer than %d bytes: %w", maxLine, err),
+			return "", &Error{Source: source, field: field, Line: p.line + 1, Err: fmt.Errorf("line longer than %d bytes: %w", maxLine, err),
 				hint: "write one target per line"}
 		}
-		return "", &Error{Source: source, Line: p.line + 1, Err: fmt.Errorf("reading: %w", err)}
+		return "", &Error{Source: source, field: field, Line: p.line + 1, Err: fmt.Errorf("reading: %w", err)}
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-func (l *loader) open(name, flag string) (in io.ReadCloser, source string, err error) {
+func (l *loader) open(name, field string) (in io.ReadCloser, source string, err error) {
 	if name == "-" {
 		if l.stdinFor != "" {
-			return nil, "", &Error{Source: flag, Err: fmt.Errorf("standard input was already read by %s", l.stdinFor),
+			return nil, "", &Error{Source: field, field: field, Err: fmt.Errorf("standard input was already read by %s", l.stdinFor),
 				hint: `only one file can be "-"`}
 		}
-		l.stdinFor = flag
+		l.stdinFor = field
 		if l.Stdin == nil {
-			return nil, "", &Error{Source: flag, Err: errors.New("there is no standard input"), hint: "name a file"}
+			return nil, "", &Error{Source: field, field: field, Err: errors.New("there is no standard input"), hint: "name a file"}
 		}
 		return io.NopCloser(l.Stdin), "standard input", nil
 	}
@@ -93,7 +93,7 @@ func (l *loader) open(name, flag string) (in io.ReadCloser, source string, err e
 	}
 	in, err = open(name)
 	if err != nil {
-		return nil, "", &Error{Source: flag, Err: err, hint: `check the name of the file; "-" is standard input`}
+		return nil, "", &Error{Source: field, field: field, Err: err, hint: `check the name of the file; "-" is standard input`}
 	}
 	return in, name, nil
 }

@@ -108,6 +108,7 @@ type named struct {
 
 // place is where a word stands.
 type place struct {
+	field  string // of Config
 	source string
 	line   int
 }
@@ -116,6 +117,9 @@ type place struct {
 func (p place) at(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Source == "" {
 		e.Source, e.Line = p.source, p.line
+		if p.field != "" {
+			e.field = p.field
+		}
 	}
 	return err
 }
@@ -124,7 +128,7 @@ func (l *loader) loadScope() error {
 	if l.ScopeFile == "" {
 		return nil
 	}
-	sum, err := l.readFile(l.ScopeFile, "--scope", func(e entry, text string, p place) error {
+	sum, err := l.readFile(l.ScopeFile, "ScopeFile", func(e entry, text string, p place) error {
 		switch {
 		case e.host != "":
 			return p.at(wrong(text, "write its addresses: who answers to a name can change after the authorization",
@@ -140,7 +144,7 @@ func (l *loader) loadScope() error {
 	}
 	l.authorized.normalize()
 	if l.authorized.empty() {
-		return &Error{Source: l.ScopeFile, Err: errors.New("the scope holds no address"),
+		return &Error{Source: l.ScopeFile, field: "ScopeFile", Err: errors.New("the scope holds no address"),
 			hint: "list the networks you are authorized to scan, one address or prefix per line"}
 	}
 	l.scope = &Scope{File: l.ScopeFile, SHA256: sum, Addresses: l.authorized.count()}
@@ -161,12 +165,12 @@ func (l *loader) loadExclusions() error {
 		return nil
 	}
 	for _, word := range l.Exclude {
-		if err := parseWord(word, place{source: "--exclude"}, add); err != nil {
+		if err := parseWord(word, place{field: "Exclude", source: "Exclude"}, add); err != nil {
 			return err
 		}
 	}
 	for _, name := range l.ExcludeFiles {
-		if _, err := l.readFile(name, "--exclude-file", add); err != nil {
+		if _, err := l.readFile(name, "ExcludeFiles", add); err != nil {
 			return err
 		}
 	}
@@ -204,7 +208,7 @@ func (l *loader) loadTargets() error {
 		}
 	}
 	for _, name := range l.TargetFiles {
-		if _, err := l.readFile(name, "--targets-file", add); err != nil {
+		if _, err := l.readFile(name, "TargetFiles", add); err != nil {
 			return err
 		}
 	}
@@ -266,12 +270,12 @@ func (l *loader) finish() (*Targets, error) {
 		all.normalize()
 	}
 	if all.empty() {
-		return nil, &Error{Err: errors.New("no targets"), hint: targetHint}
+		return nil, &Error{Err: errors.New("no targets"), field: "Targets", hint: targetHint}
 	}
 	kept := all.minus(l.exclude)
 	if kept.empty() {
-		return nil, &Error{Err: errors.New("no targets left: the exclusions cover every one"),
-			hint: "compare the targets with --exclude and --exclude-file"}
+		return nil, &Error{Err: errors.New("no targets left: the exclusions cover every one"), field: "Targets",
+			hint: "compare the targets with Exclude and ExcludeFiles"}
 	}
 	if l.scope == nil && !l.excluding {
 		if err := checkAuthorized(kept); err != nil {

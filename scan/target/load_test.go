@@ -157,18 +157,18 @@ func TestLoadErrors(t *testing.T) {
 			`targets.txt:3: "10.0.0.300": not an address, octet 300 is above 255`, "0-255"},
 		{"bad line of standard input", Config{TargetFiles: []string{"-"}}, nil, `standard input:2: "300.0.0.1": not an address, octet 300 is above 255`, "0-255"},
 		{"standard input twice", Config{TargetFiles: []string{"-"}, ExcludeFiles: []string{"-"}}, nil,
-			"--targets-file: standard input was already read by --exclude-file", `only one file can be "-"`},
-		{"no such file", Config{TargetFiles: []string{"missing"}}, nil, "--targets-file: open missing: file does not exist", "check the name"},
+			"TargetFiles: standard input was already read by ExcludeFiles", `only one file can be "-"`},
+		{"no such file", Config{TargetFiles: []string{"missing"}}, nil, "TargetFiles: open missing: file does not exist", "check the name"},
 		{"UTF-16", Config{TargetFiles: []string{"f"}}, files{"f": "\xff\xfe1\x000\x00"}, "f:1: the file is UTF-16", "UTF-8"},
 		{"long line", Config{TargetFiles: []string{"f"}}, files{"f": "10.0.0.1\n" + strings.Repeat(" ", maxLine+1)},
 			"f:2: line longer than 1048576 bytes: bufio.Scanner: token too long", "one target per line"},
 
 		{"bad exclusion", Config{Targets: []string{"10.0.0.1"}, Exclude: []string{"10.0.0.2,10.0.0.256"}}, nil,
-			`--exclude: "10.0.0.256": not an address, octet 256 is above 255`, "0-255"},
+			`Exclude: "10.0.0.256": not an address, octet 256 is above 255`, "0-255"},
 		{"exclusion with port", Config{Targets: []string{"10.0.0.1"}, ExcludeFiles: []string{"f"}}, files{"f": "10.0.0.1:80"},
 			`f:1: "10.0.0.1:80": an exclusion has no port`, "every port"},
 		{"all excluded", Config{Targets: []string{"10.0.0.1", "10.0.0.9:443"}, Exclude: []string{"10.0.0.0/8"}}, nil,
-			"no targets left: the exclusions cover every one", "--exclude"},
+			"no targets left: the exclusions cover every one", "Exclude and ExcludeFiles"},
 
 		{"multicast", Config{Targets: []string{"224.0.0.5"}}, nil, `"224.0.0.5": this is a multicast address (RFC 5771)`, "leave it out"},
 		{"multicast in a file", Config{TargetFiles: []string{"f"}}, files{"f": "10.0.0.1\n239.1.0.0/16"},
@@ -180,11 +180,11 @@ func TestLoadErrors(t *testing.T) {
 		{"unspecified IPv6", Config{Targets: []string{"::"}}, nil, `"::": this is the unspecified address (RFC 4291)`, "leave it out"},
 		{"class E", Config{Targets: []string{"240.0.0.1"}}, nil, `"240.0.0.1": this is a reserved class E address (RFC 1112)`, "leave it out"},
 		{"all of IPv4", Config{Targets: []string{"0.0.0.0/0"}}, nil,
-			`"0.0.0.0/0": it contains 0.0.0.0, a "this network" address (RFC 791)`, "exclude it: --exclude 0.0.0.0/8,224.0.0.0/4,240.0.0.0/4"},
+			`"0.0.0.0/0": it contains 0.0.0.0, a "this network" address (RFC 791)`, "exclude it: Exclude 0.0.0.0/8,224.0.0.0/4,240.0.0.0/4"},
 		{"all of IPv4, in part excluded", Config{Targets: []string{"*.*.*.*"}, Exclude: []string{"0.0.0.0/8,224.0.0.0/4"}}, nil,
-			`"*.*.*.*": it contains 240.0.0.0, a reserved class E address (RFC 1112)`, "exclude it: --exclude 240.0.0.0/4"},
+			`"*.*.*.*": it contains 240.0.0.0, a reserved class E address (RFC 1112)`, "exclude it: Exclude 240.0.0.0/4"},
 		{"pattern into multicast", Config{Targets: []string{"223-224.0.0.1"}}, nil,
-			`"223-224.0.0.1": it contains 224.0.0.1, a multicast address (RFC 5771)`, "exclude it: --exclude 224.0.0.0/4"},
+			`"223-224.0.0.1": it contains 224.0.0.1, a multicast address (RFC 5771)`, "exclude it: Exclude 224.0.0.0/4"},
 
 		{"zone", Config{Targets: []string{"fe80::1%eth0"}}, nil, `"fe80::1%eth0": addresses with a zone are not supported`, "link-local"},
 		{"IPv6 too large", Config{TargetFiles: []string{"f"}}, files{"f": "2001:db8::/64\n"}, `f:1: "2001:db8::/64": more than 2^48 addresses`, "known addresses"},
@@ -192,7 +192,7 @@ func TestLoadErrors(t *testing.T) {
 		{"too many probes", Config{Targets: []string{"2001:db8::/80", "10.0.0.1:9"}}, nil, "more than 2^48 probes", "fewer ports"},
 
 		{"unknown host", Config{TargetFiles: []string{"f"}}, files{"f": "one\nnope\n"}, `f:2: "nope": cannot resolve: lookup nope: no such host`, "check the spelling"},
-		{"unknown excluded host", Config{Targets: []string{"one"}, Exclude: []string{"nope"}}, nil, `--exclude: "nope": cannot resolve: lookup nope: no such host`, "check the spelling"},
+		{"unknown excluded host", Config{Targets: []string{"one"}, Exclude: []string{"nope"}}, nil, `Exclude: "nope": cannot resolve: lookup nope: no such host`, "check the spelling"},
 		{"host without address", Config{Targets: []string{"none"}}, nil, `"none": the name has no address`, "give an address"},
 		{"host with zone", Config{Targets: []string{"zone"}}, nil, `"zone": resolves to fe80::1%eth0, which cannot be a target`, "give an address"},
 		{"host of multicast", Config{Targets: []string{"bad"}}, nil, `"bad": it resolves to 224.0.0.1, a multicast address (RFC 5771)`, "leave it out"},
@@ -208,7 +208,7 @@ func TestLoadErrors(t *testing.T) {
 		{"multicast in the scope", Config{Targets: []string{"224.0.0.1"}, ScopeFile: "s"}, files{"s": "0.0.0.0/0"},
 			`"224.0.0.1": this is a multicast address (RFC 5771)`, "leave it out"},
 		{"empty scope", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "#\n"}, "s: the scope holds no address", "list the networks"},
-		{"no scope file", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, nil, "--scope: open s: file does not exist", "check the name"},
+		{"no scope file", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, nil, "ScopeFile: open s: file does not exist", "check the name"},
 		{"scope with a name", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "10.0.0.1\none\n"}, `s:2: "one": a scope file holds addresses, not host names`, "authorization"},
 		{"scope with a port", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "10.0.0.1:80\n"}, `s:1: "10.0.0.1:80": a scope has no ports`, "leave the port out"},
 	} {
@@ -233,7 +233,7 @@ func TestLoadErrors(t *testing.T) {
 
 func TestLoadWithoutPorts(t *testing.T) {
 	_, err := Load(t.Context(), Config{Targets: []string{"10.0.0.1"}})
-	if err == nil || err.Error() != "no ports given" || !strings.Contains(hintOf(t, err), "-p") {
+	if err == nil || err.Error() != "no ports given" || !strings.Contains(hintOf(t, err), "Ports") {
 		t.Errorf("error %v", err)
 	}
 	got, err := Load(t.Context(), Config{Targets: []string{"10.0.0.1:22"}})
@@ -289,7 +289,7 @@ func TestPublicGuard(t *testing.T) {
 			t.Errorf("%s: error %v", c.name, err)
 			continue
 		}
-		if h := hintOf(t, err); !strings.Contains(h, "--scope") || !strings.Contains(h, "--exclude-file") || !strings.Contains(h, "authorized") {
+		if h := hintOf(t, err); !strings.Contains(h, "ScopeFile") || !strings.Contains(h, "ExcludeFiles") || !strings.Contains(h, "authorized") {
 			t.Errorf("%s: hint %q", c.name, h)
 		}
 	}

@@ -54,7 +54,7 @@ func parseOctets(word, s string) (*octets, error) {
 		}
 	}
 	if n := o.numRanges(); n > maxPatternRanges {
-		return nil, wrong(word, "write it as CIDR prefixes, or leave addresses out with --exclude-file instead of a pattern",
+		return nil, wrong(word, "write it as CIDR prefixes, or leave addresses out with ExcludeFiles instead of a pattern",
 			"octet pattern makes %d separate ranges, more than %d", n, maxPatternRanges)
 	}
 	return &o, nil

@@ -117,7 +117,7 @@ func TestParseErrors(t *testing.T) {
 		{"10.0.0.1-2-3", `octet "2-3" is not a number`, "0-255"},
 		{"10.0.0.9-1", `octet range 9-1 is reversed`, "write 1-9"},
 		{"10.0.0.1**", `octet "1**" is not a number`, "0-255"},
-		{"1-254.1-254.1-254.1-254", "octet pattern makes 16387064 separate ranges, more than 4194304", "--exclude-file"},
+		{"1-254.1-254.1-254.1-254", "octet pattern makes 16387064 separate ranges, more than 4194304", "ExcludeFiles"},
 		{"*.*.*.1", "makes 16777216 separate ranges", "CIDR"},
 
 		{"10.0.0.0/33", "prefix length 33 is above 32", "0 to 32"},

@@ -86,7 +86,7 @@ const portsHint = `ports are numbers 1-65535, ranges and IANA names, as in "22,8
 // Errors are of type *Error.
 func ParsePorts(spec string) (*Ports, error) {
 	if strings.TrimSpace(spec) == "" {
-		return nil, wrong("", portsHint, "no ports given")
+		return nil, wrongPort("", portsHint, "no ports given")
 	}
 	var member [1024]uint64
 	for element := range strings.SplitSeq(spec, ",") {
@@ -99,7 +99,7 @@ func ParsePorts(spec string) (*Ports, error) {
 
 func addPorts(member *[1024]uint64, element string) error {
 	if element == "" {
-		return wrong("", portsHint, "empty element in the list of ports")
+		return wrongPort("", portsHint, "empty element in the list of ports")
 	}
 	if strings.Trim(element, "0123456789- \t") != "" {
 		found := false
@@ -108,7 +108,7 @@ func addPorts(member *[1024]uint64, element string) error {
 			found = true
 		}
 		if !found {
-			return wrong(element, nameHint(element), "no TCP service of this name in the IANA registry")
+			return wrongPort(element, nameHint(element), "no TCP service of this name in the IANA registry")
 		}
 		return nil
 	}
@@ -124,7 +124,7 @@ func addPorts(member *[1024]uint64, element string) error {
 		}
 	}
 	if first > last {
-		return wrong(element, fmt.Sprintf("write %d-%d", last, first), "port range is reversed")
+		return wrongPort(element, fmt.Sprintf("write %d-%d", last, first), "port range is reversed")
 	}
 	setPorts(member, first, last)
 	return nil
@@ -137,14 +137,14 @@ func parsePort(element, s string, open uint16, isRange bool) (uint16, error) {
 		return open, nil
 	}
 	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, wrong(element, portsHint, "neither a port, a range nor a service name")
+		return 0, wrongPort(element, portsHint, "neither a port, a range nor a service name")
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	switch {
 	case err != nil || n > 65535:
-		return 0, wrong(element, portsHint, "port %s is above 65535", shorten(s))
+		return 0, wrongPort(element, portsHint, "port %s is above 65535", shorten(s))
 	case n == 0:
-		return 0, wrong(element, portsHint, "port 0 cannot be scanned")
+		return 0, wrongPort(element, portsHint, "port 0 cannot be scanned")
 	}
 	return uint16(n), nil
 }
@@ -153,4 +153,11 @@ func setPorts(member *[1024]uint64, first, last uint16) {
 	for p := uint32(first); p <= uint32(last); p++ {
 		member[p/64] |= 1 << (p % 64)
 	}
+}
+
+// wrongPort makes an Error about an element of a list of ports.
+func wrongPort(element, hint, format string, args ...any) *Error {
+	e := wrong(element, hint, format, args...)
+	e.field = "Ports"
+	return e
 }

@@ -100,7 +100,7 @@ func refusedHint(r ranges) string {
 			list = append(list, b.prefix.String())
 		}
 	}
-	return "exclude it: --exclude " + strings.Join(list, ",")
+	return "exclude it: Exclude " + strings.Join(list, ",")
 }
 
 // checkAuthorized is the guard against a slip of the finger: a sweep of a wide public prefix needs an
@@ -126,8 +126,9 @@ func checkAuthorized(r ranges) error {
 		return nil
 	}
 	return &Error{
-		Err: fmt.Errorf("targets cover the wide public network %v and neither a scope nor an exclusion is given", wide),
-		hint: "this tool is for authorized sweeps: list the networks you may scan in a file and pass --scope FILE, " +
-			"or pass --exclude-file FILE with those you must not scan",
+		field: "ScopeFile",
+		Err:   fmt.Errorf("targets cover the wide public network %v and neither a scope nor an exclusion is given", wide),
+		hint: "this tool is for authorized sweeps: list the networks you may scan in a file and pass ScopeFile FILE, " +
+			"or pass ExcludeFiles FILE with those you must not scan",
 	}
 }

@@ -41,7 +41,7 @@ func NewSpace(addrs *Set, ports *Ports, pairs map[uint16]*Set) (*Space, error) {
 	var probed [1024]uint64
 	if addrs.Len() > 0 {
 		if ports == nil || ports.Len() == 0 {
-			return nil, &Error{Err: errors.New("no ports given"), hint: "choose them with -p, as in -p 22,80,443"}
+			return nil, &Error{Err: errors.New("no ports given"), field: "Ports", hint: "choose them with Ports, as in 22,80,443"}
 		}
 		s.ports = ports
 		probed = ports.bits
@@ -59,7 +59,7 @@ func NewSpace(addrs *Set, ports *Ports, pairs map[uint16]*Set) (*Space, error) {
 		return nil, err
 	}
 	if s.len == 0 {
-		return nil, &Error{Err: errors.New("no targets"), hint: targetHint}
+		return nil, &Error{Err: errors.New("no targets"), field: "Targets", hint: targetHint}
 	}
 	for _, word := range probed {
 		s.nports += bits.OnesCount64(word)
@@ -69,7 +69,7 @@ func NewSpace(addrs *Set, ports *Ports, pairs map[uint16]*Set) (*Space, error) {
 
 func tooManyProbes() error {
 	return &Error{
-		Err:  errors.New("more than 2^48 probes"),
+		Err: errors.New("more than 2^48 probes"), field: "Targets",
 		hint: "scan fewer addresses or fewer ports at a time",
 	}
 }
@@ -80,7 +80,7 @@ func (s *Space) addPairs(pairs map[uint16]*Set, probed *[1024]uint64) error {
 	for _, port := range slices.Sorted(maps.Keys(pairs)) {
 		set := pairs[port]
 		if port == 0 {
-			return wrong("", portsHint, "port 0 cannot be scanned")
+			return wrongPort("", portsHint, "port 0 cannot be scanned")
 		}
 		if s.ports != nil && s.ports.Contains(port) {
 			if product.empty() {
