@@ -15,7 +15,7 @@ var flags = map[string]string{
 	"ExcludeFiles": "--exclude-file",
 	"ScopeFile":    "--scope",
 	"Ports":        "--ports",
-	// scan.Config
+	// plan.Config
 	"Seed":         "--seed",
 	"ShardI":       "--shard",
 	"ShardOf":      "--shard",
