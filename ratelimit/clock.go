@@ -13,7 +13,7 @@ type Clock interface {
 
 // System returns the machine's clock. Expect it to oversleep: on Linux the Go
 // runtime waits in whole milliseconds once its processor has nothing else to do,
-// so a nap of 200 µs lasts about 1.1 ms.
+// so a sleep of 200 µs lasts about 1.1 ms.
 func System() Clock { return system{time.Now()} }
 
 // system counts from its own start, because time.Since reads one clock where

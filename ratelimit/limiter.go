@@ -1,6 +1,8 @@
-// Package ratelimit holds the packet rate of a scan.
+// Package ratelimit holds the packet rate of a scan. Call NewPacer with a Pace (Constant, where the rate does
+// not change), and Take before packets are sent: it says how many may be, and sleeps until one may. ParseRate and
+// ParseBandwidth read what a user writes.
 //
-// One Limiter is shared by all sender lanes. Two token buckets are coupled in
+// All sender lanes share the one Limiter of the Pacer. Two token buckets are coupled in
 // it, and a token is granted only if both have it:
 //
 //   - the sustained one fills at the rate and remembers 100 ms. It makes the
@@ -103,16 +105,16 @@ func (l *Limiter) Take(ctx context.Context, limit int) (n int, err error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		n, nap := l.grant(limit)
+		n, pause := l.grant(limit)
 		if n > 0 {
 			return n, nil
 		}
-		l.clock.Sleep(nap)
+		l.clock.Sleep(pause)
 	}
 }
 
 // grant takes up to limit tokens, or says how long to wait before asking again.
-func (l *Limiter) grant(limit int) (n int, nap time.Duration) {
+func (l *Limiter) grant(limit int) (n int, pause time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fill()
@@ -132,7 +134,7 @@ func (l *Limiter) grant(limit int) (n int, nap time.Duration) {
 	if wait >= maxNap.Seconds() {
 		return 0, maxNap
 	}
-	// One more nanosecond covers rounding, so that the nap is never for nothing.
+	// One more nanosecond covers rounding, so that no sleep ends too early for a token.
 	return 0, time.Duration(wait*1e9) + 1
 }
 

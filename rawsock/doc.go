@@ -1,5 +1,7 @@
-// Package rawsock is the only door to the kernel's packet sockets: one sender
-// (Tx), one receiver (Rx), and what a scanner must know about its own process.
+// Package rawsock is the only door to the kernel's packet sockets. Call NewTx for a sender and
+// NewRx for a receiver of one interface, NewRxGroup for several that share its replies (each
+// packet reaches one of them). CanRaw, EphemeralPorts and FileLimit tell what this process may do,
+// ConnectFailureOf what the error of a connect means, and Features what a kernel must have.
 //
 // The way of a probe and of its answer:
 //
@@ -11,8 +13,6 @@
 //     quote a probe of ours, are copied into the ring.
 //  4. Rx.Wait sleeps until the kernel hands over a block of the ring; Rx.Read lists the
 //     block's packets where they lie. Nothing is copied and nothing allocated.
-//
-// Several receivers may share an interface (NewRxGroup): each packet reaches one of them.
 //
 // A Tx and an Rx each belong to one goroutine (one lane); only the methods that say so
 // may be called from another. Both need CAP_NET_RAW in the user namespace that owns the

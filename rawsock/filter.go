@@ -6,7 +6,7 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// Packet types of skb->pkt_type (include/uapi/linux/if_packet.h).
+// Packet types of skb->pkt_type (include/uapi/linux/if_packet.h, Linux 6.12).
 const packetOutgoing = 4
 
 // incomingOnly is the filter's prologue: a packet that this host sends is dropped, so
@@ -26,7 +26,7 @@ var incomingOnly = []bpf.Instruction{
 //     segment from such a port (RFC 792: the quotation is the IP header and 8 bytes).
 //
 // Offsets count from the IP header: on a cooked (SOCK_DGRAM) packet socket the kernel
-// runs the filter there, whatever the link type (tpacket_rcv, net/packet/af_packet.c).
+// runs the filter there, whatever the link type (tpacket_rcv, net/packet/af_packet.c, Linux 6.12).
 // A load beyond the packet's end drops the packet, so no length is checked. Whether a
 // packet is an answer, and to which probe, its cookie must show; the filter only keeps
 // the host's other traffic out of the ring.

@@ -29,7 +29,7 @@ const (
 	// What a slot has room for before the IP header in any case: tpacket_rcv leaves max(maclen, 16).
 	maxLinkHeader = 16
 
-	// Block descriptor, BLK_HDR_LEN in net/packet/af_packet.c.
+	// Block descriptor, BLK_HDR_LEN in net/packet/af_packet.c, Linux 6.12.
 	blockHeader = 48
 )
 

@@ -19,7 +19,7 @@ import (
 // sees USER, reads the packets, then stores TP_STATUS_KERNEL and with it gives the block
 // back (prb_dispatch_next_block takes it again after a read barrier). Blocks are filled
 // and so read in order, round and round. The rule is in the comment above
-// TP_STATUS_KERNEL, include/uapi/linux/if_packet.h; sync/atomic's loads and stores are
+// TP_STATUS_KERNEL, include/uapi/linux/if_packet.h, Linux 6.12; sync/atomic's loads and stores are
 // at least as strong as the barriers that it asks for.
 type Rx struct {
 	ring       []byte

@@ -44,7 +44,7 @@ const (
 	// system call's fixed cost, some 0.2 µs, is spread to half a percent. More only makes
 	// the burst on the wire longer.
 	defaultBatch = 64
-	maxBatch     = 1024 // UIO_MAXIOV: sendmmsg takes no more messages than this (net/socket.c)
+	maxBatch     = 1024 // UIO_MAXIOV: sendmmsg takes no more messages than this (net/socket.c, Linux 6.12)
 
 	// A sent frame is charged to the socket (about 0.8 KiB, struct sk_buff included)
 	// until the driver frees it. 4 MiB holds 5000, a NIC's deepest ring; the kernel's default

@@ -110,8 +110,8 @@ func configureTx(fd int, c TxConfig) error {
 	if c.Framing == Loopback {
 		// Not bound to lo: an own address of another interface has its local route there, so a look-up
 		// restricted to lo would take it for a neighbour on lo, and the kernel answers a SYN with a
-		// RST only where the packet's route is local (tcp_v4_send_reset, net/ipv4/tcp_ipv4.c).
-		// Without IP_RECVERR raw_send_hdrinc (net/ipv4/raw.c) turns ENOBUFS into
+		// RST only where the packet's route is local (tcp_v4_send_reset, net/ipv4/tcp_ipv4.c, Linux 6.12).
+		// Without IP_RECVERR raw_send_hdrinc (net/ipv4/raw.c, Linux 6.12) turns ENOBUFS into
 		// success and the packet is lost unseen. ICMP errors do not reach the
 		// socket: they are matched by protocol, and no packet has protocol 255.
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1); err != nil {

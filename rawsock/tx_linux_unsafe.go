@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mmsghdr is struct mmsghdr of include/linux/socket.h. The compiler pads it to the
+// mmsghdr is struct mmsghdr of include/linux/socket.h, Linux 6.12. The compiler pads it to the
 // alignment of a pointer, as C does.
 type mmsghdr struct {
 	hdr unix.Msghdr

@@ -25,7 +25,7 @@ const (
 	arpReplyLengths = 6<<24 | 4<<16 | 2
 )
 
-// Request is the ARP request (RFC 826) of a host with this Ethernet and IPv4 address for the link address
+// Request is the ARP request (RFC 826) of a host with this Ethernet and IPv4 address for the MAC address
 // of another, as an Ethernet frame.
 func Request(from net.HardwareAddr, src, target netip.Addr) []byte {
 	s, t := src.As4(), target.As4()
@@ -53,7 +53,7 @@ func setTarget(request []byte, addr uint32) {
 }
 
 // parseReply returns who answers. It rejects what is not a well-formed reply to
-// a request from (mac, src), and a link address that no host can have; whether
+// a request from (mac, src), and a MAC address that no host can have; whether
 // the sender was asked, the caller knows.
 func parseReply(b []byte, mac [6]byte, src uint32) (sender uint32, senderMAC [6]byte, ok bool) {
 	if len(b) < arpLength ||

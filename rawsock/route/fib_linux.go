@@ -135,8 +135,8 @@ func (f *kernelFIB) lookup(a netip.Addr) (decision, error) {
 		return decision{}, f.refusal(a, err)
 	}
 	// Where no route leads through the interface, the kernel assumes that the
-	// target is on-link there (net/ipv4/route.c, "routing tables are wrong"),
-	// which shows as an answer from no table. On a link without link addresses
+	// target is on-link there (net/ipv4/route.c, Linux 6.12, "routing tables are wrong"),
+	// which shows as an answer from no table. On a link without MAC addresses
 	// that is what is wanted; on Ethernet it would ask by ARP for the whole
 	// Internet. It also passes over routes that forbid.
 	if r.Table == unix.RT_TABLE_UNSPEC && r.Type == unix.RTN_UNICAST {
@@ -192,7 +192,7 @@ func (f *kernelFIB) decide(a netip.Addr, r *netlink.Route) (decision, error) {
 }
 
 // refusal turns the error of a look-up into its cause: fib_props in
-// net/ipv4/fib_semantics.c gives each type of route its error.
+// net/ipv4/fib_semantics.c, Linux 6.12, gives each type of route its error.
 func (f *kernelFIB) refusal(a netip.Addr, err error) error {
 	switch {
 	case errors.Is(err, unix.ENETUNREACH):

@@ -13,7 +13,7 @@ import (
 	"synoptic/rawsock"
 )
 
-// ResolveOptions paces the search for link addresses. The zero value is three
+// ResolveOptions paces the search for MAC addresses. The zero value is three
 // tries, as fast as the kernel takes them.
 type ResolveOptions struct {
 	// Tries is how often an address is asked for at most; default 3.
@@ -45,7 +45,7 @@ func (o ResolveOptions) withDefaults() ResolveOptions {
 	return o
 }
 
-// Resolve finds the link addresses of on-link hosts: from the kernel's neighbour
+// Resolve finds the MAC addresses of on-link hosts: from the kernel's neighbour
 // table, and by ARP (RFC 826) for the rest. Requests ask on behalf of src. It
 // returns as soon as all have answered, or when the gap after the last try has
 // passed; a host that did not answer is not in the table, and that is no error.
@@ -54,24 +54,24 @@ func (o ResolveOptions) withDefaults() ResolveOptions {
 // (net.ipv4.neigh.default.gc_thresh3) does not matter.
 func Resolve(ctx context.Context, link Link, src netip.Addr, addrs iter.Seq[netip.Addr], o ResolveOptions) (*Table, error) {
 	if link.Framing != rawsock.Ethernet {
-		return nil, fmt.Errorf("resolve link addresses on %s: framing %v has none", link.Name, link.Framing)
+		return nil, fmt.Errorf("resolve MAC addresses on %s: framing %v has none", link.Name, link.Framing)
 	}
 	hosts, err := newHosts(addrs)
 	if err != nil {
-		return nil, fmt.Errorf("resolve link addresses on %s: %w", link.Name, err)
+		return nil, fmt.Errorf("resolve MAC addresses on %s: %w", link.Name, err)
 	}
 	if link.NoARP {
-		// As the kernel addresses frames there (arp_constructor, net/ipv4/arp.c).
+		// As the kernel addresses frames there (arp_constructor, net/ipv4/arp.c, Linux 6.12).
 		for i := range hosts.addrs {
 			hosts.set(i, [6]byte(link.HardwareAddr))
 		}
 	} else if err := resolve(ctx, link, src, hosts, o.withDefaults()); err != nil {
-		return nil, fmt.Errorf("resolve link addresses on %s: %w", link.Name, err)
+		return nil, fmt.Errorf("resolve MAC addresses on %s: %w", link.Name, err)
 	}
 	return hosts.table(), nil
 }
 
-// ResolveGateway finds the link address of a path's gateway. A gateway that does
+// ResolveGateway finds the MAC address of a path's gateway. A gateway that does
 // not answer is a *NoNeighbourError.
 func ResolveGateway(ctx context.Context, p *Path) (net.HardwareAddr, error) {
 	one := func(yield func(netip.Addr) bool) { yield(p.Gateway) }
@@ -86,7 +86,7 @@ func ResolveGateway(ctx context.Context, p *Path) (net.HardwareAddr, error) {
 	return mac[:], nil
 }
 
-// Table maps on-link hosts to link addresses. It does not change, so any number
+// Table maps on-link hosts to MAC addresses. It does not change, so any number
 // of goroutines may read it. It takes 24 to 48 bytes per host.
 type Table struct {
 	// Open addressing with linear probing, at most half full: most look-ups
@@ -102,10 +102,10 @@ type slot struct {
 	used bool
 }
 
-// Len is the number of hosts with a known link address.
+// Len is the number of hosts with a known MAC address.
 func (t *Table) Len() int { return t.n }
 
-// MAC returns the link address of a host, and whether there is one. It does not
+// MAC returns the MAC address of a host, and whether there is one. It does not
 // allocate.
 func (t *Table) MAC(a netip.Addr) ([6]byte, bool) {
 	if !a.Is4() {

@@ -26,7 +26,7 @@ type decision struct {
 }
 
 // special are the places where the kernel decides by code and not by table
-// (ip_route_output_key_hash_rcu and __mkroute_output, net/ipv4/route.c): this
+// (ip_route_output_key_hash_rcu and __mkroute_output, net/ipv4/route.c, Linux 6.12): this
 // network, loopback, multicast, and limited broadcast.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/32"),

@@ -25,14 +25,14 @@ const (
 	waitStep = 50 * time.Millisecond
 )
 
-// known are the states of a neighbour whose link address can be used
+// known are the states of a neighbour whose MAC address can be used
 // (linux/neighbour.h). A stale one was right some time ago; the kernel would
 // send to it as well.
 const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
 
 func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o ResolveOptions) error {
 	if !src.Is4() || len(link.HardwareAddr) != 6 {
-		return fmt.Errorf("source %v, link address %q: want IPv4 and 48 bits", src, link.HardwareAddr)
+		return fmt.Errorf("source %v, MAC address %q: want IPv4 and 48 bits", src, link.HardwareAddr)
 	}
 	if err := h.readNeighbours(link.Index); err != nil {
 		return err

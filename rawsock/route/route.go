@@ -1,6 +1,7 @@
-// Package route asks the kernel how targets are reached: interface, source
-// address and next hop from its routing tables, and the link address of the
-// next hop from its neighbour table or by ARP.
+// Package route asks the kernel how targets are reached. Call New with the
+// targets for a Plan: interface, source address and next hop from the routing
+// tables. Then call ResolveGateway for the MAC address of a path's gateway, or
+// Resolve for those of its on-link targets, from the neighbour table or by ARP.
 //
 // A scan of millions of addresses needs few look-ups:
 //
@@ -9,8 +10,6 @@
 //  2. For each piece that holds a target, the kernel itself decides
 //     (RTM_GETROUTE), so that rules, metrics and preferences stay its business.
 //  3. Neighbouring pieces with the same answer become one Segment.
-//  4. Resolve finds the link addresses of a path's on-link targets, and
-//     ResolveGateway the one of its gateway.
 //
 // The answer is as old as the Plan: a route that changes during a scan is not
 // noticed. Of an equal-cost multipath route each piece uses one next hop, the

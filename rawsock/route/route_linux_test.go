@@ -214,7 +214,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// An interface without link addresses: no routes are needed to send there.
+// An interface without MAC addresses: no routes are needed to send there.
 func TestHeaderless(t *testing.T) {
 	testnet.Require(t)
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
@@ -256,7 +256,7 @@ func TestHeaderless(t *testing.T) {
 		}
 	}
 	if _, err := Resolve(t.Context(), Link{Name: attrs.Name, Framing: rawsock.None}, netip.MustParseAddr("10.88.0.1"), slices.Values([]netip.Addr{}), ResolveOptions{}); err == nil {
-		t.Error("link addresses were looked for where there are none")
+		t.Error("MAC addresses were looked for where there are none")
 	}
 }
 

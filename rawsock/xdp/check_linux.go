@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check tells why the programs cannot run on an interface, without touching it: because another XDP
-// program is there and, where they are to be loaded to find out, for want of rights or of a recent
-// kernel. nil means that nothing is known against it.
+// Check tells why the programs cannot run on an interface, without touching it: another XDP program is
+// there. With load it also loads the programs, and so finds out whether rights or a recent kernel are
+// missing. nil means that nothing is known against it.
 func Check(index int, load bool) error {
 	ifi, err := netlink.LinkByIndex(index)
 	if err != nil {

@@ -82,7 +82,7 @@ const PassesAhead = 64
 // Pass is a walk over the positions [Begin, End) that the generator makes.
 type Pass struct {
 	Begin, End uint64
-	First      bool  // every position; otherwise the silent ones
+	First      bool  // every position; otherwise those without an answer
 	Sample     bool  // of these, only those that are a multiple of 2^Stride
 	Sampled    bool  // such positions have had one probe more than the others
 	Stride     uint8 // log2
@@ -123,7 +123,7 @@ type Kind uint8
 
 // The kinds of record.
 const (
-	News   Kind = iota // a reply that was marked and is to be reported
+	News   Kind = iota // a reply that was marked, to report
 	Sample             // a reply that was marked; only its round trip is of interest
 	Raw                // a packet that the program left to user space, not marked
 )

@@ -27,7 +27,7 @@ func (p *Programs) SetWindow(low, high uint64) {
 
 const (
 	// liveBatch is how many frames the kernel puts through the program and into the driver at a time
-	// (the default of bpf_test_run_xdp_live, net/bpf/test_run.c).
+	// (the default of bpf_test_run_xdp_live, net/bpf/test_run.c, Linux 6.12).
 	liveBatch = 64
 	// liveRuns is more than any call makes: Interrupt ends it.
 	liveRuns = 1 << 30

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// testRun is the part of union bpf_attr (include/uapi/linux/bpf.h) that BPF_PROG_TEST_RUN takes.
+// testRun is the part of union bpf_attr (include/uapi/linux/bpf.h, Linux 6.12) that BPF_PROG_TEST_RUN takes.
 type testRun struct {
 	program, retval                 uint32
 	dataSizeIn, dataSizeOut         uint32
@@ -21,7 +21,7 @@ type testRun struct {
 }
 
 // runLive repeats a program over live frames. A signal to the thread ends it early, without an error:
-// that is why this is not the library's, which then begins anew.
+// that is why this is not the library's, which then starts again.
 func runLive(program int, frame []byte, repeat, batch uint32) error {
 	attr := testRun{
 		program: uint32(program), dataSizeIn: uint32(len(frame)), dataIn: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(frame)))),

@@ -7,7 +7,7 @@ import (
 )
 
 // ring is one end of a single-producer, single-consumer ring shared with the kernel
-// (include/uapi/linux/if_xdp.h, net/xdp/xsk_queue.h). Producer and consumer count entries without end;
+// (include/uapi/linux/if_xdp.h, net/xdp/xsk_queue.h, Linux 6.12). Producer and consumer count entries without end;
 // an entry's place is its count modulo the size, a power of two.
 //
 // Of the two words each side writes one. The kernel orders its accesses with

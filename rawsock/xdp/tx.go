@@ -31,7 +31,7 @@ func (m TxMode) String() string {
 }
 
 const (
-	// Copying, the kernel takes 32 descriptors per call unless told otherwise (TX_BATCH_SIZE in net/xdp/xsk.c).
+	// Copying, the kernel takes 32 descriptors per call unless told otherwise (TX_BATCH_SIZE in net/xdp/xsk.c, Linux 6.12).
 	copyBudget = 32
 
 	defaultTxBatch = 64

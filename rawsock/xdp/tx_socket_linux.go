@@ -24,7 +24,7 @@ const (
 	// fragments only. The kernel's default, 208 KiB, would hold less than inFlight.
 	sendBuffer = 4 << 20
 
-	// Closing a socket frees its queue only later, by a work queue (xp_put_pool in net/xdp/xsk_buff_pool.c), so that
+	// Closing a socket frees its queue only later, by a work queue (xp_put_pool in net/xdp/xsk_buff_pool.c, Linux 6.12), so that
 	// one that was just in use answers EBUSY for some milliseconds.
 	busyFor   = 250 * time.Millisecond
 	busyRetry = 5 * time.Millisecond
@@ -214,7 +214,7 @@ func socketError(err error) error {
 }
 
 func umemError(err error, size int) error {
-	if errors.Is(err, unix.ENOBUFS) { // xdp_umem_account_pages, net/xdp/xdp_umem.c
+	if errors.Is(err, unix.ENOBUFS) { // xdp_umem_account_pages, net/xdp/xdp_umem.c, Linux 6.12
 		return rawsock.WithHint(fmt.Errorf("register %d bytes of frames: over the limit of locked memory: %w", size, err), "Backend",
 			"raise it with `ulimit -l unlimited`, or give the binary cap_ipc_lock")
 	}

@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 // caller's), in free, or with the kernel.
 //
 // Frames lie as densely as cache lines allow, several to a chunk: for sending, the kernel asks only that
-// a frame does not cross the end of its chunk (xp_aligned_validate_desc in net/xdp/xsk_queue.h). One frame to a chunk
+// a frame does not cross the end of its chunk (xp_aligned_validate_desc in net/xdp/xsk_queue.h, Linux 6.12). One frame to a chunk
 // of 2 KiB would touch 32 times the pages, and map all frames to the same few sets of the cache.
 type umem struct {
 	memory []byte

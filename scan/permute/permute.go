@@ -1,4 +1,6 @@
-// Package permute puts the probes of a scan into a keyed random order, and back.
+// Package permute puts the probes of a scan into a keyed random order, and back. Call New for a
+// Permutation: its Index says which probe comes at a position, and Position where a probe comes. Shard
+// gives the positions of a scan's i-th part.
 //
 // A scan of n probes has the indices [0, n), where the index says which address
 // and port a probe aims at. The probe sent p-th, at position p, has the index

@@ -32,7 +32,7 @@ func (k Kind) String() string {
 }
 
 // Reply is one packet that may answer a probe. All values are in host byte
-// order. Nothing in it is to be believed before Key.Genuine says so.
+// order. Believe nothing in it before Key.Genuine says so.
 type Reply struct {
 	// The four-tuple as we probed it, whoever sent the reply: of a TCP reply
 	// the reverse of its own, of an ICMP error the one that it quotes.

@@ -1,5 +1,5 @@
 // Package target turns what the user names — addresses, ranges, host names, ports — into the index
-// space of a scan.
+// space of a scan. Call ParsePorts or TopPorts, then Load with a Config; its Targets have the Space.
 //
 //	words, files ─▶ entry ─▶ ranges (sorted, merged, exclusions subtracted) ─▶ Set ─┐
 //	port spec    ─▶ Ports ──────────────────────────────────────────────────────────┴▶ Space

@@ -63,7 +63,7 @@ type Scope struct {
 }
 
 // Load reads, resolves, merges and checks everything c names. Its errors are *Error where the user can
-// mend the input; when ctx ends, ctx's.
+// fix the input; when ctx ends, ctx's.
 //
 // Order: scope, exclusions, targets. So each target is checked while its file and line are known.
 func Load(ctx context.Context, c Config) (*Targets, error) {

@@ -113,7 +113,7 @@ func (l *loader) lookUpHost(ctx context.Context, h hostUse) ([]netip.Addr, error
 	if len(addrs) == 0 {
 		return nil, h.place.at(wrong(h.host, "give an address instead of the name", "the name has no address"))
 	}
-	// Name servers rotate their answers; a scan is to be the same each time.
+	// Name servers rotate their answers; a scan must be the same each time.
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	return slices.Compact(addrs), nil
 }
