@@ -19,11 +19,11 @@ import (
 // Medium is what raw probes travel over: the kernel's packet sockets, or a network in this process.
 type Medium = engine.Medium
 
-// Tx and Rx are what a Medium opens: the socket of a sender lane for a path, and a ring of received packets.
-type (
-	Tx = engine.Tx
-	Rx = engine.Rx
-)
+// Tx is the socket of a sender lane for a path.
+type Tx = engine.Tx
+
+// Rx is a ring of received packets.
+type Rx = engine.Rx
 
 // Options are what most scans leave at their zero value.
 type Options struct {

@@ -190,7 +190,7 @@ func (h *Hosts) summarize() error {
 			host.RTT = s.median()
 		}
 		if batch = append(batch, host); len(batch) == cap(batch) || i == len(addrs)-1 {
-			errs = append(errs, h.Sink.Hosts(batch))
+			errs = append(errs, h.Hosts(batch))
 			batch = batch[:0]
 		}
 	}

@@ -194,7 +194,7 @@ func (x *asking) text() (targets, ports, plan string) {
 	in := func(m map[netip.Addr][]uint16, a netip.Addr) bool { _, ok := m[a]; return ok }
 	product := func(a netip.Addr) bool { return in(x.targets, a) && !in(x.exclude, a) }
 	pair := func(a netip.Addr, port int) bool {
-		return slices.Contains(x.pairs[a], uint16(port)) && !in(x.exclude, a) && !(product(a) && slices.Contains(x.ports, uint16(port)))
+		return slices.Contains(x.pairs[a], uint16(port)) && !in(x.exclude, a) && (!product(a) || !slices.Contains(x.ports, uint16(port)))
 	}
 	anyPair := func(port int) bool {
 		return slices.ContainsFunc(pool(), func(a netip.Addr) bool { return pair(a, port) })

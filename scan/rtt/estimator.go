@@ -23,6 +23,7 @@ type Estimator struct {
 	histogram [4 * 32]atomic.Uint32
 }
 
+// Observe takes in a round trip of a probe to an address.
 func (e *Estimator) Observe(a netip.Addr, rtt time.Duration) {
 	e.histogram[rttBucket(rtt)].Add(1)
 	s := &e.smoothed[prefixBucket(a)]

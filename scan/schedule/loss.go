@@ -53,7 +53,7 @@ func packHistory(c *Chunk) uint32 {
 
 func unpackHistory(word uint32) (probes, stride int) { return int(word >> 8), int(word & 0xff) }
 
-// Counts[evidence][attempts given] holds the first answers by attempt.
+// Counts holds the first answers by evidence (SYN-ACK, RST), attempts given and attempt that was answered.
 type Counts [2][MaxAttempts + 1][MaxAttempts]uint64
 
 // NewLoss counts for so many positions from begin, in chunks of chunkLen.

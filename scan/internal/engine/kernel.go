@@ -161,12 +161,12 @@ func (b *kernelBackend) attach(ph *Phase) error {
 		b.generates, b.thread = true, thread
 		return nil
 	case s.choice.Backend == plan.BackendEBPF && !s.choice.Auto:
-		thread.end()
+		thread.Close()
 		return refusal
 	case s.choice.Backend == plan.BackendEBPF:
 		s.choice = s.choice.WithoutGenerator(refusal)
 	}
-	thread.end()
+	thread.Close()
 	p.DetachGenerator()
 	return nil
 }
@@ -178,7 +178,7 @@ func (b *kernelBackend) enter(ph *Phase) (err error) {
 		return nil
 	}
 	if b.thread != nil {
-		err = b.thread.end()
+		err = b.thread.Close()
 		b.thread = nil
 	}
 	if err == nil {
@@ -224,7 +224,7 @@ func (b *kernelBackend) close() {
 	}
 	b.lanes = nil
 	if b.thread != nil {
-		b.thread.end()
+		b.thread.Close()
 		b.thread = nil
 	}
 }

@@ -101,8 +101,8 @@ func (t *liveThread) rest() error {
 	return nil
 }
 
-// end ends the thread. It may be called again.
-func (t *liveThread) end() error {
+// Close ends the thread. It may be called again.
+func (t *liveThread) Close() error {
 	select {
 	case <-t.ended:
 		return nil
