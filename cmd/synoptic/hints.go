@@ -38,6 +38,18 @@ var flags = map[string]string{
 	"Wait":         "--wait",
 	"MaxMemory":    "--max-memory",
 	"Show":         "--show",
+	// sink.Config, and the options of formats and destinations in it
+	"Spool":           "--spool",
+	"SpoolMax":        "--spool-max",
+	"DeadLetters":     "--dead-letters",
+	"TempDir":         "--spool",
+	"CAFile":          "--ca-file",
+	"CertFile":        "--client-cert",
+	"KeyFile":         "--client-key",
+	"HECToken":        "--hec-token-file",
+	"ElasticAPIKey":   "--elastic-api-key-file",
+	"ElasticUser":     "--elastic-user",
+	"ElasticPassword": "--elastic-password-file",
 }
 
 // withFlags writes flags where a hint or a message names fields. A word in quotes is somebody else's.

@@ -94,9 +94,12 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("result map: %d bytes are too few for a window over %d positions, the minimum is %d bytes", e.MaxBytes, e.Positions, MinBytes)
 }
 
+// Field is MaxMemory.
+func (e *SizeError) Field() string { return "MaxMemory" }
+
 // Hint tells the user what to change.
 func (e *SizeError) Hint() string {
-	return "raise --max-memory: 256 MiB hold the results of half a billion probes at a time"
+	return "raise MaxMemory: 256 MiB hold the results of half a billion probes at a time"
 }
 
 // For returns the window W that New takes for a scan of so many positions:
