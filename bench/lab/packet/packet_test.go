@@ -64,7 +64,14 @@ func TestErrors(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	var short *packet.ShortError
-	if _, err := packet.ParseIPv4(b[:19]); !errors.As(err, &short) || short.Need != 20 || short.Have != 19 {
+	if _, err := packet.ParseIPv4(b[:19]); !errors.As(err, &short) || *short != (packet.ShortError{Layer: packet.LayerIPv4, Need: 20, Have: 19}) {
+		t.Errorf("%v", err)
+	}
+	header := []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5} // and nothing behind it
+	if err := packet.CheckEthernet(header, packet.EtherType(0x88b5), packet.Payload()); err != nil {
+		t.Error(err)
+	}
+	if _, err := packet.ParseEthernet(header[:13]); !errors.As(err, &short) || *short != (packet.ShortError{Layer: packet.LayerEthernet, Need: 14, Have: 13}) {
 		t.Errorf("%v", err)
 	}
 }
