@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -46,17 +47,12 @@ func TestLoopback(t *testing.T) {
 	}
 	for i, want := range []struct {
 		port  uint16
-		flags byte
+		flags packet.Flag
 		ack   uint32
-	}{{61001, 0x12, 1001}, {61002, 0x14, 2001}, {61003, 0x12, 3001}} {
+	}{{61001, packet.SYN | packet.ACK, 1001}, {61002, packet.RST | packet.ACK, 2001}, {61003, packet.SYN | packet.ACK, 3001}} {
 		p := packets[i]
-		port, flags, ack := binary.BigEndian.Uint16(p.Data[22:]), p.Data[33], binary.BigEndian.Uint32(p.Data[28:])
-		if port != want.port || flags != want.flags || ack != want.ack {
-			t.Errorf("packet %d: port %d flags %#x ack %d, want %+v", i, port, flags, ack, want)
-		}
-		if p.Len != int(binary.BigEndian.Uint16(p.Data[2:])) || p.Len != len(p.Data) {
-			t.Errorf("packet %d: length %d, data %d", i, p.Len, len(p.Data))
-		}
+		packet.IPv4(t, p.Data, packet.Length(p.Len), packet.Padding(0),
+			packet.TCP(packet.DstPort(want.port), packet.Flags(want.flags), packet.Ack(want.ack)))
 		if at := time.Unix(0, p.Time); at.Before(before.Round(0)) || at.After(after.Round(0)) {
 			t.Errorf("packet %d: received at %v, between %v and %v", i, at, before, after)
 		}

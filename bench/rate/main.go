@@ -16,6 +16,7 @@ import (
 	"os"
 
 	"synoptic/bench"
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -94,8 +95,8 @@ func report(rate int, frames []testnet.Frame) {
 	var counts []int
 	var first int64
 	for _, f := range frames {
-		if f.Outgoing || len(f.Data) < 34 || f.Data[12] != 8 || f.Data[13] != 0 || f.Data[23] != 6 {
-			continue // no TCP over IPv4 over Ethernet
+		if f.Outgoing || packet.CheckEthernet(f.Data, packet.TCP()) != nil {
+			continue
 		}
 		at := f.Time.UnixNano()
 		if first == 0 {

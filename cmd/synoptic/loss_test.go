@@ -6,9 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -22,15 +20,9 @@ func probesOnTheWire(t *testing.T, frames []testnet.Frame) (probes map[endpoint]
 			probes[e] = append(probes[e], f.Time)
 			continue
 		}
-		pkt := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.NoCopy)
-		ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-		tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP)
-		if !f.Outgoing || tcp == nil {
-			continue
-		}
-		src, _ := netip.AddrFromSlice(ip.SrcIP)
-		if e := netip.AddrPortFrom(src, uint16(tcp.SrcPort)); answers[e].IsZero() {
-			answers[e] = f.Time
+		p, err := packet.ParseEthernet(f.Data)
+		if f.Outgoing && err == nil && p.TCP() != nil && answers[p.From()].IsZero() {
+			answers[p.From()] = f.Time
 		}
 	}
 	return probes, answers

@@ -13,9 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -201,33 +199,18 @@ func wire(t *testing.T, b backend) {
 	}
 }
 
-// checkProbe decodes a captured frame with gopacket and recomputes its checksums. ok is false for
-// what is no probe: ARP, and the resets of the scanner's kernel.
+// checkProbe checks a captured frame, if it is a probe. ok is false for what is none: ARP, and the resets
+// of the scanner's kernel.
 func checkProbe(t *testing.T, f testnet.Frame) (e endpoint, ok bool) {
 	t.Helper()
-	if f.Outgoing {
+	p, err := packet.ParseEthernet(f.Data)
+	if f.Outgoing || err != nil || p.TCP() == nil || p.TCP().Flags&packet.SYN == 0 {
 		return e, false
 	}
-	pkt := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.Default)
-	ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-	tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP)
-	if ip == nil || tcp == nil || !tcp.SYN {
-		return e, false
+	if !packet.Ethernet(t, f.Data, packet.Checksum(), packet.TCP(packet.Flags(packet.SYN), packet.Checksum())) {
+		t.FailNow()
 	}
-	if pkt.ErrorLayer() != nil || tcp.ACK || tcp.RST || tcp.FIN {
-		t.Fatalf("malformed probe: %v", pkt)
-	}
-	ipSum, tcpSum := ip.Checksum, tcp.Checksum
-	tcp.SetNetworkLayerForChecksum(ip)
-	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{ComputeChecksums: true}, ip, tcp, gopacket.Payload(tcp.Payload)); err != nil {
-		t.Fatal(err)
-	}
-	if ip.Checksum != ipSum || tcp.Checksum != tcpSum {
-		t.Fatalf("checksums %#04x %#04x, want %#04x %#04x: %v", ipSum, tcpSum, ip.Checksum, tcp.Checksum, pkt)
-	}
-	dst, _ := netip.AddrFromSlice(ip.DstIP)
-	return netip.AddrPortFrom(dst, uint16(tcp.DstPort)), true
+	return p.To(), true
 }
 
 // On-link targets are addressed each by its own link address, and one that has none costs no probe.

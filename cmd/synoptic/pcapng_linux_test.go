@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -71,22 +71,18 @@ func verdicts(t *testing.T, stream []byte) (withPacket map[string]verdict, silen
 // answered is the probe that a frame answers: target, and source port of the probe. ok is false for what
 // is no answer.
 func answered(frame []byte) (target endpoint, sourcePort uint16, ok bool) {
-	pkt := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.Default)
-	ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-	if ip == nil {
+	p, err := packet.ParseEthernet(frame)
+	if err != nil {
 		return target, 0, false
 	}
-	if tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP); tcp != nil {
-		src, _ := netip.AddrFromSlice(ip.SrcIP)
-		return netip.AddrPortFrom(src, uint16(tcp.SrcPort)), uint16(tcp.DstPort), true
+	if p.TCP() != nil {
+		return p.From(), p.To().Port(), true
 	}
-	icmp, _ := pkt.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
-	if icmp == nil || len(icmp.Payload) < 24 {
+	q := p.Quote()
+	if q == nil || q.TCP() == nil {
 		return target, 0, false
 	}
-	quoted := icmp.Payload // a header of 20 bytes, for probes have no options
-	dst, _ := netip.AddrFromSlice(quoted[16:20])
-	return netip.AddrPortFrom(dst, uint16(quoted[22])<<8|uint16(quoted[23])), uint16(quoted[20])<<8 | uint16(quoted[21]), true
+	return q.To(), q.From().Port(), true
 }
 
 // The evidence of a scan is what an independent capture saw, packet for packet, and a packet analyser

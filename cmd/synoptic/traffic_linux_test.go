@@ -14,12 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -88,30 +87,22 @@ func checkResets(t *testing.T, frames []testnet.Frame, prefix netip.Prefix) {
 	}
 	synAcks, resets := map[flow]uint32{}, map[flow]int{}
 	for _, f := range frames {
-		pkt := gopacket.NewPacket(f.Data, layers.LayerTypeEthernet, gopacket.Default)
-		ip, _ := pkt.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-		tcp, _ := pkt.Layer(layers.LayerTypeTCP).(*layers.TCP)
-		if ip == nil || tcp == nil {
+		p, err := packet.ParseEthernet(f.Data)
+		if err != nil || p.TCP() == nil {
 			continue
 		}
-		src, _ := netip.AddrFromSlice(ip.SrcIP)
-		dst, _ := netip.AddrFromSlice(ip.DstIP)
-		switch {
-		case f.Outgoing && tcp.SYN && tcp.ACK:
-			synAcks[flow{netip.AddrPortFrom(src, uint16(tcp.SrcPort)), uint16(tcp.DstPort)}] = tcp.Ack
-		case !f.Outgoing && tcp.RST:
-			k := flow{netip.AddrPortFrom(dst, uint16(tcp.DstPort)), uint16(tcp.SrcPort)}
+		switch tcp := p.TCP(); {
+		case f.Outgoing && tcp.Flags == packet.SYN|packet.ACK:
+			synAcks[flow{p.From(), tcp.DstPort}] = tcp.Ack
+		case !f.Outgoing && tcp.Flags&packet.RST != 0:
+			k := flow{p.To(), tcp.SrcPort}
 			ack, answered := synAcks[k]
-			if resets[k]++; !answered || resets[k] > 1 || tcp.Seq != ack || tcp.ACK || tcp.SYN || tcp.FIN || len(tcp.Payload) > 0 {
-				t.Fatalf("reset %d to %v, whose SYN-ACK (seen: %v) acknowledged %d: %v", resets[k], k, answered, ack, pkt)
+			if resets[k]++; !answered || resets[k] > 1 {
+				t.Fatalf("reset %d to %v, whose SYN-ACK was seen: %v", resets[k], k, answered)
 			}
-			ipSum, tcpSum := ip.Checksum, tcp.Checksum
-			tcp.SetNetworkLayerForChecksum(ip)
-			if err := gopacket.SerializeLayers(gopacket.NewSerializeBuffer(), gopacket.SerializeOptions{ComputeChecksums: true}, ip, tcp); err != nil {
-				t.Fatal(err)
-			}
-			if ipSum != ip.Checksum || tcpSum != tcp.Checksum {
-				t.Fatalf("checksums %#04x %#04x, want %#04x %#04x: %v", ipSum, tcpSum, ip.Checksum, tcp.Checksum, pkt)
+			if !packet.Ethernet(t, f.Data, packet.Checksum(),
+				packet.TCP(packet.Flags(packet.RST), packet.Seq(ack), packet.Payload(), packet.Checksum())) {
+				t.FailNow()
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -45,8 +46,8 @@ var requests = []bpf.Instruction{
 func asked(frames []testnet.Frame) map[netip.Addr]int {
 	count := map[netip.Addr]int{}
 	for _, f := range frames {
-		if !f.Outgoing { // the target asks for us, too
-			count[netip.AddrFrom4([4]byte(f.Data[arpTargetIP:arpLength]))]++
+		if p, err := packet.ParseEthernet(f.Data); err == nil && !f.Outgoing { // the target asks for us, too
+			count[p.ARP().TargetAddr]++
 		}
 	}
 	return count
@@ -209,6 +210,7 @@ func TestResolveForged(t *testing.T) {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20_000}); err != nil {
 		t.Fatal(err)
 	}
+	question := packet.ARP(packet.Operation(packet.ARPRequest), packet.Target(make(net.HardwareAddr, 6), netip.MustParseAddr("10.77.0.9")))
 	var stop atomic.Bool
 	var rounds atomic.Int32
 	forger := make(chan struct{})
@@ -221,7 +223,7 @@ func TestResolveForged(t *testing.T) {
 			if err == unix.EAGAIN && ending {
 				return
 			}
-			if err != nil || n < arpLength || b[arpOperation+1] != 1 || b[arpTargetIP+3] != 9 {
+			if err != nil || packet.CheckEthernet(b[:n], question) != nil {
 				continue
 			}
 			for _, r := range replies {

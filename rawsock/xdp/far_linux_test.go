@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -114,9 +115,9 @@ func (f *farEnd) written(from, to int) bool {
 
 // describe says what a probe is, for messages.
 func describe(frame []byte) string {
-	if len(frame) < 54 {
+	p, err := packet.ParseEthernet(frame)
+	if err != nil {
 		return fmt.Sprintf("% x", frame)
 	}
-	return fmt.Sprintf("%d bytes to %d.%d.%d.%d:%d from port %d", len(frame), frame[30], frame[31], frame[32], frame[33],
-		uint16(frame[36])<<8|uint16(frame[37]), uint16(frame[34])<<8|uint16(frame[35]))
+	return fmt.Sprintf("%d bytes to %v from port %d", len(frame), p.To(), p.From().Port())
 }

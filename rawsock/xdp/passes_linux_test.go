@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 	"synoptic/scan/probe"
@@ -154,7 +155,7 @@ func TestGeneratorCaptured(t *testing.T) {
 	generateUntil(t, p, 1<<13, sent(s.space.Len()))
 	got := map[string]int{}
 	for _, f := range c.Stop() {
-		if !f.Outgoing && len(f.Data) > 34 && f.Data[12] == 8 && f.Data[13] == 0 {
+		if p, err := packet.ParseEthernet(f.Data); err == nil && !f.Outgoing && p.IP != nil && p.IP.Version == 4 {
 			got[string(f.Data)]++
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -209,13 +210,16 @@ func TestThresholdsToTheBit(t *testing.T) {
 }
 
 func stateOf(verdict uint32, out []byte) State {
-	switch {
-	case verdict == xdpTx && out[47] == 0x12:
-		return Open
-	case verdict == xdpTx && out[47] == 0x14:
-		return Closed
-	case verdict == xdpDrop:
+	if verdict == xdpDrop {
 		return Silent
+	}
+	if p, err := packet.ParseEthernet(out); verdict == xdpTx && err == nil && p.TCP() != nil {
+		switch p.TCP().Flags {
+		case packet.SYN | packet.ACK:
+			return Open
+		case packet.RST | packet.ACK:
+			return Closed
+		}
 	}
 	return 99
 }
@@ -223,29 +227,15 @@ func stateOf(verdict uint32, out []byte) State {
 // checkFast holds what depends on the probe, for every reply.
 func checkFast(t *testing.T, in, out []byte) {
 	t.Helper()
-	if string(out[26:30]) != string(in[30:34]) || string(out[30:34]) != string(in[26:30]) ||
-		string(out[34:36]) != string(in[36:38]) || string(out[36:38]) != string(in[34:36]) ||
-		binary.BigEndian.Uint32(out[42:]) != binary.BigEndian.Uint32(in[38:])+1 {
-		t.Fatalf("not the reply to the probe:\n% x\n% x", in, out)
+	probe, err := packet.ParseEthernet(in)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if sum(out[14:34], 0) != 0xffff {
-		t.Fatalf("IP checksum is wrong: % x", out)
+	to, from, seq := probe.From(), probe.To(), probe.TCP().Seq
+	if !packet.Ethernet(t, out, packet.Src(from.Addr()), packet.Dst(to.Addr()), packet.Checksum(),
+		packet.TCP(packet.SrcPort(from.Port()), packet.DstPort(to.Port()), packet.Ack(seq+1), packet.Checksum())) {
+		t.FailNow()
 	}
-	pseudo := sum(out[26:34], 6+uint32(len(out)-34))
-	if sum(out[34:], pseudo) != 0xffff {
-		t.Fatalf("TCP checksum is wrong: % x", out)
-	}
-}
-
-// sum is the one's complement sum of RFC 1071, plainly.
-func sum(b []byte, s uint32) uint32 {
-	for i := 0; i < len(b); i += 2 {
-		s += uint32(binary.BigEndian.Uint16(b[i:]))
-	}
-	for s > 0xffff {
-		s = s&0xffff + s>>16
-	}
-	return s
 }
 
 // checkReply has gopacket build the reply that is expected, byte for byte.

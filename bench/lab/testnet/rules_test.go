@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/bpf"
+
+	"synoptic/bench/lab/packet"
 )
 
 // udpOrICMP passes IPv4 with those protocols.
@@ -58,17 +60,18 @@ func TestBursts(t *testing.T) {
 	answered := map[uint32]bool{}
 	frames := capture.Stop()
 	for _, f := range frames {
-		if f.Outgoing && f.Data[23] == 1 && len(f.Data) >= 74 {
-			answered[binary.BigEndian.Uint32(f.Data[70:])] = true // Ethernet, IP, ICMP, IP, UDP
+		if q := parse(t, f).Quote(); q != nil && f.Outgoing && len(q.IP.Payload) == 8+4 {
+			answered[binary.BigEndian.Uint32(q.IP.Payload[8:])] = true
 		}
 	}
 	probes, inside, late := 0, 0, 0
 	for _, f := range frames {
-		if f.Outgoing || f.Data[23] != 17 {
+		p := parse(t, f)
+		if f.Outgoing || p.IP.Protocol != packet.ProtocolUDP {
 			continue
 		}
 		probes++
-		k := binary.BigEndian.Uint32(f.Data[42:])
+		k := binary.BigEndian.Uint32(p.IP.Payload[8:])
 		phase := time.Duration(f.Time.UnixNano() % int64(period))
 		if phase > on-edge && phase < on+edge || phase > period-edge || phase < edge {
 			continue

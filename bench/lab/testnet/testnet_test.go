@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/net/bpf"
+
+	"synoptic/bench/lab/packet"
 )
 
 // dial connects to a port that answers, however slow the machine is.
@@ -103,6 +105,16 @@ func sendUDP(t *testing.T, n *Network, port uint16, count int) {
 	}
 }
 
+// parse reads what was captured.
+func parse(t *testing.T, f Frame) *packet.Packet {
+	t.Helper()
+	p, err := packet.ParseEthernet(f.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // udpOnly passes IPv4 with protocol UDP.
 var udpOnly = []bpf.Instruction{
 	bpf.LoadAbsolute{Off: 12, Size: 2},
@@ -127,14 +139,12 @@ func TestCaptureIsExact(t *testing.T) {
 		t.Fatalf("captured %d of %d frames, lost %d, error %v", len(frames), count, c.Lost(), c.Err())
 	}
 	for i, f := range frames {
-		if len(f.Data) != 14+20+8+8 || f.Length != len(f.Data) || f.Outgoing {
+		if f.Length != len(f.Data) || f.Outgoing {
 			t.Fatalf("frame %d: %d of %d bytes, outgoing %v", i, len(f.Data), f.Length, f.Outgoing)
 		}
-		if got := binary.BigEndian.Uint64(f.Data[42:]); got != uint64(i) {
-			t.Fatalf("frame %d carries number %d", i, got)
-		}
-		if string(f.Data[:6]) != string(n.PeerHardwareAddr) || string(f.Data[6:12]) != string(n.HardwareAddr) {
-			t.Fatalf("frame %d: MAC addresses % x", i, f.Data[:12])
+		if !packet.Ethernet(t, f.Data, packet.DstMAC(n.PeerHardwareAddr), packet.SrcMAC(n.HardwareAddr), packet.Padding(0),
+			packet.UDP(packet.DstPort(9), packet.Payload(binary.BigEndian.AppendUint64(nil, uint64(i))...))) {
+			t.Fatalf("frame %d", i)
 		}
 		if f.Time.Before(begin.Add(-time.Second)) || f.Time.After(time.Now().Add(time.Second)) {
 			t.Fatalf("frame %d: time %v", i, f.Time)
@@ -223,11 +233,11 @@ func TestLoss(t *testing.T) {
 			sendUDP(t, n, 9, count)
 			in, out := 0, 0
 			for _, f := range capture.Stop() {
-				switch {
-				case len(f.Data) < 34 || f.Data[12] != 8 || f.Data[13] != 0:
-				case f.Outgoing && f.Data[23] == 1:
+				switch ip := parse(t, f).IP; {
+				case ip == nil:
+				case f.Outgoing && ip.Protocol == packet.ProtocolICMPv4:
 					out++
-				case !f.Outgoing && f.Data[23] == 17:
+				case !f.Outgoing && ip.Protocol == packet.ProtocolUDP:
 					in++
 				}
 			}
