@@ -56,7 +56,7 @@ type openHosts map[netip.Addr]bool
 
 // sink is where the records of the canary phase go.
 func (o openHosts) sink() results.Sink {
-	return results.SinkFuncs{PortsFunc: func(batch []results.Port) error {
+	return results.SinkFuncs{OnPorts: func(batch []results.Port) error {
 		for i := range batch {
 			o[batch[i].Addr] = true
 		}

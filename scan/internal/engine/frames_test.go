@@ -36,7 +36,7 @@ func TestFramesOutliveRingAndBatches(t *testing.T) {
 	q := ph.rec.queue
 	q.frames = true
 	var got []results.Port // kept, as no real sink may, to see what becomes of their frames
-	sink := results.SinkFuncs{PortsFunc: func(batch []results.Port) error { got = append(got, batch...); return nil }}
+	sink := results.SinkFuncs{OnPorts: func(batch []results.Port) error { got = append(got, batch...); return nil }}
 	ring := &writtenOver{}
 	l := newAnswers(ph, "eth0")
 	l.news, l.frames = q.batch(), &frames{source: ring, link: results.LinkEthernet}
