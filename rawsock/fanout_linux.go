@@ -30,7 +30,7 @@ func NewRxGroup(c RxConfig, n int) (group []*Rx, err error) {
 			group = nil
 		}
 	}()
-	id := 0
+	id := newFanout
 	for range n {
 		r, err := NewRx(c)
 		if err != nil {
@@ -51,18 +51,21 @@ const (
 	maxFanout     = 64
 	minFanoutRing = 4 << 20
 
+	newFanout = -1 // no id: the kernel's begin with 0, which the first group after a boot gets
+
 	// Without the last the group's hook would hash every probe that we send, for nothing: the
 	// sockets' own PACKET_IGNORE_OUTGOING does not reach it.
 	fanoutMode = unix.PACKET_FANOUT_HASH | unix.PACKET_FANOUT_FLAG_ROLLOVER | unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
 )
 
-// joinFanout makes a bound socket a member of the group id, or where that is 0 of a new one, whose id
+// joinFanout makes a bound socket a member of the group id, or where that is newFanout of a new one, whose id
 // the kernel chooses so that it is nobody else's (Feature FanoutUniqueID), and
 // returns the id.
 func joinFanout(fd, id int) (int, error) {
 	mode := fanoutMode
-	if id == 0 {
+	if id == newFanout {
 		mode |= unix.PACKET_FANOUT_FLAG_UNIQUEID
+		id = 0 // what the kernel wants beside the flag
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_FANOUT, mode<<16|id); err != nil {
 		return 0, err

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"synoptic/bench/lab/testnet"
 )
 
@@ -127,5 +129,25 @@ func TestRxGroupRefuses(t *testing.T) {
 		if _, err := NewRxGroup(RxConfig{Interface: 1, PortMin: 1, PortMax: 1}, size); err == nil {
 			t.Errorf("a group of %d", size)
 		}
+	}
+}
+
+// The group that has the id 0, as the first one after a boot has, is joined like any.
+func TestJoinFanoutZero(t *testing.T) {
+	n := testnet.New(t, testnet.Config{})
+	var fds [2]int
+	for i := range fds {
+		rx, err := NewRx(RxConfig{Interface: interfaceIndex(t, n.Link), PortMin: testPortMin, PortMax: testPortMax})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { rx.Close() })
+		fds[i] = rx.fd
+	}
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_PACKET, unix.PACKET_FANOUT, fanoutMode<<16|0); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := joinFanout(fds[1], 0); err != nil || id != 0 {
+		t.Errorf("joined the group %d, want 0: %v", id, err)
 	}
 }

@@ -96,9 +96,8 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	}
 	start := time.Now()
 	s.begun.Store(start.UnixNano())
-	s.outputs, _ = sink.(results.Deliverer)
-	outputs := sink
-	if u, ok := sink.(Unblocker); ok {
+	s.outputs, _ = results.SinkAs[results.Deliverer](sink)
+	if u, ok := results.SinkAs[Unblocker](sink); ok {
 		defer context.AfterFunc(ctx, u.Stop)()
 	}
 	defer s.session.Close()
@@ -119,8 +118,8 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if errors.Is(err, engine.ErrUndrained) {
 		return nil, err
 	}
-	if s, ok := outputs.(settler); ok {
-		s.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
+	if outputs, ok := results.SinkAs[settler](sink); ok {
+		outputs.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
 	end := s.end(start, ctx.Err() == nil && err == nil, err)
 	return end, errors.Join(err, sink.End(end))

@@ -30,13 +30,20 @@ func eachBackend(t *testing.T, test func(t *testing.T, b backend), backends ...b
 	}
 }
 
-// network is a network whose far end takes what the backend sends. Where BPF is not permitted it
-// skips the test.
+// network is a network whose far end takes what the backend sends, in namespaces of the test's own. Where BPF
+// is not permitted it skips the test.
 func (b backend) network(t testing.TB, c testnet.Config) *testnet.Network {
 	t.Helper()
-	n := testnet.New(t, c)
+	n := network(t, c)
 	b.prepare(t, n)
 	return n
+}
+
+// beside is network for a test that runs beside others.
+func (b backend) beside(t *testing.T, c testnet.Config) *testnet.Network {
+	t.Helper()
+	t.Parallel()
+	return b.network(t, c)
 }
 
 func (b backend) prepare(t testing.TB, n *testnet.Network) {

@@ -58,7 +58,7 @@ func (c choice) check(t *testing.T, targets ...string) {
 func TestChoice(t *testing.T) {
 	const enough, tooLow, tooLowForAuto = "200k", "99k", "150k"
 	t.Run("behind a gateway", func(t *testing.T) {
-		n := ebpf.network(t, testnet.Config{Gateway: true})
+		n := ebpf.beside(t, testnet.Config{Gateway: true})
 		n.Listen(t, "0.0.0.0:80")
 		for _, c := range []choice{
 			{backend: "ebpf", rate: enough, used: "ebpf", reason: "asked for"},
@@ -79,7 +79,7 @@ func TestChoice(t *testing.T) {
 	// The far end takes nothing that is redirected: the driver is asked at the start.
 	t.Run("without NAPI", func(t *testing.T) {
 		testnet.RequireXDP(t)
-		n := testnet.New(t, testnet.Config{Gateway: true})
+		n := beside(t, testnet.Config{Gateway: true})
 		n.Listen(t, "0.0.0.0:80")
 		for _, c := range []choice{
 			{backend: "ebpf", rate: enough, code: 1, stderr: []string{"backend ebpf: the driver refuses", "gro on"}},
@@ -90,7 +90,7 @@ func TestChoice(t *testing.T) {
 		}
 	})
 	t.Run("on the link", func(t *testing.T) {
-		n := ebpf.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24")})
+		n := ebpf.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24")})
 		n.Listen(t, "0.0.0.0:80")
 		for _, c := range []choice{
 			{backend: "ebpf", rate: enough, code: 2, stderr: []string{"backend ebpf", "link address"}},
@@ -102,7 +102,7 @@ func TestChoice(t *testing.T) {
 		}
 	})
 	t.Run("two gateways", func(t *testing.T) {
-		n := ebpf.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/17"), Gateway: true})
+		n := ebpf.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/17"), Gateway: true})
 		n.Listen(t, "0.0.0.0:80")
 		secondGateway(t, n)
 		for _, c := range []choice{
@@ -114,11 +114,15 @@ func TestChoice(t *testing.T) {
 		}
 	})
 	t.Run("two interfaces", func(t *testing.T) {
+		t.Parallel()
+		testnet.Apart(t)
 		for k := range 2 {
-			ebpf.network(t, testnet.Config{
+			n := testnet.New(t, testnet.Config{
 				Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, byte(128 * k), 0}), 17),
 				Subnet: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 76, byte(k), 0}), 24), Gateway: true,
-			}).Listen(t, "0.0.0.0:80")
+			})
+			ebpf.prepare(t, n)
+			n.Listen(t, "0.0.0.0:80")
 		}
 		for _, c := range []choice{
 			{backend: "ebpf", rate: enough, code: 2, stderr: []string{"backend ebpf", "several interfaces"}},
@@ -130,6 +134,8 @@ func TestChoice(t *testing.T) {
 	})
 	t.Run("loopback", func(t *testing.T) {
 		testnet.RequireXDP(t)
+		t.Parallel()
+		testnet.Apart(t)
 		l, err := net.Listen("tcp", "127.0.0.1:80")
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +150,8 @@ func TestChoice(t *testing.T) {
 		}
 	})
 	t.Run("wrong input", func(t *testing.T) {
-		testnet.Require(t)
+		t.Parallel()
+		testnet.Apart(t)
 		for _, c := range []choice{
 			{backend: "warp", rate: enough, code: 2, stderr: []string{`unknown backend "warp"`, "xdp", "ebpf"}},
 			{backend: "xdp", rate: enough, more: []string{"::1"}, code: 2, stderr: []string{"backend xdp", "IPv6"}},
@@ -186,7 +193,7 @@ func secondGateway(t *testing.T, n *testnet.Network) {
 // Somebody else's XDP program is left alone.
 func TestForeignProgram(t *testing.T) {
 	testnet.RequireXDP(t)
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	n.Occupy(t)
 	before := programOn(t, n.Link)
@@ -218,7 +225,7 @@ func programOn(t testing.TB, name string) uint32 {
 
 // Without the right to load programs the backends with programs say what is missing.
 func TestProgramsWithoutPrivilege(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	for _, backend := range []string{"xdp", "ebpf"} {
 		o := unprivileged(t, "scan", "10.77.0.0/28", "-p", "80", "--backend", backend, "--rate", "200k")

@@ -30,7 +30,7 @@ func unprivileged(t *testing.T, args ...string) outcome {
 // probes can do is refused.
 func TestWithoutPrivilege(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/28")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	scan := []string{"scan", prefix.String(), "-p", "80,443,8080"}
 	o := unprivileged(t, scan...)
@@ -56,7 +56,7 @@ func TestWithoutPrivilege(t *testing.T) {
 // A host short of files makes the scan slow, not wrong.
 func TestFewFiles(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/27")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	// Of 80 files, 64 are kept from the scan. With 60 inherited ones they are all in use, and more.
 	cmd := exec.Command("sh", "-c", `ulimit -n 80; exec "$0" "$@"`, program(t), "scan", prefix.String(), "-p", "9,80,443,8080", "--backend", "connect", "--show", "all")
@@ -88,7 +88,7 @@ func TestFewFiles(t *testing.T) {
 // else has failed.
 func TestCoverage(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/28")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	// A policy rule that the plan cannot see, because it looks at the port.
 	rule := netlink.NewRule()

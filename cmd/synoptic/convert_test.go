@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 	"synoptic/results/sink/format"
@@ -87,7 +88,7 @@ func equal(t *testing.T, got, want string) {
 
 // What real scans have written comes back byte by byte, by every way in.
 func TestConvertReproduces(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/28")}})
+	n := beside(t, testnet.Config{Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/28")}})
 	populate(t, n, netip.MustParsePrefix("10.77.0.0/28"))
 	if err := n.Reject(testnet.Match{Port: 8080}, 13); err != nil {
 		t.Fatal(err)
@@ -261,7 +262,7 @@ func TestConvertTornGzip(t *testing.T) {
 
 // Records come over while the input goes on, and an interrupt ends a conversion that waits for input.
 func TestConvertFollowsAndStops(t *testing.T) {
-	again(t, func() error { return prompt(convertFollowsAndStops(t)) })
+	stall.Judge(t, keepsUp, func() error { return prompt(convertFollowsAndStops(t)) })
 }
 
 // convertFollowsAndStops returns how long the stop took.

@@ -33,7 +33,7 @@ func TestFormatsAreThePeers(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.16.0/28")
 	// So many closed ports that nmap sums them up, and so few filtered ones that it does not, but on the dark host.
 	const ports, few = "9,21-23,80,443,1000-1040,8080", "9,21-23,80,443,8080"
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := beside(t, testnet.Config{Gateway: true})
 	populate(t, n, prefix)
 	for port, code := range map[uint16]uint8{21: 13, 22: 1, 23: 3} {
 		if err := n.Reject(testnet.Match{Port: port}, code); err != nil {
@@ -59,6 +59,7 @@ func TestFormatsAreThePeers(t *testing.T) {
 	// Masscan misses every tenth answer here or so: it asks again, and may tell of a closed port each time.
 	masscan := []string{"masscan", prefix.String(), "-p", few, "--rate", "300", "--retries", "2", "--wait", "3", "--show", "closed",
 		"-e", n.Link, "--adapter-ip", n.Source.String(), "--router-mac", n.PeerHardwareAddr.String()}
+	here := testnet.Here(t)
 	var running sync.WaitGroup
 	missing := make([]error, 3)
 	for i, args := range [][]string{
@@ -67,12 +68,15 @@ func TestFormatsAreThePeers(t *testing.T) {
 		append(slices.Clone(masscan), "--adapter-port", "62002", "-oL", file("masscan.list")),
 	} {
 		running.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), formatsBound)
-			defer cancel()
-			out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
-			if err != nil {
-				missing[i] = fmt.Errorf("%s: %w: %.500s", args[0], err, out)
-			}
+			missing[i] = here.Do(func() error {
+				ctx, cancel := context.WithTimeout(context.Background(), formatsBound)
+				defer cancel()
+				out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+				if err != nil {
+					return fmt.Errorf("%s: %w: %.500s", args[0], err, out)
+				}
+				return nil
+			})
 		})
 	}
 	for _, args := range [][]string{

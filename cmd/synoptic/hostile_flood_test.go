@@ -79,10 +79,11 @@ func duplicatedAndReordered(t *testing.T, b backend) {
 	// A host that answers after all others, the last port once: until then the scan asks it again and again,
 	// and so has time to spare for the others on any machine.
 	last := netip.MustParseAddr("10.77.200.1")
+	t.Parallel()
 	n := quietNetwork(t)
 	b.prepare(t, n)
 	for seed := range b.seeds(t) {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+		testnet.Run(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(seed), 3))
 			want := map[endpoint]string{}
 			var copies uint64

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -175,22 +175,19 @@ type hostilePeer struct {
 	answered         bool
 }
 
-// reset makes the peer ready for another scan, where it has answered this one, after it was over: on a machine
+// reset makes the peer ready for another scan, when it has answered this one, after that was over: on a machine
 // that stands still the peer may be late by more than a scan waits.
-func (p *hostilePeer) reset() bool {
-	for range 3000 {
+func (p *hostilePeer) reset(t *testing.T) {
+	t.Helper()
+	eventually(t, func() bool {
 		p.mu.Lock()
-		answered := p.answered
-		if answered {
-			p.subject, p.witness, p.answered = nil, nil, false
+		defer p.mu.Unlock()
+		if !p.answered {
+			return false
 		}
-		p.mu.Unlock()
-		if answered {
-			return true
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return false
+		p.subject, p.witness, p.answered = nil, nil, false
+		return true
+	})
 }
 
 // witnessMissed is what the record of a witness has whose answer did not come.
@@ -198,8 +195,8 @@ func witnessMissed(a netip.Addr) string {
 	return fmt.Sprintf(`"ip":%q,"port":%d,"proto":"tcp","state":"filtered"`, a, witnessPort)
 }
 
-// playHostile runs the cases by the backends, several at a time: each has its own source ports, which are all
-// that a packet socket's filter lets a scan see, and on an interface that takes one program its turn.
+// playHostile runs the cases by the backends, dealt to networks that play at once, since an interface takes one
+// program: on each of them one case after the other.
 func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
 	eachBackend(t, func(t *testing.T, b backend) {
 		own := cases
@@ -244,60 +241,47 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 		}
 		seen[i].answered = true
 	}
-	var links [hostileNetworks]chan struct{} // a token for each scan that may run on it
+	t.Parallel()
+	testnet.Apart(t)
 	for k := range min(hostileNetworks, len(cases)) {
 		third := byte(32 * k)
-		n := b.network(t, testnet.Config{
+		n := testnet.New(t, testnet.Config{
 			Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, third, 0}), 19),
 			Subnet: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 76, byte(k), 0}), 24), Gateway: true,
 			Alive: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, third + 31, 254}), 32)},
 		})
+		b.prepare(t, n)
 		n.Respond(t, answer)
-		links[k] = make(chan struct{}, 1)
 	}
 
-	// A receive ring is 16 MiB of the kernel's memory, and a generator spins on one processor for all.
-	atOnce := hostileNetworks
-	if b.least > 0 {
-		atOnce = 1
-	}
 	path := program(t)
-	outcomes := make([]chan outcome, len(cases))
-	slots := make(chan struct{}, atOnce)
-	for i := range cases {
-		outcomes[i] = make(chan outcome, 1)
+	play := func(t *testing.T, i int) {
 		a := caseAddress(i)
 		args := b.scan(10_000, a.String(), a.Next().String(), "--exclude", a.Next().String(),
 			"-p", fmt.Sprintf("%d,%d", subjectPort, witnessPort), "--source-port", fmt.Sprint(caseSourcePort(i)),
 			"--show", "all", "--retries", fmt.Sprint(cases[i].tries()-1), "--retry-gap", "100ms")
-		go func() {
-			link := links[i%hostileNetworks]
-			link <- struct{}{}
-			slots <- struct{}{}
-			defer func() { <-slots; <-link }()
-			for attempt := 1; ; attempt++ {
-				cmd := exec.Command(path, args...)
-				var stdout, stderr bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &stdout, &stderr
-				if err := cmd.Run(); err != nil {
-					fmt.Fprintln(&stderr, err)
-				}
-				if attempt < 4 && strings.Contains(stdout.String(), witnessMissed(a)) && seen[i].reset() {
-					continue
-				}
-				outcomes[i] <- outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
-				return
+		stall.Judge(t, keepsUp, func() error {
+			o := finish(t, exec.Command(path, args...))
+			if strings.Contains(o.stdout, witnessMissed(a)) {
+				seen[i].reset(t)
+				return errors.New("the scan did not wait for the witness")
 			}
-		}()
-	}
-	for i, c := range cases {
-		o := <-outcomes[i]
-		t.Run(c.name, func(t *testing.T) {
 			if o.code != 0 {
 				t.Fatalf("exit %d: %s", o.code, o.stderr)
 			}
-			c := c.by(b)
+			c := cases[i].by(b)
 			c.check(t, b, i, parseHostile(t, o.stdout))
+			return nil
+		})
+	}
+	for k := range min(hostileNetworks, len(cases)) {
+		testnet.Run(t, fmt.Sprint("network ", k), func(t *testing.T) {
+			if b.least == 0 { // a generator spins on one processor for all
+				t.Parallel()
+			}
+			for i := k; i < len(cases); i += hostileNetworks {
+				testnet.Run(t, cases[i].name, func(t *testing.T) { play(t, i) })
+			}
 		})
 	}
 }
@@ -358,7 +342,8 @@ func (c *hostileCase) overtaken(got []found) {
 
 // quietNetwork is a prefix whose addresses all exist for nobody but a responder.
 func quietNetwork(t testing.TB) *testnet.Network {
-	return testnet.New(t, testnet.Config{Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.255.254/32")}})
+	t.Helper()
+	return network(t, testnet.Config{Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.255.254/32")}})
 }
 
 var router = netip.MustParseAddr("10.99.0.1")

@@ -27,7 +27,8 @@ func TestInterruptWhileResolving(t *testing.T) {
 		}
 	}
 	t.Run("names", func(t *testing.T) {
-		testnet.Require(t)
+		t.Parallel()
+		testnet.Apart(t)
 		asked := silentNameServer(t)
 		cmd := exec.Command(program(t), "scan", "www.example.net", "-p", "80")
 		var stderr strings.Builder
@@ -39,7 +40,7 @@ func TestInterruptWhileResolving(t *testing.T) {
 		check(t, cmd, &stderr)
 	})
 	t.Run("link addresses", func(t *testing.T) {
-		n := testnet.New(t, testnet.Config{Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/24")}})
+		n := beside(t, testnet.Config{Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/24")}})
 		sent := func() uint64 {
 			link, err := netlink.LinkByName(n.Link)
 			if err != nil {

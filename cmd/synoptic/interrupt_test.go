@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -22,7 +23,7 @@ const tooLong = 3 * time.Minute
 // test sees the output as it comes. It is killed after tooLong.
 func running(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *strings.Builder) {
 	t.Helper()
-	populateInterrupted(t, testnet.New(t, testnet.Config{Gateway: true}))
+	populateInterrupted(t, beside(t, testnet.Config{Gateway: true}))
 	return runningOn(t, append([]string{"scan", "10.77.0.0/16", "-p", "9,80", "--rate", "2k"}, args...)...)
 }
 
@@ -71,9 +72,9 @@ func TestInterrupt(t *testing.T) {
 		if b.least > 0 {
 			ports, list = 502, "9,80,10001-10500"
 		}
-		n := b.network(t, testnet.Config{Gateway: true})
+		n := b.beside(t, testnet.Config{Gateway: true})
 		populateInterrupted(t, n)
-		again(t, func() error {
+		stall.Judge(t, keepsUp, func() error {
 			cmd, stdout, stderr := runningOn(t, b.scan(2_000, "10.77.0.0/16", "-p", list)...)
 			s, took := interrupt(t, cmd, stdout, stderr, float64(ports<<16), true)
 			b.used(t, s)
@@ -145,7 +146,8 @@ func TestReaderGoesAway(t *testing.T) {
 		}
 	}
 	t.Run("before the first record", func(t *testing.T) {
-		testnet.Require(t)
+		t.Parallel()
+		testnet.Apart(t)
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)

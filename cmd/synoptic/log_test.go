@@ -74,7 +74,7 @@ func TestLogJSON(t *testing.T) {
 // as ever.
 func TestScanLogsJSON(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/28")
-	n := testnet.New(t, testnet.Config{Prefix: prefix})
+	n := beside(t, testnet.Config{Prefix: prefix})
 	n.Listen(t, "0.0.0.0:80")
 	args := []string{"scan", prefix.String(), "-p", "80,81", "--retries", "0", "--log-format", "json"}
 	o := synoptic(t, args...)

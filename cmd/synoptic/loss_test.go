@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synoptic/bench/lab/packet"
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -43,13 +44,14 @@ func retriesOnTheWire(t *testing.T, b backend) {
 			continue
 		}
 		t.Run(fmt.Sprintf("retries=%d/loss=%v/lanes=%s", c.retries, c.loss, b.lanes(c.lanes)), func(t *testing.T) {
-			n := b.network(t, testnet.Config{Gateway: true})
+			n := b.beside(t, testnet.Config{Gateway: true})
 			want := populate(t, n, prefix)
 			if c.loss > 0 {
 				n.Loss(c.loss, testnet.Both)
 			}
-			// A machine that stands still reads an answer late, or stamps a probe late.
-			again(t, func() error {
+			// A machine that stands still reads an answer late, or stamps a probe late: by no more than the gap
+			// between two attempts bears.
+			stall.Judge(t, stall.Bound{Gap: 100 * time.Millisecond}, func() error {
 				capture := n.Capture(t)
 				o := synoptic(t, b.scan(20_000, prefix.String(), "-p", "80,443,8080,9", "--retries", fmt.Sprint(c.retries), "--lanes", b.lanes(c.lanes))...)
 				s := parseStream(t, o.stdout)

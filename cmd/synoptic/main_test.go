@@ -196,7 +196,7 @@ func sameSet(t testing.TB, what string, got, want map[endpoint]bool) {
 }
 
 func TestScripts(t *testing.T) {
-	testnet.Require(t) // scripts scan loopback: of a namespace that holds nothing else
+	testnet.Require(t) // scripts scan loopback: that of the process, where no other test is that runs beside them
 	path := program(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -215,22 +215,5 @@ func eventually(t *testing.T, condition func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v", tooLong)
 		}
-	}
-}
-
-// again runs what a machine that stands still may spoil, until it goes well: what is wrong goes wrong every time.
-func again(t *testing.T, run func() error) {
-	t.Helper()
-	const attempts = 4
-	for i := 1; ; i++ {
-		err := run()
-		switch {
-		case err == nil:
-			return
-		case i == attempts || t.Failed():
-			t.Errorf("attempt %d: %v", i, err)
-			return
-		}
-		t.Logf("attempt %d: %v", i, err)
 	}
 }

@@ -19,7 +19,7 @@ func TestSettingsDoNotChangeTheResult(t *testing.T) {
 
 func settingsDoNotChangeTheResult(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/23")
-	n := b.network(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := b.beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	check := func(rt *rapid.T) {
 		args := append(b.scan(rapid.IntRange(3_000, 60_000).Draw(rt, "rate")+b.least),

@@ -88,7 +88,7 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 	n := b.network(t, testnet.Config{Gateway: true})
 	want := populate(t, n, prefix)
 	for seed := range b.seeds(t) {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+		testnet.Run(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			o := synoptic(t, b.scan(rate, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
 				"--seed", fmt.Sprint(seed), "--lanes", b.lanes([]int{1, 4, 2, 3}[seed%4]))...)
 			if o.code != 0 {
@@ -115,7 +115,7 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 // By default only open ports are records.
 func TestScanShowsOpenByDefault(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/24")
-	n := testnet.New(t, testnet.Config{Prefix: prefix})
+	n := beside(t, testnet.Config{Prefix: prefix})
 	want := populate(t, n, prefix)
 	s := parseStream(t, synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--batch", "1").stdout)
 	sameSet(t, "open", s.found(t, "open"), want.open)
@@ -141,7 +141,7 @@ func TestScanShowsOpenByDefault(t *testing.T) {
 // The unprivileged backend gives the same sets with its own reasons.
 func TestConnectFindsTheTruth(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/23")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--show", "all", "--backend", "connect")
 	s := parseStream(t, o.stdout)
@@ -163,7 +163,7 @@ func TestWire(t *testing.T) { eachBackend(t, wire, afpacket, xdp, ebpf) }
 
 func wire(t *testing.T, b backend) {
 	prefix, excluded := netip.MustParsePrefix("10.77.0.0/21"), netip.MustParsePrefix("10.77.3.0/24")
-	n := b.network(t, testnet.Config{Gateway: true})
+	n := b.beside(t, testnet.Config{Gateway: true})
 	populate(t, n, prefix)
 	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
 	for i, profile := range []string{"mss", "linux", "windows", "none"} {
@@ -171,7 +171,7 @@ func wire(t *testing.T, b backend) {
 			continue // xdp's frames are made by afpacket's code, and windows' are as long as linux'
 		}
 		lanes := b.lanes(4 - i)
-		t.Run(profile+", lanes "+lanes, func(t *testing.T) {
+		testnet.Run(t, profile+", lanes "+lanes, func(t *testing.T) {
 			capture := n.Capture(t)
 			o := synoptic(t, b.scan(20_000, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--exclude", excluded.String(), "--syn-profile", profile, "--lanes", lanes)...)
 			frames := capture.Stop()
@@ -218,7 +218,7 @@ func TestOnLink(t *testing.T) { eachBackend(t, onLink, afpacket, xdp) }
 
 func onLink(t *testing.T, b backend) {
 	alive := netip.MustParsePrefix("10.77.0.64/26")
-	n := b.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{alive}})
+	n := b.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{alive}})
 	n.Listen(t, "0.0.0.0:80")
 	capture := n.Capture(t)
 	s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.0/24", "-p", "80,81", "--show", "all", "--lanes", b.lanes(2))...).stdout)
@@ -259,7 +259,7 @@ func onLink(t *testing.T, b backend) {
 
 // A gateway that does not exist is an error before the first probe.
 func TestSilentGateway(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := beside(t, testnet.Config{Gateway: true})
 	if out, err := exec.Command("ip", "route", "add", "10.88.0.0/16", "via", strings.Replace(n.GatewayAddr.String(), ".0.2", ".0.77", 1)).CombinedOutput(); err != nil {
 		t.Skipf("no iproute2 to add a route with: %v %s", err, out)
 	}
@@ -282,7 +282,7 @@ func TestSilentGateway(t *testing.T) {
 func TestICMPReasons(t *testing.T) { eachBackend(t, icmpReasons, afpacket, ebpf) }
 
 func icmpReasons(t *testing.T, b backend) {
-	n := b.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Gateway: true})
+	n := b.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Gateway: true})
 	for i, code := range []uint8{0, 1, 3, 9, 10, 13} {
 		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)}), 32)
 		if err := n.Reject(testnet.Match{Prefix: prefix}, code); err != nil {
@@ -312,7 +312,7 @@ func TestShards(t *testing.T) { eachBackend(t, shards, afpacket, ebpf) }
 
 func shards(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/24")
-	n := b.network(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := b.beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
 	got := map[endpoint]bool{}
 	var probes uint64
@@ -341,7 +341,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 // each silent one is a record once.
 func TestWindowSmallerThanTheScan(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := network(t, testnet.Config{Gateway: true})
 	if err := n.DropPrefix(prefix); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // then, and the end with the reason.
 func TestBrokenOutput(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	dir := t.TempDir()
 	for _, backend := range []string{"afpacket", "connect"} {
@@ -51,7 +51,8 @@ func TestBrokenOutput(t *testing.T) {
 
 // So it is where the very first write fails: nothing is probed.
 func TestFullOutput(t *testing.T) {
-	testnet.Require(t)
+	t.Parallel()
+	testnet.Apart(t)
 	const full = "/dev/full"
 	if _, err := os.Stat(full); err != nil {
 		t.Skip(err)

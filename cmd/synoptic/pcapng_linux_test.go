@@ -88,7 +88,7 @@ func answered(frame []byte) (target endpoint, sourcePort uint16, ok bool) {
 // The evidence of a scan is what an independent capture saw, packet for packet, and a packet analyser
 // that is not ours reads it without a complaint and finds each verdict by its packet.
 func TestEvidence(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/26"), Gateway: true})
+	n := beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/26"), Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	if err := n.Reject(testnet.Match{Port: 82}, 13); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func tshark(t *testing.T, file string) (comments []string) {
 // A second scan appends a section of its own, one that finds nothing leaves a file without packets, and
 // one that is interrupted a whole file.
 func TestEvidenceFiles(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Gateway: true})
+	n := beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	file := filepath.Join(t.TempDir(), "evidence.pcapng")
 	for _, c := range []struct {
@@ -252,7 +252,7 @@ func TestEvidenceFiles(t *testing.T) {
 
 // What cannot give evidence says so before anything is sent, and --backend auto does not take it.
 func TestEvidenceBackends(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Gateway: true})
+	n := beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	for _, c := range []choice{
 		{backend: "xdp", rate: "200k", code: 2, stderr: []string{"backend xdp", "frames", "afpacket"}},

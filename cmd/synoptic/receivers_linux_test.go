@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -106,22 +107,28 @@ func (r *receiver) configure(t *testing.T, document, head string, replace ...str
 // start runs the daemon until it takes connections.
 func (r *receiver) start(t *testing.T) {
 	t.Helper()
+	if err := r.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *receiver) run() error {
 	r.cmd = exec.Command(r.command[0], r.command[1:]...)
 	r.cmd.Env = append(os.Environ(), r.env)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stderr, &r.stderr
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		c, err := net.Dial("tcp", "127.0.0.1:"+r.port)
 		if err == nil {
 			c.Close()
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
 			r.kill()
-			t.Fatalf("%s does not listen: %v\n%s", r.name, err, &r.stderr)
+			return fmt.Errorf("%s does not listen: %w\n%s", r.name, err, &r.stderr)
 		}
 	}
 }
@@ -250,7 +257,9 @@ func waitForSize(ctx context.Context, name string, size int64) error {
 // Three real receivers get every record of a scan, although each is stopped for ten seconds in
 // mid-scan and killed once.
 func TestSyslogReceivers(t *testing.T) {
-	testnet.Require(t)
+	t.Parallel()
+	testnet.Apart(t)
+	here := testnet.Here(t)
 	const addresses, recordSize = 1024, 350 // a record is longer
 	ports := 200
 	if raceEnabled {
@@ -286,8 +295,12 @@ func TestSyslogReceivers(t *testing.T) {
 	var play, killing sync.WaitGroup
 	killing.Add(len(receivers))
 	play.Go(func() { holdBack(t, brake, total*13/20, killing.Wait) })
+	over := make(chan struct{})
+	defer close(over)
 	for i, r := range receivers {
-		play.Go(func() {
+		play.Add(1)
+		act := func() {
+			defer play.Done()
 			killed := sync.OnceFunc(killing.Done)
 			defer killed()
 			// One after the other, but overlapping: stopped with a fifth of the records out, killed with half of them.
@@ -309,8 +322,16 @@ func TestSyslogReceivers(t *testing.T) {
 				t.Errorf("%s: the scan was over before the kill", r.name)
 			}
 			killed()
-			r.start(t)
-		})
+			if err := here.Do(r.run); err != nil {
+				t.Error(err)
+			}
+		}
+		go func() {
+			// The receiver that it starts anew lives as long as the thread.
+			runtime.LockOSThread()
+			act()
+			<-over
+		}()
 	}
 	err := scan.Wait()
 	play.Wait()

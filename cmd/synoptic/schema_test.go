@@ -40,7 +40,7 @@ func recordSchema(t *testing.T) *jsonschema.Schema {
 func TestRecordsFollowTheSchema(t *testing.T) {
 	schema := recordSchema(t)
 	prefix := netip.MustParsePrefix("10.77.0.0/27")
-	n := testnet.New(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/28")}})
+	n := beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/28")}})
 	populate(t, n, netip.MustParsePrefix("10.77.0.0/28"))
 	if err := n.Reject(testnet.Match{Port: 8080}, 13); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func followsSchema(t *testing.T, schema *jsonschema.Schema, stdout string, reaso
 func TestRecordsOfProgramsFollowTheSchema(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b backend) {
 		prefix := netip.MustParsePrefix("10.77.0.0/27")
-		n := b.network(t, testnet.Config{Gateway: true})
+		n := b.beside(t, testnet.Config{Gateway: true})
 		populate(t, n, prefix)
 		if err := n.Reject(testnet.Match{Port: 8080}, 13); err != nil {
 			t.Fatal(err)

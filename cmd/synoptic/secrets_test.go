@@ -105,7 +105,8 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // No secret appears in anything that the program leaves behind, whatever the receiver does with it.
 func TestNoSecretInAnyOutput(t *testing.T) {
-	testnet.Require(t) // scans loopback: of a namespace that holds nothing else
+	t.Parallel()
+	testnet.Apart(t) // scans loopback: of a namespace that holds nothing else
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +142,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 				{"no slashes", 400, exitUsage, []string{"hint: "}},
 				{"socket", 400, exitUsage, []string{"hint: "}},
 			} {
-				t.Run(scheme+" from "+from+" "+c.what, func(t *testing.T) {
+				testnet.Run(t, scheme+" from "+from+" "+c.what, func(t *testing.T) {
 					t.Parallel()
 					e := newEcho(t, c.opening)
 					dir := t.TempDir()

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -17,7 +19,7 @@ import (
 func TestSpaces(t *testing.T) { eachBackend(t, spaces, ebpf) }
 
 func spaces(t *testing.T, b backend) {
-	n := b.network(t, testnet.Config{Gateway: true})
+	n := b.beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	n.Listen(t, "0.0.0.0:7")
 	rng := rand.New(rand.NewPCG(7, 8))
@@ -80,7 +82,7 @@ func spaces(t *testing.T, b backend) {
 			return []string{"-i", file, "-p", "7,80,999"}
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		testnet.Run(t, c.name, func(t *testing.T) {
 			want := map[endpoint]bool{}
 			args := c.make(t, want)
 			capture := n.Capture(t)
@@ -123,10 +125,11 @@ func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, ebpf) }
 
 func targetRecall(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/20")
-	n := b.network(t, testnet.Config{Gateway: true})
+	n := b.beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	n.Loss(10, testnet.Both)
-	again(t, func() error { // a machine that stands still loses some more
+	// What the machine loses comes on top of the tenth.
+	stall.Judge(t, stall.Bound{Gap: 100 * time.Millisecond}, func() error {
 		o := synoptic(t, b.scan(20_000, prefix.String(), "-p", "80,81", "--target-recall", "0.99", "--retry-gap", "300ms")...)
 		if o.code != 0 {
 			t.Fatalf("exit %d: %s", o.code, o.stderr)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/gopacket/layers"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -31,6 +32,7 @@ func suspected(s stream, suspicion string) (with, without map[netip.Addr]int) {
 func TestSynackAll(t *testing.T) { eachBackend(t, synackAll, afpacket, ebpf) }
 
 func synackAll(t *testing.T, b backend) {
+	t.Parallel()
 	n := quietNetwork(t)
 	b.prepare(t, n)
 	honest, liar := netip.MustParseAddr("10.77.1.1"), netip.MustParseAddr("10.77.1.2")
@@ -61,6 +63,7 @@ func synackAll(t *testing.T, b backend) {
 
 // SYN-ACKs without options are nothing special, and neither is a window of 0; both together are.
 func TestWin0NoOpts(t *testing.T) {
+	t.Parallel()
 	n := quietNetwork(t)
 	n.Respond(t, func(r *testnet.Responder, frame []byte) {
 		p := parseProbe(frame)
@@ -92,7 +95,7 @@ func TestWin0NoOpts(t *testing.T) {
 func TestVerify(t *testing.T) { eachBackend(t, verifies, afpacket, xdp) }
 
 func verifies(t *testing.T, b backend) {
-	n := b.network(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/32")}})
+	n := b.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/32")}})
 	const banner = "SSH-2.0-\x00\xff\"test\"\\\r\n"
 	var talker net.Listener
 	if err := n.Do(func() (err error) {
@@ -118,7 +121,7 @@ func verifies(t *testing.T, b backend) {
 			r.Send(p.synAck(t)) // only to the probe, never to a connection
 		}
 	})
-	again(t, func() error { // what a server says may be late where the machine stands still
+	stall.Judge(t, keepsUp, func() error { // what a server says may be late where the machine stands still
 		s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.1", "10.77.0.2", "-p", "22,80", "--verify", "--show", "all")...).stdout)
 		b.used(t, s)
 		seen := map[string]bool{}
@@ -149,7 +152,7 @@ func TestShowHosts(t *testing.T) { eachBackend(t, showsHosts, afpacket, ebpf) }
 
 func showsHosts(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/28")
-	n := b.network(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := b.beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	n.Listen(t, "10.77.0.3:443")
 	o := synoptic(t, b.scan(10_000, prefix.String(), "-p", "80,443,444", "--show-hosts", "--batch", "1")...)

@@ -68,7 +68,7 @@ func shown(t *testing.T, written string) (lines []string) {
 // terminal shows nothing half.
 func TestTerminal(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/26")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	for _, backend := range []string{"afpacket", "connect"} {
 		written, code := onTerminal(t, "scan", prefix.String(), "-p", "80,81", "--rate", "100", "--retries", "0", "--backend", backend)
@@ -105,7 +105,7 @@ func TestTerminal(t *testing.T) {
 // -q leaves the table alone.
 func TestTerminalQuiet(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/30")
-	n := testnet.New(t, testnet.Config{Prefix: prefix, Gateway: true})
+	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	written, code := onTerminal(t, "scan", prefix.String(), "-p", "80", "--retries", "0", "-q")
 	lines := shown(t, written)

@@ -62,7 +62,7 @@ func TestResets(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			testnet.RequireXDP(t)
 			prefix := netip.MustParsePrefix("10.77.0.0/21")
-			n := testnet.New(t, testnet.Config{Gateway: true})
+			n := beside(t, testnet.Config{Gateway: true})
 			if c.napi {
 				n.NAPI(t)
 			}
@@ -121,7 +121,7 @@ func checkResets(t *testing.T, frames []testnet.Frame, prefix netip.Prefix) {
 func TestOtherTraffic(t *testing.T) { eachBackend(t, otherTraffic, xdp, ebpf) }
 
 func otherTraffic(t *testing.T, b backend) {
-	n := b.network(t, testnet.Config{Gateway: true})
+	n := b.beside(t, testnet.Config{Gateway: true})
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
 	server := netip.MustParseAddrPort("10.77.1.1:7000")
 	var tcp net.Listener
@@ -305,7 +305,7 @@ func ping(t *testing.T, from, to netip.Addr, seq int) {
 func TestKilled(t *testing.T) { eachBackend(t, killed, xdp, ebpf) }
 
 func killed(t *testing.T, b backend) {
-	n := b.network(t, testnet.Config{Gateway: true})
+	n := b.beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	for range 2 {
 		cmd := exec.Command(program(t), b.scan(20_000, "10.77.0.0/16", "-p", "80,1000-1999")...)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/format"
 )
 
@@ -67,7 +68,7 @@ func sample(t *testing.T, name string, complete bool, ports ...results.Port) str
 		t.Fatalf("no format %s", name)
 	}
 	var out bytes.Buffer
-	w := format.NewWriter(func(b *format.Batch) (*format.Batch, error) {
+	w := format.NewWriter(func(b *batch.Batch) (*batch.Batch, error) {
 		out.Write(b.Data)
 		b.Reset()
 		return b, nil

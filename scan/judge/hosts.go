@@ -162,6 +162,9 @@ func (s *hostState) median() time.Duration {
 	return time.Duration(sample[len(sample)/2]) * time.Microsecond
 }
 
+// Unwrap gives the sink behind.
+func (h *Hosts) Unwrap() results.Sink { return h.Sink }
+
 // End hands on the summaries, by address, before the closing record.
 func (h *Hosts) End(end *results.ScanEnd) error {
 	var err error

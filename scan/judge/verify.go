@@ -139,6 +139,9 @@ func (v *Verifier) Flush() error {
 	return errors.Join(v.handOver(), v.Sink.Flush())
 }
 
+// Unwrap gives the sink behind.
+func (v *Verifier) Unwrap() results.Sink { return v.Sink }
+
 // End waits for the connections under way.
 func (v *Verifier) End(end *results.ScanEnd) error {
 	v.pending.Wait()

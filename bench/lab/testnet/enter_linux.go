@@ -176,17 +176,8 @@ func furnish(parent string) error {
 	if self == parent {
 		return errors.New("make a network namespace: still in the namespace of the parent")
 	}
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("find loopback in a new namespace: %w", err)
-	}
-	// User namespaces can be allowed and still give no capability
-	// (Ubuntu's apparmor_restrict_unprivileged_userns): it shows here.
-	if err := netlink.LinkSetUp(lo); err != nil {
-		return fmt.Errorf("bring up loopback in a new namespace: %w", err)
-	}
-	if err := netlink.LinkSetAlias(lo, mark); err != nil {
-		return fmt.Errorf("mark a new namespace: %w", err)
+	if err := settleIn(); err != nil {
+		return err
 	}
 	// One probe of each later operation that a sandbox may forbid.
 	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, 0)

@@ -120,7 +120,7 @@ func Open(c Config) (n *Network, err error) {
 }
 
 // makeNamespace creates the target namespace, which lives as long as its file
-// descriptor or a socket inside.
+// descriptor or a socket inside. The scanner's is that of the calling thread.
 func (n *Network) makeNamespace() error {
 	runtime.LockOSThread()
 	home, err := netns.Get()
@@ -262,21 +262,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 // Do runs f in the target namespace, on the calling goroutine locked to its
 // thread. Sockets that f opens and commands that it starts belong to the
 // target; goroutines that it starts do not.
-func (n *Network) Do(f func() error) (err error) {
-	runtime.LockOSThread()
-	if err := netns.Set(n.ns); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter target namespace: %w", err)
-	}
-	defer func() {
-		if back := netns.Set(n.home); back != nil {
-			err = errors.Join(err, fmt.Errorf("return from target namespace: %w", back))
-			return // the thread stays locked, and dies with the goroutine
-		}
-		runtime.UnlockOSThread()
-	}()
-	return f()
-}
+func (n *Network) Do(f func() error) error { return within(n.ns, f) }
 
 // Close destroys the network. Listeners are closed; a capture ends by its own
 // Stop. Closing twice is harmless.
@@ -296,8 +282,14 @@ func (n *Network) Close() error {
 	}
 	// Deleting one end deletes both at once; waiting for the last socket of the
 	// namespace to go would leave the routes in place for the next test.
-	if link, err := netlink.LinkByName(n.Link); err == nil {
-		errs = append(errs, netlink.LinkDel(link))
+	if n.home.IsOpen() {
+		errs = append(errs, within(n.home, func() error {
+			link, err := netlink.LinkByName(n.Link)
+			if err != nil {
+				return nil // it was not made, or is gone with a namespace
+			}
+			return netlink.LinkDel(link)
+		}))
 	}
 	if n.target != nil {
 		n.target.Close()

@@ -18,7 +18,14 @@
 //	func TestMain(m *testing.M) { testnet.Main(m) }
 //
 // and a test begins with testnet.New, which skips it, with the reason printed,
-// where namespaces are not to be had.
+// where namespaces are not to be had. A test that may run beside others begins
+// with
+//
+//	t.Parallel()
+//	testnet.Apart(t)
+//	n := testnet.New(t, testnet.Config{})
+//
+// which gives it a pair of namespaces of its own.
 //
 // What the target kernel sends has its TCP checksum left to an offload that
 // veth does not perform: a capture shows such replies with an unfinished
@@ -26,12 +33,16 @@
 package testnet
 
 import (
+	"flag"
 	"net/netip"
 	"os"
-	"slices"
-	"strings"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
+
+	"synoptic/bench/lab/need"
+	"synoptic/bench/lab/stall"
 )
 
 // InterfacePrefix begins the name of every interface made here. A test that
@@ -103,24 +114,38 @@ type Frame struct {
 
 // Main is the whole of a TestMain: it runs the tests in a fresh network
 // namespace (and user namespace, unless root), or in place where that is not
-// allowed, and exits.
+// allowed or not wanted (-short), and exits. At the end it says how many runs
+// were void (package stall). Tests on networks wait most of the time, so more
+// of them than processors run at once, unless -parallel says otherwise.
 func Main(m *testing.M) {
-	_ = Enter() // the reason is kept for Require
-	os.Exit(m.Run())
+	flag.Parse()
+	if !testing.Short() {
+		_ = Enter() // the reason is kept for Require
+		parallel := false
+		flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
+		if !parallel {
+			flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
+		}
+	}
+	code := m.Run()
+	stall.Report(os.Stdout)
+	os.Exit(code)
 }
 
-// RequireEnv names what must not be skipped for want of it, comma-separated: "network", "peers".
-const RequireEnv = "SYNOPTIC_TEST_REQUIRE"
+// atOnce is how many tests a processor has to do.
+const atOnce = 4
+
+// RequireEnv names what must not be skipped for want of it.
+const RequireEnv = need.Env
 
 // Required tells whether a missing part of the surroundings is a failure, as it is in the gate.
-func Required(part string) bool {
-	return slices.Contains(strings.Split(os.Getenv(RequireEnv), ","), part)
-}
+func Required(part string) bool { return need.Required(part) }
 
 // Require skips a test that needs a test network where none can be made, or fails it where
-// RequireEnv says so.
+// RequireEnv says so. With -short it skips the test.
 func Require(t testing.TB) {
 	t.Helper()
+	need.Long(t)
 	if err := available(); err != nil {
 		if Required("network") {
 			t.Fatalf("no test network: %v", err)

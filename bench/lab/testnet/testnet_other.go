@@ -21,6 +21,24 @@ func Enter() error { return errNotLinux }
 
 func available() error { return errNotLinux }
 
+// Apart is for Linux.
+func Apart(t testing.TB) { t.Helper(); Require(t) }
+
+// Run is t.Run.
+func Run(t *testing.T, name string, test func(t *testing.T)) bool {
+	t.Helper()
+	return t.Run(name, test)
+}
+
+// Place is the namespace that a test is in.
+type Place struct{}
+
+// Here is where the test is.
+func Here(testing.TB) Place { return Place{} }
+
+// Do calls f.
+func (Place) Do(f func() error) error { return f() }
+
 // Network cannot be made here.
 type Network struct {
 	Link             string

@@ -1,0 +1,63 @@
+// Package need says what a test cannot do without: call Program for another program, Long for whatever
+// takes more than a second, and Required to learn whether what is missing is a failure.
+//
+// The tests have three rings. `go test -short ./...` runs what needs nothing but a processor; `go test ./...`
+// adds networks in namespaces and other programs, each as far as it can be had; the gate (.ci/run) names in
+// SYNOPTIC_TEST_REQUIRE what must be there.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Env names what must not be skipped for want of it, comma-separated: "network" (namespaces, and BPF
+// programs in them), "peers" (other programs), "admissible" (a machine that keeps up, see package stall).
+const Env = "SYNOPTIC_TEST_REQUIRE"
+
+// Required tells whether a missing part of the surroundings is a failure, as it is in the gate.
+func Required(part string) bool {
+	return slices.Contains(strings.Split(os.Getenv(Env), ","), part)
+}
+
+// Long skips a test that does not belong to the first ring.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short")
+	}
+}
+
+// Program is the path of another program, in the search path or where Debian keeps what is for root. A test
+// is skipped without it, or fails where Env has "peers".
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	Long(t)
+	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err != nil {
+			if p, e := exec.LookPath(filepath.Join(dir, name)); e == nil {
+				path, err = p, nil
+			}
+		}
+	}
+	Peer(t, err)
+	return path
+}
+
+// Peer skips a test that lacks another program for the reason err, or fails it where Env has "peers".
+func Peer(t testing.TB, err error) {
+	t.Helper()
+	Long(t)
+	switch {
+	case err == nil:
+	case Required("peers"):
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+}
