@@ -25,7 +25,7 @@ func NewTx(TxConfig) (*Tx, error) { return nil, unsupported("open packet sender"
 
 func (*Tx) Batch() int                 { return 0 }
 func (*Tx) Frames() [][]byte           { return nil }
-func (*Tx) Prepare(func([]byte))       {}
+func (*Tx) Prepare(func(frame []byte)) {}
 func (*Tx) Send(int, int) (int, error) { return 0, unsupported("send") }
 func (*Tx) Stats() TxStats             { return TxStats{} }
 func (*Tx) Close() error               { return nil }

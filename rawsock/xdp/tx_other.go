@@ -24,7 +24,7 @@ func NewTx(TxConfig) (*Tx, error) { return nil, txUnsupported("open AF_XDP sende
 
 func (*Tx) Batch() int                 { return 0 }
 func (*Tx) Frames() [][]byte           { return nil }
-func (*Tx) Prepare(func([]byte))       {}
+func (*Tx) Prepare(func(frame []byte)) {}
 func (*Tx) Send(int, int) (int, error) { return 0, txUnsupported("send") }
 func (*Tx) Mode() string               { return "" }
 func (*Tx) Stats() rawsock.TxStats     { return rawsock.TxStats{} }
