@@ -213,7 +213,7 @@ func checkProbe(t *testing.T, f testnet.Frame) (e endpoint, ok bool) {
 	return p.To(), true
 }
 
-// On-link targets are addressed each by its own link address, and one that has none costs no probe.
+// On-link targets are addressed each by its own MAC address, and one that has none costs no probe.
 func TestOnLink(t *testing.T) { eachBackend(t, onLink, afpacket, xdp) }
 
 func onLink(t *testing.T, b backend) {
@@ -248,7 +248,7 @@ func onLink(t *testing.T, b backend) {
 			probes++
 			probed[e] = true
 			if !alive.Contains(e.Addr()) {
-				t.Fatalf("probe to %s, which has no link address", e)
+				t.Fatalf("probe to %s, which has no MAC address", e)
 			}
 		}
 	}

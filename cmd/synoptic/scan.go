@@ -98,7 +98,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.VarP((*word)(&f.iface), "interface", "e", "interface to send from (default by the routing table)")
 	fl.Var((*word)(&f.sourceIP), "source-ip", "address to send from (default by the routing table)")
 	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source port (default above the ephemeral range)")
-	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "link address of the gateway (default by the neighbour table and ARP)")
+	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "MAC address of the gateway (default by the neighbour table and ARP)")
 	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames), xdp (replies verified in the kernel), ebpf (probes made there too) or connect (no privilege needed)")
 	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
 	fl.IntVar(&f.batch, "batch", plan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", plan.MaxBatch))

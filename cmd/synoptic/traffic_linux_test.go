@@ -214,7 +214,7 @@ const patience = time.Minute
 // answerTime is how long it waits before it asks again.
 const answerTime = time.Second
 
-// forgetNeighbour makes the host ask for the gateway's link address again.
+// forgetNeighbour makes the host ask for the gateway's MAC address again.
 func forgetNeighbour(t *testing.T, n *testnet.Network) {
 	t.Helper()
 	link, err := netlink.LinkByName(n.Link)

@@ -39,7 +39,7 @@ func frameLen(routes *route.Plan, profile probe.Profile) (n int, err error) {
 	return n, nil
 }
 
-// Template builds the constant bytes of the probes that leave by a path. gateway is the link address of the
+// Template builds the constant bytes of the probes that leave by a path. gateway is the MAC address of the
 // next hop; nil leaves it to be patched into each probe.
 func (p *Plan) Template(path *route.Path, gateway net.HardwareAddr) (*probe.Template, error) {
 	return template(path, gateway, p.Asked.Profile)
