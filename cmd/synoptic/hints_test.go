@@ -163,7 +163,8 @@ func TestLibrariesNameNoFlags(t *testing.T) {
 }
 
 // checkLiterals looks at the string literals of a file, and adds those that name a field at fault: what a
-// method Field returns, what is stored as field, and the second argument of WithHint and the first of refuse.
+// method Field returns, what is stored as field, the second argument of WithHint, and the first of refuse and
+// newError.
 func checkLiterals(t *testing.T, path string, fields map[string]bool) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
@@ -196,6 +197,12 @@ func checkLiterals(t *testing.T, path string, fields map[string]bool) {
 			if key, ok := n.Key.(*ast.Ident); ok && key.Name == "field" {
 				name(n.Value)
 			}
+		case *ast.CompositeLit: // without keys
+			if of, ok := n.Type.(*ast.Ident); ok && of.Name == "Error" {
+				for _, e := range n.Elts {
+					name(e)
+				}
+			}
 		case *ast.AssignStmt:
 			if left, ok := n.Lhs[0].(*ast.SelectorExpr); ok && left.Sel.Name == "field" {
 				name(n.Rhs[0])
@@ -207,7 +214,7 @@ func checkLiterals(t *testing.T, path string, fields map[string]bool) {
 					name(n.Args[1])
 				}
 			case *ast.Ident:
-				if f.Name == "refuse" {
+				if f.Name == "refuse" || f.Name == "newError" {
 					name(n.Args[0])
 				}
 			}
