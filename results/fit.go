@@ -12,7 +12,7 @@ import (
 // a format says twice. Receivers cut longer lines, and what is left is not JSON.
 const (
 	roomArgs    = 1500
-	roomOutputs = 1100
+	roomOutputs = 1000
 	roomOutput  = 96  // the name of one
 	roomError   = 400 // twice in ecs and in ocsf
 	roomReason  = 200

@@ -105,8 +105,6 @@ type ScanEnd struct {
 type Phase struct {
 	Name     string  `json:"name"`
 	Duration float64 `json:"duration_s"`
-	Sent     uint64  `json:"sent"` // probes
-	PPS      float64 `json:"pps"`  // from the first of them to the last; 0 where there were none
 }
 
 // AppendJSON appends the record as one JSON object of under 4 KB (see Fit), without a line end.

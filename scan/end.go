@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"synoptic/results"
-	"synoptic/scan/internal/engine"
 )
 
 // end is the closing record.
@@ -73,15 +72,7 @@ func (s *Scan) took() []results.Phase {
 		if took == 0 {
 			continue
 		}
-		all = append(all, phaseRecord(ph, took))
+		all = append(all, results.Phase{Name: ph.Name(), Duration: took.Seconds()})
 	}
 	return all
-}
-
-func phaseRecord(ph *engine.Phase, took time.Duration) results.Phase {
-	p := results.Phase{Name: ph.Name(), Duration: took.Seconds(), Sent: ph.Counts().Sent}
-	if sending := ph.Sending(); sending > 0 {
-		p.PPS = float64(p.Sent) / sending.Seconds()
-	}
-	return p
 }

@@ -29,6 +29,10 @@ func longest() (*results.ScanStart, *results.ScanEnd) {
 	for i := range end.Outputs {
 		largest(reflect.ValueOf(&end.Outputs[i]).Elem())
 	}
+	for i, name := range []string{"resolve", "canaries", "scan"} {
+		end.Phases = append(end.Phases[:i:i], results.Phase{Name: name})
+		largest(reflect.ValueOf(&end.Phases[i]).Elem())
+	}
 	end.Complete, end.Duration = false, 3e6
 	return start, end
 }
