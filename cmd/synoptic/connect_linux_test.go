@@ -17,6 +17,7 @@ import (
 // network.
 func unprivileged(t *testing.T, args ...string) outcome {
 	t.Helper()
+	testnet.RequireUserNamespaces(t)
 	cmd := exec.Command(program(t), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,
