@@ -125,7 +125,7 @@ func Main(m *testing.M) {
 		parallel := false
 		flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
 		if !parallel {
-			flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
+			_ = flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
 		}
 	}
 	code := m.Run()
