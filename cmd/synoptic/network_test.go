@@ -13,6 +13,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -88,25 +89,29 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 	want := populate(t, n, prefix)
 	for seed := range b.seeds(t) {
 		testnet.Run(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := synoptic(t, b.scan(rate, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
-				"--seed", fmt.Sprint(seed), "--lanes", b.lanes([]int{1, 4, 2, 3}[seed%4]))...)
-			if o.code != 0 {
-				t.Fatalf("exit %d: %s", o.code, o.stderr)
-			}
-			s := parseStream(t, o.stdout)
-			b.used(t, s)
-			sameSet(t, "open", s.found(t, "open"), want.open)
-			sameSet(t, "closed", s.found(t, "closed"), want.closed)
-			sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
-			e := s.end
-			if !e.Complete || e.Coverage != 1 || e.Sent != 4*size || e.Open != uint64(len(want.open)) ||
-				e.Closed != uint64(len(want.closed)) || e.Filtered != size || e.Silent != size || e.RxDrops != 0 || e.TxErrors != 0 || e.Invalid != 0 {
-				t.Errorf("scan_end does not add up: %+v", e)
-			}
-			if s.start.Seed != uint64(seed) || s.start.Probes != 4*size {
-				t.Errorf("scan_start: %+v", s.start)
-			}
-			t.Logf("%.0f pps, %.2f s, user %v, system %v", e.PPS, e.Duration, o.cmd.ProcessState.UserTime(), o.cmd.ProcessState.SystemTime())
+			// What the kernel drops, or answers after the scan's end, is not found.
+			stall.Judge(t, keepsUp, func() error {
+				o := synoptic(t, b.scan(rate, prefix.String(), "-p", "80,443,8080,9", "--retries", "0", "--show", "all",
+					"--seed", fmt.Sprint(seed), "--lanes", b.lanes([]int{1, 4, 2, 3}[seed%4]))...)
+				if o.code != 0 {
+					t.Fatalf("exit %d: %s", o.code, o.stderr)
+				}
+				s := parseStream(t, o.stdout)
+				b.used(t, s)
+				if err := s.misses(t, want); err != nil {
+					return err
+				}
+				e := s.end
+				if !e.Complete || e.Coverage != 1 || e.Sent != 4*size || e.Open != uint64(len(want.open)) ||
+					e.Closed != uint64(len(want.closed)) || e.Filtered != size || e.Silent != size || e.RxDrops != 0 || e.TxErrors != 0 || e.Invalid != 0 {
+					t.Errorf("scan_end does not add up: %+v", e)
+				}
+				if s.start.Seed != uint64(seed) || s.start.Probes != 4*size {
+					t.Errorf("scan_start: %+v", s.start)
+				}
+				t.Logf("%.0f pps, %.2f s, user %v, system %v", e.PPS, e.Duration, o.cmd.ProcessState.UserTime(), o.cmd.ProcessState.SystemTime())
+				return nil
+			})
 		})
 	}
 }
@@ -142,19 +147,19 @@ func TestConnectFindsTheTruth(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/23")
 	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
-	o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--show", "all", "--backend", "connect")
-	s := parseStream(t, o.stdout)
-	sameSet(t, "open", s.found(t, "open"), want.open)
-	sameSet(t, "closed", s.found(t, "closed"), want.closed)
-	sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
-	for _, r := range s.ports {
-		if want := map[string]string{"open": "connect", "closed": "refused", "filtered": "timeout"}[r.State]; r.Reason != want {
-			t.Fatalf("%s has reason %s, want %s", r.State, r.Reason, want)
+	stall.Judge(t, keepsUp, func() error { // a connection that takes longer than a second has timed out
+		o := synoptic(t, "scan", prefix.String(), "-p", "80,443,8080,9", "--show", "all", "--backend", "connect")
+		s := parseStream(t, o.stdout)
+		for _, r := range s.ports {
+			if want := map[string]string{"open": "connect", "closed": "refused", "filtered": "timeout"}[r.State]; r.Reason != want {
+				t.Fatalf("%s has reason %s, want %s", r.State, r.Reason, want)
+			}
 		}
-	}
-	if o.code != 0 || !s.end.Complete || s.end.Backend != "connect" {
-		t.Errorf("exit %d, scan_end %+v", o.code, s.end)
-	}
+		if o.code != 0 || !s.end.Complete || s.end.Backend != "connect" {
+			t.Errorf("exit %d, scan_end %+v", o.code, s.end)
+		}
+		return s.misses(t, want)
+	})
 }
 
 // An independent capture on the far side of the wire: one good SYN per (target, port), nothing else.
