@@ -227,13 +227,21 @@ func programOn(t testing.TB, name string) uint32 {
 func TestProgramsWithoutPrivilege(t *testing.T) {
 	n := beside(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
+	testnet.Run(t, "none", programsWithoutAny)
+	testnet.Run(t, "CAP_NET_RAW alone", programsByNetRaw)
+}
+
+func programsWithoutAny(t *testing.T) {
 	for _, backend := range []string{"xdp", "ebpf"} {
 		o := unprivileged(t, "scan", "10.77.0.0/28", "-p", "80", "--backend", backend, "--rate", "200k")
 		if o.code != 2 || !strings.Contains(o.stderr, "backend "+backend) || !strings.Contains(o.stderr, "\nhint: ") || o.stdout != "" {
 			t.Errorf("%s: exit %d, stderr %q", backend, o.code, o.stderr)
 		}
 	}
-	// CAP_NET_RAW alone is enough for packet sockets.
+}
+
+// CAP_NET_RAW alone is enough for packet sockets.
+func programsByNetRaw(t *testing.T) {
 	o := onlyNetRaw(t, "scan", "10.77.0.0/28", "-p", "80", "--backend", "auto", "--rate", "200k")
 	if o.code != 0 {
 		t.Fatalf("auto: exit %d: %s", o.code, o.stderr)

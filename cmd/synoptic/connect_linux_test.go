@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -17,6 +18,7 @@ import (
 // network.
 func unprivileged(t *testing.T, args ...string) outcome {
 	t.Helper()
+	testnet.RequireUserNamespaces(t)
 	cmd := exec.Command(program(t), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,
@@ -58,6 +60,10 @@ func TestFewFiles(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.77.0.0/27")
 	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	want := populate(t, n, prefix)
+	stall.Judge(t, keepsUp, func() error { return fewFiles(t, prefix, want) })
+}
+
+func fewFiles(t *testing.T, prefix netip.Prefix, want truth) error {
 	// Of 80 files, 64 are kept from the scan. With 60 inherited ones they are all in use, and more.
 	cmd := exec.Command("sh", "-c", `ulimit -n 80; exec "$0" "$@"`, program(t), "scan", prefix.String(), "-p", "9,80,443,8080", "--backend", "connect", "--show", "all")
 	for range 60 {
@@ -73,15 +79,13 @@ func TestFewFiles(t *testing.T) {
 		t.Errorf("exit %d, stderr %q", o.code, o.stderr)
 	}
 	s := parseStream(t, o.stdout)
-	sameSet(t, "open", s.found(t, "open"), want.open)
-	sameSet(t, "closed", s.found(t, "closed"), want.closed)
-	sameSet(t, "filtered", s.found(t, "filtered"), want.silent)
 	if s.end.TxWaits == 0 {
 		t.Error("there were enough files: the test lost its reach")
 	}
 	if s.end.TxErrors != 0 || s.end.Coverage != 1 {
 		t.Errorf("scan_end %+v", s.end)
 	}
+	return s.misses(t, want)
 }
 
 // Probes that the host itself refuses are no silence: they lower the coverage, and a scan of nothing

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/scan/target"
 )
@@ -166,8 +167,8 @@ func sameLines(t *testing.T, ours, theirs []string, least int) {
 // needPeer skips a test where a program is not installed, unless it must be, and fails it otherwise.
 func needPeer(t *testing.T, err error) {
 	t.Helper()
-	if errors.Is(err, exec.ErrNotFound) && !testnet.Required("peers") {
-		t.Skip(err)
+	if errors.Is(err, exec.ErrNotFound) {
+		need.Peer(t, err)
 	}
 	t.Fatal(err)
 }

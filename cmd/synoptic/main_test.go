@@ -177,6 +177,14 @@ func (s stream) found(t testing.TB, state string) map[endpoint]bool {
 // sameSet reports the differences, the first few by name.
 func sameSet(t testing.TB, what string, got, want map[endpoint]bool) {
 	t.Helper()
+	if err := difference(what, got, want); err != nil {
+		t.Error(err)
+	}
+}
+
+// difference is sameSet as an error.
+func difference(what string, got, want map[endpoint]bool) error {
+	var errs []error
 	differ := func(verb string, a, b map[endpoint]bool) {
 		var n int
 		var some []string
@@ -188,11 +196,20 @@ func sameSet(t testing.TB, what string, got, want map[endpoint]bool) {
 			}
 		}
 		if n > 0 {
-			t.Errorf("%s: %d %s, for instance %s", what, n, verb, strings.Join(some, " "))
+			errs = append(errs, fmt.Errorf("%s: %d %s, for instance %s", what, n, verb, strings.Join(some, " ")))
 		}
 	}
 	differ("missing", want, got)
 	differ("invented", got, want)
+	return errors.Join(errs...)
+}
+
+// misses is the difference of a scan from the truth.
+func (s stream) misses(t testing.TB, want truth) error {
+	t.Helper()
+	return errors.Join(difference("open", s.found(t, "open"), want.open),
+		difference("closed", s.found(t, "closed"), want.closed),
+		difference("filtered", s.found(t, "filtered"), want.silent))
 }
 
 func TestScripts(t *testing.T) {

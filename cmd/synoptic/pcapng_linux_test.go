@@ -17,6 +17,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/pcapgo"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
@@ -180,12 +181,9 @@ func tshark(t *testing.T, file string) (comments []string) {
 	t.Helper()
 	read := func(args ...string) string {
 		var stderr bytes.Buffer
-		cmd := exec.Command("tshark", append([]string{"-n", "-r", file}, args...)...)
+		cmd := exec.Command(need.Program(t, "tshark"), append([]string{"-n", "-r", file}, args...)...)
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
-		if errors.Is(err, exec.ErrNotFound) && !testnet.Required("peers") {
-			t.Skip(err)
-		}
 		if err != nil || strings.Contains(stderr.String(), "tshark:") {
 			t.Fatalf("tshark: %v\n%s", err, stderr.String())
 		}
@@ -263,8 +261,10 @@ func TestEvidenceBackends(t *testing.T) {
 		c.more = []string{"-o", "-", "-o", "pcapng:" + filepath.Join(t.TempDir(), "evidence.pcapng")}
 		c.check(t, "10.77.0.0/28")
 	}
-	o := unprivileged(t, "scan", "10.77.0.0/28", "-p", "80", "-o", "pcapng:/dev/null")
-	if o.code != 2 || !strings.Contains(o.stderr, "frames") || !strings.Contains(o.stderr, "\nhint: ") {
-		t.Errorf("without privilege: exit %d, stderr %q", o.code, o.stderr)
-	}
+	testnet.Run(t, "without privilege", func(t *testing.T) {
+		o := unprivileged(t, "scan", "10.77.0.0/28", "-p", "80", "-o", "pcapng:/dev/null")
+		if o.code != 2 || !strings.Contains(o.stderr, "frames") || !strings.Contains(o.stderr, "\nhint: ") {
+			t.Errorf("exit %d, stderr %q", o.code, o.stderr)
+		}
+	})
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -42,10 +43,7 @@ func receiversDir(t *testing.T) string {
 	t.Helper()
 	dir := testnet.Receivers()
 	if _, err := os.Stat(filepath.Join(dir, "complete")); err != nil {
-		if testnet.Required("peers") {
-			t.Fatalf("no syslog receivers: %v; .ci/receivers %s unpacks them", err, dir)
-		}
-		t.Skipf("no syslog receivers: %v; .ci/receivers %s unpacks them", err, dir)
+		need.Peer(t, fmt.Errorf("no syslog receivers: %w; .ci/receivers %s unpacks them", err, dir))
 	}
 	return dir
 }

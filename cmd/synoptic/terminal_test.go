@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 	"synoptic/scan"
@@ -19,10 +20,7 @@ import (
 // onTerminal runs the program on a pseudo-terminal, by script(1), and returns all that it wrote there.
 func onTerminal(t *testing.T, args ...string) (written string, code int) {
 	t.Helper()
-	script, err := exec.LookPath("script")
-	if err != nil {
-		t.Skip(err)
-	}
+	script := need.Program(t, "script")
 	words := []string{program(t)}
 	words = append(words, args...)
 	cmd := exec.Command(script, "-qec", strings.Join(words, " "), os.DevNull)

@@ -25,9 +25,7 @@ import (
 // onlyNetRaw runs the program as another user who has CAP_NET_RAW and no other right.
 func onlyNetRaw(t *testing.T, args ...string) outcome {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root can hand on one capability")
-	}
+	testnet.RequireUsers(t)
 	const capNetRaw, nobody = 13, 65534
 	// Where any user can find it.
 	self, err := os.Executable()

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -25,6 +26,7 @@ import (
 // installed side by side are where .ci/receivers unpacks them: folder is the one below.
 func program(t *testing.T, name, folder string) (path, root string) {
 	t.Helper()
+	need.Long(t)
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
 		if p := filepath.Join(dir, name); executable(p) {
 			return p, "/"
@@ -34,10 +36,7 @@ func program(t *testing.T, name, folder string) (path, root string) {
 	if p := filepath.Join(root, "usr/sbin", name); folder != "" && executable(p) {
 		return p, root
 	}
-	if testnet.Required("peers") {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
+	need.Peer(t, fmt.Errorf("%s is not installed", name))
 	return "", ""
 }
 

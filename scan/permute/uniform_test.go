@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"synoptic/bench/lab/need"
 )
 
 var roundsTable = flag.Bool("rounds-table", false, "measure the failures at every number of rounds")
@@ -144,6 +146,7 @@ func failures(seed uint64, build func(n, seed uint64) bijection) (failed []strin
 }
 
 func TestUniform(t *testing.T) {
+	need.Long(t)
 	for _, seed := range []uint64{0, 0xfeedfacecafebeef} {
 		failed, _ := failures(seed, func(n, seed uint64) bijection {
 			p, err := New(n, seed)

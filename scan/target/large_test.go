@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"synoptic/bench/lab/need"
 )
 
 // everyOther writes n single addresses, one to a line, every second one: n ranges that never join.
@@ -49,6 +51,7 @@ const million = 1_000_000
 
 // One million disjoint ranges load in under 2 s and stay under 64 MB (issue: targets and ports).
 func TestLoadMillionRanges(t *testing.T) {
+	need.Long(t)
 	for _, first := range []string{"10.0.0.0", "2001:db8::"} {
 		var before, after runtime.MemStats
 		runtime.GC()

@@ -30,15 +30,15 @@ func (v *verdict) Logf(format string, args ...any)   { v.say(format, args...) }
 func (v *verdict) Error(args ...any)                 { v.failed = true; v.say("%s", fmt.Sprint(args...)) }
 func (v *verdict) Errorf(format string, args ...any) { v.failed = true; v.say(format, args...) }
 
-// ended is what Fatal and Skip panic with here.
-var ended = errors.New("the test has ended")
+// errEnded is what Fatal and Skip panic with here.
+var errEnded = errors.New("the test has ended")
 
-func (v *verdict) Fatal(args ...any)                 { v.Error(args...); panic(ended) }
-func (v *verdict) Fatalf(format string, args ...any) { v.Errorf(format, args...); panic(ended) }
+func (v *verdict) Fatal(args ...any)                 { v.Error(args...); panic(errEnded) }
+func (v *verdict) Fatalf(format string, args ...any) { v.Errorf(format, args...); panic(errEnded) }
 func (v *verdict) Skipf(format string, args ...any) {
 	v.skipped = true
 	v.say(format, args...)
-	panic(ended)
+	panic(errEnded)
 }
 
 // judged runs over readings, one a run, of which the last holds for all further ones. It counts the runs.
@@ -46,7 +46,7 @@ func judged(b Bound, readings []Reading, run func(v *verdict, n int) error) (v *
 	v = &verdict{}
 	stopped := 0
 	defer func() {
-		if r := recover(); r != nil && r != any(ended) {
+		if r := recover(); r != nil && r != any(errEnded) {
 			panic(r)
 		}
 		if stopped != n {
@@ -61,17 +61,17 @@ func judged(b Bound, readings []Reading, run func(v *verdict, n int) error) (v *
 }
 
 var (
-	bound = Bound{Gap: 100 * time.Millisecond}
-	quiet = Reading{Gap: 3 * time.Millisecond}
-	stood = Reading{Gap: 101 * time.Millisecond}
-	wrong = errors.New("stopped after 5s")
+	bound   = Bound{Gap: 100 * time.Millisecond}
+	quiet   = Reading{Gap: 3 * time.Millisecond}
+	stood   = Reading{Gap: 101 * time.Millisecond}
+	errLate = errors.New("stopped after 5s")
 )
 
 func TestJudge(t *testing.T) {
-	fails := func(*verdict, int) error { return wrong }
+	fails := func(*verdict, int) error { return errLate }
 	failsOnce := func(_ *verdict, n int) error {
 		if n == 1 {
-			return wrong
+			return errLate
 		}
 		return nil
 	}
@@ -93,7 +93,7 @@ func TestJudge(t *testing.T) {
 		{"a void run and then an admissible failure", bound, []Reading{stood, quiet}, fails, 2, true, false},
 		{"what the run knows to be void", bound, []Reading{quiet}, func(_ *verdict, n int) error {
 			if n == 1 {
-				return fmt.Errorf("scan: %w", Void(wrong))
+				return fmt.Errorf("scan: %w", Void(errLate))
 			}
 			return nil
 		}, 2, false, false},
@@ -102,7 +102,7 @@ func TestJudge(t *testing.T) {
 		{"no time left", Bound{Gap: bound.Gap, Time: 1}, []Reading{stood}, fails, 1, false, true},
 		{"what no stall brings about is final", bound, []Reading{stood}, func(v *verdict, _ int) error {
 			v.Error("a record is wrong")
-			return wrong
+			return errLate
 		}, 1, true, false},
 		{"the end of the test stops the meter", bound, []Reading{quiet}, func(v *verdict, _ int) error {
 			v.Fatal("no network")
@@ -126,7 +126,7 @@ func TestJudge(t *testing.T) {
 // Where an admissible run is required, a budget that is used up is a failure.
 func TestRequired(t *testing.T) {
 	t.Setenv(need.Env, "network,admissible")
-	v, n := judged(bound, []Reading{stood}, func(*verdict, int) error { return wrong })
+	v, n := judged(bound, []Reading{stood}, func(*verdict, int) error { return errLate })
 	if n != 4 || !v.failed || v.skipped {
 		t.Errorf("%d runs, failed %v, skipped %v: %q", n, v.failed, v.skipped, v.said)
 	}

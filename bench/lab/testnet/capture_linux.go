@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -14,35 +13,14 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// linux/if_packet.h. The ring is TPACKET_V3, written without the scanner's own
-// receive code so that the two cannot be wrong in the same way.
-const (
-	packetRxRing     = 5
-	packetStatistics = 6
-	packetVersion    = 10
-	tpacketV3        = 2
-	packetOutgoing   = 4
-	statusUser       = 1
-	statusVLANValid  = 1 << 4
-	statusTPIDValid  = 1 << 6
-	ethPAll          = 3
-
-	// Many small blocks: where no processor is left to empty them for some seconds, one retires every 10 ms.
-	blockSize   = 1 << 17
-	blockCount  = 384
-	frameSize   = 2048 // only checked by the kernel for V3: frames are packed
-	retireAfter = 10   // ms until a block that is not full is handed over
-)
+// Many small blocks: where no processor is left to empty them for some seconds, one retires every 10 ms.
+var captureShape = shape{block: 1 << 17, count: 384, retire: 10}
 
 // Capture records what the target's end of the link receives and sends.
 type Capture struct {
+	ring
 	t      testing.TB
-	file   *os.File
-	conn   syscall.RawConn
-	ring   []byte
 	blocks [][]byte // used parts of retired blocks, copied
-	held   uint64   // frames in blocks
-	next   int
 	done   chan struct{}
 
 	once   sync.Once
@@ -68,97 +46,19 @@ func (n *Network) Capture(t testing.TB, filter ...bpf.Instruction) *Capture {
 
 // StartCapture is Capture for programs.
 func (n *Network) StartCapture(filter ...bpf.Instruction) (*Capture, error) {
-	c := &Capture{done: make(chan struct{})}
+	c := newCapture()
 	if err := n.Do(func() error { return c.open(n, filter) }); err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", n.PeerLink, err)
 	}
-	go c.collect()
+	go func() {
+		defer close(c.done)
+		c.each(func(block []byte) { c.blocks = append(c.blocks, block) })
+	}()
 	return c, nil
 }
 
-func (c *Capture) open(n *Network, filter []bpf.Instruction) (err error) {
-	peer, err := n.target.LinkByName(n.PeerLink)
-	if err != nil {
-		return err
-	}
-	// Protocol 0 receives nothing until bind names one.
-	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer func() {
-		if err != nil && c.file == nil {
-			syscall.Close(fd)
-		}
-	}()
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_PACKET, packetVersion, tpacketV3); err != nil {
-		return os.NewSyscallError("setsockopt PACKET_VERSION", err)
-	}
-	var req []byte // struct tpacket_req3
-	for _, v := range []uint32{blockSize, blockCount, frameSize, blockSize / frameSize * blockCount, retireAfter, 0, 0} {
-		req = binary.NativeEndian.AppendUint32(req, v)
-	}
-	if err := syscall.SetsockoptString(fd, syscall.SOL_PACKET, packetRxRing, string(req)); err != nil {
-		return os.NewSyscallError("setsockopt PACKET_RX_RING", err)
-	}
-	if len(filter) > 0 {
-		if err := attach(fd, filter); err != nil {
-			return err
-		}
-	}
-	if c.ring, err = syscall.Mmap(fd, 0, blockSize*blockCount, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil {
-		return os.NewSyscallError("mmap", err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrLinklayer{Protocol: hton16(ethPAll), Ifindex: peer.Attrs().Index}); err != nil {
-		_ = syscall.Munmap(c.ring)
-		return os.NewSyscallError("bind", err)
-	}
-	c.file = os.NewFile(uintptr(fd), "capture")
-	c.conn, err = c.file.SyscallConn()
-	return err
-}
-
-func attach(fd int, filter []bpf.Instruction) error {
-	raw, err := bpf.Assemble(filter)
-	if err != nil {
-		return fmt.Errorf("assemble filter: %w", err)
-	}
-	prog := make([]syscall.SockFilter, len(raw))
-	for i, r := range raw {
-		prog[i] = syscall.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	//nolint:staticcheck // SA1019: x/net/bpf assembles but does not attach, and x/sys belongs to rawsock
-	return os.NewSyscallError("attach filter", syscall.AttachLsf(fd, prog))
-}
-
-func hton16(v uint16) uint16 {
-	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v))
-}
-
-// collect copies blocks out as the kernel retires them, until the deadline that
-// Stop sets.
-func (c *Capture) collect() {
-	defer close(c.done)
-	_ = c.conn.Read(func(uintptr) bool {
-		for c.takeBlock() {
-		}
-		return false
-	})
-}
-
-// takeBlock returns false if the next block still belongs to the kernel.
-func (c *Capture) takeBlock() bool {
-	block := c.ring[c.next*blockSize : (c.next+1)*blockSize]
-	if loadStatus(block)&statusUser == 0 {
-		return false
-	}
-	// struct tpacket_hdr_v1: status, num_pkts, offset_to_first_pkt, blk_len.
-	used := binary.NativeEndian.Uint32(block[20:])
-	c.held += uint64(binary.NativeEndian.Uint32(block[12:]))
-	c.blocks = append(c.blocks, slices.Clone(block[:used]))
-	storeStatus(block, 0) // TP_STATUS_KERNEL
-	c.next = (c.next + 1) % blockCount
-	return true
+func newCapture() *Capture {
+	return &Capture{ring: ring{shape: captureShape}, done: make(chan struct{})}
 }
 
 // Stop ends the recording and returns every frame the kernel saw until now, in
@@ -189,7 +89,7 @@ func (c *Capture) stop() {
 	}
 	errs = append(errs, c.file.SetReadDeadline(time.Now()))
 	<-c.done
-	errs = append(errs, c.drain(), syscall.Munmap(c.ring), c.file.Close())
+	errs = append(errs, c.drain(), syscall.Munmap(c.mem), c.file.Close())
 	for _, b := range c.blocks {
 		c.frames = appendFrames(c.frames, b)
 	}
@@ -206,14 +106,14 @@ func (c *Capture) stop() {
 func (c *Capture) drain() error {
 	var seen uint64
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		var got, dropped uint32
-		var err error
-		if e := c.conn.Control(func(fd uintptr) { got, dropped, err = statistics(int(fd)) }); e != nil || err != nil {
-			return errors.Join(e, err)
+		got, dropped, err := c.statistics()
+		if err != nil {
+			return err
 		}
 		seen += uint64(got)
 		c.lost += uint64(dropped)
-		for c.takeBlock() {
+		for b := c.take(); b != nil; b = c.take() {
+			c.blocks = append(c.blocks, b)
 		}
 		if c.held == seen-c.lost {
 			return nil
@@ -222,16 +122,6 @@ func (c *Capture) drain() error {
 			return fmt.Errorf("the kernel counted %d frames, %d were found", seen-c.lost, c.held)
 		}
 	}
-}
-
-// statistics reads and clears struct tpacket_stats, two 32-bit counters: all
-// packets, and those of them dropped for want of room. ip_mreq has its size.
-func statistics(fd int) (packets, drops uint32, err error) {
-	s, err := syscall.GetsockoptIPMreq(fd, syscall.SOL_PACKET, packetStatistics)
-	if err != nil {
-		return 0, 0, os.NewSyscallError("getsockopt PACKET_STATISTICS", err)
-	}
-	return binary.NativeEndian.Uint32(s.Multiaddr[:]), binary.NativeEndian.Uint32(s.Interface[:]), nil
 }
 
 // appendFrames decodes a block. The frames share its memory, except where a VLAN

@@ -188,6 +188,17 @@ func furnish(parent string) error {
 	return guard()
 }
 
+// userNamespaces tries whether a program can be started in a user namespace.
+func userNamespaces() error {
+	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+	}
+	return cmd.Run()
+}
+
 func currentNamespace() (string, error) {
 	s, err := os.Readlink("/proc/thread-self/ns/net")
 	if err != nil {

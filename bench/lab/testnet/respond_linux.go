@@ -3,7 +3,6 @@ package testnet
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,19 +15,63 @@ import (
 // and sends whatever frames its owner makes of them, true, forged or broken. For addresses that
 // Config.Alive leaves out, behind a gateway, the target's kernel says nothing besides.
 type Responder struct {
-	file *os.File
-	done chan struct{}
-	once sync.Once
-	err  error
+	ring
+	probes queue
+	done   chan struct{}
+	once   sync.Once
+	err    error
 }
 
-const (
-	ethPIPv4 = 0x0800
-	// Room for some 10,000 probes that come while an answer is made.
-	responderBuffer = 16 << 20
-	// A full queue of the link is the receiving CPU's affair: it empties within microseconds.
-	sendPatience = 5 * time.Second
-)
+// Half a second may pass until a processor empties blocks that retire every millisecond; when more comes in
+// that time there is room for 50,000 probes.
+var responderShape = shape{block: 1 << 14, count: 512, retire: 1}
+
+// A full queue of the link is the receiving CPU's affair: it empties within microseconds.
+const sendPatience = 5 * time.Second
+
+// queue holds the blocks of probes that wait for their answers.
+type queue struct {
+	mu     sync.Mutex
+	blocks [][]byte
+	closed bool
+	more   sync.Cond
+}
+
+func (q *queue) put(block []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.blocks = append(q.blocks, block)
+	q.more.Signal()
+}
+
+// close drops what waits, and lets get end.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.blocks, q.closed = nil, true
+	q.more.Signal()
+}
+
+func (q *queue) over() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
+// get waits for a block; nil is the end.
+func (q *queue) get() []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.blocks) == 0 {
+		if q.closed {
+			return nil
+		}
+		q.more.Wait()
+	}
+	block := q.blocks[0]
+	q.blocks = q.blocks[1:]
+	return block
+}
 
 // synFilter passes what a probe is: IPv4 without options, TCP, SYN alone of SYN, ACK, RST and FIN.
 var synFilter = []bpf.Instruction{
@@ -44,63 +87,34 @@ var synFilter = []bpf.Instruction{
 }
 
 // Respond starts a responder; when it returns, the next SYN is seen. answer gets the probes one
-// after the other, as frames from the Ethernet header on, valid until it returns; it may take its
-// time, for the probes that come meanwhile wait. The test's end stops the responder, and probes
+// after the other, as frames from the Ethernet header on; it may take its time, for the probes that
+// come meanwhile wait. The test's end stops the responder, and probes
 // that did not fit into its buffer fail the test.
 func (n *Network) Respond(t testing.TB, answer func(r *Responder, probe []byte)) *Responder {
 	t.Helper()
-	r := &Responder{done: make(chan struct{})}
-	if err := n.Do(func() error { return r.open(n) }); err != nil {
+	r := &Responder{ring: ring{shape: responderShape}, done: make(chan struct{})}
+	r.probes.more.L = &r.probes.mu
+	if err := n.Do(func() error { return r.open(n, synFilter) }); err != nil {
 		t.Fatalf("respond on %s: %v", n.PeerLink, err)
 	}
-	go func() {
-		defer close(r.done)
-		buf := make([]byte, 2048)
-		for {
-			k, err := r.file.Read(buf)
-			if err != nil {
-				if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, syscall.ENETDOWN) {
-					t.Errorf("read probes on %s: %v", n.PeerLink, err)
+	var running sync.WaitGroup
+	running.Go(func() { r.each(r.probes.put) })
+	running.Go(func() {
+		for block := r.probes.get(); block != nil; block = r.probes.get() {
+			for _, f := range appendFrames(nil, block) {
+				if !f.Outgoing && !r.probes.over() { // not what we have sent ourselves
+					answer(r, f.Data)
 				}
-				return
 			}
-			answer(r, buf[:k])
 		}
-	}()
+	})
+	go func() { running.Wait(); close(r.done) }()
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return r
-}
-
-func (r *Responder) open(n *Network) (err error) {
-	peer, err := n.target.LinkByName(n.PeerLink)
-	if err != nil {
-		return err
-	}
-	// Protocol 0 receives nothing until bind names one, and IPv4 alone shows no frame of our own.
-	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer func() {
-		if err != nil {
-			syscall.Close(fd)
-		}
-	}()
-	if err := attach(fd, synFilter); err != nil {
-		return err
-	}
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, responderBuffer); err != nil {
-		return os.NewSyscallError("setsockopt SO_RCVBUFFORCE", err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrLinklayer{Protocol: hton16(ethPIPv4), Ifindex: peer.Attrs().Index}); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	r.file = os.NewFile(uintptr(fd), "responder")
-	return nil
 }
 
 // Send puts frames on the link as they are, in order, from any goroutine. Each has an Ethernet
@@ -136,18 +150,13 @@ func (r *Responder) send(frame []byte) error {
 func (r *Responder) Close() error {
 	r.once.Do(func() {
 		errs := []error{r.file.SetReadDeadline(time.Now())}
+		r.probes.close()
 		<-r.done
-		conn, err := r.file.SyscallConn()
-		if err == nil {
-			err = conn.Control(func(fd uintptr) {
-				_, lost, err := statistics(int(fd))
-				if lost > 0 {
-					err = fmt.Errorf("responder lost %d probes", lost)
-				}
-				errs = append(errs, err)
-			})
+		_, lost, err := r.statistics()
+		if lost > 0 {
+			err = fmt.Errorf("responder lost %d probes", lost)
 		}
-		r.err = errors.Join(append(errs, err, r.file.Close())...)
+		r.err = errors.Join(append(errs, err, syscall.Munmap(r.mem), r.file.Close())...)
 	})
 	return r.err
 }

@@ -38,6 +38,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,7 +125,7 @@ func Main(m *testing.M) {
 		parallel := false
 		flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
 		if !parallel {
-			flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
+			_ = flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
 		}
 	}
 	code := m.Run()
@@ -151,6 +152,25 @@ func Require(t testing.TB) {
 			t.Fatalf("no test network: %v", err)
 		}
 		t.Skipf("no test network: %v", err)
+	}
+}
+
+// RequireUsers skips a test that starts a program as another user where there is none: a user namespace
+// of an ordinary user maps one.
+func RequireUsers(t testing.TB) {
+	t.Helper()
+	need.Long(t)
+	if b, err := os.ReadFile("/proc/self/uid_map"); err != nil || os.Geteuid() != 0 || strings.HasSuffix(strings.TrimSpace(string(b)), " 1") {
+		t.Skip("this process cannot start another one as another user")
+	}
+}
+
+// RequireUserNamespaces skips a test that starts a program in a user namespace of its own where none can be made.
+func RequireUserNamespaces(t testing.TB) {
+	t.Helper()
+	Require(t)
+	if err := userNamespaces(); err != nil {
+		t.Skipf("no user namespace: %v", err)
 	}
 }
 

@@ -19,7 +19,8 @@ var errNotLinux = fmt.Errorf("network namespaces on %s: %w", runtime.GOOS, error
 // Enter says that there are no network namespaces here.
 func Enter() error { return errNotLinux }
 
-func available() error { return errNotLinux }
+func available() error      { return errNotLinux }
+func userNamespaces() error { return errNotLinux }
 
 // Apart is for Linux.
 func Apart(t testing.TB) { t.Helper(); Require(t) }

@@ -163,7 +163,7 @@ func TestCaptureIsExact(t *testing.T) {
 func TestCaptureReportsLoss(t *testing.T) {
 	n := New(t, Config{Gateway: true, MTU: 9000})
 	n.Drop(Match{})
-	c := &Capture{done: make(chan struct{})}
+	c := newCapture()
 	if err := n.Do(func() error { return c.open(n, udpOnly) }); err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func TestScanIsFewRequests(t *testing.T) {
 				<-given
 				return false
 			}
-			out, err := sink.Open(s.name(scheme, c.rest), sink.Config{Dest: s.options()})
+			out, err := sink.Open(s.name(scheme, c.rest), sink.Config{Dest: s.options(), DeadLetters: filepath.Join(t.TempDir(), "refused.jsonl")})
 			must(t, err)
 			const n = 10_000
 			must(t, out.Ports(ports(n)))

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 )
@@ -121,6 +122,7 @@ const manyMemory = 256 << 20
 
 // A million open ports in any order: one element for each host, in bounded memory.
 func TestNmapXMLOfAMillionPorts(t *testing.T) {
+	need.Long(t)
 	n := 1_000_000
 	if raceEnabled {
 		t.Skip("the race detector's memory is not ours")

@@ -14,7 +14,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 )
@@ -38,16 +38,9 @@ func valid(t *testing.T, document string) {
 	wellFormed(t, document)
 	t.Run("DTD", func(t *testing.T) {
 		const dtd = "/usr/share/nmap/nmap.dtd"
-		path, err := exec.LookPath("xmllint")
-		if err == nil {
-			_, err = os.Stat(dtd)
-		}
-		if err != nil {
-			if testnet.Required("peers") {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
+		path := need.Program(t, "xmllint")
+		_, err := os.Stat(dtd)
+		need.Peer(t, err)
 		cmd := exec.Command(path, "--noout", "--nonet", "--dtdvalid", dtd, "-")
 		cmd.Stdin = strings.NewReader(document)
 		if out, err := cmd.CombinedOutput(); err != nil {
