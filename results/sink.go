@@ -2,6 +2,9 @@ package results
 
 // Sink takes the record stream of one scan: one Start, any number of batches, one End. Its methods
 // are called one at a time. A batch is the caller's again when Ports returns.
+//
+// A sink that stands before another one has a method Unwrap() Sink, so that SinkAs finds what the inner one
+// can do besides.
 type Sink interface {
 	Start(*ScanStart) error
 	Ports(batch []Port) error
@@ -11,4 +14,66 @@ type Sink interface {
 	Flush() error
 	End(*ScanEnd) error
 	Close() error
+}
+
+// SinkAs finds the first in a chain of sinks that is a T, which most often is an interface of what a sink can
+// do besides, such as Deliverer. As errors.As it asks the sink itself, then what it unwraps to, and so on.
+func SinkAs[T any](s Sink) (found T, ok bool) {
+	for s != nil {
+		if found, ok = s.(T); ok {
+			return found, true
+		}
+		outer, wraps := s.(interface{ Unwrap() Sink })
+		if !wraps {
+			break
+		}
+		s = outer.Unwrap()
+	}
+	return found, false
+}
+
+// SinkFuncs makes a Sink of functions, one for each method; nil does nothing. It is for who wants to see a
+// part of the stream:
+//
+//	open := map[netip.Addr]bool{}
+//	sink := results.SinkFuncs{OnPorts: func(batch []results.Port) error { … }}
+type SinkFuncs struct {
+	OnStart func(*ScanStart) error
+	OnPorts func(batch []Port) error
+	OnHosts func(batch []Host) error
+	OnFlush func() error
+	OnEnd   func(*ScanEnd) error
+	OnClose func() error
+}
+
+// Start calls OnStart.
+func (f SinkFuncs) Start(s *ScanStart) error { return call1(f.OnStart, s) }
+
+// Ports calls OnPorts.
+func (f SinkFuncs) Ports(batch []Port) error { return call1(f.OnPorts, batch) }
+
+// Hosts calls OnHosts.
+func (f SinkFuncs) Hosts(batch []Host) error { return call1(f.OnHosts, batch) }
+
+// Flush calls OnFlush.
+func (f SinkFuncs) Flush() error { return call(f.OnFlush) }
+
+// End calls OnEnd.
+func (f SinkFuncs) End(s *ScanEnd) error { return call1(f.OnEnd, s) }
+
+// Close calls OnClose.
+func (f SinkFuncs) Close() error { return call(f.OnClose) }
+
+func call(f func() error) error {
+	if f == nil {
+		return nil
+	}
+	return f()
+}
+
+func call1[T any](f func(T) error, x T) error {
+	if f == nil {
+		return nil
+	}
+	return f(x)
 }
