@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"synoptic/results/sink/dest"
+	"synoptic/bytesize"
 )
 
 // usageError is a word of the command line that makes no sense.
@@ -49,7 +49,7 @@ func (w *words) Set(s string) error {
 
 // parseBytes understands 64M, 1G, 65536.
 func parseBytes(s string) (int64, error) {
-	n, err := dest.ParseSize(s)
+	n, err := bytesize.Parse(s)
 	if err != nil {
 		return 0, usage("give a size such as 256M", "%v", err)
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // deadLetters is the file of what a destination refuses for good: one JSON object per line, with the
@@ -27,8 +27,8 @@ type letter struct {
 }
 
 // letters are the lines for some events of a batch.
-func (d *deadLetters) letters(b *format.Batch, dead []dest.Rejection) *format.Batch {
-	lines := &format.Batch{}
+func (d *deadLetters) letters(b *batch.Batch, dead []dest.Rejection) *batch.Batch {
+	lines := &batch.Batch{}
 	for _, r := range dead {
 		event := bytes.TrimSpace(b.Event(r.Event))
 		if !json.Valid(event) {
@@ -36,12 +36,12 @@ func (d *deadLetters) letters(b *format.Batch, dead []dest.Rejection) *format.Ba
 		}
 		line, _ := json.Marshal(letter{results.Time(time.Now()), d.output, r.Reason, event}) // nor can this fail
 		lines.Data = append(append(lines.Data, line...), '\n')
-		lines.Events = append(lines.Events, format.Event{End: len(lines.Data)})
+		lines.Events = append(lines.Events, batch.Event{End: len(lines.Data)})
 	}
 	return lines
 }
 
-func (d *deadLetters) write(ctx context.Context, lines *format.Batch) error {
+func (d *deadLetters) write(ctx context.Context, lines *batch.Batch) error {
 	_, err := d.file.Deliver(ctx, lines)
 	return err
 }

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // Dead letters that cannot be written wait like everything else, and where there are none there is no file.
 func TestDeadLettersWait(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
-	r := &receiver{answer: func(call int, _ *format.Batch) (o dest.Outcome, err error) {
+	r := &receiver{answer: func(call int, _ *batch.Batch) (o dest.Outcome, err error) {
 		if call == 1 {
 			o.Dead = []dest.Rejection{{Event: 0, Reason: "no"}}
 		}
@@ -46,7 +46,7 @@ func TestDeadLettersWait(t *testing.T) {
 
 // The file of dead letters is made anew with the output's own.
 func TestDeadLettersReopen(t *testing.T) {
-	r := &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) {
+	r := &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) {
 		return dest.Outcome{Dead: []dest.Rejection{{Event: 0, Reason: "no"}}}, nil
 	}}
 	file := filepath.Join(t.TempDir(), "dead.jsonl")
@@ -68,7 +68,7 @@ func TestDeadLettersReopen(t *testing.T) {
 // An event that is no JSON is a string in the dead letter.
 func TestDeadLetterOfAnything(t *testing.T) {
 	d := deadLetters{output: "o"}
-	b := d.letters(&format.Batch{Data: []byte("a,\"b\"\n{}x"), Events: []format.Event{{End: 6}, {End: 9}}}, []dest.Rejection{{Event: 0, Reason: "r"}})
+	b := d.letters(&batch.Batch{Data: []byte("a,\"b\"\n{}x"), Events: []batch.Event{{End: 6}, {End: 9}}}, []dest.Rejection{{Event: 0, Reason: "r"}})
 	var l struct{ Event string }
 	if err := json.Unmarshal(b.Data, &l); err != nil || l.Event != `a,"b"` {
 		t.Errorf("%s: %v", b.Data, err)

@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // deliver takes batches to the destination until the queue is closed and empty, or it fails for good.
@@ -58,14 +58,14 @@ func (o *Output) fail(err error) {
 }
 
 // hand takes one batch to the destination, event by event if need be, until each is delivered or dead.
-func (o *Output) hand(b *format.Batch) error {
+func (o *Output) hand(b *batch.Batch) error {
 	p := &o.patience
 	for whole := true; ; {
 		outcome, err := o.d.Deliver(o.ctx, b)
 		o.retried.Add(outcome.Resent)
 		if err == nil {
 			events := len(b.Events)
-			var again *format.Batch // and b may be in use for others by then
+			var again *batch.Batch // and b may be in use for others by then
 			if again, err = o.sort(b, outcome); err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func (o *Output) hand(b *format.Batch) error {
 
 // sort counts what became of a batch, and writes its dead letters. It gives the events that are to be
 // sent again, or nil.
-func (o *Output) sort(b *format.Batch, outcome dest.Outcome) (again *format.Batch, err error) {
+func (o *Output) sort(b *batch.Batch, outcome dest.Outcome) (again *batch.Batch, err error) {
 	if len(outcome.Dead) > 0 {
 		letters := o.dead.letters(b, outcome.Dead)
 		if err := o.insist(func() error { return temporary(o.dead.write(o.ctx, letters)) }); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/spool"
@@ -26,7 +27,7 @@ type receiver struct {
 	got     bytes.Buffer
 	batches []string
 	// answer decides on a delivery, the first being 0; nil takes all. What has an error is not kept.
-	answer func(call int, b *format.Batch) (dest.Outcome, error)
+	answer func(call int, b *batch.Batch) (dest.Outcome, error)
 	calls  int
 	stuck  chan struct{} // delivery waits until it is closed, deaf to the context, where it is not nil
 	synced int
@@ -34,7 +35,7 @@ type receiver struct {
 	reopen int
 }
 
-func (r *receiver) Deliver(_ context.Context, b *format.Batch) (o dest.Outcome, err error) {
+func (r *receiver) Deliver(_ context.Context, b *batch.Batch) (o dest.Outcome, err error) {
 	if r.stuck != nil {
 		<-r.stuck
 	}

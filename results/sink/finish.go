@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // An interrupted scan ends within a second, of which the scan itself needs a part. These are moments after
@@ -107,7 +107,7 @@ func (o *Output) waitWhileMoving(end *ending) {
 // abandon takes what the destination has not taken, or may have lost. Records that are lost in any case
 // are those that never left the encoder, and those that were dropped. gone tells that no call of the
 // destination is under way.
-func (o *Output) abandon(gone bool) (rest []*format.Batch, lost uint64) {
+func (o *Output) abandon(gone bool) (rest []*batch.Batch, lost uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.abandoned = true
@@ -125,7 +125,7 @@ func (o *Output) abandon(gone bool) (rest []*format.Batch, lost uint64) {
 }
 
 // keep puts the rest into the spool, or says that it is lost. No lock is held, for the disk may hang.
-func (o *Output) keep(end *ending, rest []*format.Batch, lost uint64) (err error) {
+func (o *Output) keep(end *ending, rest []*batch.Batch, lost uint64) (err error) {
 	d := o.Delivery()
 	left := d.Queued + d.Held
 	switch {

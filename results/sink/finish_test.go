@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // slow takes every batch after a while.
@@ -18,7 +18,7 @@ type slow struct {
 	each time.Duration
 }
 
-func (s slow) Deliver(ctx context.Context, b *format.Batch) (dest.Outcome, error) {
+func (s slow) Deliver(ctx context.Context, b *batch.Batch) (dest.Outcome, error) {
 	time.Sleep(s.each)
 	return s.receiver.Deliver(ctx, b)
 }

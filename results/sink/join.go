@@ -3,8 +3,8 @@ package sink
 import (
 	"slices"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // Batches that wait are joined for a dest.Joiner up to the size of one request, which is not waited for:
@@ -25,7 +25,7 @@ func (o *Output) request() room {
 }
 
 // take tells whether a batch has room, and takes it.
-func (r *room) take(b *format.Batch) bool {
+func (r *room) take(b *batch.Batch) bool {
 	n := len(b.Data) + r.each*len(b.Events)
 	if n > r.bytes {
 		return false
@@ -35,7 +35,7 @@ func (r *room) take(b *format.Batch) bool {
 }
 
 // fromMemory takes the first batch out of the queue, and those behind it that join it.
-func (o *Output) fromMemory() *format.Batch {
+func (o *Output) fromMemory() *batch.Batch {
 	n, r := 1, o.request()
 	for fits := r.take(o.memory[0]); fits && n < len(o.memory) && r.take(o.memory[n]); n++ {
 	}
@@ -54,12 +54,12 @@ func (o *Output) fromMemory() *format.Batch {
 }
 
 // join is a batch of the events of all.
-func join(all []*format.Batch) *format.Batch {
+func join(all []*batch.Batch) *batch.Batch {
 	var bytes, events int
 	for _, b := range all {
 		bytes, events = bytes+len(b.Data), events+len(b.Events)
 	}
-	joined := &format.Batch{Data: make([]byte, 0, bytes), Events: make([]format.Event, 0, events)}
+	joined := &batch.Batch{Data: make([]byte, 0, bytes), Events: make([]batch.Event, 0, events)}
 	for _, b := range all {
 		appendBatch(joined, b)
 	}
@@ -67,7 +67,7 @@ func join(all []*format.Batch) *format.Batch {
 }
 
 // appendBatch copies the events of a batch behind those of another.
-func appendBatch(to, b *format.Batch) {
+func appendBatch(to, b *batch.Batch) {
 	at := len(to.Data)
 	to.Data = append(to.Data, b.Data...)
 	for _, e := range b.Events {
@@ -77,12 +77,12 @@ func appendBatch(to, b *format.Batch) {
 }
 
 // joinFromDisk appends to a batch that was taken out of the spool those behind it; no lock is held.
-func (o *Output) joinFromDisk(b *format.Batch) {
+func (o *Output) joinFromDisk(b *batch.Batch) {
 	r := o.request()
 	if !r.take(b) {
 		return
 	}
-	next := &format.Batch{}
+	next := &batch.Batch{}
 	for o.spool.TakeMore(next, r.take) {
 		appendBatch(b, next)
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // joiner is a receiver of large requests.
@@ -35,7 +35,7 @@ func TestOutputJoins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &receiver{stuck: make(chan struct{})}
-			r.answer = func(call int, b *format.Batch) (o dest.Outcome, err error) {
+			r.answer = func(call int, b *batch.Batch) (o dest.Outcome, err error) {
 				used := len(b.Data) + 100*len(b.Events)
 				if used > c.limit && c.limit > 80_000 {
 					t.Errorf("a request of %d bytes", used)
@@ -106,8 +106,8 @@ func TestJoinedOutlivesTheProcess(t *testing.T) {
 			r := &receiver{stuck: make(chan struct{})}
 			hold := make(chan struct{})
 			defer close(hold)
-			var held *format.Batch
-			r.answer = func(_ int, b *format.Batch) (dest.Outcome, error) {
+			var held *batch.Batch
+			r.answer = func(_ int, b *batch.Batch) (dest.Outcome, error) {
 				if strings.Contains(string(b.Data), `"port":2000,`) {
 					held = b
 					r.mu.Unlock()
@@ -123,7 +123,7 @@ func TestJoinedOutlivesTheProcess(t *testing.T) {
 			}
 			close(r.stuck)
 			until(t, "the request", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return held != nil })
-			if n := len(held.Data); n <= format.BatchSize || o.onDisk != (name == "disk") {
+			if n := len(held.Data); n <= batch.Size || o.onDisk != (name == "disk") {
 				t.Errorf("on its way are %d bytes, from the disk %v: the test lost its reach", n, o.onDisk)
 			}
 			must(t, o.Finish(ended()))

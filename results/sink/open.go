@@ -193,7 +193,7 @@ func open(spec string, c Config) (*Output, error) {
 		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name),
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
-	d, fresh, err := dest.Open(to, f, c.Dest)
+	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames}, c.Dest)
 	if err != nil {
 		e := &Error{Dest: dest.Redact(spec), Err: err}
 		if h, ok := err.(interface{ Hint() string }); ok {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/spool"
@@ -44,27 +45,27 @@ type Output struct {
 
 	mu        sync.Mutex
 	changed   sync.Cond // any of the following
-	memory    []*format.Batch
-	bytes     int64         // of memory
-	most      int64         // of bytes
-	spool     *spool.Spool  // nil where there is none
-	inFlight  *format.Batch // on its way to the destination; not in memory any more
-	onDisk    bool          // inFlight is in the spool still
-	unread    bool          // the spool could not be read the last time, and that was said
-	dropped   uint64        // records, after Stop
-	tried     bool          // the destination has answered once, in whatever way
-	failing   bool          // it takes nothing at the moment
-	stopped   bool          // nobody waits for it any more
-	closing   bool          // nothing comes any more
-	abandoned bool          // Finish has taken what was left
-	sure      bool          // everything has arrived, as far as the destination ever says so
-	err       error         // it has failed for good
+	memory    []*batch.Batch
+	bytes     int64        // of memory
+	most      int64        // of bytes
+	spool     *spool.Spool // nil where there is none
+	inFlight  *batch.Batch // on its way to the destination; not in memory any more
+	onDisk    bool         // inFlight is in the spool still
+	unread    bool         // the spool could not be read the last time, and that was said
+	dropped   uint64       // records, after Stop
+	tried     bool         // the destination has answered once, in whatever way
+	failing   bool         // it takes nothing at the moment
+	stopped   bool         // nobody waits for it any more
+	closing   bool         // nothing comes any more
+	abandoned bool         // Finish has taken what was left
+	sure      bool         // everything has arrived, as far as the destination ever says so
+	err       error        // it has failed for good
 
 	patience  patience // of the goroutine that delivers
 	leaveTime time.Duration
 	stopTime  time.Duration
 
-	free   chan *format.Batch
+	free   chan *batch.Batch
 	hangup chan struct{} // holds one token while the file is to be opened anew
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -84,7 +85,7 @@ func newOutput(name string, f format.Format, d dest.Destination, s *spool.Spool,
 		name: name, grouped: f.Grouped, transient: f.Document, d: d, spool: s, say: c.Say, most: cmp.Or(c.memory, defaultMemory),
 		stopTime: cmp.Or(c.stopTime, defaultStopTime), leaveTime: cmp.Or(c.leaveTime, defaultLeaveTime),
 		dead: deadLetters{output: name, file: dest.NewFile(c.deadLetters())},
-		free: make(chan *format.Batch, 2*defaultMemory/format.BatchSize), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
+		free: make(chan *batch.Batch, 2*defaultMemory/batch.Size), hangup: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	o.changed.L, o.patience.o = &o.mu, o
 	if o.say == nil {
@@ -114,19 +115,19 @@ func (o *Output) Start(s *results.ScanStart) error {
 const firstAnswer = time.Second
 
 // Ports encodes a batch.
-func (o *Output) Ports(batch []results.Port) error {
-	o.given.Add(uint64(len(batch)))
+func (o *Output) Ports(ports []results.Port) error {
+	o.given.Add(uint64(len(ports)))
 	o.giving.Lock()
 	defer o.giving.Unlock()
-	return o.enc.Ports(batch)
+	return o.enc.Ports(ports)
 }
 
 // Hosts encodes a batch of host summaries.
-func (o *Output) Hosts(batch []results.Host) error {
-	o.given.Add(uint64(len(batch)))
+func (o *Output) Hosts(hosts []results.Host) error {
+	o.given.Add(uint64(len(hosts)))
 	o.giving.Lock()
 	defer o.giving.Unlock()
-	return o.enc.Hosts(batch)
+	return o.enc.Hosts(hosts)
 }
 
 // Flush hands on what has been encoded; it does not wait for the destination.

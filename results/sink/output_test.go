@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 )
@@ -100,7 +101,7 @@ func TestOutputRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
 		r := &receiver{}
-		r.answer = func(call int, b *format.Batch) (dest.Outcome, error) {
+		r.answer = func(call int, b *batch.Batch) (dest.Outcome, error) {
 			tries = append(tries, time.Now())
 			switch {
 			case call == 30:
@@ -152,7 +153,7 @@ func TestOutputPartialFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &receiver{}
 		var sizes []int
-		r.answer = func(call int, b *format.Batch) (dest.Outcome, error) {
+		r.answer = func(call int, b *batch.Batch) (dest.Outcome, error) {
 			sizes = append(sizes, len(b.Events))
 			switch call {
 			case 0:
@@ -204,7 +205,7 @@ func TestOutputPartialFailure(t *testing.T) {
 func TestOutputFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		r := &receiver{stuck: release, answer: func(int, *format.Batch) (dest.Outcome, error) {
+		r := &receiver{stuck: release, answer: func(int, *batch.Batch) (dest.Outcome, error) {
 			return dest.Outcome{}, &dest.Permanent{Err: errDown}
 		}}
 		o, _ := output(t, r, "", Config{memory: 1000})
@@ -240,14 +241,14 @@ func TestOutputFails(t *testing.T) {
 // says nothing is not waited for long.
 func TestOutputStartWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, _ := output(t, &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) {
+		o, _ := output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) {
 			time.Sleep(time.Minute)
 			return dest.Outcome{}, &dest.Permanent{Err: errDown}
 		}}, "", Config{})
 		if err := o.Start(&results.ScanStart{}); !errors.Is(err, errDown) {
 			t.Errorf("error %v", err)
 		}
-		o, _ = output(t, &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
+		o, _ = output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
 		must(t, o.Start(&results.ScanStart{}))
 		r := &receiver{stuck: make(chan struct{})}
 		o, _ = output(t, r, "", Config{})
@@ -303,7 +304,7 @@ func TestOutputStopsInTime(t *testing.T) {
 // Settle waits for what moves, not for what is stuck.
 func TestOutputSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) {
+		r := &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) {
 			time.Sleep(50 * time.Millisecond)
 			return dest.Outcome{}, nil
 		}}
@@ -313,7 +314,7 @@ func TestOutputSettles(t *testing.T) {
 		if d := o.Delivery(); d.Delivered != 10 {
 			t.Errorf("counts %+v", d)
 		}
-		o, _ = output(t, &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
+		o, _ = output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
 		must(t, o.send(10))
 		synctest.Wait()
 		began := time.Now()
@@ -335,7 +336,7 @@ func TestOutputReopens(t *testing.T) {
 			t.Error("an idle output was not reopened")
 		}
 		r.mu.Lock()
-		r.answer = func(int, *format.Batch) (dest.Outcome, error) {
+		r.answer = func(int, *batch.Batch) (dest.Outcome, error) {
 			if r.reopen < 2 {
 				return dest.Outcome{}, errDown
 			}
@@ -354,7 +355,7 @@ func TestOutputReopens(t *testing.T) {
 
 // The way of a record allocates nothing: batches come back.
 func TestOutputAllocations(t *testing.T) {
-	o, _ := output(t, discard{&receiver{}}, "", Config{memory: 4 * format.BatchSize})
+	o, _ := output(t, discard{&receiver{}}, "", Config{memory: 4 * batch.Size})
 	batch := make([]results.Port, 256)
 	for range 200 {
 		must(t, o.Ports(batch))
@@ -368,7 +369,7 @@ func TestOutputAllocations(t *testing.T) {
 // discard takes everything.
 type discard struct{ *receiver }
 
-func (discard) Deliver(_ context.Context, _ *format.Batch) (o dest.Outcome, err error) { return o, nil }
+func (discard) Deliver(_ context.Context, _ *batch.Batch) (o dest.Outcome, err error) { return o, nil }
 
 // What a format has no place for does not wait for anything in the end; what it holds back for the end is
 // held, and not queued.
@@ -449,6 +450,6 @@ func (g *grouping) Start(*results.ScanStart) error { return nil }
 func (g *grouping) Ports(b []results.Port) error   { g.n += len(b); return nil }
 func (g *grouping) Hosts([]results.Host) error     { return nil }
 func (g *grouping) End(*results.ScanEnd) error {
-	return g.w.Commit(append(g.w.Buf(), "x\n"...), format.Event{Records: g.n})
+	return g.w.Commit(append(g.w.Buf(), "x\n"...), batch.Event{Records: g.n})
 }
 func (g *grouping) Close() error { return nil }

@@ -8,12 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // but gives the events of a batch but the first n.
-func but(n int, b *format.Batch) (retry []int) {
+func but(n int, b *batch.Batch) (retry []int) {
 	for i := n; i < len(b.Events); i++ {
 		retry = append(retry, i)
 	}
@@ -25,7 +25,7 @@ func but(n int, b *format.Batch) (retry []int) {
 func TestOutputInTroubleIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		healthy := false
-		r := &receiver{answer: func(_ int, b *format.Batch) (o dest.Outcome, err error) {
+		r := &receiver{answer: func(_ int, b *batch.Batch) (o dest.Outcome, err error) {
 			if len(b.Events) == 10 && !healthy {
 				o.Retry, o.Why = but(8, b), errors.New("403 security_exception: no such privilege")
 			}
@@ -62,7 +62,7 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 // What a receiver is in trouble with to the end is over with the last batch.
 func TestOutputTroubleEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &receiver{answer: func(call int, b *format.Batch) (o dest.Outcome, err error) {
+		r := &receiver{answer: func(call int, b *batch.Batch) (o dest.Outcome, err error) {
 			if call == 0 {
 				o.Retry = []int{3}
 			}
@@ -92,7 +92,7 @@ func TestOutputPausesBetweenParts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var tries []time.Time
-				r := &receiver{answer: func(call int, b *format.Batch) (o dest.Outcome, err error) {
+				r := &receiver{answer: func(call int, b *batch.Batch) (o dest.Outcome, err error) {
 					if tries = append(tries, time.Now()); call < 12 {
 						o.Retry, o.Why = but(c.take(len(b.Events)), b), c.why
 					}

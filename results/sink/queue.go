@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/spool"
 )
 
@@ -16,11 +16,11 @@ const eventBytes = 48
 
 var errClosed = errors.New("the output is closed")
 
-func size(b *format.Batch) int64 { return int64(len(b.Data)) + eventBytes*int64(len(b.Events)) }
+func size(b *batch.Batch) int64 { return int64(len(b.Data)) + eventBytes*int64(len(b.Events)) }
 
 // put queues a batch in memory, or behind what is in the spool. It waits while there is no room, until the
 // output fails or is told to stop.
-func (o *Output) put(b *format.Batch) (*format.Batch, error) {
+func (o *Output) put(b *batch.Batch) (*batch.Batch, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	records := b.Records()
@@ -73,7 +73,7 @@ func (o *Output) put(b *format.Batch) (*format.Batch, error) {
 
 // toDisk puts a batch into the spool. The lock is not held meanwhile: a disk may be slow, and to stop must
 // not wait for it.
-func (o *Output) toDisk(b *format.Batch) error {
+func (o *Output) toDisk(b *batch.Batch) error {
 	put := o.spool.Put
 	if o.stopped {
 		put = o.spool.PutRest
@@ -89,7 +89,7 @@ const overdrawn = 4
 
 // overdraw queues a batch in memory beyond its bound. Where there is no end to that, b is dropped, and all
 // that comes later, so that what arrives has no gap. It counts as queued: Finish says that it is lost.
-func (o *Output) overdraw(b *format.Batch) *format.Batch {
+func (o *Output) overdraw(b *batch.Batch) *batch.Batch {
 	records := b.Records()
 	o.encoded.Add(records)
 	if o.dropped == 0 && o.bytes+size(b) <= overdrawn*o.most {
@@ -102,10 +102,10 @@ func (o *Output) overdraw(b *format.Batch) *format.Batch {
 
 // remember queues a batch in memory, and gives an empty one. A small one joins the one before it: the
 // memory that batches hold is bounded by what they are filled with.
-func (o *Output) remember(b *format.Batch) *format.Batch {
+func (o *Output) remember(b *batch.Batch) *batch.Batch {
 	o.bytes += size(b)
 	defer o.changed.Broadcast()
-	if n := len(o.memory); n > 0 && len(o.memory[n-1].Data)+len(b.Data) <= format.BatchSize {
+	if n := len(o.memory); n > 0 && len(o.memory[n-1].Data)+len(b.Data) <= batch.Size {
 		appendBatch(o.memory[n-1], b)
 		b.Reset()
 		return b
@@ -114,18 +114,18 @@ func (o *Output) remember(b *format.Batch) *format.Batch {
 	return o.spare()
 }
 
-func (o *Output) spare() *format.Batch {
+func (o *Output) spare() *batch.Batch {
 	select {
 	case b := <-o.free:
 		b.Reset()
 		return b
 	default:
-		return &format.Batch{Data: make([]byte, 0, format.BatchSize+4<<10)}
+		return &batch.Batch{Data: make([]byte, 0, batch.Size+4<<10)}
 	}
 }
 
-func (o *Output) recycle(b *format.Batch) {
-	if cap(b.Data) > 2*format.BatchSize { // joined
+func (o *Output) recycle(b *batch.Batch) {
+	if cap(b.Data) > 2*batch.Size { // joined
 		return
 	}
 	select {
@@ -136,7 +136,7 @@ func (o *Output) recycle(b *format.Batch) {
 
 // next waits for the batch to deliver next. There is none where the queue is closed and empty, or where
 // the output was given up.
-func (o *Output) next() *format.Batch {
+func (o *Output) next() *batch.Batch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for {
@@ -173,7 +173,7 @@ func (o *Output) next() *format.Batch {
 }
 
 // fromDisk reads a batch from the spool, in which it stays until it is done with.
-func (o *Output) fromDisk() *format.Batch {
+func (o *Output) fromDisk() *batch.Batch {
 	b := o.spare()
 	o.mu.Unlock()
 	ok, err := o.spool.Take(b)

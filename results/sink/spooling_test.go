@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // down is a receiver that is down until it is told otherwise.
 func down() (r *receiver, up func()) {
-	r = &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) { return dest.Outcome{}, &dest.Full{Err: errDown} }}
+	r = &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, &dest.Full{Err: errDown} }}
 	return r, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -57,7 +57,7 @@ func TestOutputSpoolsInOrder(t *testing.T) {
 	seed := time.Now().UnixNano()
 	rng := rand.New(rand.NewPCG(uint64(seed), 1))
 	var calls int
-	r := &receiver{answer: func(call int, _ *format.Batch) (o dest.Outcome, err error) {
+	r := &receiver{answer: func(call int, _ *batch.Batch) (o dest.Outcome, err error) {
 		if calls++; calls%5 == 0 {
 			err = &dest.Full{Err: errDown}
 		}
@@ -169,7 +169,7 @@ func TestSpoolInFlight(t *testing.T) {
 	defer close(stuck)
 	r.mu.Lock()
 	fails := r.answer
-	r.answer = func(call int, b *format.Batch) (dest.Outcome, error) {
+	r.answer = func(call int, b *batch.Batch) (dest.Outcome, error) {
 		if strings.Contains(string(b.Data), `"port":50,`) {
 			r.mu.Unlock()
 			<-stuck
@@ -194,7 +194,7 @@ func TestSpoolInFlight(t *testing.T) {
 // What fails for good leaves its records in the spool too: a token that has expired loses none.
 func TestSpoolAfterFailure(t *testing.T) {
 	dir := t.TempDir()
-	r := &receiver{answer: func(int, *format.Batch) (dest.Outcome, error) { return dest.Outcome{}, &dest.Permanent{Err: errDown} }}
+	r := &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, &dest.Permanent{Err: errDown} }}
 	o, said := output(t, r, dir, Config{})
 	must(t, o.Ports(make([]results.Port, 5)))
 	if err := o.Close(); !errors.Is(err, errDown) {

@@ -53,13 +53,13 @@ func (t *Tee) Start(s *results.ScanStart) error {
 }
 
 // Ports hands on a batch.
-func (t *Tee) Ports(batch []results.Port) error {
-	return t.each(func(k results.Sink) error { return k.Ports(batch) })
+func (t *Tee) Ports(ports []results.Port) error {
+	return t.each(func(k results.Sink) error { return k.Ports(ports) })
 }
 
 // Hosts hands on a batch.
-func (t *Tee) Hosts(batch []results.Host) error {
-	return t.each(func(k results.Sink) error { return k.Hosts(batch) })
+func (t *Tee) Hosts(hosts []results.Host) error {
+	return t.each(func(k results.Sink) error { return k.Hosts(hosts) })
 }
 
 // Flush flushes all.

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // One output that fails says so once, and the others get everything.
@@ -16,7 +16,7 @@ func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 	for at := range 4 {
 		synctest.Test(t, func(t *testing.T) {
 			// Of a queue in between, the error may show in any call after the one that it came from.
-			broken := &receiver{answer: func(call int, _ *format.Batch) (dest.Outcome, error) {
+			broken := &receiver{answer: func(call int, _ *batch.Batch) (dest.Outcome, error) {
 				if call == at {
 					return dest.Outcome{}, &dest.Permanent{Err: errDown}
 				}

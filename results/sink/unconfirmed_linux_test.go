@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"synoptic/results"
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // What a receiver without acknowledgement was sent and never read is not lost with it: at the end it goes
@@ -91,7 +91,7 @@ func TestUnconfirmedIsTold(t *testing.T) {
 // silent is a receiver that has not confirmed seven records.
 type silent struct{ *receiver }
 
-func (silent) Unconfirmed() ([]*format.Batch, uint64) { return nil, 7 }
+func (silent) Unconfirmed() ([]*batch.Batch, uint64) { return nil, 7 }
 
 // Where dead letters could not be written is known before anything is sent.
 func TestDeadLettersMustBePossible(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"sort"
 	"syscall"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // diskFull tells whether a write failed because there is no room, or none left for this user.
@@ -29,7 +29,7 @@ type appender struct {
 
 // write writes what is left of the batch. On a regular file a full disk is a *Full; every other error
 // is *Permanent: a device or a pipe that says so will not get emptier by waiting.
-func (a *appender) write(b *format.Batch) error {
+func (a *appender) write(b *batch.Batch) error {
 	n, err := a.w.Write(b.Data[a.done:])
 	if err == nil && a.done+n < len(b.Data) {
 		err = io.ErrShortWrite
@@ -59,10 +59,10 @@ func (a *appender) write(b *format.Batch) error {
 }
 
 // rewind makes the event that was left torn, if any, be written whole: somewhere else.
-func (a *appender) rewind(b *format.Batch) { a.done = wholeEvents(b, a.done) }
+func (a *appender) rewind(b *batch.Batch) { a.done = wholeEvents(b, a.done) }
 
 // wholeEvents is the end of the last event that lies within the first n bytes.
-func wholeEvents(b *format.Batch, n int) int {
+func wholeEvents(b *batch.Batch, n int) int {
 	i := sort.Search(len(b.Events), func(i int) bool { return b.Events[i].End > n })
 	if i == 0 {
 		return 0

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // BenchmarkHEC posts batches of the size that an Output hands on to a collector that looks at nothing.
@@ -14,9 +14,9 @@ func BenchmarkHEC(b *testing.B) {
 		return say(w, 200, `{"text":"Success","code":0}`)
 	}
 	d := s.open("hec+https", "")
-	records := batch(b, 200)
-	for len(records.Data) < format.BatchSize {
-		records = batch(b, len(records.Events)+10)
+	records := encoded(b, 200)
+	for len(records.Data) < batch.Size {
+		records = encoded(b, len(records.Events)+10)
 	}
 	b.SetBytes(int64(len(records.Data)))
 	b.ReportAllocs()

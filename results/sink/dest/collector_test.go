@@ -17,7 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/results/sink/format"
+	"synoptic/rawsock/tcpinfo"
+	"synoptic/results/sink/batch"
 )
 
 // collector is a receiver in the process: what each connection does is the test's.
@@ -154,13 +155,13 @@ func counts(got [][]string) (n []int) {
 }
 
 // batches gives n batches of 10 events, numbered, each event some size bytes.
-func batches(n, size int) (all []*format.Batch) {
+func batches(n, size int) (all []*batch.Batch) {
 	pad := strings.Repeat("x", size)
 	for i := range n {
-		b := &format.Batch{}
+		b := &batch.Batch{}
 		for j := range 10 {
 			b.Data = fmt.Appendf(b.Data, `{"n":%d,"pad":"%s"}`+"\n", 10*i+j, pad)
-			b.Events = append(b.Events, format.Event{End: len(b.Data), Time: 1763806333123456789, Records: 1})
+			b.Events = append(b.Events, batch.Event{End: len(b.Data), Time: 1763806333123456789, Records: 1})
 		}
 		all = append(all, b)
 	}
@@ -249,7 +250,7 @@ func insist(t *testing.T, f func() (Outcome, error)) (resent uint64, errs []erro
 	}
 }
 
-func deliverAll(t *testing.T, s *oneWay, all []*format.Batch) (resent uint64, errs []error) {
+func deliverAll(t *testing.T, s *oneWay, all []*batch.Batch) (resent uint64, errs []error) {
 	t.Helper()
 	for _, b := range all {
 		r, e := insist(t, func() (Outcome, error) { return s.Deliver(context.Background(), b) })
@@ -270,7 +271,7 @@ func readAll(c *collector, i int, conn net.Conn) { c.read(i, conn, -1) }
 // needConfirm skips where no receiver can confirm.
 func needConfirm(t *testing.T) {
 	t.Helper()
-	if !canConfirm {
+	if !tcpinfo.Known {
 		t.Skipf("on %s nothing is confirmed", runtime.GOOS)
 	}
 }

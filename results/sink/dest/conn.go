@@ -9,6 +9,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"synoptic/rawsock/tcpinfo"
 )
 
 // conn is one connection to a receiver that answers nothing. Writes run on a goroutine of their own: one
@@ -137,12 +139,12 @@ func (c *conn) finish(ctx context.Context, patience, stall time.Duration) error 
 		if ended && c.why != nil {
 			return c.ended()
 		}
-		if c.acked.IsZero() && finAcknowledged(c.socket) {
+		if c.acked.IsZero() && tcpinfo.EndAcknowledged(c.socket) {
 			c.acked = time.Now()
 		}
 		switch {
 		case ended && !c.acked.IsZero():
-			if err := socketError(c.socket); err != nil {
+			if err := tcpinfo.PendingError(c.socket); err != nil {
 				return fmt.Errorf("the receiver closed before it had read everything: %w", err)
 			}
 			return nil

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // Destination is where batches go. Its methods are called one at a time, except that Close may come
@@ -19,7 +19,7 @@ import (
 type Destination interface {
 	// Deliver returns once the destination has the batch, as far as the destination ever says so. With an
 	// error, Outcome.Resent counts, and nothing else of the Outcome.
-	Deliver(ctx context.Context, b *format.Batch) (Outcome, error)
+	Deliver(ctx context.Context, b *batch.Batch) (Outcome, error)
 	// Sync makes sure of what Deliver could not be sure of: that a file is on its disk, that a receiver
 	// has read to the last byte. It is called at the end, again and again until it gives no error.
 	Sync(ctx context.Context) (Outcome, error)
@@ -32,7 +32,7 @@ type Destination interface {
 type Unconfirmed interface {
 	// Unconfirmed is what Deliver has taken since the receiver last confirmed, oldest first, and the number
 	// of records in it. It is for when no other call is under way.
-	Unconfirmed() (batches []*format.Batch, records uint64)
+	Unconfirmed() (batches []*batch.Batch, records uint64)
 }
 
 // Joiner is a Destination that prefers few large batches: every request costs it a round trip. Batches that wait

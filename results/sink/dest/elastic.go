@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"synoptic/results"
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // elastic is the bulk API of Elasticsearch or OpenSearch: elastic+https://HOST[:9200][/PREFIX]/INDEX,
@@ -78,7 +78,7 @@ func elasticAuthorization(o Options) (header string, secrets []string, err error
 }
 
 // Deliver posts the batch as one bulk request, and looks at the answer for every event.
-func (e *elastic) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
+func (e *elastic) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 	size := func(i int) int { return len(b.Event(i)) + elasticAction }
 	return e.deliver(ctx, b, size, func(c chunk) (verdict, error) { return e.send(ctx, b, c) })
 }
@@ -92,7 +92,7 @@ const elasticAction = len(`{"create":{"_id":""}}`+"\n") + 2*len(results.EventID{
 // appendElastic appends the action and the document, whose ID is the event's: one that is sent twice is
 // there once. create is the one action that data streams know. An event without an ID gets one from the
 // receiver.
-func appendElastic(body []byte, b *format.Batch, i int) []byte {
+func appendElastic(body []byte, b *batch.Batch, i int) []byte {
 	if id := b.Events[i].ID; id != (results.EventID{}) {
 		body = append(body, `{"create":{"_id":"`...)
 		body = append(id.AppendTo(body), `"}}`...)
@@ -138,7 +138,7 @@ func parseElasticError(a *answer) string {
 	return said.Error.String()
 }
 
-func (e *elastic) send(ctx context.Context, b *format.Batch, c chunk) (verdict, error) {
+func (e *elastic) send(ctx context.Context, b *batch.Batch, c chunk) (verdict, error) {
 	body := c.body(b, elasticAction)
 	for i := c.lo; i < c.hi; i++ {
 		body = appendElastic(body, b, i)
@@ -160,7 +160,7 @@ func (e *elastic) send(ctx context.Context, b *format.Batch, c chunk) (verdict, 
 }
 
 // judge goes through the answer event by event. Where none is taken and none is dead the error says why.
-func (e *elastic) judge(b *format.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
+func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
 	for n, item := range said.Items {
 		i := c.lo + n
 		create, ok := item["create"]

@@ -15,7 +15,7 @@ import (
 func TestElastic(t *testing.T) {
 	s := newElasticStub(t)
 	d := s.open("elastic+https", "/logs-synoptic")
-	b := batch(t, 500)
+	b := encoded(t, 500)
 	for range 2 { // the second time all are there already, which is as good
 		if dead, errs := pump(t, d, b); len(dead)+len(errs) != 0 {
 			t.Errorf("dead %v, errors %v", dead, errs)
@@ -35,7 +35,7 @@ func TestElasticPassword(t *testing.T) {
 	s.auth = "Basic " + base64.StdEncoding.EncodeToString([]byte("synoptic:"+secret))
 	d, err := s.tryOpen("elastic+https", "/logs-synoptic", o)
 	must(t, err)
-	b := batch(t, 3)
+	b := encoded(t, 3)
 	pump(t, d, b)
 	s.wantAll(b, nil, 0)
 }
@@ -43,7 +43,7 @@ func TestElasticPassword(t *testing.T) {
 // Every event of an answer is looked at.
 func TestElasticItems(t *testing.T) {
 	s := newElasticStub(t)
-	b := batch(t, 200)
+	b := encoded(t, 200)
 	at := map[string]int{}
 	for i, id := range ids(b) {
 		at[id] = i
@@ -104,7 +104,7 @@ func TestElasticSaysWhy(t *testing.T) {
 		{429, "rejected execution of coordinating operation", true},
 	} {
 		s := newElasticStub(t)
-		b := batch(t, 10)
+		b := encoded(t, 10)
 		s.item = func(id string, _ int) (int, string, string) {
 			switch {
 			case id == b.Events[2].ID.String() && c.busy:
@@ -149,7 +149,7 @@ func TestElasticFaults(t *testing.T) {
 		s := newElasticStub(t)
 		d := s.open("elastic+https", "/logs-synoptic")
 		s.fault = func(n int, w http.ResponseWriter, _ *http.Request, body []byte) bool { return n < 2 && fault(w, body) }
-		b := batch(t, 10)
+		b := encoded(t, 10)
 		dead, errs := pump(t, d, b)
 		if len(dead) != 0 || len(errs) != 2 {
 			t.Errorf("%s: dead %v, errors %v", what, dead, errs)

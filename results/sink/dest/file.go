@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // file is appended to, or written anew where it is a document.
@@ -19,13 +19,13 @@ type file struct {
 	headed   bool // what is in it means nothing without its beginning
 	empty    bool // it is to be emptied before the first record
 	out      appender
-	current  *format.Batch // what out is in the middle of
+	current  *batch.Batch // what out is in the middle of
 }
 
 // openFile leaves a document that is there as it is until the first record is written: a scan that
 // never begins destroys nothing.
-func openFile(name string, f format.Format) (d *file, fresh bool, err error) {
-	d = &file{name: name, mode: 0o644, document: f.Document, headed: f.Document || f.Frames, empty: f.Document}
+func openFile(name string, c Content) (d *file, fresh bool, err error) {
+	d = &file{name: name, mode: 0o644, document: c.Document, headed: c.Document || c.Headed, empty: c.Document}
 	if err := d.open(); err != nil {
 		return nil, false, &Error{err, "choose a file in a folder that exists and that you may write to"}
 	}
@@ -34,7 +34,7 @@ func openFile(name string, f format.Format) (d *file, fresh bool, err error) {
 		d.f.Close()
 		return nil, false, &Error{err, "choose another file"}
 	}
-	return d, f.Document || info.Size() == 0, nil
+	return d, c.Document || info.Size() == 0, nil
 }
 
 // NewFile appends to a file that is made, for its owner only, when the first batch comes.
@@ -58,7 +58,7 @@ func (f *file) open() error {
 	return nil
 }
 
-func (f *file) Deliver(_ context.Context, b *format.Batch) (Outcome, error) {
+func (f *file) Deliver(_ context.Context, b *batch.Batch) (Outcome, error) {
 	if f.f == nil {
 		if err := f.open(); err != nil {
 			return Outcome{}, fmt.Errorf("write records: %w", err)

@@ -7,15 +7,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"synoptic/results/sink/format"
 )
 
 // What was renamed is on its disk before it is left. A file of proc(5) stands for one whose disk fails:
 // it is regular, and fsync(2) of it gives EINVAL.
 func TestReopenSyncs(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
-	d, _ := openTest(t, name, format.Format{})
+	d, _ := openTest(t, name, Content{})
 	f := d.(*file)
 	must(t, f.f.Close())
 	unsynced, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0)

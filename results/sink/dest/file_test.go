@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 func must(t *testing.T, err error) {
@@ -24,11 +24,11 @@ func must(t *testing.T, err error) {
 }
 
 // lines is a batch of n lines of different lengths, numbered from first on.
-func lines(first, n int) *format.Batch {
-	b := &format.Batch{}
+func lines(first, n int) *batch.Batch {
+	b := &batch.Batch{}
 	for i := range n {
 		b.Data = fmt.Appendf(b.Data, "%d%s\n", first+i, strings.Repeat("x", (first+i)%50))
-		b.Events = append(b.Events, format.Event{End: len(b.Data)})
+		b.Events = append(b.Events, batch.Event{End: len(b.Data)})
 	}
 	return b
 }
@@ -111,7 +111,7 @@ func TestFullDisk(t *testing.T) {
 func TestFullDiskBinary(t *testing.T) {
 	d := newDisk(t, os.O_APPEND)
 	a := appender{w: d}
-	b := &format.Batch{Data: []byte("aaaabbbbcccc"), Events: []format.Event{{End: 4}, {End: 8}, {End: 12}}}
+	b := &batch.Batch{Data: []byte("aaaabbbbcccc"), Events: []batch.Event{{End: 4}, {End: 8}, {End: 12}}}
 	d.room = 7
 	if err := a.write(b); err == nil || content(t, d.Name()) != "aaaa" {
 		t.Errorf("%v, the file is %q", err, content(t, d.Name()))
@@ -191,14 +191,14 @@ func TestPermanentErrors(t *testing.T) {
 	}
 }
 
-func openTest(t *testing.T, name string, f format.Format) (Destination, bool) {
+func openTest(t *testing.T, name string, c Content) (Destination, bool) {
 	t.Helper()
-	d, fresh, err := Open(name, f, Options{})
+	d, fresh, err := Open(name, c, Options{})
 	must(t, err)
 	return d, fresh
 }
 
-func deliver(t *testing.T, d Destination, b *format.Batch) {
+func deliver(t *testing.T, d Destination, b *batch.Batch) {
 	t.Helper()
 	o, err := d.Deliver(context.Background(), b)
 	if must(t, err); len(o.Retry)+len(o.Dead) > 0 {
@@ -210,7 +210,7 @@ func deliver(t *testing.T, d Destination, b *format.Batch) {
 func TestOpenFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
 	for i, fresh := range []bool{true, false} {
-		d, got := openTest(t, name, format.Format{})
+		d, got := openTest(t, name, Content{})
 		if got != fresh {
 			t.Errorf("fresh: %v", got)
 		}
@@ -221,7 +221,7 @@ func TestOpenFile(t *testing.T) {
 	if got, want := content(t, name), string(lines(1, 2).Data); got != want {
 		t.Errorf("the file is %q", got)
 	}
-	d, fresh := openTest(t, name, format.Format{Document: true})
+	d, fresh := openTest(t, name, Content{Document: true})
 	if !fresh {
 		t.Error("a document is always fresh")
 	}
@@ -229,7 +229,7 @@ func TestOpenFile(t *testing.T) {
 	if got, want := content(t, name), string(lines(1, 2).Data); got != want {
 		t.Errorf("a scan that never began has left %q", got)
 	}
-	d, _ = openTest(t, name, format.Format{Document: true})
+	d, _ = openTest(t, name, Content{Document: true})
 	deliver(t, d, lines(7, 1))
 	deliver(t, d, lines(8, 1))
 	must(t, d.Close())
@@ -241,7 +241,7 @@ func TestOpenFile(t *testing.T) {
 // logrotate renames the file: what comes after Reopen is in a new one, and nothing is in both or none.
 func TestReopen(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
-	d, _ := openTest(t, name, format.Format{})
+	d, _ := openTest(t, name, Content{})
 	if !d.(*file).Reopens() {
 		t.Error("it says that it does not reopen")
 	}
@@ -269,7 +269,7 @@ func TestReopen(t *testing.T) {
 // A file that means nothing without its beginning is about SIGHUP too, which must not end the scan, but it
 // stays the one it was.
 func TestReopenHeaded(t *testing.T) {
-	for what, f := range map[string]format.Format{"document": {Document: true}, "packets": {Frames: true}} {
+	for what, f := range map[string]Content{"document": {Document: true}, "packets": {Headed: true}} {
 		name := filepath.Join(t.TempDir(), "out")
 		d, _ := openTest(t, name, f)
 		if !d.(*file).Reopens() {
@@ -287,7 +287,7 @@ func TestReopenHeaded(t *testing.T) {
 			t.Errorf("%s: a file without its beginning was made", what)
 		}
 	}
-	null, _ := openTest(t, os.DevNull, format.Format{})
+	null, _ := openTest(t, os.DevNull, Content{})
 	if must(t, null.Close()); null.(*file).Reopens() {
 		t.Error("a device would be reopened")
 	}
@@ -296,7 +296,7 @@ func TestReopenHeaded(t *testing.T) {
 // While the disk is full the file may be taken away: the batch goes on in the new one, with whole lines.
 func TestReopenWhileFull(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
-	d, _ := openTest(t, name, format.Format{})
+	d, _ := openTest(t, name, Content{})
 	f := d.(*file)
 	full := &disk{File: f.f, room: 77, fixed: true} // a torn line stays
 	f.out.w = full
@@ -324,7 +324,7 @@ func TestOpenRefuses(t *testing.T) {
 		}{}}, nil
 	}
 	defer delete(schemes, "test+tcp")
-	messages := format.Format{Messages: true}
+	messages := Content{Messages: true}
 	for name, word := range map[string]string{
 		"":                                      "no destination",
 		filepath.Join(t.TempDir(), "no", "x"):   "no such file",
@@ -347,7 +347,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q: the secret is repeated: %s", name, all)
 		}
 	}
-	if _, _, err := Open("test+tcp://host:1", format.Format{}, Options{}); err == nil || !strings.Contains(err.Error(), "single messages") {
+	if _, _, err := Open("test+tcp://host:1", Content{}, Options{}); err == nil || !strings.Contains(err.Error(), "single messages") {
 		t.Errorf("a format without messages: %v", err)
 	}
 	if _, _, err := Open("test+tcp://host:1/path?index=scans", messages, Options{}); err != nil {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // hec is a Splunk HTTP Event Collector: hec+https://HOST[:8088][/PREFIX][?sourcetype=…&index=…&ack=true].
@@ -119,7 +119,7 @@ func parseHEC(a *answer) (h hecAnswer) {
 
 // Deliver posts the batch: events as JSON objects one behind the other. Where acknowledgement is asked
 // for it returns when all of them are indexed.
-func (h *hec) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
+func (h *hec) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 	size := func(i int) int { return len(b.Event(i)) + h.besides() }
 	return h.deliver(ctx, b, size, func(c chunk) (verdict, error) { return h.send(ctx, b, c) })
 }
@@ -131,7 +131,7 @@ func (h *hec) Limit() (bytes, each int) { return h.limit, h.besides() }
 func (h *hec) besides() int { return len(h.before) + len("1795255933.123") + len(h.after) + len("}\n") }
 
 // appendEvent appends one event in its envelope. Splunk knows no time before 1970.
-func (h *hec) appendEvent(body []byte, b *format.Batch, i int) []byte {
+func (h *hec) appendEvent(body []byte, b *batch.Batch, i int) []byte {
 	ms := max(b.Events[i].Time, 0) / int64(time.Millisecond)
 	body = append(body, h.before...)
 	body = strconv.AppendInt(body, ms/1000, 10)
@@ -141,7 +141,7 @@ func (h *hec) appendEvent(body []byte, b *format.Batch, i int) []byte {
 	return append(body, '}', '\n')
 }
 
-func (h *hec) send(ctx context.Context, b *format.Batch, c chunk) (verdict, error) {
+func (h *hec) send(ctx context.Context, b *batch.Batch, c chunk) (verdict, error) {
 	body := c.body(b, h.besides())
 	for i := c.lo; i < c.hi; i++ {
 		body = h.appendEvent(body, b, i)

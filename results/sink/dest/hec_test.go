@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 func TestHEC(t *testing.T) {
 	s := newHECStub(t, false)
 	d := s.open("hec+https", "")
-	b := batch(t, 500)
+	b := encoded(t, 500)
 	if dead, errs := pump(t, d, b); len(dead)+len(errs) != 0 {
 		t.Errorf("dead %v, errors %v", dead, errs)
 	}
@@ -41,7 +41,7 @@ func TestHECURL(t *testing.T) {
 		} else if strings.Contains(rest, "sourcetype") {
 			s.envelope["sourcetype"] = "s"
 		}
-		b := batch(t, 3)
+		b := encoded(t, 3)
 		pump(t, s.open("hec+https", rest), b)
 		s.wantAll(b, nil, 0)
 	}
@@ -55,7 +55,7 @@ func TestHECFraming(t *testing.T) {
 		return say(w, 200, `{"text":"Success","code":0}`)
 	}
 	line := `{"a":1}` + "\n"
-	b := &format.Batch{Data: []byte(line + line), Events: []format.Event{{End: len(line), Time: 1795255933_007_999_999}, {End: 2 * len(line), Time: -1}}}
+	b := &batch.Batch{Data: []byte(line + line), Events: []batch.Event{{End: len(line), Time: 1795255933_007_999_999}, {End: 2 * len(line), Time: -1}}}
 	pump(t, s.open("hec+https", ""), b)
 	const envelope = `,"host":"scan01","source":"synoptic","sourcetype":"synoptic:json","event":{"a":1}}` + "\n"
 	if want := `{"time":1795255933.007` + envelope + `{"time":0.000` + envelope; got != want {
@@ -70,7 +70,7 @@ func TestHECInvalidEvent(t *testing.T) {
 		for _, ack := range []bool{false, true} {
 			s := newHECStub(t, ack)
 			s.base = base
-			b := batch(t, 60)
+			b := encoded(t, 60)
 			bad := map[string]bool{}
 			for _, i := range []int{0, 17, 18, 40, 59} {
 				bad[ids(b)[i]] = true
@@ -95,7 +95,7 @@ func TestHECInvalidEvent(t *testing.T) {
 	// A number that cannot be: halves.
 	s := newHECStub(t, false)
 	s.base = 1000
-	b := batch(t, 20)
+	b := encoded(t, 20)
 	bad := ids(b)[13]
 	s.invalid = func(id string) bool { return id == bad }
 	if dead, _ := pump(t, s.open("hec+https", ""), b); len(dead) != 1 || dead[bad] == "" {
@@ -127,7 +127,7 @@ func TestHECFaults(t *testing.T) {
 		s := newHECStub(t, false)
 		d := s.open("hec+https", "")
 		s.fault = func(n int, w http.ResponseWriter, _ *http.Request, _ []byte) bool { return n < 2 && fault(w) }
-		b := batch(t, 10)
+		b := encoded(t, 10)
 		dead, errs := pump(t, d, b)
 		if len(dead) != 0 || len(errs) != 2 {
 			t.Errorf("%s: dead %v, errors %v", what, dead, errs)
@@ -150,7 +150,7 @@ func TestHECAcknowledgement(t *testing.T) {
 	d := s.open("hec+https", "?ack=true")
 	c := &clock{}
 	c.set(d)
-	b := batch(t, 50)
+	b := encoded(t, 50)
 	pump(t, d, b)
 	s.wantAll(b, nil, 0)
 	if s.asked[0] != 3 || len(c.sleeps) != 3 || c.sleeps[1] != 2*c.sleeps[0] {

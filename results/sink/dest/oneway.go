@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/results/sink/format"
+	"synoptic/bytesize"
+	"synoptic/rawsock/tcpinfo"
+	"synoptic/results/sink/batch"
 )
 
 // oneWay delivers framed events to a receiver that acknowledges nothing (syslog, a Unix socket). What it
@@ -33,7 +35,7 @@ import (
 // Slowness is no break: it is waited for, with errors that say so, and nothing is sent twice.
 type oneWay struct {
 	dial  func(context.Context) (*conn, error)
-	frame func(dst []byte, b *format.Batch) []byte
+	frame func(dst []byte, b *batch.Batch) []byte
 
 	rotate, keep    int // bytes of events; framed they are more
 	patience, stall time.Duration
@@ -46,7 +48,7 @@ type oneWay struct {
 	size    int    // bytes of the events in it
 	written int    // chunks of it that the present connection has taken
 	taken   bool   // the last chunk is the batch that Deliver is called with again
-	free    []*format.Batch
+	free    []*batch.Batch
 	framed  []byte // what is being sent; not to be touched while conn is busy
 	resent  uint64 // records, not yet reported
 
@@ -61,7 +63,7 @@ type oneWay struct {
 
 // kept is a copy of a batch.
 type kept struct {
-	*format.Batch
+	*batch.Batch
 	sent bool // on some connection
 }
 
@@ -77,8 +79,8 @@ const (
 )
 
 // newOneWay connects once. Only a receiver that does not answer now may do so later.
-func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *format.Batch) []byte) (*oneWay, error) {
-	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !canConfirm}
+func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *batch.Batch) []byte) (*oneWay, error) {
+	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !tcpinfo.Known}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
 	defer cancel()
@@ -94,7 +96,7 @@ func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([
 }
 
 // Deliver returns when the kernel has the batch. It is called again with the same batch after an error.
-func (s *oneWay) Deliver(ctx context.Context, b *format.Batch) (Outcome, error) {
+func (s *oneWay) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ctx, cancel := s.until(ctx)
@@ -134,7 +136,7 @@ func (s *oneWay) Sync(ctx context.Context) (Outcome, error) {
 }
 
 // Unconfirmed leaves out the batch that Deliver has not taken yet.
-func (s *oneWay) Unconfirmed() (batches []*format.Batch, records uint64) {
+func (s *oneWay) Unconfirmed() (batches []*batch.Batch, records uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := s.history
@@ -183,8 +185,8 @@ func (s *oneWay) outcome() Outcome {
 }
 
 // take puts a batch at the end of the history.
-func (s *oneWay) take(b *format.Batch) {
-	c := &format.Batch{}
+func (s *oneWay) take(b *batch.Batch) {
+	c := &batch.Batch{}
 	if n := len(s.free); n > 0 {
 		c, s.free = s.free[n-1], s.free[:n-1]
 		c.Reset()
@@ -313,7 +315,7 @@ func (s *oneWay) ends(ctx context.Context, c *conn) error {
 	err := c.finish(ctx, s.patience, s.stall)
 	if err == nil {
 		if err = s.alive(ctx); err == nil {
-			s.confirms, s.endless = true, !canConfirm
+			s.confirms, s.endless = true, !tcpinfo.Known
 			return nil
 		}
 	}
@@ -381,7 +383,7 @@ func resendOption(q url.Values) (int, error) {
 	if !q.Has("resend") {
 		return keepBytes, nil
 	}
-	n, err := ParseSize(q.Get("resend"))
+	n, err := bytesize.Parse(q.Get("resend"))
 	if err != nil || n < minKeep || n > maxKeep {
 		return 0, &Error{fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G"}
 	}

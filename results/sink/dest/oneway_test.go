@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"synoptic/bench/lab/testnet"
-	"synoptic/results/sink/format"
+	"synoptic/rawsock/tcpinfo"
+	"synoptic/results/sink/batch"
 )
 
 // A receiver that closes behind our end confirms: nothing is sent twice, and nothing stays in memory.
@@ -182,7 +183,7 @@ func TestNeverClosing(t *testing.T) {
 			t.Cleanup(func() { close(hold) }) // before the collector's own, which waits
 			s := openOneWay(t, to, Options{}, 10_000)
 			s.patience, s.keep = 30*time.Millisecond, 30_000
-			if !canConfirm { // there the first connection is not ended
+			if !tcpinfo.Known { // there the first connection is not ended
 				s.endless = false
 			}
 			all := batches(100, 200) // some 2 KB each
@@ -346,8 +347,8 @@ func TestStuckCallsEnd(t *testing.T) {
 	t.Cleanup(func() { close(hold) })
 	s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 1<<30)
 	s.stall = time.Hour
-	b := &format.Batch{Data: append(bytes.Repeat([]byte{'x'}, 64<<20), '\n')} // more than fits into the sockets
-	b.Events = []format.Event{{End: len(b.Data), Records: 1}}
+	b := &batch.Batch{Data: append(bytes.Repeat([]byte{'x'}, 64<<20), '\n')} // more than fits into the sockets
+	b.Events = []batch.Event{{End: len(b.Data), Records: 1}}
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if _, err := s.Deliver(ctx, b); !errors.Is(err, context.Canceled) {

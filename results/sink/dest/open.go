@@ -6,10 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-
-	"synoptic/results/sink/format"
 )
 
 // schemes are the destinations that are a URL, by their scheme. They take messages: a format with
@@ -41,26 +38,36 @@ func scheme(name string) string {
 // IsRemote tells the destination of a URL from a file and standard output.
 func IsRemote(name string) bool { return scheme(name) != "" }
 
+// Content is what a destination has to know of the format that is written to it.
+type Content struct {
+	// Messages says that every event is a message by itself, which a receiver of messages can take.
+	Messages bool
+	// Document says that a file holds one scan and is written anew, not appended to.
+	Document bool
+	// Headed says that a file means nothing without its beginning; a document is headed anyway.
+	Headed bool
+}
+
 // Open makes ready the destination of the name: "-", a file, or a URL. What is wrong with it for good,
 // or can be seen to fail now, is an error here. fresh tells that nothing is in it yet, or that it is a
 // document, which is written anew.
-func Open(name string, f format.Format, o Options) (d Destination, fresh bool, err error) {
+func Open(name string, c Content, o Options) (d Destination, fresh bool, err error) {
 	switch {
 	case name == "":
 		return nil, false, &Error{errors.New("no destination"), "give a file name, or - for standard output"}
 	case name == "-":
 		return newStream(o.Stdout), true, nil
 	case scheme(name) != "":
-		d, err = openURL(scheme(name), name, f, o)
+		d, err = openURL(scheme(name), name, c, o)
 		return d, true, err
 	}
-	return openFile(name, f)
+	return openFile(name, c)
 }
 
 var errUser = &Error{errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (see synoptic scan --help)"}
 
 // openURL never repeats what it refuses: there may be a secret in it.
-func openURL(scheme, name string, f format.Format, o Options) (Destination, error) {
+func openURL(scheme, name string, c Content, o Options) (Destination, error) {
 	open := schemes[scheme]
 	if open == nil {
 		return nil, &Error{fmt.Errorf("unknown kind of destination %q", scheme), "the kinds are " + strings.Join(Kinds(), ", ")}
@@ -73,7 +80,7 @@ func openURL(scheme, name string, f format.Format, o Options) (Destination, erro
 		return nil, errUser
 	case holdsSecret(u):
 		return nil, &Error{errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (see synoptic scan --help)"}
-	case !f.Messages:
+	case !c.Messages:
 		return nil, &Error{errors.New("this destination takes single messages, and the format has none"), "write the format to a file, or choose jsonl"}
 	}
 	return open(u, o)
@@ -122,20 +129,4 @@ func options(u *url.URL) (url.Values, error) {
 		hint = "it takes " + strings.Join(names, "=…, ") + "=…, each once"
 	}
 	return nil, &Error{errors.New("an option in the URL that is not known, empty, or given twice"), hint + "; secrets are given by the environment or by a file"}
-}
-
-// ParseSize reads a number of bytes, above 0 and up to 2^50: 65536, or with K, M or G, in either case, for
-// powers of 1024.
-func ParseSize(s string) (int64, error) {
-	digits, unit := s, int64(1)
-	if n := len(s); n > 0 {
-		if i := strings.IndexByte("kmg", s[n-1]|0x20); i >= 0 {
-			digits, unit = s[:n-1], 1<<(10*(i+1))
-		}
-	}
-	n, err := strconv.ParseUint(digits, 10, 50)
-	if err != nil || n == 0 || int64(n) > 1<<50/unit {
-		return 0, fmt.Errorf("%q is not a size in bytes", s)
-	}
-	return int64(n) * unit, nil
 }

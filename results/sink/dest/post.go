@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // poster makes the requests of a destination that is an HTTP API, over TLS and with a secret.
@@ -197,7 +197,7 @@ func (c chunk) len() int { return c.hi - c.lo }
 
 // body is an empty request with room for a chunk, of which every event takes so many bytes besides its
 // own. It is new for every request: net/http may read an old one still when the answer is there.
-func (c chunk) body(b *format.Batch, besides int) []byte {
+func (c chunk) body(b *batch.Batch, besides int) []byte {
 	begin := 0
 	if c.lo > 0 {
 		begin = b.Events[c.lo-1].End
@@ -221,7 +221,7 @@ type verdict struct {
 
 // deliver sends a batch in chunks. An error before anything is settled is the batch's; one that comes
 // later makes the rest the events to retry, so that what is settled is not sent again.
-func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event int) int, send func(chunk) (verdict, error)) (Outcome, error) {
+func (p *poster) deliver(ctx context.Context, b *batch.Batch, size func(event int) int, send func(chunk) (verdict, error)) (Outcome, error) {
 	var out Outcome
 	if len(p.sent) != len(b.Events) { // those of the batch before have all been taken
 		p.sent = append(p.sent[:0], make([]bool, len(b.Events))...)
@@ -263,7 +263,7 @@ func (p *poster) deliver(ctx context.Context, b *format.Batch, size func(event i
 }
 
 // resent counts the records of a chunk that may have reached the receiver, where it was not the first time.
-func (p *poster) resent(b *format.Batch, c chunk) (records uint64) {
+func (p *poster) resent(b *batch.Batch, c chunk) (records uint64) {
 	if !p.reached {
 		return 0
 	}
@@ -277,7 +277,7 @@ func (p *poster) resent(b *format.Batch, c chunk) (records uint64) {
 }
 
 // chunks divides a batch so that no body is above the limit, unless one event alone is.
-func (p *poster) chunks(b *format.Batch, size func(event int) int) (all []chunk) {
+func (p *poster) chunks(b *batch.Batch, size func(event int) int) (all []chunk) {
 	var lo, sum int
 	for i := range b.Events {
 		n := size(i)
@@ -298,7 +298,7 @@ func (p *poster) tooLarge(c chunk, body int) verdict {
 	if c.len() == 1 {
 		return verdict{dead: []Rejection{{c.lo, fmt.Sprintf("413 Content Too Large: a request of %d bytes", body)}}}
 	}
-	p.limit = max(min(p.limit, body/2), format.BatchSize/16)
+	p.limit = max(min(p.limit, body/2), batch.Size/16)
 	return verdict{again: c.halves()}
 }
 

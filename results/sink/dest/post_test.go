@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // A receiver that finds a request too large gets smaller ones, from then on; one event that is too large
@@ -25,7 +24,7 @@ func TestTooLarge(t *testing.T) {
 			s = newElasticStub(t).stub
 		}
 		d := s.open(scheme, rest)
-		b := batch(t, 400)
+		b := encoded(t, 400)
 		giant := strings.Replace(string(b.Event(399)), `{"v":1`, `{"pad":"`+strings.Repeat("x", 12_000)+`","v":1`, 1)
 		b.Data = append(b.Data[:b.Events[398].End], giant...)
 		b.Events[399].End = len(b.Data)
@@ -44,7 +43,7 @@ func TestTooLarge(t *testing.T) {
 		s.wantAll(b, dead, 0)
 		// It has learned: what comes next goes well at once.
 		before := refused
-		rest := batch(t, 399)
+		rest := encoded(t, 399)
 		s.taken = map[string]int{}
 		pump(t, d, rest)
 		s.wantAll(rest, nil, 0)
@@ -59,7 +58,7 @@ func TestErrorInTheMiddle(t *testing.T) {
 	s := newElasticStub(t)
 	d := s.open("elastic+https", "/logs-synoptic")
 	dest.SetLimit(d, 5000)
-	b := batch(t, 100)
+	b := encoded(t, 100)
 	s.fault = func(n int, w http.ResponseWriter, _ *http.Request, _ []byte) bool {
 		return (n == 0 || n == 3 || n == 5) && say(w, 503, "")
 	}
@@ -89,7 +88,7 @@ func TestResent(t *testing.T) {
 	down := newElasticStub(t)
 	d := down.open("elastic+https", "/logs-synoptic")
 	down.Close()
-	b := batch(t, 100)
+	b := encoded(t, 100)
 	for range 3 {
 		if out, err := d.Deliver(t.Context(), b); err == nil || out.Resent != 0 {
 			t.Errorf("nobody listens: %d records were sent again, error %v", out.Resent, err)
@@ -117,7 +116,7 @@ func TestResent(t *testing.T) {
 		t.Errorf("%d records were sent again, want %d; requests of %d", got, want, sizes)
 	}
 	// The next batch has nothing to do with it.
-	if out, err := d.Deliver(t.Context(), batch(t, 100)); err != nil || out.Resent != 0 {
+	if out, err := d.Deliver(t.Context(), encoded(t, 100)); err != nil || out.Resent != 0 {
 		t.Errorf("%d records of the next batch were sent again, error %v", out.Resent, err)
 	}
 }
@@ -134,7 +133,7 @@ func TestRetryAfter(t *testing.T) {
 		s.fault = func(_ int, w http.ResponseWriter, _ *http.Request, _ []byte) bool {
 			return say(w, 503, "", "Retry-After", header)
 		}
-		_, err := d.Deliver(t.Context(), batch(t, 1))
+		_, err := d.Deliver(t.Context(), encoded(t, 1))
 		if busy, ok := errors.AsType[*dest.Busy](err); !ok || busy.After != want {
 			t.Errorf("Retry-After %q: %v", header, err)
 		}
@@ -160,7 +159,7 @@ func TestDeliverEnds(t *testing.T) {
 		}
 		done := make(chan error)
 		go func() {
-			_, err := d.Deliver(ctx, batch(t, 1))
+			_, err := d.Deliver(ctx, encoded(t, 1))
 			done <- err
 		}()
 		select {
@@ -211,7 +210,7 @@ func TestOpening(t *testing.T) {
 	s.Close()
 	d, err := s.tryOpen("hec+https", "", s.options())
 	must(t, err)
-	if _, err := d.Deliver(t.Context(), batch(t, 1)); err == nil || strings.Contains(err.Error(), "https://") {
+	if _, err := d.Deliver(t.Context(), encoded(t, 1)); err == nil || strings.Contains(err.Error(), "https://") {
 		t.Errorf("a receiver that is down: %v", err)
 	}
 }
@@ -269,8 +268,7 @@ func TestBadURLs(t *testing.T) {
 		{"hec+https://u:12/" + secret + "@127.0.0.1:1", full},
 		{"hec+https://u:%zz" + secret + "@127.0.0.1:1", full},
 	} {
-		f, _ := format.Lookup("jsonl")
-		d, _, err := dest.Open(c.name, f, c.o)
+		d, _, err := dest.Open(c.name, dest.Content{Messages: true}, c.o)
 		if err == nil {
 			d.Close()
 			t.Errorf("%s is taken", c.name)
@@ -294,7 +292,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		s.fault = func(_ int, w http.ResponseWriter, _ *http.Request, _ []byte) bool {
 			return say(w, status, "", "Location", other.URL)
 		}
-		if _, err := d.Deliver(t.Context(), batch(t, 1)); err == nil {
+		if _, err := d.Deliver(t.Context(), encoded(t, 1)); err == nil {
 			t.Errorf("%d is taken for a success", status)
 		}
 	}

@@ -101,7 +101,7 @@ func TestEchoingReceiver(t *testing.T) {
 			s = newElasticStub(t).stub
 		}
 		d := s.open(scheme, rest)
-		b := batch(t, 1)
+		b := encoded(t, 1)
 		for _, answer := range []func(w http.ResponseWriter, r *http.Request){
 			func(w http.ResponseWriter, r *http.Request) { say(w, 500, echo(r)) },
 			func(w http.ResponseWriter, r *http.Request) { say(w, 400, `{"text":"`+echo(r)+`","code":6}`) },

@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // stream is standard output. Where it leads to a regular file, a full disk is waited for as in file.
@@ -17,7 +17,7 @@ type stream struct {
 
 func newStream(w io.WriteCloser) *stream { return &stream{w: w, out: appender{w: w}} }
 
-func (s *stream) Deliver(_ context.Context, b *format.Batch) (Outcome, error) {
+func (s *stream) Deliver(_ context.Context, b *batch.Batch) (Outcome, error) {
 	return Outcome{}, s.out.write(b)
 }
 

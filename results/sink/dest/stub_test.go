@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 )
@@ -149,8 +150,7 @@ func (s *stub) name(scheme, rest string) string {
 }
 
 func (s *stub) tryOpen(scheme, rest string, o dest.Options) (dest.Destination, error) {
-	f, _ := format.Lookup("jsonl")
-	d, _, err := dest.Open(s.name(scheme, rest), f, o)
+	d, _, err := dest.Open(s.name(scheme, rest), dest.Content{Messages: true}, o)
 	return d, err
 }
 
@@ -177,11 +177,11 @@ func ports(n int) []results.Port {
 	return all
 }
 
-// batch encodes n records as one batch.
-func batch(t testing.TB, n int) *format.Batch {
+// encoded is n records as one batch.
+func encoded(t testing.TB, n int) *batch.Batch {
 	t.Helper()
-	all := &format.Batch{}
-	w := format.NewWriter(func(b *format.Batch) (*format.Batch, error) {
+	all := &batch.Batch{}
+	w := format.NewWriter(func(b *batch.Batch) (*batch.Batch, error) {
 		for _, e := range b.Events {
 			e.End += len(all.Data)
 			all.Events = append(all.Events, e)
@@ -200,7 +200,7 @@ func batch(t testing.TB, n int) *format.Batch {
 	return all
 }
 
-func ids(b *format.Batch) (all []string) {
+func ids(b *batch.Batch) (all []string) {
 	for _, e := range b.Events {
 		all = append(all, e.ID.String())
 	}
@@ -209,7 +209,7 @@ func ids(b *format.Batch) (all []string) {
 
 // pump does with a batch what an Output does, without pauses: it tries again until everything is taken
 // or dead. It returns the reasons of the dead by event_id, and the errors on the way.
-func pump(t testing.TB, d dest.Destination, b *format.Batch) (dead map[string]string, errs []error) {
+func pump(t testing.TB, d dest.Destination, b *batch.Batch) (dead map[string]string, errs []error) {
 	t.Helper()
 	dead = map[string]string{}
 	for range 100 {
@@ -237,9 +237,9 @@ func pump(t testing.TB, d dest.Destination, b *format.Batch) (dead map[string]st
 }
 
 // rest is a batch of some events of another.
-func rest(t testing.TB, b *format.Batch, events []int) *format.Batch {
+func rest(t testing.TB, b *batch.Batch, events []int) *batch.Batch {
 	t.Helper()
-	some := &format.Batch{}
+	some := &batch.Batch{}
 	last := -1
 	for _, i := range events {
 		if i <= last {
@@ -255,7 +255,7 @@ func rest(t testing.TB, b *format.Batch, events []int) *format.Batch {
 }
 
 // wantAll checks that the stub has every event, duplicates at most as often as allowed.
-func (s *stub) wantAll(b *format.Batch, dead map[string]string, duplicates int) {
+func (s *stub) wantAll(b *batch.Batch, dead map[string]string, duplicates int) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // openSyslog delivers to syslog+tcp://HOST[:514] and syslog+tls://HOST[:6514] (RFC 5425): every event is
@@ -183,7 +183,7 @@ func printable(s string, limit int) bool {
 const stampLen = 27
 
 // frame appends the events of a batch, each as one record behind its length in octets and a space.
-func (h *header) frame(dst []byte, b *format.Batch) []byte {
+func (h *header) frame(dst []byte, b *batch.Batch) []byte {
 	for i := range b.Events {
 		event := bytes.TrimSuffix(b.Event(i), []byte{'\n'})
 		id := messageID(event)

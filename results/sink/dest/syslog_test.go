@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"synoptic/bench/lab/testnet"
-	"synoptic/results/sink/format"
+	"synoptic/rawsock/tcpinfo"
+	"synoptic/results/sink/batch"
 )
 
 // The bytes of two messages, one of them not in the native format and not in ASCII.
@@ -26,7 +27,7 @@ func TestSyslogFrame(t *testing.T) {
 	h.tail = strings.Replace(h.tail, " "+strconv.Itoa(os.Getpid())+" ", " 4711 ", 1)
 	native := `{"v":1,"type":"port","port":443}` + "\n"
 	other := "{\"host\":\"b\u00fccher \u2026 \U0001f50d \xff\\u00fc\"}\n"
-	b := &format.Batch{Data: []byte(native + other), Events: []format.Event{
+	b := &batch.Batch{Data: []byte(native + other), Events: []batch.Event{
 		{End: len(native), Time: time.Date(2026, 11, 22, 10, 12, 13, 123456789, time.UTC).UnixNano()},
 		{End: len(native + other), Time: time.Date(2026, 11, 22, 10, 12, 14, 999, time.UTC).UnixNano()},
 	}}
@@ -37,7 +38,7 @@ func TestSyslogFrame(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	buf := make([]byte, 0, 1<<10)
-	b = &format.Batch{Data: []byte(native + "{}\n"), Events: []format.Event{{End: len(native)}, {End: len(native) + 3}}}
+	b = &batch.Batch{Data: []byte(native + "{}\n"), Events: []batch.Event{{End: len(native)}, {End: len(native) + 3}}}
 	if n := testing.AllocsPerRun(100, func() { buf = h.frame(buf[:0], b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -132,7 +133,7 @@ func TestSyslogTLS(t *testing.T) {
 		return n >= 500
 	})
 	exactlyOnce(t, c.got(), 500)
-	if canConfirm && (s.size != 0 || len(c.got()) < 5) {
+	if tcpinfo.Known && (s.size != 0 || len(c.got()) < 5) {
 		t.Errorf("%d bytes unconfirmed, %d connections", s.size, len(c.got()))
 	}
 }

@@ -87,7 +87,7 @@ func TestClientCertificate(t *testing.T) {
 	o.TLS.CertFile, o.TLS.KeyFile = files.Cert, files.Key
 	d, err := s.tryOpen("hec+https", "", o)
 	must(t, err)
-	b := batch(t, 2)
+	b := encoded(t, 2)
 	pump(t, d, b)
 	s.wantAll(b, nil, 0)
 	// Without a certificate the receiver hangs up: it is not for us to say that this cannot change.

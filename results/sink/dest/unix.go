@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // openUnix delivers to unix:/PATH, a stream socket, as lines. Option: resend, as for syslog.
@@ -41,7 +41,7 @@ func openUnix(u *url.URL, o Options) (Destination, error) {
 		}
 		return newConn(s, s), nil
 	}
-	s, err := newOneWay(keep, dial, func(dst []byte, b *format.Batch) []byte { return append(dst, b.Data...) })
+	s, err := newOneWay(keep, dial, func(dst []byte, b *batch.Batch) []byte { return append(dst, b.Data...) })
 	if err != nil {
 		return nil, &Error{err, "give the path of a stream socket, of some 100 bytes at most"}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // csvFields is the header. Up to "timestamp-us" the names, and what they mean, are zmap's (zmap
@@ -32,13 +33,13 @@ func (c *csvRows) Start(s *results.ScanStart) error {
 		return c.w.omit(1)
 	}
 	c.fresh = false
-	return c.w.Commit(append(c.w.Buf(), csvFields+"\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return c.w.Commit(append(c.w.Buf(), csvFields+"\n"...), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
-func (c *csvRows) Ports(batch []results.Port) error {
-	for i := range batch {
-		p := &batch[i]
-		e := Event{Time: p.Time, Records: 1, ID: p.EventID(c.scanID)}
+func (c *csvRows) Ports(ports []results.Port) error {
+	for i := range ports {
+		p := &ports[i]
+		e := batch.Event{Time: p.Time, Records: 1, ID: p.EventID(c.scanID)}
 		if err := c.w.Commit(c.appendRow(c.w.Buf(), p, e.ID), e); err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func appendBannerCSV(b, banner []byte) []byte {
 	return b
 }
 
-func (c *csvRows) Hosts(batch []results.Host) error { return c.w.omit(len(batch)) }
+func (c *csvRows) Hosts(hosts []results.Host) error { return c.w.omit(len(hosts)) }
 func (c *csvRows) End(*results.ScanEnd) error       { return c.w.omit(1) }
 func (*csvRows) Close() error                       { return nil }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // ecsVersion is the version of the Elastic Common Schema that the events keep to.
@@ -75,14 +76,14 @@ func (e *ecs) Start(s *results.ScanStart) error {
 		b = append(b, related...)
 		b = append(b, '}')
 	}
-	return e.w.Commit(e.appendNative(b, fields), Event{Time: at, ID: s.EventID(), Records: 1})
+	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
 }
 
-func (e *ecs) Ports(batch []results.Port) error {
-	for i := range batch {
-		p := &batch[i]
+func (e *ecs) Ports(ports []results.Port) error {
+	for i := range ports {
+		p := &ports[i]
 		id := p.EventID(e.scanID)
-		if err := e.w.Commit(e.appendPort(e.w.Buf(), p, id), Event{Time: p.Time, ID: id, Records: 1}); err != nil {
+		if err := e.w.Commit(e.appendPort(e.w.Buf(), p, id), batch.Event{Time: p.Time, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -192,11 +193,11 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 	return append(b, e.tail...)
 }
 
-func (e *ecs) Hosts(batch []results.Host) error {
-	for i := range batch {
-		h := &batch[i]
+func (e *ecs) Hosts(hosts []results.Host) error {
+	for i := range hosts {
+		h := &hosts[i]
 		id := h.EventID(e.scanID)
-		if err := e.w.Commit(e.appendHost(e.w.Buf(), h, id), Event{Time: h.Last, ID: id, Records: 1}); err != nil {
+		if err := e.w.Commit(e.appendHost(e.w.Buf(), h, id), batch.Event{Time: h.Last, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -267,7 +268,7 @@ func (e *ecs) End(s *results.ScanEnd) error {
 		b = results.AppendString(b, s.Error)
 		b = append(b, '}')
 	}
-	return e.w.Commit(e.appendNative(b, fields), Event{Time: at, ID: s.EventID(), Records: 1})
+	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
 }
 
 func (*ecs) Close() error { return nil }

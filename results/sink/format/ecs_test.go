@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 const testScanID = "0123456789abcdef0123456789abcdef"
@@ -80,9 +81,9 @@ func fillFields(v reflect.Value) {
 }
 
 // encode gives every event of a stream with its bytes.
-func encode(t testing.TB, newEncoder func(*Writer, Options) Encoder, write func(Encoder) error) (lines []string, events []Event) {
+func encode(t testing.TB, newEncoder func(*Writer, Options) Encoder, write func(Encoder) error) (lines []string, events []batch.Event) {
 	t.Helper()
-	take := func(b *Batch) (*Batch, error) {
+	take := func(b *batch.Batch) (*batch.Batch, error) {
 		for i := range b.Events {
 			lines, events = append(lines, string(b.Event(i))), append(events, b.Events[i])
 		}
@@ -287,7 +288,7 @@ func BenchmarkECS(b *testing.B) {
 
 // startedECS throws away what it has encoded.
 func startedECS(t testing.TB) Encoder {
-	e := newECS(NewWriter(func(b *Batch) (*Batch, error) { b.Reset(); return b, nil }), Options{Hostname: "scan01"})
+	e := newECS(NewWriter(func(b *batch.Batch) (*batch.Batch, error) { b.Reset(); return b, nil }), Options{Hostname: "scan01"})
 	if err := e.Start(&results.ScanStart{ScanID: testScanID, Version: "1.2.3"}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 var (
@@ -22,7 +23,7 @@ func encoded(t testing.TB, name string, o Options, start *results.ScanStart, por
 	t.Helper()
 	var out []byte
 	var records uint64
-	w := NewWriter(func(b *Batch) (*Batch, error) {
+	w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) {
 		out = append(out, b.Data...)
 		records += b.Records()
 		b.Reset()
@@ -66,7 +67,7 @@ func testPorts() []results.Port {
 func TestEncodersDoNotAllocate(t *testing.T) {
 	ports := testPorts()
 	for _, name := range []string{"masscan-json", "masscan-list", "csv"} {
-		w := NewWriter(func(b *Batch) (*Batch, error) { b.Reset(); return b, nil })
+		w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) { b.Reset(); return b, nil })
 		enc := formats[name].New(w, Options{})
 		if err := enc.Start(&testStart); err != nil {
 			t.Fatal(err)
@@ -90,7 +91,7 @@ func BenchmarkEncode(b *testing.B) {
 	port.Banner = nil
 	for _, name := range []string{"jsonl", "masscan-json", "masscan-list", "csv"} {
 		b.Run(name, func(b *testing.B) {
-			w := NewWriter(func(b *Batch) (*Batch, error) { b.Reset(); return b, nil })
+			w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) { b.Reset(); return b, nil })
 			enc := formats[name].New(w, Options{})
 			batch := []results.Port{port}
 			b.ReportAllocs()

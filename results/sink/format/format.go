@@ -13,8 +13,8 @@ import (
 // when the call returns.
 type Encoder interface {
 	Start(*results.ScanStart) error
-	Ports(batch []results.Port) error
-	Hosts(batch []results.Host) error
+	Ports(ports []results.Port) error
+	Hosts(hosts []results.Host) error
 	// End writes what is still held, and closes what Start has opened.
 	End(*results.ScanEnd) error
 	// Close gives back temporary files. An encoder that is closed before End leaves its output open-ended.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // grepable writes a scan as nmap's -oG does, one host on a line.
@@ -30,7 +31,7 @@ func (e *grepable) Start(s *results.ScanStart) error {
 	b = append(b, nmapTime(at)...)
 	b = append(b, " as: "...)
 	b = appendField(b, commandLine(s), false)
-	return e.w.Commit(append(b, '\n'), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	return e.w.Commit(append(b, '\n'), batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (e *grepable) End(s *results.ScanEnd) error {
@@ -59,7 +60,7 @@ func (e *grepable) End(s *results.ScanEnd) error {
 			b = appendField(b, s.Error, false)
 		}
 	}
-	return e.w.Commit(append(b, '\n'), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return e.w.Commit(append(b, '\n'), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (e *grepable) writeHost(g *hostGroup) error {
@@ -70,7 +71,7 @@ func (e *grepable) writeHost(g *hostGroup) error {
 	} else {
 		b = append(b, "Status: Down\n"...)
 	}
-	if err := e.w.Commit(b, Event{Time: h.last}); err != nil {
+	if err := e.w.Commit(b, batch.Event{Time: h.last}); err != nil {
 		return err
 	}
 	b = appendGrepableHost(e.w.Buf(), g)
@@ -100,7 +101,7 @@ func (e *grepable) writeHost(g *hostGroup) error {
 	if ports == 0 && len(h.extra) == 0 { // a summary of a host of which no port is shown
 		return e.w.omit(g.count)
 	}
-	return e.w.Commit(append(b, '\n'), Event{Time: h.last, Records: g.count})
+	return e.w.Commit(append(b, '\n'), batch.Event{Time: h.last, Records: g.count})
 }
 
 func appendGrepableHost(b []byte, g *hostGroup) []byte {

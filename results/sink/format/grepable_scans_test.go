@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // Of several scans in one output each tells of its own hosts.
@@ -13,7 +14,7 @@ func TestGroupedScansApart(t *testing.T) {
 	for _, name := range []string{"grepable", "ocsf"} {
 		f, _ := Lookup(name)
 		var out strings.Builder
-		w := NewWriter(func(b *Batch) (*Batch, error) {
+		w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) {
 			out.Write(b.Data)
 			b.Reset()
 			return b, nil

@@ -13,18 +13,18 @@ func newGrouped(w *Writer, o Options) grouped {
 	return grouped{w: w, sort: newByHost(o.TempDir, byHostMemory)}
 }
 
-func (g *grouped) Ports(batch []results.Port) error {
-	for i := range batch {
-		if err := g.sort.addPort(&batch[i]); err != nil {
+func (g *grouped) Ports(ports []results.Port) error {
+	for i := range ports {
+		if err := g.sort.addPort(&ports[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *grouped) Hosts(batch []results.Host) error {
-	for i := range batch {
-		if err := g.sort.addHost(&batch[i]); err != nil {
+func (g *grouped) Hosts(hosts []results.Host) error {
+	for i := range hosts {
+		if err := g.sort.addHost(&hosts[i]); err != nil {
 			return err
 		}
 	}

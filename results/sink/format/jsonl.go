@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // jsonLines is the native format: one JSON object per line (NDJSON), of under 4 KB.
@@ -22,24 +23,24 @@ func (j *jsonLines) Start(s *results.ScanStart) error {
 	if err != nil {
 		return fmt.Errorf("encode scan_start: %w", err)
 	}
-	return j.w.Commit(append(line, '\n'), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return j.w.Commit(append(line, '\n'), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
-func (j *jsonLines) Ports(batch []results.Port) error {
-	for i := range batch {
-		p := &batch[i]
+func (j *jsonLines) Ports(ports []results.Port) error {
+	for i := range ports {
+		p := &ports[i]
 		id := p.EventID(j.scanID)
-		if err := j.w.Commit(append(p.AppendJSONAs(j.w.Buf(), j.scanID, id), '\n'), Event{Time: p.Time, ID: id, Records: 1}); err != nil {
+		if err := j.w.Commit(append(p.AppendJSONAs(j.w.Buf(), j.scanID, id), '\n'), batch.Event{Time: p.Time, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (j *jsonLines) Hosts(batch []results.Host) error {
-	for i := range batch {
-		h := &batch[i]
-		if err := j.w.Commit(append(h.AppendJSON(j.w.Buf(), j.scanID), '\n'), Event{Time: h.Last, ID: h.EventID(j.scanID), Records: 1}); err != nil {
+func (j *jsonLines) Hosts(hosts []results.Host) error {
+	for i := range hosts {
+		h := &hosts[i]
+		if err := j.w.Commit(append(h.AppendJSON(j.w.Buf(), j.scanID), '\n'), batch.Event{Time: h.Last, ID: h.EventID(j.scanID), Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -51,7 +52,7 @@ func (j *jsonLines) End(s *results.ScanEnd) error {
 	if err != nil {
 		return fmt.Errorf("encode scan_end: %w", err)
 	}
-	return j.w.Commit(append(line, '\n'), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return j.w.Commit(append(line, '\n'), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (*jsonLines) Close() error { return nil }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // manyEnv asks the test binary, run again, to encode that many open ports: the memory of a process of
@@ -39,7 +40,7 @@ func TestEncodeManyChild(t *testing.T) {
 	begun := time.Now()
 	r := manyResult{Ascending: true}
 	var last netip.Addr
-	w := NewWriter(func(b *Batch) (*Batch, error) {
+	w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) {
 		r.Ports += bytes.Count(b.Data, []byte("<port "))
 		for rest := b.Data; ; {
 			_, after, found := bytes.Cut(rest, []byte(`<address addr="`))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // What masscan-json and masscan-list have in common: masscan's words, as masscan 1.3.2 writes them.
@@ -53,13 +54,13 @@ type masscanJSON struct {
 func newMasscanJSON(w *Writer, _ Options) Encoder { return &masscanJSON{w: w} }
 
 func (m *masscanJSON) Start(s *results.ScanStart) error {
-	return m.w.Commit(append(m.w.Buf(), "[\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return m.w.Commit(append(m.w.Buf(), "[\n"...), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
-func (m *masscanJSON) Ports(batch []results.Port) error {
+func (m *masscanJSON) Ports(ports []results.Port) error {
 	omitted := 0
-	for i := range batch {
-		p := &batch[i]
+	for i := range ports {
+		p := &ports[i]
 		status, reason, ok := masscanWords(p.Reason)
 		if !ok {
 			omitted++
@@ -72,7 +73,7 @@ func (m *masscanJSON) Ports(batch []results.Port) error {
 		b = append(b, reason...)
 		b = append(b, `", "ttl": `...)
 		b = strconv.AppendUint(b, uint64(p.TTL), 10)
-		if err := m.w.Commit(append(b, "} ] }\n"...), Event{Time: p.Time, Records: 1}); err != nil {
+		if err := m.w.Commit(append(b, "} ] }\n"...), batch.Event{Time: p.Time, Records: 1}); err != nil {
 			return err
 		}
 		if len(p.Banner) == 0 {
@@ -80,7 +81,7 @@ func (m *masscanJSON) Ports(batch []results.Port) error {
 		}
 		b = append(m.begin(p), `"service": {"name": "unknown", "banner": "`...)
 		b = masscanEscape(b, p.Banner, `\u00`)
-		if err := m.w.Commit(append(b, "\"} } ] }\n"...), Event{Time: p.Time}); err != nil {
+		if err := m.w.Commit(append(b, "\"} } ] }\n"...), batch.Event{Time: p.Time}); err != nil {
 			return err
 		}
 	}
@@ -103,10 +104,10 @@ func (m *masscanJSON) begin(p *results.Port) []byte {
 	return append(b, `, "proto": "tcp", `...)
 }
 
-func (m *masscanJSON) Hosts(batch []results.Host) error { return m.w.omit(len(batch)) }
+func (m *masscanJSON) Hosts(hosts []results.Host) error { return m.w.omit(len(hosts)) }
 
 func (m *masscanJSON) End(s *results.ScanEnd) error {
-	return m.w.Commit(append(m.w.Buf(), "]\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return m.w.Commit(append(m.w.Buf(), "]\n"...), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (*masscanJSON) Close() error { return nil }
@@ -123,10 +124,10 @@ func newMasscanList(w *Writer, _ Options) Encoder { return &masscanList{w: w} }
 
 func (m *masscanList) Start(*results.ScanStart) error { return m.w.omit(1) }
 
-func (m *masscanList) Ports(batch []results.Port) error {
+func (m *masscanList) Ports(ports []results.Port) error {
 	omitted := 0
-	for i := range batch {
-		p := &batch[i]
+	for i := range ports {
+		p := &ports[i]
 		status, _, ok := masscanWords(p.Reason)
 		if !ok {
 			omitted++
@@ -134,18 +135,18 @@ func (m *masscanList) Ports(batch []results.Port) error {
 		}
 		if !m.some {
 			m.some = true
-			if err := m.w.Commit(append(m.w.Buf(), "#masscan\n"...), Event{Time: p.Time}); err != nil {
+			if err := m.w.Commit(append(m.w.Buf(), "#masscan\n"...), batch.Event{Time: p.Time}); err != nil {
 				return err
 			}
 		}
-		if err := m.w.Commit(append(m.line(status, p), '\n'), Event{Time: p.Time, Records: 1}); err != nil {
+		if err := m.w.Commit(append(m.line(status, p), '\n'), batch.Event{Time: p.Time, Records: 1}); err != nil {
 			return err
 		}
 		if len(p.Banner) == 0 {
 			continue
 		}
 		b := masscanEscape(append(m.line("banner", p), " unknown "...), p.Banner, `\x`)
-		if err := m.w.Commit(append(b, '\n'), Event{Time: p.Time}); err != nil {
+		if err := m.w.Commit(append(b, '\n'), batch.Event{Time: p.Time}); err != nil {
 			return err
 		}
 	}
@@ -162,14 +163,14 @@ func (m *masscanList) line(word string, p *results.Port) []byte {
 	return strconv.AppendInt(b, p.Time/int64(time.Second), 10)
 }
 
-func (m *masscanList) Hosts(batch []results.Host) error { return m.w.omit(len(batch)) }
+func (m *masscanList) Hosts(hosts []results.Host) error { return m.w.omit(len(hosts)) }
 
 func (m *masscanList) End(s *results.ScanEnd) error {
 	if !m.some {
 		return m.w.omit(1)
 	}
 	m.some = false
-	return m.w.Commit(append(m.w.Buf(), "# end\n"...), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return m.w.Commit(append(m.w.Buf(), "# end\n"...), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 func (*masscanList) Close() error { return nil }

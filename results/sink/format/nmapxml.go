@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // nmapXML writes a scan as nmap's -oX does: nmap.dtd, version 1.05 of the output.
@@ -51,7 +52,7 @@ func (x *nmapXML) Start(s *results.ScanStart) error {
 	b = appendIntAttr(b, "numservices", int64(s.Ports))
 	b = appendAttr(b, "services", portsArg(s.Args))
 	b = append(b, "/>\n<verbose level=\"0\"/>\n<debugging level=\"0\"/>\n"...)
-	return x.w.Commit(b, Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	return x.w.Commit(b, batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 // portsArg finds the list of ports among the arguments, where it is one of numbers, as nmap has it; else it is "".
@@ -116,10 +117,10 @@ func (x *nmapXML) End(s *results.ScanEnd) error {
 	b = appendIntAttr(b, "down", int64(total-up))
 	b = appendIntAttr(b, "total", int64(total))
 	b = append(b, "/>\n</runstats>\n</nmaprun>\n"...)
-	return x.w.Commit(b, Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	return x.w.Commit(b, batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
 }
 
-// writeHost writes a host in pieces of some BatchSize; all of its records are counted with the last.
+// writeHost writes a host in pieces of some batch.Size; all of its records are counted with the last.
 func (x *nmapXML) writeHost(g *hostGroup) error {
 	h := &x.host
 	b := append(x.w.Buf(), "<host"...)
@@ -151,8 +152,8 @@ func (x *nmapXML) writeHost(g *hostGroup) error {
 		if !h.shows(p) {
 			continue
 		}
-		if b = appendPortXML(b, p); len(b) >= BatchSize {
-			if err := x.w.Commit(b, Event{Time: h.last}); err != nil {
+		if b = appendPortXML(b, p); len(b) >= batch.Size {
+			if err := x.w.Commit(b, batch.Event{Time: h.last}); err != nil {
 				return err
 			}
 			b = x.w.Buf()
@@ -164,7 +165,7 @@ func (x *nmapXML) writeHost(g *hostGroup) error {
 		b = appendScript(b, "synoptic-suspect", g.Summary.Suspect.String())
 		b = append(b, "</hostscript>\n"...)
 	}
-	return x.w.Commit(append(b, "</host>\n"...), Event{Time: h.last, Records: g.count})
+	return x.w.Commit(append(b, "</host>\n"...), batch.Event{Time: h.last, Records: g.count})
 }
 
 func (e *nmapExtra) appendXML(b []byte) []byte {

@@ -16,6 +16,7 @@ import (
 
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // wellFormed reads a document to its end.
@@ -296,7 +297,7 @@ func TestNmapKnowsEveryReason(t *testing.T) {
 func TestGroupedFormatsFailOpenEnded(t *testing.T) {
 	for _, name := range []string{"nmap-xml", "grepable"} {
 		var out []byte
-		w := NewWriter(func(b *Batch) (*Batch, error) { out = append(out, b.Data...); b.Reset(); return b, nil })
+		w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) { out = append(out, b.Data...); b.Reset(); return b, nil })
 		nowhere := grouped{w: w, sort: newByHost(t.TempDir()+"/none", 1<<10)}
 		var enc Encoder = &nmapXML{grouped: nowhere}
 		if name == "grepable" {

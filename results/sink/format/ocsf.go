@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // ocsfVersion is the version of the schema that the events keep to: the first whose network interfaces
@@ -75,7 +76,7 @@ func (o *ocsf) Start(s *results.ScanStart) error {
 	b := o.appendScan(o.w.Buf(), ocsfStarted, at, s.EventID(), "scan started")
 	b = append(b, `,"start_time":`...)
 	b = strconv.AppendInt(b, at.UnixMilli(), 10)
-	return o.w.Commit(appendUnmapped(b, fields), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	return o.w.Commit(appendUnmapped(b, fields), batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
 }
 
 // setScanner makes the object that says who scans, in the words of the schema's profile "host".
@@ -149,7 +150,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 		b = append(b, `,"status_id":2,"status":"Failure","status_detail":`...)
 		b = results.AppendString(b, s.Error)
 	}
-	return o.w.Commit(appendUnmapped(b, fields), Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1 + silent})
+	return o.w.Commit(appendUnmapped(b, fields), batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1 + silent})
 }
 
 // ocsfDevice is what the records of one address come to.
@@ -184,7 +185,7 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 	records := g.count - d.open // those that no part lists go with the first
 	b := o.beginHost(g, d, part)
 	commit := func() error {
-		e := Event{Time: d.last, ID: results.HostEventID(o.scanID, g.Addr, part), Records: records + listed}
+		e := batch.Event{Time: d.last, ID: results.HostEventID(o.scanID, g.Addr, part), Records: records + listed}
 		return o.w.Commit(o.finishHost(b, d, part, parts), e)
 	}
 	for p := range g.Ports() {

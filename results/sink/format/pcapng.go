@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // The pcapng blocks and options that are written (draft-ietf-opsawg-pcapng sections 3.5, 4.1, 4.2 and 4.3).
@@ -60,13 +61,13 @@ func (p *pcapng) Start(s *results.ScanStart) error {
 	b = appendOption(b, optionComment, "scan_id "+s.ScanID+" seed "+strconv.FormatUint(s.Seed, 10))
 	b = appendOption(b, optionOS, runtime.GOOS)
 	b = appendOption(b, optionUserAppl, "synoptic "+s.Version)
-	return p.w.Commit(endBlock(b, block), Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
+	return p.w.Commit(endBlock(b, block), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
-func (p *pcapng) Ports(batch []results.Port) error {
+func (p *pcapng) Ports(ports []results.Port) error {
 	omitted := 0
-	for i := range batch {
-		r := &batch[i]
+	for i := range ports {
+		r := &ports[i]
 		if len(r.Frame) == 0 {
 			omitted++
 			continue
@@ -76,7 +77,7 @@ func (p *pcapng) Ports(batch []results.Port) error {
 			return err
 		}
 		id := r.EventID(p.scanID)
-		if err := p.w.Commit(appendPacket(p.w.Buf(), r, number, id), Event{Time: r.Time, ID: id, Records: 1}); err != nil {
+		if err := p.w.Commit(appendPacket(p.w.Buf(), r, number, id), batch.Event{Time: r.Time, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -98,7 +99,7 @@ func (p *pcapng) number(r *results.Port) (uint32, error) {
 	b = binary.LittleEndian.AppendUint32(b, results.MaxFrame)
 	b = appendOption(b, optionName, on.name)
 	b = appendOption(b, optionTsresol, nanoseconds)
-	return uint32(len(p.interfaces) - 1), p.w.Commit(endBlock(b, block), Event{Time: r.Time})
+	return uint32(len(p.interfaces) - 1), p.w.Commit(endBlock(b, block), batch.Event{Time: r.Time})
 }
 
 // appendPacket appends an Enhanced Packet Block (section 4.3).
@@ -149,7 +150,7 @@ func appendVerdict(b []byte, r *results.Port, id results.EventID) []byte {
 }
 
 // Hosts writes nothing: a summary rests on no single packet.
-func (p *pcapng) Hosts(batch []results.Host) error { return p.w.omit(len(batch)) }
+func (p *pcapng) Hosts(hosts []results.Host) error { return p.w.omit(len(hosts)) }
 
 // End writes nothing: a section ends with the file, or where the next begins.
 func (p *pcapng) End(*results.ScanEnd) error { return p.w.omit(1) }

@@ -15,12 +15,13 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // pcapngFile encodes records as one scan's section.
-func pcapngFile(t testing.TB, s *results.ScanStart, batches ...[]results.Port) (data []byte, events []Event) {
+func pcapngFile(t testing.TB, s *results.ScanStart, batches ...[]results.Port) (data []byte, events []batch.Event) {
 	t.Helper()
-	w := NewWriter(func(b *Batch) (*Batch, error) {
+	w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) {
 		for _, e := range b.Events {
 			e.End += len(data)
 			events = append(events, e)
@@ -74,7 +75,7 @@ func TestPcapngBlocks(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", hex.Dump(got), hex.Dump(want))
 	}
-	if n := (&Batch{Events: events}).Records(); n != 2+3 || events[0].Records != 1 || events[1].Records != 0 || events[2].Records != 1 || events[2].Time != r.Time {
+	if n := (&batch.Batch{Events: events}).Records(); n != 2+3 || events[0].Records != 1 || events[1].Records != 0 || events[2].Records != 1 || events[2].Time != r.Time {
 		t.Errorf("%d records in events %+v", n, events)
 	}
 }
@@ -132,14 +133,14 @@ func TestPcapngIsReadBack(t *testing.T) {
 	}
 	silent := results.Port{Addr: netip.MustParseAddr("10.0.0.1"), Reason: results.NoResponse}
 	var file []byte
-	var events []Event
+	var events []batch.Event
 	for scan := range 2 {
 		var data []byte
 		data, events = pcapngFile(t, &results.ScanStart{ScanID: "scan", Seed: uint64(scan), Version: "1"}, all[:100], []results.Port{silent}, all[100:])
 		file = append(file, data...)
 	}
 	// Those without a packet are not waited for either: the two of the scan, two hosts, and the silent port.
-	if n, want := (&Batch{Events: events}).Records(), uint64(len(all)+5); n != want {
+	if n, want := (&batch.Batch{Events: events}).Records(), uint64(len(all)+5); n != want {
 		t.Errorf("%d records, want %d", n, want)
 	}
 	var sections []pcapgo.NgSectionInfo
@@ -185,7 +186,7 @@ func TestPcapngIsReadBack(t *testing.T) {
 
 // pcapngBatch is evidence for one batch, and an encoder that has room for it.
 func pcapngBatch(t testing.TB) (Encoder, []results.Port) {
-	w := NewWriter(func(b *Batch) (*Batch, error) { b.Reset(); return b, nil })
+	w := NewWriter(func(b *batch.Batch) (*batch.Batch, error) { b.Reset(); return b, nil })
 	e := newPcapng(w, Options{})
 	if err := e.Start(&results.ScanStart{ScanID: "0123456789abcdef0123456789abcdef"}); err != nil {
 		t.Fatal(err)

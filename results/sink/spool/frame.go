@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // A frame is one batch in a segment file. All numbers are little-endian:
@@ -33,7 +33,7 @@ var errTorn = errors.New("the frame is cut off")
 var errDamaged = errors.New("the frame is damaged")
 
 // appendFrame appends a batch as a frame.
-func appendFrame(to []byte, b *format.Batch) []byte {
+func appendFrame(to []byte, b *batch.Batch) []byte {
 	begin := len(to)
 	to = binary.LittleEndian.AppendUint64(to, 0)
 	to = binary.LittleEndian.AppendUint32(to, uint32(b.Records()))
@@ -52,7 +52,7 @@ func appendFrame(to []byte, b *format.Batch) []byte {
 }
 
 // frameSize is the size of the batch's frame.
-func frameSize(b *format.Batch) int64 {
+func frameSize(b *batch.Batch) int64 {
 	return frameHead + int64(len(b.Events))*eventSize + int64(len(b.Data))
 }
 
@@ -85,7 +85,7 @@ func parseHead(b []byte, rest int64) (h head, err error) {
 }
 
 // decode copies a whole frame into a batch.
-func (h head) decode(frame []byte, b *format.Batch) error {
+func (h head) decode(frame []byte, b *batch.Batch) error {
 	if crc32.Checksum(frame[8:], castagnoli) != h.sum {
 		return errDamaged
 	}
@@ -94,7 +94,7 @@ func (h head) decode(frame []byte, b *format.Batch) error {
 	b.Reset()
 	var end, records uint64
 	for range h.events {
-		e := format.Event{
+		e := batch.Event{
 			End: int(binary.LittleEndian.Uint32(table)), Records: int(binary.LittleEndian.Uint32(table[4:])),
 			Time: int64(binary.LittleEndian.Uint64(table[8:])), ID: [16]byte(table[16:]),
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // A leftover that cannot be read keeps its name, and stops nothing: what comes before it and behind it is
@@ -33,10 +33,10 @@ func TestUnreadableLeftovers(t *testing.T) {
 		}
 	}
 	reopen(0)
-	if n, err := s.Prepend([]*format.Batch{numbered(3, 10)}); n != 1 || err != nil {
+	if n, err := s.Prepend([]*batch.Batch{numbered(3, 10)}); n != 1 || err != nil {
 		t.Fatalf("prepended %d to nothing, %v", n, err)
 	}
-	if n, err := s.Prepend([]*format.Batch{numbered(1, 10), numbered(2, 10)}); n != 2 || err != nil {
+	if n, err := s.Prepend([]*batch.Batch{numbered(1, 10), numbered(2, 10)}); n != 2 || err != nil {
 		t.Fatalf("prepended %d, %v", n, err)
 	}
 	s.max = 1 << 30
@@ -159,7 +159,7 @@ func TestTakeWithoutDescriptors(t *testing.T) {
 	s = open(t, dir, 1<<20, 1)
 	name := s.segments[0].name
 	must(t, os.Rename(name, name+"x"))
-	var b format.Batch
+	var b batch.Batch
 	ok, err := s.Take(&b)
 	if _, lost := errors.AsType[*LostError](err); ok || err == nil || lost || s.Empty() {
 		t.Errorf("%v, %v; empty: %v", ok, err, s.Empty())

@@ -1,10 +1,10 @@
 package spool
 
-import "synoptic/results/sink/format"
+import "synoptic/results/sink/batch"
 
 // TakeMore reads into b the batch behind those that were taken last, if want takes it. Then Done is for all of
 // them. It gives false at the end of a segment too, and where the batch cannot be read: Take comes to that.
-func (s *Spool) TakeMore(b *format.Batch, want func(*format.Batch) bool) bool {
+func (s *Spool) TakeMore(b *batch.Batch, want func(*batch.Batch) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.inHand {

@@ -5,13 +5,13 @@ import (
 	"os"
 	"testing"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // more takes what comes behind the batch that was taken, and gives its number, or 0 where there is none.
 func more(s *Spool, want bool) (n int) {
-	var b format.Batch
-	if s.TakeMore(&b, func(*format.Batch) bool { return want }) {
+	var b batch.Batch
+	if s.TakeMore(&b, func(*batch.Batch) bool { return want }) {
 		fmt.Sscanf(string(b.Data), "%d:", &n)
 	}
 	return n
@@ -73,7 +73,7 @@ func TestTakeMoreStops(t *testing.T) {
 		t.Error("a damaged batch is taken")
 	}
 	s.Done()
-	if _, err := s.Take(&format.Batch{}); err == nil {
+	if _, err := s.Take(&batch.Batch{}); err == nil {
 		t.Error("nobody was told of the damaged batch")
 	}
 	must(t, s.Close())

@@ -9,7 +9,7 @@ import (
 	"os"
 	"slices"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 // A segment file begins with these 24 bytes, the frames follow:
@@ -187,7 +187,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 
 // read reads the frame at pos into a batch, by way of buf. Where it cannot be read, the error is a
 // *LostError and the head's size is what has to be left out; any other one may mend itself.
-func (s *segment) read(b *format.Batch, buf *[]byte) (h head, err error) {
+func (s *segment) read(b *batch.Batch, buf *[]byte) (h head, err error) {
 	if _, err := s.file(); err != nil {
 		return head{}, err
 	}

@@ -21,7 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
+	"synoptic/results/sink/spool/lock"
 )
 
 // ErrFull says that there is no room until something has been delivered.
@@ -42,7 +43,7 @@ const (
 // at a time. All but Empty may have to wait for the disk.
 type Spool struct {
 	dir     string
-	locked  *os.File
+	locked  *lock.Lock
 	max     int64
 	segment int64 // segmentSize, or less where max is small: room comes back a segment at a time
 
@@ -101,25 +102,23 @@ func Open(dir, output string, most int64) (s *Spool, records uint64, err error) 
 }
 
 // lockFolder makes a folder where there is none, and takes its lock.
-func lockFolder(folder string) (locked *os.File, held bool, err error) {
+func lockFolder(folder string) (locked *lock.Lock, held bool, err error) {
 	name := filepath.Join(folder, lockName)
 	for range 100 {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return nil, false, err
 		}
-		locked, held, err = lock(name)
+		locked, held, err = lock.Take(name)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // its owner has just removed it
 		}
 		if err != nil {
 			return nil, held, err
 		}
-		ours, err := locked.Stat()
-		now, err2 := os.Stat(name)
-		if err == nil && err2 == nil && os.SameFile(ours, now) {
+		if locked.Is(name) {
 			return locked, false, nil
 		}
-		locked.Close() // so it has here: this is the lock of a folder that is gone
+		_ = locked.Release() // so its owner has here: this is the lock of a folder that is gone
 	}
 	return nil, false, fmt.Errorf("lock %s: it is removed again and again", folder)
 }
@@ -203,12 +202,12 @@ func (s *Spool) Lost() []error { return s.lost }
 
 // Put appends a batch, and takes a copy of it. ErrFull comes where max is reached, another error with the
 // reason where the disk takes nothing; nothing of the batch is kept then.
-func (s *Spool) Put(b *format.Batch) error { return s.put(b, false) }
+func (s *Spool) Put(b *batch.Batch) error { return s.put(b, false) }
 
 // PutRest is Put beyond max, for the last batches of a process that ends.
-func (s *Spool) PutRest(b *format.Batch) error { return s.put(b, true) }
+func (s *Spool) PutRest(b *batch.Batch) error { return s.put(b, true) }
 
-func (s *Spool) put(b *format.Batch, beyond bool) error {
+func (s *Spool) put(b *batch.Batch, beyond bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -247,7 +246,7 @@ func (s *Spool) put(b *format.Batch, beyond bool) error {
 
 // Prepend puts batches before all others, beyond max: those that were taken from a queue before this one.
 // Where the disk takes no more, it has the first n of them.
-func (s *Spool) Prepend(batches []*format.Batch) (n int, err error) {
+func (s *Spool) Prepend(batches []*batch.Batch) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inHand = false // what was taken last is not done with
@@ -290,7 +289,7 @@ func (s *Spool) Empty() bool { return s.frames.Load() == 0 }
 // Take reads the first batch into b and leaves it in the spool until Done. It gives false where there is
 // none. What cannot be read is left out for good: the error is a *LostError then, and Take can be called
 // again at once. With another error everything is there still.
-func (s *Spool) Take(b *format.Batch) (bool, error) {
+func (s *Spool) Take(b *batch.Batch) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trim()
@@ -377,16 +376,16 @@ func (s *Spool) release() error {
 	if s.locked == nil {
 		return nil
 	}
-	return s.locked.Close()
+	return s.locked.Release()
 }
 
 // removeFolder removes a folder with nothing but its lock in it. One in which there is more stays. The lock
 // is given back.
-func removeFolder(folder string, locked *os.File) {
+func removeFolder(folder string, locked *lock.Lock) {
 	if entries, err := os.ReadDir(folder); err != nil || len(entries) > 1 {
-		_ = locked.Close()
+		_ = locked.Release()
 		return
 	}
-	removeLock(locked)
+	locked.Remove()
 	_ = os.Remove(folder) // in which another process may have made its lock by now
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/results/sink/format"
+	"synoptic/results/sink/batch"
 )
 
 func must(t *testing.T, err error) {
@@ -20,16 +20,16 @@ func must(t *testing.T, err error) {
 }
 
 // numbered is a batch of one event, which says its number and is so many bytes long.
-func numbered(n, size int) *format.Batch {
+func numbered(n, size int) *batch.Batch {
 	data := []byte(fmt.Sprintf("%d:", n))
 	data = append(data, strings.Repeat("x", max(0, size-len(data)))...)
-	return &format.Batch{Data: data, Events: []format.Event{{End: len(data), Time: int64(n), ID: [16]byte{15: byte(n)}, Records: n}}}
+	return &batch.Batch{Data: data, Events: []batch.Event{{End: len(data), Time: int64(n), ID: [16]byte{15: byte(n)}, Records: n}}}
 }
 
 // take takes the next batch and gives its number, or 0 where there is none.
 func take(t *testing.T, s *Spool) int {
 	t.Helper()
-	var b format.Batch
+	var b batch.Batch
 	ok, err := s.Take(&b)
 	must(t, err)
 	if !ok {
@@ -60,7 +60,7 @@ func kill(s *Spool) {
 	for _, g := range s.segments {
 		g.f.Close()
 	}
-	s.locked.Close()
+	s.locked.Release()
 }
 
 func files(t *testing.T, dir string) (all []string) {
@@ -161,7 +161,7 @@ func TestAdoption(t *testing.T) {
 			kill(s)
 		} else {
 			// What was taken from memory before all that comes first.
-			n, err := s.Prepend([]*format.Batch{numbered(7, 10), numbered(8, 10)})
+			n, err := s.Prepend([]*batch.Batch{numbered(7, 10), numbered(8, 10)})
 			if must(t, err); n != 2 {
 				t.Fatalf("%d batches", n)
 			}
@@ -258,7 +258,7 @@ func TestDamage(t *testing.T) {
 			t.Fatalf("batch %d", n)
 		}
 		s.Done()
-		var b format.Batch
+		var b batch.Batch
 		ok, err := s.Take(&b)
 		lost, is := errors.AsType[*LostError](err)
 		if ok || !is || lost.Bytes == 0 || !strings.Contains(err.Error(), name) {
@@ -348,7 +348,7 @@ func FuzzSegment(f *testing.F) {
 			return
 		}
 		defer s.f.Close()
-		var b format.Batch
+		var b batch.Batch
 		var buf []byte
 		for rounds := 0; s.frames > 0; rounds++ {
 			if rounds > len(data) {

@@ -1,6 +1,6 @@
 //go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd || windows)
 
-package spool
+package lock
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"os"
 )
 
-// lock fails: without a lock two scans would deliver, and delete, each other's records.
-func lock(string) (f *os.File, held bool, err error) {
-	return nil, false, fmt.Errorf("a spool needs a file lock: %w", errors.ErrUnsupported)
+// take fails: without a lock two scans would deliver, and delete, each other's records.
+func take(string) (f *os.File, held bool, err error) {
+	return nil, false, fmt.Errorf("a file lock: %w", errors.ErrUnsupported)
 }
 
-func removeLock(f *os.File) { _ = f.Close() }
+func remove(f *os.File) { _ = f.Close() }

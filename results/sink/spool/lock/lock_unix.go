@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package spool
+package lock
 
 import (
 	"errors"
@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// lock takes the lock of a folder; held tells that another process has it. The kernel gives it back
-// when the process ends, however that comes (flock(2)).
-func lock(name string) (f *os.File, held bool, err error) {
+// take locks the whole file (flock(2)).
+func take(name string) (f *os.File, held bool, err error) {
 	f, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, false, err
@@ -28,8 +27,8 @@ func lock(name string) (f *os.File, held bool, err error) {
 	return f, false, nil
 }
 
-// removeLock removes the lock while it is held: who waits for it finds that the file is gone.
-func removeLock(f *os.File) {
+// remove removes the file while it is locked: who waits for it finds that the file is gone.
+func remove(f *os.File) {
 	_ = os.Remove(f.Name())
 	_ = f.Close()
 }
