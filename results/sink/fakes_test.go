@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/spool"
+	"synoptic/results/sink/vfs"
 )
 
 var errDown = errors.New("the receiver is down")
@@ -145,7 +147,7 @@ type notices struct {
 	all []Notice
 }
 
-func (n *notices) say(x Notice) {
+func (n *notices) notify(x Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = append(n.all, x)
@@ -154,10 +156,15 @@ func (n *notices) say(x Notice) {
 // output is an output of JSON lines to a receiver; dir is for its spool, none where it is "".
 func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *notices) {
 	t.Helper()
+	return outputOf(t, r, dir, c, about{})
+}
+
+func outputOf(t *testing.T, r dest.Destination, dir string, c Config, what about) (*sender, *notices) {
+	t.Helper()
 	said := &notices{}
-	c.Say = said.say
-	if c.stopTime == 0 {
-		c.stopTime = time.Minute // a slow disk holds the lock of the spool until it has synced
+	c.Notify = said.notify
+	if c.times.stop == 0 {
+		c.times.stop = time.Minute // a slow disk holds the lock of the spool until it has synced
 	}
 	var s *spool.Spool
 	var found uint64
@@ -167,7 +174,7 @@ func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *n
 			c.SpoolMax = defaultSpool
 		}
 		var err error
-		if s, found, err = spool.Open(dir, "jsonl:fake", c.SpoolMax); err != nil {
+		if s, found, err = spool.Open(cmp.Or(c.Dest.Files, vfs.OS), dir, "jsonl:fake", c.SpoolMax); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,12 +182,17 @@ func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *n
 		c.DeadLetters = filepath.Join(t.TempDir(), "dead.jsonl")
 	}
 	f, _ := format.Lookup("jsonl")
-	o := newOutput("fake", f, r, s, c)
-	o.adopted.Store(found)
-	go o.deliver()
+	o := newOutput("fake", f, parts{dest: r, spool: s, found: found, about: what}, c)
+	go o.delivery.Run()
 	t.Cleanup(func() { o.Finish(ended()) })
 	return &sender{Output: o}, said
 }
+
+// waiting is how many batches wait in memory.
+func waiting(o *sender) int { n, _ := o.queue.Waiting(); return n }
+
+// waitingBytes is how many bytes they take.
+func waitingBytes(o *sender) int64 { _, n := o.queue.Waiting(); return n }
 
 // ended is a context that has ended.
 func ended() context.Context {
@@ -204,4 +216,9 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func known(name string) format.Format {
+	f, _ := format.Lookup(name)
+	return f
 }

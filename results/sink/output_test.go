@@ -75,12 +75,8 @@ func TestOutputBackPressure(t *testing.T) {
 			t.Fatal("nothing blocked")
 		default:
 		}
-		var held int
-		for _, b := range o.memory {
-			held += cap(b.Data)
-		}
-		if o.bytes > most || held > 3*most {
-			t.Errorf("%d bytes wait, in memory of %d", o.bytes, held)
+		if _, bytes := o.queue.Waiting(); bytes > most {
+			t.Errorf("%d bytes wait", bytes)
 		}
 		if d := o.Delivery(); d.Delivered != 0 || d.Queued < 300 {
 			t.Errorf("counts %+v", d)
@@ -133,7 +129,7 @@ func TestOutputRetries(t *testing.T) {
 			if i == 31 && pause < time.Hour {
 				t.Errorf("came back after %v, and was told after an hour", pause)
 			}
-			if i != 31 && pause > backoffMax {
+			if i != 31 && pause > 30*time.Second {
 				t.Errorf("pause %d is %v", i, pause)
 			}
 			pauses[pause] = true
@@ -251,8 +247,7 @@ func TestOutputStartWaits(t *testing.T) {
 		o, _ = output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
 		must(t, o.Start(&results.ScanStart{}))
 		r := &receiver{stuck: make(chan struct{})}
-		o, _ = output(t, r, "", Config{})
-		o.remote = true
+		o, _ = outputOf(t, r, "", Config{}, about{remote: true})
 		began := time.Now()
 		must(t, o.Start(&results.ScanStart{}))
 		if took := time.Since(began); took != firstAnswer {
@@ -377,8 +372,8 @@ func TestOutputCountsWhatIsEncoded(t *testing.T) {
 	for _, grouped := range []bool{false, true} {
 		r := &receiver{}
 		f := format.Format{Grouped: grouped, New: func(w *format.Writer, _ format.Options) format.Encoder { return &grouping{w: w} }}
-		o := newOutput("fake", f, r, nil, Config{})
-		go o.deliver()
+		o := newOutput("fake", f, parts{dest: r, about: about{grouped: grouped}}, Config{})
+		go o.delivery.Run()
 		must(t, o.Start(&results.ScanStart{}))
 		must(t, errors.Join(o.Ports(make([]results.Port, 5)), o.Hosts(make([]results.Host, 2)), o.Flush()))
 		want := results.Delivery{Output: "fake", Queued: 7}
@@ -398,8 +393,8 @@ func TestOutputCountsWhatIsEncoded(t *testing.T) {
 // What a format holds is lost where the scan never comes to its end.
 func TestOutputLosesWhatIsHeld(t *testing.T) {
 	for _, dir := range []string{"", t.TempDir()} {
-		o, _ := output(t, &receiver{}, dir, Config{})
-		o.grouped, o.enc = true, &grouping{w: o.w}
+		o, _ := outputOf(t, &receiver{}, dir, Config{}, about{grouped: true})
+		o.enc = &grouping{w: o.w}
 		must(t, o.Ports(make([]results.Port, 5)))
 		if lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended())); !ok || lost.Records != 5 {
 			t.Errorf("spool %q: lost %+v", dir, lost)
@@ -415,7 +410,7 @@ func TestGroupedFormats(t *testing.T) {
 		must(t, err)
 		must(t, o.Start(&results.ScanStart{ScanID: "s"}))
 		must(t, errors.Join(o.Ports([]results.Port{{Reason: results.SYNACK, Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Frame: make([]byte, 60)}}), o.Flush()))
-		if d, f := o.Delivery(), o.encoded.Load(); (d.Held == 1) != (f == 1) || o.grouped != (f == 1) || d.Held > 1 || d.Delivered+d.Queued+d.Held != 2 {
+		if d, f := o.Delivery(), o.queue.Counts().Encoded; (d.Held == 1) != (f == 1) || o.about.grouped != (f == 1) || d.Held > 1 || d.Delivered+d.Queued+d.Held != 2 {
 			t.Errorf("%s: counts %+v, %d encoded", name, d, f)
 		}
 		must(t, errors.Join(o.End(&results.ScanEnd{ScanID: "s"}), o.Close()))

@@ -21,7 +21,7 @@ func TestUnconfirmedIsKept(t *testing.T) {
 		name := filepath.Join(dir, "receiver")
 		l, err := net.Listen("unix", name)
 		must(t, err)
-		c := Config{stopTime: time.Minute, leaveTime: time.Minute}
+		c := Config{times: times{time.Minute, time.Minute}}
 		if spooled {
 			c.Spool = filepath.Join(dir, "spool")
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 // Destination is where batches go. Its methods are called one at a time, except that Close may come
@@ -21,7 +22,8 @@ type Destination interface {
 	// error, Outcome.Resent counts, and nothing else of the Outcome.
 	Deliver(ctx context.Context, b *batch.Batch) (Outcome, error)
 	// Sync makes sure of what Deliver could not be sure of: that a file is on its disk, that a receiver
-	// has read to the last byte. It is called at the end, again and again until it gives no error.
+	// has read to the last byte. It is called at barriers and at the end, between two batches, again and
+	// again until it gives no error.
 	Sync(ctx context.Context) (Outcome, error)
 	// Reopen makes a file of the name anew, for one that was renamed (logrotate).
 	Reopen() error
@@ -34,6 +36,10 @@ type Unconfirmed interface {
 	// of records in it. It is for when no other call is under way.
 	Unconfirmed() (batches []*batch.Batch, records uint64)
 }
+
+// Confirmer is a Destination that needs no Sync: what Deliver has returned for without an error is where it
+// is to stay.
+type Confirmer interface{ Confirms() }
 
 // Joiner is a Destination that prefers few large batches: every request costs it a round trip. Batches that wait
 // are joined for it.
@@ -103,6 +109,8 @@ func (e *Full) Unwrap() error { return e.Err }
 
 // Options are what destinations need to know besides their address.
 type Options struct {
+	// Files is the file system that files are written to; nil is the system's.
+	Files   vfs.FS
 	Stdout  io.WriteCloser // of "-"
 	Version string         // of the program
 	// Hostname is the scanning host's name.

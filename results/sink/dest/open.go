@@ -61,7 +61,7 @@ func Open(name string, c Content, o Options) (d Destination, fresh bool, err err
 		d, err = openURL(scheme(name), name, c, o)
 		return d, true, err
 	}
-	return openFile(name, c)
+	return openFile(name, c, o.Files)
 }
 
 var errUser = &Error{errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (see synoptic scan --help)"}

@@ -305,6 +305,9 @@ func (p *poster) tooLarge(c chunk, body int) verdict {
 // Sync has nothing to do: an answer says that the events are taken.
 func (p *poster) Sync(context.Context) (Outcome, error) { return Outcome{}, nil }
 
+// Confirms is for Confirmer.
+func (p *poster) Confirms() {}
+
 // Reopen has nothing to do.
 func (p *poster) Reopen() error { return nil }
 
