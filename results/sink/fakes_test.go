@@ -32,6 +32,7 @@ type receiver struct {
 	answer func(call int, b *batch.Batch) (dest.Outcome, error)
 	calls  int
 	stuck  chan struct{} // delivery waits until it is closed, deaf to the context, where it is not nil
+	sync   chan error    // what Sync says, one after the other, where it is not nil
 	synced int
 	closed int
 	reopen int
@@ -67,10 +68,14 @@ func (r *receiver) Deliver(_ context.Context, b *batch.Batch) (o dest.Outcome, e
 }
 
 func (r *receiver) Sync(context.Context) (dest.Outcome, error) {
+	var err error
+	if r.sync != nil {
+		err = <-r.sync
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.synced++
-	return dest.Outcome{}, nil
+	return dest.Outcome{}, err
 }
 
 func (r *receiver) Reopens() bool { return true }
@@ -132,13 +137,16 @@ type sender struct {
 	last int
 }
 
-func (s *sender) send(n int) error {
+func (s *sender) send(n int) error { return errors.Join(s.put(n), s.Flush()) }
+
+// put gives the next n, and flushes nothing.
+func (s *sender) put(n int) error {
 	batch := make([]results.Port, n)
 	for i := range batch {
 		s.last++
 		batch[i] = results.Port{Addr: netip.AddrFrom4([4]byte{10, 77, 0, 1}), Port: uint16(s.last), Reason: results.SYNACK}
 	}
-	return errors.Join(s.Ports(batch), s.Flush())
+	return s.Ports(batch)
 }
 
 // notices are what was said.
@@ -221,4 +229,12 @@ func must(t *testing.T, err error) {
 func known(name string) format.Format {
 	f, _ := format.Lookup(name)
 	return f
+}
+
+// refuseAll is the answer of a receiver that takes nothing for good.
+func refuseAll(_ int, b *batch.Batch) (o dest.Outcome, err error) {
+	for i := range b.Events {
+		o.Dead = append(o.Dead, dest.Rejection{Event: i, Reason: "no"})
+	}
+	return o, nil
 }

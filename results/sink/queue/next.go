@@ -56,9 +56,7 @@ func (q *Queue) Next(ctx context.Context) Job {
 func (q *Queue) pick() Job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.flight.Batch == nil && len(q.memory) == 0 {
-		q.marks.settled(q.marks.put - min(q.marks.put, q.diskLen()))
-	}
+	q.marks.settled(q.reached())
 	switch {
 	case q.life >= Failed:
 		return Job{Kind: End}
@@ -77,6 +75,15 @@ func (q *Queue) pick() Job {
 		return Job{Kind: End}
 	}
 	return Job{}
+}
+
+// reached is the place up to which nothing waits, while nothing is on its way. A batch that is in the spool and
+// not yet counted as put makes it one less than it could be, until it is.
+func (q *Queue) reached() uint64 {
+	if len(q.memory) > 0 {
+		return q.memory[0].first - 1
+	}
+	return q.marks.put - min(q.marks.put, q.diskLen())
 }
 
 func (q *Queue) diskLen() uint64 {
@@ -128,7 +135,7 @@ func (q *Queue) fromMemory() entry {
 	n, s := 1, q.empty()
 	for fits := s.take(q.memory[0].Batch); fits && n < len(q.memory) && s.take(q.memory[n].Batch); n++ {
 	}
-	e := entry{q.memory[0].Batch, q.memory[n-1].last}
+	e := entry{q.memory[0].Batch, q.memory[0].first, q.memory[n-1].last}
 	if n > 1 {
 		all := make([]*batch.Batch, n)
 		for i := range all {
@@ -242,19 +249,15 @@ func (q *Queue) left(f flight, held, durable bool) {
 	if q.life == Abandoned {
 		return
 	}
-	if f.onDisk {
-		q.marks.settled(q.marks.put - min(q.marks.put, q.diskLen()))
-	} else {
-		q.marks.settled(f.last)
-	}
 	if f.onDisk && held {
 		q.marks.held += int64(len(f.Data))
 	}
+	q.recycle(q.flight.Batch)
+	q.flight = flight{}
+	q.marks.settled(q.reached())
 	if durable {
 		q.durableTo(q.marks.done)
 	}
-	q.recycle(q.flight.Batch)
-	q.flight = flight{}
 	q.room.give()
 	q.changed.Notify()
 }

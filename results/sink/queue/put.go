@@ -147,6 +147,6 @@ func (q *Queue) remember(b *batch.Batch) *batch.Batch {
 		b.Reset()
 		return b
 	}
-	q.memory = append(q.memory, entry{b, q.marks.put})
+	q.memory = append(q.memory, entry{b, q.marks.put, q.marks.put})
 	return q.Spare()
 }

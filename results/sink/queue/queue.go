@@ -47,7 +47,7 @@ type Config struct {
 // entry is a batch in memory, and its place: the batches that were put are numbered from 1.
 type entry struct {
 	*batch.Batch
-	last uint64 // of those that it is joined of
+	first, last uint64 // of those that it is joined of
 }
 
 // Queue is the queue of one output.
