@@ -61,7 +61,8 @@ type Delivery struct {
 	health  atomic.Uint32
 	retried atomic.Uint64
 	sure    atomic.Bool
-	trouble atomic.Pointer[error] // of Failing, and of the last Insure
+	trouble atomic.Pointer[error] // of Failing
+	exposed atomic.Pointer[error] // of the last insurance
 
 	hangup chan struct{} // holds one token while the files are to be opened anew
 	ctx    context.Context
@@ -144,8 +145,14 @@ func (d *Delivery) setHealth(h Health) {
 // Trouble is why the destination takes nothing, or why what waits could not be put on disk; nil where neither
 // is known.
 func (d *Delivery) Trouble() error {
-	if err := d.trouble.Load(); err != nil {
-		return *err
+	trouble, insurance := d.trouble.Load(), d.exposed.Load()
+	switch {
+	case trouble != nil && insurance != nil:
+		return fmt.Errorf("%w; %w", *trouble, *insurance)
+	case trouble != nil:
+		return *trouble
+	case insurance != nil:
+		return *insurance
 	}
 	return nil
 }

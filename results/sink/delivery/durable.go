@@ -39,8 +39,10 @@ func (d *Delivery) sync() error {
 // destination. It is for between two tries: the destination is in no call.
 func (d *Delivery) insure() {
 	if err := d.tryInsure(); err != nil {
-		d.trouble.Store(&err)
+		d.exposed.Store(&err)
+		return
 	}
+	d.exposed.Store(nil)
 }
 
 func (d *Delivery) tryInsure() error {
