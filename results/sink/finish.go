@@ -37,12 +37,20 @@ func (e *UndeliveredError) Error() string {
 	return fmt.Sprintf("stopped while output %q took no more records: %d of them are lost", e.Output, e.Records)
 }
 
+// Field is the field of Config that would have kept them.
+func (e *UndeliveredError) Field() string {
+	if e.Transient {
+		return ""
+	}
+	return "Spool"
+}
+
 // Hint says how to keep them the next time.
 func (e *UndeliveredError) Hint() string {
 	if e.Transient {
 		return "give -o FILE.jsonl too, of which synoptic convert makes every other format: a spool keeps nothing for standard output or a document"
 	}
-	return "with --spool DIR, on a disk with room, they are kept, and delivered by the next scan with the same output"
+	return "with Spool, on a disk with room, they are kept, and delivered by the next scan with the same output"
 }
 
 // Finish waits until the destination has taken everything, and closes it. When ctx ends, it waits for a

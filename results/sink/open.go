@@ -18,9 +18,10 @@ import (
 
 // Error says which output could not be had.
 type Error struct {
-	Dest string
-	Err  error
-	hint string
+	Dest  string
+	Err   error
+	field string
+	hint  string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("output %q: %v", e.Dest, e.Err) }
@@ -28,8 +29,33 @@ func (e *Error) Error() string { return fmt.Sprintf("output %q: %v", e.Dest, e.E
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint says how to mend it.
-func (e *Error) Hint() string { return e.hint }
+// Field is the field of Config, or of what is in it, that is at fault; "" where it is the output's name.
+func (e *Error) Field() string {
+	if f, ok := errors.AsType[fielder](e.Err); ok && e.field == "" {
+		return f.Field()
+	}
+	return e.field
+}
+
+// Hint says how to fix it, and names fields of Config.
+func (e *Error) Hint() string {
+	if h, ok := errors.AsType[hinter](e.Err); ok && e.hint == "" {
+		return h.Hint()
+	}
+	return e.hint
+}
+
+// fielder and hinter are errors that can be fixed.
+type (
+	fielder interface {
+		error
+		Field() string
+	}
+	hinter interface {
+		error
+		Hint() string
+	}
+)
 
 // Config is what all outputs have in common.
 type Config struct {
@@ -121,7 +147,7 @@ func OpenAll(specs []string, c Config) ([]*Output, error) {
 	}
 	if i := slices.IndexFunc(all, func(o *Output) bool { return o.about.remote }); i >= 0 { // others refuse nothing
 		if err := canBury(deadLetters); err != nil {
-			return refuse(&Error{all[i].name, fmt.Errorf("the file for what is refused, %s: %w", deadLetters, err), "choose another with --dead-letters"})
+			return refuse(&Error{all[i].name, fmt.Errorf("the file for what is refused, %s: %w", deadLetters, err), "DeadLetters", "choose another with DeadLetters"})
 		}
 	}
 	for _, o := range all {
@@ -136,11 +162,11 @@ func apart(all []*Output, deadLetters string) error {
 	own := last.file()
 	for _, o := range all[:len(all)-1] {
 		if f := o.file(); last.about.stdout && o.about.stdout || own != nil && f != nil && os.SameFile(own, f) {
-			return &Error{last.name, fmt.Errorf("output %q writes to the same file", o.name), "give each output a file of its own"}
+			return &Error{last.name, fmt.Errorf("output %q writes to the same file", o.name), "", "give each output a file of its own"}
 		}
 	}
 	if f, err := os.Stat(deadLetters); err == nil && own != nil && os.SameFile(own, f) {
-		return &Error{last.name, errors.New("the dead letters go to the same file"), "choose another file, or another one with --dead-letters"}
+		return &Error{last.name, errors.New("the dead letters go to the same file"), "DeadLetters", "choose another file, or another one with DeadLetters"}
 	}
 	return nil
 }
@@ -172,16 +198,12 @@ func open(spec string, c Config) (*Output, error) {
 	name, to := Split(spec)
 	f, ok := format.Lookup(name)
 	if !ok {
-		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name),
+		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name), "",
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
 	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames}, c.Dest)
 	if err != nil {
-		e := &Error{Dest: dest.Redact(spec), Err: err}
-		if h, ok := err.(interface{ Hint() string }); ok {
-			e.hint = h.Hint()
-		}
-		return nil, e
+		return nil, &Error{Dest: dest.Redact(spec), Err: err} // which has the hint
 	}
 	// Who reads standard output now is not who read it then, and a document is written anew.
 	transient := f.Document || to == "-"
@@ -193,7 +215,7 @@ func open(spec string, c Config) (*Output, error) {
 		}
 		if kept, found, err = spool.Open(cmp.Or(c.Dest.Files, vfs.OS), c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
 			d.Close()
-			return nil, &Error{dest.Redact(spec), err, "choose another --spool, a folder that you may write to"}
+			return nil, &Error{dest.Redact(spec), err, "Spool", "choose another Spool, a folder that you may write to"}
 		}
 	}
 	c.Format.Fresh = fresh && (found == 0 || transient) // or the header is in the spool

@@ -101,7 +101,7 @@ func TestDeadLettersMustBePossible(t *testing.T) {
 	to := "unix:" + l.Addr().String()
 	_, err = Open(to, Config{DeadLetters: filepath.Join(t.TempDir(), "none", "dead.jsonl")})
 	var e *Error
-	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "--dead-letters") {
+	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "DeadLetters") {
 		t.Errorf("error %v", err)
 	}
 	dir := t.TempDir()

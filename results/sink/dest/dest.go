@@ -125,14 +125,20 @@ type Options struct {
 
 // Error is a destination that cannot be had.
 type Error struct {
-	Err  error
-	hint string
+	Err   error
+	field string
+	hint  string
 }
+
+func newError(field string, err error, hint string) *Error { return &Error{err, field, hint} }
 
 func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint says how to mend it.
+// Field is the field of Options, or of TLS, that is at fault; "" where it is the name of the destination.
+func (e *Error) Field() string { return e.field }
+
+// Hint says how to fix it, and names fields of Options and of TLS.
 func (e *Error) Hint() string { return e.hint }

@@ -34,12 +34,12 @@ type file struct {
 func openFile(name string, c Content, files vfs.FS) (d *file, fresh bool, err error) {
 	d = &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o644, document: c.Document, headed: c.Document || c.Headed, empty: c.Document}
 	if err := d.open(); err != nil {
-		return nil, false, &Error{err, "choose a file in a folder that exists and that you may write to"}
+		return nil, false, newError("", err, "choose a file in a folder that exists and that you may write to")
 	}
 	info, err := d.f.Stat()
 	if err != nil {
 		d.f.Close()
-		return nil, false, &Error{err, "choose another file"}
+		return nil, false, newError("", err, "choose another file")
 	}
 	return d, c.Document || info.Size() == 0, nil
 }

@@ -385,7 +385,7 @@ func resendOption(q url.Values) (int, error) {
 	}
 	n, err := bytesize.Parse(q.Get("resend"))
 	if err != nil || n < minKeep || n > maxKeep {
-		return 0, &Error{fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G"}
+		return 0, newError("", fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G")
 	}
 	return int(n), nil
 }

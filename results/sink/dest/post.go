@@ -177,15 +177,15 @@ func (p *poster) check(contentType, hint string, said func(*answer) string) erro
 	a, err := p.post(ctx, p.url, contentType, nil)
 	switch {
 	case err != nil && unverified(err):
-		return &Error{err, "give the authority that signed the receiver's certificate to --ca-file, and the host by a name that the certificate has"}
+		return newError("CAFile", err, "give the authority that signed the receiver's certificate to CAFile, and the host by a name that the certificate has")
 	case err != nil: // down, which may pass
 		return nil
 	case a.unauthorized():
-		return &Error{p.refused(a, said(a)), hint}
+		return newError("", p.refused(a, said(a)), hint)
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
-		return &Error{p.refused(a, said(a)), "check the path of the URL: nothing takes records there"}
+		return newError("", p.refused(a, said(a)), "check the path of the URL: nothing takes records there")
 	case a.status >= 300 && a.status < 400:
-		return &Error{p.refused(a, "a redirect is not followed, for the secret is for this host only"), "give the URL that it leads to"}
+		return newError("", p.refused(a, "a redirect is not followed, for the secret is for this host only"), "give the URL that it leads to")
 	}
 	return nil
 }
@@ -325,9 +325,9 @@ func parseReceiver(u *url.URL, port string) (*url.URL, url.Values, error) {
 	case strings.Contains(u.Path, "@"): // of a password with a slash in it
 		return nil, nil, errUser
 	case u.Hostname() == "" || u.Opaque != "":
-		return nil, nil, &Error{errors.New("no host in the URL"), "write " + u.Scheme + "://HOST:" + port + "/…"}
+		return nil, nil, newError("", errors.New("no host in the URL"), "write "+u.Scheme+"://HOST:"+port+"/…")
 	case u.Fragment != "":
-		return nil, nil, &Error{errors.New("a fragment (#) in the URL"), "leave it out"}
+		return nil, nil, newError("", errors.New("a fragment (#) in the URL"), "leave it out")
 	}
 	q, err := options(u)
 	if err != nil {
