@@ -96,3 +96,42 @@ func TestOutputDropsAfterStop(t *testing.T) {
 		})
 	}
 }
+
+// An output that is stuck, deaf to everything, keeps nobody from stopping: its records are lost, and it
+// says how many.
+func TestOutputStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{stuck: make(chan struct{})}
+		defer func() { close(r.stuck) }()
+		o, _ := output(t, r, "", Config{memory: 10_000})
+		sent := make(chan error)
+		go func() { sent <- o.send(1000) }()
+		synctest.Wait()
+		began := time.Now()
+		o.Stop()
+		must(t, <-sent)
+		must(t, o.send(500)) // and nothing that comes later waits
+		must(t, o.End(&results.ScanEnd{}))
+		err := o.Finish(ended())
+		lost, ok := errors.AsType[*UndeliveredError](err)
+		if !ok || lost.Records != 1501 || lost.Output != "fake" || lost.Hint() == "" {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("stopped after %v", took)
+		}
+	})
+}
+
+// One that goes on in time loses nothing.
+func TestOutputStopsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{stuck: make(chan struct{})}
+		o, _ := output(t, r, "", Config{memory: 100_000})
+		time.AfterFunc(grace/2, func() { close(r.stuck) })
+		o.Stop()
+		must(t, o.send(1000))
+		must(t, o.Finish(ended()))
+		inOrder(t, r.ports(t), 1000)
+	})
+}
