@@ -61,7 +61,7 @@ func (o *Output) Finish(ctx context.Context) (err error) {
 	return err
 }
 
-// Close is Finish without an end to its patience.
+// Close is Finish that waits without limit.
 func (o *Output) Close() error { return o.Finish(context.Background()) }
 
 func (o *Output) finish(ctx context.Context) error {

@@ -194,7 +194,7 @@ func (o *Output) Settle(limit time.Duration) {
 }
 
 // Reopens tells whether the destination is a file: SIGHUP is for it. That does not mean that it can be
-// opened anew in mid-scan.
+// reopened in mid-scan.
 func (o *Output) Reopens() bool {
 	f, ok := o.dest.(interface{ Reopens() bool })
 	return ok && f.Reopens()

@@ -1,5 +1,8 @@
-// Package sink takes the record stream to where it is wanted: an Output is a format (package format), a
-// queue and a destination (package dest); a Tee feeds several.
+// Package sink takes the record stream to where it is wanted: call OpenAll for the outputs of a command line, give
+// them to NewTee, and end with Tee.Finish. Barrier says when what was put so far is durable.
+//
+// An Output is an encoder (package format), a queue (package queue) and the delivery from there to a
+// destination (packages delivery and dest); what they hand each other are batches (package batch).
 package sink
 
 import (
@@ -146,7 +149,7 @@ func (t *Tee) Reopens() bool {
 	return false
 }
 
-// Reopen opens the files anew that were renamed: see Output.Reopen.
+// Reopen reopens the files that were renamed: see Output.Reopen.
 func (t *Tee) Reopen() {
 	for o := range t.outputs {
 		o.Reopen()

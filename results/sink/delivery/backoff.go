@@ -45,7 +45,7 @@ func (b *backoff) progress() {
 }
 
 // wait waits before the next try. It returns an error where there is to be none: one that waiting does
-// not mend, or because the delivery was cancelled.
+// not fix, or because the delivery was cancelled.
 func (b *backoff) wait(err error) error {
 	if dest.IsPermanent(err) {
 		return err
@@ -76,7 +76,7 @@ func (b *backoff) next(err error) time.Duration {
 	return pause
 }
 
-// pause waits, and does meanwhile what cannot wait as long. A file that is made anew may end the trouble.
+// pause waits, and does meanwhile what cannot wait as long. A file that is reopened may end the trouble.
 func (d *Delivery) pause(limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -95,7 +95,7 @@ func (d *Delivery) pause(limit time.Duration) error {
 	}
 }
 
-// retry calls f until it has no error, or one that waiting does not mend.
+// retry calls f until it has no error, or one that waiting does not fix.
 func (d *Delivery) retry(f func() error) error {
 	b := backoff{d: d}
 	for {
@@ -110,7 +110,7 @@ func (d *Delivery) retry(f func() error) error {
 	}
 }
 
-// temporary makes waiting mend every error.
+// temporary lets waiting fix every error.
 func temporary(err error) error {
 	if err == nil {
 		return nil

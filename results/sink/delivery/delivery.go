@@ -64,7 +64,7 @@ type Delivery struct {
 	trouble atomic.Pointer[error] // of Failing
 	exposed atomic.Pointer[error] // of the last insurance
 
-	hangup chan struct{} // holds one token while the files are to be opened anew
+	hangup chan struct{} // holds one token while the files are to be reopened
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -170,7 +170,7 @@ func (d *Delivery) Unconfirmed() (batches []*batch.Batch, records uint64, known 
 // Close closes the destination and the dead letters. It may be called while Run hangs in a call.
 func (d *Delivery) Close() error { return errors.Join(d.dest.Close(), d.dead.file.Close()) }
 
-// Reopen has the output's file opened anew before the next batch, and that of the dead letters.
+// Reopen reopens the output's file before the next batch, and that of the dead letters.
 func (d *Delivery) Reopen() {
 	select {
 	case d.hangup <- struct{}{}:

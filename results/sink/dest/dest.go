@@ -1,4 +1,5 @@
-// Package dest takes encoded records where they are wanted: one implementation for each kind of destination.
+// Package dest takes encoded records where they are wanted: Open a Destination by its name, Deliver batches to
+// it, and Sync. There is one implementation for each kind of destination.
 package dest
 
 import (
@@ -15,17 +16,17 @@ import (
 // while another call is stuck.
 //
 // Deliver is called again with the same batch, or what it gave back of one, after a pause, until all has been
-// taken: a destination that was down makes its connection anew there. An error that cannot mend itself is a
+// taken: a destination that was down reconnects there. An error that will not pass is a
 // *Permanent.
 type Destination interface {
 	// Deliver returns once the destination has the batch, as far as the destination ever says so. With an
 	// error, Outcome.Resent counts, and nothing else of the Outcome.
 	Deliver(ctx context.Context, b *batch.Batch) (Outcome, error)
 	// Sync makes sure of what Deliver could not be sure of: that a file is on its disk, that a receiver
-	// has read to the last byte. It is called at barriers and at the end, between two batches, again and
-	// again until it gives no error.
+	// has read to the last byte. It is called at barriers and at the end, between two batches or two
+	// tries of one, again and again until it gives no error.
 	Sync(ctx context.Context) (Outcome, error)
-	// Reopen makes a file of the name anew, for one that was renamed (logrotate).
+	// Reopen reopens a file by its name, for one that was renamed (logrotate).
 	Reopen() error
 	Close() error
 }
@@ -69,7 +70,7 @@ type Rejection struct {
 	Reason string
 }
 
-// Permanent is an error that waiting does not mend.
+// Permanent is an error that waiting does not fix.
 type Permanent struct{ Err error }
 
 func (e *Permanent) Error() string { return e.Err.Error() }
@@ -77,7 +78,7 @@ func (e *Permanent) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *Permanent) Unwrap() error { return e.Err }
 
-// IsPermanent tells whether waiting does not mend an error.
+// IsPermanent tells whether waiting does not fix an error.
 func IsPermanent(err error) bool {
 	_, ok := errors.AsType[*Permanent](err)
 	return ok

@@ -170,7 +170,7 @@ func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v
 		switch s := create.Status; {
 		case s >= 200 && s < 300:
 		case s == http.StatusConflict: // it is there already, from an earlier try
-		// What time or an operator can mend: a full queue, a shard that is away, a missing privilege, a
+		// What time or an operator can fix: a full queue, a shard that is away, a missing privilege, a
 		// blocked or missing index.
 		case s == http.StatusTooManyRequests || s >= 500 || s == http.StatusUnauthorized || s == http.StatusForbidden ||
 			s == http.StatusNotFound || s == http.StatusRequestTimeout || s < 200 || s >= 300 && s < 400:

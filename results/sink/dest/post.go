@@ -169,7 +169,7 @@ func (a *answer) unauthorized() bool {
 }
 
 // check asks once, with an empty body, before anything is scanned: the receiver looks at who we are
-// before it misses the data, and takes nothing. Only what waiting does not mend is an error: a
+// before it misses the data, and takes nothing. Only what waiting does not fix is an error: a
 // certificate that does not verify, a secret that is refused, a path where nothing takes records.
 func (p *poster) check(contentType, hint string, said func(*answer) string) error {
 	ctx, cancel := context.WithTimeout(p.closing, checkTimeout)

@@ -82,7 +82,7 @@ type syslogDialer struct {
 // or the lack of one: with TLS 1.3 that comes behind the handshake.
 const alertWait = 100 * time.Millisecond
 
-// dial connects. What an operator has to mend is *Permanent.
+// dial connects. What an operator has to fix is *Permanent.
 func (d *syslogDialer) dial(ctx context.Context) (*conn, error) {
 	var dialer net.Dialer
 	c, err := dialer.DialContext(ctx, "tcp", d.address)

@@ -160,7 +160,7 @@ func (q *Queue) fromDisk(ctx context.Context) *batch.Batch {
 	ok, err := q.disk.Take(b)
 	lost, is := errors.AsType[*spool.LostError](err)
 	switch {
-	case err != nil && !is: // it may mend itself
+	case err != nil && !is: // it may pass
 		select {
 		case <-ctx.Done():
 		case <-time.After(DiskPause):

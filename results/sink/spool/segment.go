@@ -20,7 +20,7 @@ import (
 //	16  CRC-32C of that offset                            uint32
 //	20  zero                                              uint32
 //
-// The offset is written anew with each delivery, in place. Where that was cut short its sum is wrong, and
+// The offset is rewritten with each delivery, in place. Where that was cut short its sum is wrong, and
 // the segment is delivered again from its beginning.
 const (
 	segmentMagic = "SYNSPL01"
@@ -125,7 +125,7 @@ func (s *segment) survey() error {
 	}
 	var h [segmentHead]byte
 	switch n, err := s.f.ReadAt(h[:], 0); {
-	case err == io.EOF && n < segmentHead: // its writer was killed before the first frame
+	case errors.Is(err, io.EOF) && n < segmentHead: // its writer was killed before the first frame
 		return nil // without frames it is removed
 	case err != nil:
 		return err
@@ -160,7 +160,7 @@ func (s *segment) survey() error {
 func (s *segment) head(at, rest int64) (head, error) {
 	var b [frameHead]byte
 	n, err := s.f.ReadAt(b[:min(frameHead, rest)], at)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return head{}, err
 	}
 	return parseHead(b[:n], rest)
@@ -214,7 +214,7 @@ func (e *LostError) Error() string {
 func (e *LostError) Unwrap() error { return e.Err }
 
 // read reads the frame at pos into a batch, by way of buf. Where it cannot be read, the error is a
-// *LostError and the head's size is what has to be left out; any other one may mend itself.
+// *LostError and the head's size is what has to be left out; any other one may pass.
 func (s *segment) read(b *batch.Batch, buf *[]byte) (h head, err error) {
 	if _, err := s.file(); err != nil {
 		return head{}, err

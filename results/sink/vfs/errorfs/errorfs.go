@@ -284,7 +284,7 @@ func (f *file) Truncate(size int64) error {
 
 func (f *file) Sync() error {
 	// What is written while the disk works may be on it or not: only what was there before counts.
-	data, err := os.ReadFile(f.File.Name())
+	data, err := os.ReadFile(f.Name())
 	if errors.Is(err, fs.ErrNotExist) {
 		data, err = io.ReadAll(io.NewSectionReader(f.File, 0, 1<<40)) // renamed or removed
 	}
