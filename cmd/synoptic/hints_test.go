@@ -124,7 +124,7 @@ func TestFlagsOfFields(t *testing.T) {
 }
 
 // ownLibraries are what this program is made of. The rest of results still names flags.
-var ownLibraries = []string{"rawsock", "ratelimit", "scan", "results/window"}
+var ownLibraries = []string{"rawsock", "ratelimit", "scan", "results"}
 
 var (
 	aFlag      = regexp.MustCompile(`(^|[^-\w])--[a-z]`)

@@ -67,7 +67,7 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 
 // config is what all outputs have in common.
 func (f *outputFlags) config(stdout standardOutput, log *slog.Logger) (c sink.Config, err error) {
-	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters, Say: logNotice(log)}
+	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters, Notify: logNotice(log)}
 	switch {
 	case f.spoolMax == "":
 	case f.spool == "":

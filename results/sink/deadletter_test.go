@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,15 +61,5 @@ func TestDeadLettersReopen(t *testing.T) {
 		if data, err := os.ReadFile(name); err != nil || strings.Count(string(data), "\n") != 1 {
 			t.Errorf("%s: %q, %v", name, data, err)
 		}
-	}
-}
-
-// An event that is no JSON is a string in the dead letter.
-func TestDeadLetterOfAnything(t *testing.T) {
-	d := deadLetters{output: "o"}
-	b := d.letters(&batch.Batch{Data: []byte("a,\"b\"\n{}x"), Events: []batch.Event{{End: 6}, {End: 9}}}, []dest.Rejection{{Event: 0, Reason: "r"}})
-	var l struct{ Event string }
-	if err := json.Unmarshal(b.Data, &l); err != nil || l.Event != `a,"b"` {
-		t.Errorf("%s: %v", b.Data, err)
 	}
 }

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/spool"
+	"synoptic/results/sink/vfs"
 )
 
 var errDown = errors.New("the receiver is down")
@@ -30,6 +32,7 @@ type receiver struct {
 	answer func(call int, b *batch.Batch) (dest.Outcome, error)
 	calls  int
 	stuck  chan struct{} // delivery waits until it is closed, deaf to the context, where it is not nil
+	sync   chan error    // what Sync says, one after the other, where it is not nil
 	synced int
 	closed int
 	reopen int
@@ -65,10 +68,14 @@ func (r *receiver) Deliver(_ context.Context, b *batch.Batch) (o dest.Outcome, e
 }
 
 func (r *receiver) Sync(context.Context) (dest.Outcome, error) {
+	var err error
+	if r.sync != nil {
+		err = <-r.sync
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.synced++
-	return dest.Outcome{}, nil
+	return dest.Outcome{}, err
 }
 
 func (r *receiver) Reopens() bool { return true }
@@ -130,13 +137,16 @@ type sender struct {
 	last int
 }
 
-func (s *sender) send(n int) error {
+func (s *sender) send(n int) error { return errors.Join(s.put(n), s.Flush()) }
+
+// put gives the next n, and flushes nothing.
+func (s *sender) put(n int) error {
 	batch := make([]results.Port, n)
 	for i := range batch {
 		s.last++
 		batch[i] = results.Port{Addr: netip.AddrFrom4([4]byte{10, 77, 0, 1}), Port: uint16(s.last), Reason: results.SYNACK}
 	}
-	return errors.Join(s.Ports(batch), s.Flush())
+	return s.Ports(batch)
 }
 
 // notices are what was said.
@@ -145,7 +155,7 @@ type notices struct {
 	all []Notice
 }
 
-func (n *notices) say(x Notice) {
+func (n *notices) notify(x Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = append(n.all, x)
@@ -154,10 +164,15 @@ func (n *notices) say(x Notice) {
 // output is an output of JSON lines to a receiver; dir is for its spool, none where it is "".
 func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *notices) {
 	t.Helper()
+	return outputOf(t, r, dir, c, about{})
+}
+
+func outputOf(t *testing.T, r dest.Destination, dir string, c Config, what about) (*sender, *notices) {
+	t.Helper()
 	said := &notices{}
-	c.Say = said.say
-	if c.stopTime == 0 {
-		c.stopTime = time.Minute // a slow disk holds the lock of the spool until it has synced
+	c.Notify = said.notify
+	if c.times.stop == 0 {
+		c.times.stop = time.Minute // a slow disk holds the lock of the spool until it has synced
 	}
 	var s *spool.Spool
 	var found uint64
@@ -167,7 +182,7 @@ func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *n
 			c.SpoolMax = defaultSpool
 		}
 		var err error
-		if s, found, err = spool.Open(dir, "jsonl:fake", c.SpoolMax); err != nil {
+		if s, found, err = spool.Open(cmp.Or(c.Dest.Files, vfs.OS), dir, "jsonl:fake", c.SpoolMax); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,12 +190,17 @@ func output(t *testing.T, r dest.Destination, dir string, c Config) (*sender, *n
 		c.DeadLetters = filepath.Join(t.TempDir(), "dead.jsonl")
 	}
 	f, _ := format.Lookup("jsonl")
-	o := newOutput("fake", f, r, s, c)
-	o.adopted.Store(found)
-	go o.deliver()
+	o := newOutput("fake", f, parts{dest: r, spool: s, found: found, about: what}, c)
+	go o.delivery.Run()
 	t.Cleanup(func() { o.Finish(ended()) })
 	return &sender{Output: o}, said
 }
+
+// waiting is how many batches wait in memory.
+func waiting(o *sender) int { n, _ := o.queue.Waiting(); return n }
+
+// waitingBytes is how many bytes they take.
+func waitingBytes(o *sender) int64 { _, n := o.queue.Waiting(); return n }
 
 // ended is a context that has ended.
 func ended() context.Context {
@@ -204,4 +224,17 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func known(name string) format.Format {
+	f, _ := format.Lookup(name)
+	return f
+}
+
+// refuseAll is the answer of a receiver that takes nothing for good.
+func refuseAll(_ int, b *batch.Batch) (o dest.Outcome, err error) {
+	for i := range b.Events {
+		o.Dead = append(o.Dead, dest.Rejection{Event: i, Reason: "no"})
+	}
+	return o, nil
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"synoptic/results/sink/batch"
-	"synoptic/results/sink/dest"
+	"synoptic/results/sink/queue"
 )
 
 // An interrupted scan ends within a second, of which the scan itself needs a part. These are moments after
@@ -37,12 +37,20 @@ func (e *UndeliveredError) Error() string {
 	return fmt.Sprintf("stopped while output %q took no more records: %d of them are lost", e.Output, e.Records)
 }
 
+// Field is the field of Config that would have kept them.
+func (e *UndeliveredError) Field() string {
+	if e.Transient {
+		return ""
+	}
+	return "Spool"
+}
+
 // Hint says how to keep them the next time.
 func (e *UndeliveredError) Hint() string {
 	if e.Transient {
 		return "give -o FILE.jsonl too, of which synoptic convert makes every other format: a spool keeps nothing for standard output or a document"
 	}
-	return "with --spool DIR, on a disk with room, they are kept, and delivered by the next scan with the same output"
+	return "with Spool, on a disk with room, they are kept, and delivered by the next scan with the same output"
 }
 
 // Finish waits until the destination has taken everything, and closes it. When ctx ends, it waits for a
@@ -53,7 +61,7 @@ func (o *Output) Finish(ctx context.Context) (err error) {
 	return err
 }
 
-// Close is Finish without an end to its patience.
+// Close is Finish that waits without limit.
 func (o *Output) Close() error { return o.Finish(context.Background()) }
 
 func (o *Output) finish(ctx context.Context) error {
@@ -61,32 +69,28 @@ func (o *Output) finish(ctx context.Context) error {
 	end := &ending{ctx: ctx}
 	flushed, _ := wait(end, async(func() error { return o.encode(o.w.Flush) }), grace)
 	errs := []error{flushed}
-	o.mu.Lock()
-	o.closing = true
-	o.changed.Broadcast()
-	o.mu.Unlock()
+	o.queue.Close()
 	select {
-	case <-o.ended:
+	case <-o.delivery.Ended():
 	case <-ctx.Done():
 		o.waitWhileMoving(end)
 	}
-	o.cancel()
-	_, gone := within(o.leaveTime, o.ended)
-	if err := o.failure(); err != nil {
+	o.delivery.Cancel()
+	_, gone := within(o.times.leave, o.delivery.Ended())
+	if err := o.queue.Err(); err != nil {
 		errs = []error{err} // which is what the flush said too, if it said anything
 	}
-	rest, lost := o.abandon(gone)
-	var closed <-chan error
-	if gone {
-		closed = async(func() error { return errors.Join(o.d.Close(), o.dead.file.Close()) })
-	} else { // in a call that never returns, as closing may
-		go o.d.Close()
+	left := o.abandon(gone)
+	closed := async(o.delivery.Close)
+	if !gone { // in a call that never returns, as closing may
+		closed = nil
 	}
 	encoder := async(func() error { return o.encode(o.enc.Close) })
-	errs = append(errs, o.keep(end, rest, lost))
+	errs = append(errs, o.keep(end, left))
+	o.queue.Settle(queue.ErrClosed)
 	for _, c := range []<-chan error{encoder, closed} {
 		if c != nil {
-			err, _ := wait(end, c, o.stopTime)
+			err, _ := wait(end, c, o.times.stop)
 			errs = append(errs, err)
 		}
 	}
@@ -95,63 +99,60 @@ func (o *Output) finish(ctx context.Context) error {
 
 // waitWhileMoving gives the destination its grace, and more of it while it takes something.
 func (o *Output) waitWhileMoving(end *ending) {
-	taken := func() uint64 { return o.delivered.Load() + o.refused.Load() }
+	taken := func() uint64 { c := o.queue.Counts(); return c.Delivered + c.Dead }
 	for limit := grace; limit <= graceMost; limit += graceStep {
 		before := taken()
-		if _, ended := wait(end, o.ended, limit); ended || taken() == before {
+		if _, ended := wait(end, o.delivery.Ended(), limit); ended || taken() == before {
 			return
 		}
 	}
 }
 
-// abandon takes what the destination has not taken, or may have lost. Records that are lost in any case
-// are those that never left the encoder, and those that were dropped. gone tells that no call of the
-// destination is under way.
-func (o *Output) abandon(gone bool) (rest []*batch.Batch, lost uint64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.abandoned = true
-	if d, ok := o.d.(dest.Unconfirmed); ok && gone && !o.sure {
-		var records uint64
-		rest, records = d.Unconfirmed()
-		o.delivered.Add(-min(records, o.delivered.Load()))
+// leftover is what the destination has not taken, or may have lost.
+type leftover struct {
+	rest     []*batch.Batch
+	complete bool   // the destination is sure of everything else
+	lost     uint64 // records that are lost in any case: they never left the encoder, or were dropped
+}
+
+// abandon takes what is left. gone tells that no call of the destination is under way.
+func (o *Output) abandon(gone bool) (l leftover) {
+	sure := o.delivery.Sure()
+	var unconfirmed []*batch.Batch
+	var records uint64
+	if gone && !sure {
+		unconfirmed, records, l.complete = o.delivery.Unconfirmed()
 	}
-	if o.inFlight != nil && !o.onDisk {
-		rest = append(rest, o.inFlight)
-	}
-	rest = append(rest, o.memory...)
-	given, encoded := o.given.Load(), o.encoded.Load()
-	return rest, o.dropped + given - min(given, encoded)
+	l.complete = l.complete || sure
+	l.rest = o.queue.Abandon(unconfirmed, records)
+	l.lost = o.queue.Counts().Dropped + o.held()
+	return l
 }
 
 // keep puts the rest into the spool, or says that it is lost. No lock is held, for the disk may hang.
-func (o *Output) keep(end *ending, rest []*batch.Batch, lost uint64) (err error) {
+func (o *Output) keep(end *ending, l leftover) (err error) {
 	d := o.Delivery()
-	left := d.Queued + d.Held
-	switch {
-	case o.spool == nil:
+	left, lost := d.Queued+d.Held, l.lost
+	switch there, keeps := o.queue.Spools(); {
+	case !there:
 		lost = left
-	case o.transient:
+	case !keeps:
 		lost = left
-		err, _ = wait(end, async(func() error { o.spool.Clear(); return o.spool.Close() }), o.stopTime)
+		err, _ = wait(end, async(o.queue.Discard), o.times.stop)
 	default:
 		put := make(chan int, 1)
-		closed := async(func() error {
-			n, err := o.spool.Prepend(rest)
-			put <- n
-			return errors.Join(err, o.spool.Close())
-		})
-		n, _ := wait(end, put, o.stopTime)
-		for _, b := range rest[n:] {
+		closed := async(func() error { return o.queue.Leave(l.rest, l.complete, func(n int) { put <- n }) })
+		n, _ := wait(end, put, o.times.stop)
+		for _, b := range l.rest[n:] {
 			lost += b.Records()
 		}
-		err, _ = wait(end, closed, o.stopTime) // at worst it is not synced
+		err, _ = wait(end, closed, o.times.stop) // at worst it is not synced
 	}
 	if kept := left - min(left, lost); kept > 0 {
-		o.say(Notice{Output: o.name, Kept: kept})
+		o.notify(Notice{Output: o.name, Kept: kept})
 	}
-	if lost > 0 && o.failure() == nil {
-		err = errors.Join(err, &UndeliveredError{o.name, lost, o.transient})
+	if lost > 0 && o.queue.Err() == nil {
+		err = errors.Join(err, &UndeliveredError{o.name, lost, o.about.transient})
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
+	"synoptic/results/sink/queue"
 )
 
 // slow takes every batch after a while.
@@ -29,7 +30,7 @@ func TestFinishWaitsForWhatMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := slow{&receiver{}, 90 * time.Millisecond}
 		o, _ := output(t, r, "", Config{})
-		for len(o.memory) < 4 { // beside the one that is under way
+		for waiting(o) < 4 { // beside the one that is under way
 			must(t, o.send(100))
 			synctest.Wait()
 		}
@@ -39,7 +40,7 @@ func TestFinishWaitsForWhatMoves(t *testing.T) {
 			t.Errorf("after %v, counts %+v: no test of the grace", took, o.Delivery())
 		}
 
-		o, _ = output(t, slow{&receiver{}, 90 * time.Millisecond}, "", Config{stopTime: defaultStopTime})
+		o, _ = output(t, slow{&receiver{}, 90 * time.Millisecond}, "", Config{times: times{stop: defaultStopTime}})
 		must(t, o.send(10_000))
 		began = time.Now()
 		err := o.Finish(ended())
@@ -73,8 +74,8 @@ func TestOutputDropsAfterStop(t *testing.T) {
 				must(t, o.send(1+i%19))
 			}
 			sent := uint64(o.last)
-			if o.bytes > overdrawn*most {
-				t.Errorf("%d bytes wait in memory", o.bytes)
+			if waitingBytes(o) > 4*most {
+				t.Errorf("%d bytes wait in memory", waitingBytes(o))
 			}
 			if d := o.Delivery(); d.Queued != sent {
 				t.Errorf("counts %+v", d)
@@ -89,9 +90,48 @@ func TestOutputDropsAfterStop(t *testing.T) {
 			if !ok || len(got) < 40 || lost.Records != sent-uint64(len(got)) {
 				t.Errorf("%d delivered, lost %+v", len(got), lost)
 			}
-			if err := o.Ports(make([]results.Port, 1000)); !errors.Is(err, errClosed) {
+			if err := o.Ports(make([]results.Port, 1000)); !errors.Is(err, queue.ErrClosed) {
 				t.Errorf("after Finish: %v", err)
 			}
 		})
 	}
+}
+
+// An output that is stuck, deaf to everything, keeps nobody from stopping: its records are lost, and it
+// says how many.
+func TestOutputStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{stuck: make(chan struct{})}
+		defer func() { close(r.stuck) }()
+		o, _ := output(t, r, "", Config{memory: 10_000})
+		sent := make(chan error)
+		go func() { sent <- o.send(1000) }()
+		synctest.Wait()
+		began := time.Now()
+		o.Stop()
+		must(t, <-sent)
+		must(t, o.send(500)) // and nothing that comes later waits
+		must(t, o.End(&results.ScanEnd{}))
+		err := o.Finish(ended())
+		lost, ok := errors.AsType[*UndeliveredError](err)
+		if !ok || lost.Records != 1501 || lost.Output != "fake" || lost.Hint() == "" {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("stopped after %v", took)
+		}
+	})
+}
+
+// One that goes on in time loses nothing.
+func TestOutputStopsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{stuck: make(chan struct{})}
+		o, _ := output(t, r, "", Config{memory: 100_000})
+		time.AfterFunc(grace/2, func() { close(r.stuck) })
+		o.Stop()
+		must(t, o.send(1000))
+		must(t, o.Finish(ended()))
+		inOrder(t, r.ports(t), 1000)
+	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/spool"
+	"synoptic/results/sink/vfs"
 )
 
 const setLease = 1024 // F_SETLEASE of linux/fcntl.h
@@ -37,13 +38,12 @@ func TestSpoolDiskHangs(t *testing.T) {
 	if err != nil || len(segments) != 1 {
 		t.Fatal(segments, err)
 	}
-	kept, found, err := spool.Open(dir, "jsonl:fake", defaultSpool)
+	kept, found, err := spool.Open(vfs.OS, dir, "jsonl:fake", defaultSpool)
 	must(t, err)
 	resume := hang(t, segments[0])
 	f, _ := format.Lookup("jsonl")
-	o = &sender{Output: newOutput("fake", f, &receiver{}, kept, Config{DeadLetters: filepath.Join(dir, "dead")})}
-	o.adopted.Store(found)
-	go o.deliver() // which reads the spool at once
+	o = &sender{Output: newOutput("fake", f, parts{dest: &receiver{}, spool: kept, found: found}, Config{DeadLetters: filepath.Join(dir, "dead")})}
+	go o.delivery.Run() // which reads the spool at once
 	sent := make(chan error, 1)
 	go func() { sent <- o.send(5) }() // behind what is in the spool
 	until(t, "the batch", func() bool { return o.Delivery().Queued == 15 })
@@ -63,5 +63,5 @@ func TestSpoolDiskHangs(t *testing.T) {
 	}
 	resume()
 	<-sent
-	<-o.ended
+	<-o.delivery.Ended()
 }

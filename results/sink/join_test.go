@@ -91,8 +91,8 @@ func TestOutputJoinsWhatIsThere(t *testing.T) {
 				t.Fatalf("%d requests after %d batches", r.calls, i+1)
 			}
 		}
-		if o.bytes != 0 || len(o.memory) != 0 {
-			t.Errorf("%d bytes of %d batches are in the queue", o.bytes, len(o.memory))
+		if waitingBytes(o) != 0 || waiting(o) != 0 {
+			t.Errorf("%d bytes of %d batches are in the queue", waitingBytes(o), waiting(o))
 		}
 	})
 }
@@ -123,8 +123,9 @@ func TestJoinedOutlivesTheProcess(t *testing.T) {
 			}
 			close(r.stuck)
 			until(t, "the request", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return held != nil })
-			if n := len(held.Data); n <= batch.Size || o.onDisk != (name == "disk") {
-				t.Errorf("on its way are %d bytes, from the disk %v: the test lost its reach", n, o.onDisk)
+			_, onDisk := o.queue.Flight()
+			if n := len(held.Data); n <= batch.Size || onDisk != (name == "disk") {
+				t.Errorf("on its way are %d bytes, from the disk %v: the test lost its reach", n, onDisk)
 			}
 			must(t, o.Finish(ended()))
 			taken := r.ports(t)

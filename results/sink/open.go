@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,13 +13,15 @@ import (
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/spool"
+	"synoptic/results/sink/vfs"
 )
 
 // Error says which output could not be had.
 type Error struct {
-	Dest string
-	Err  error
-	hint string
+	Dest  string
+	Err   error
+	field string
+	hint  string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("output %q: %v", e.Dest, e.Err) }
@@ -26,8 +29,33 @@ func (e *Error) Error() string { return fmt.Sprintf("output %q: %v", e.Dest, e.E
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint says how to mend it.
-func (e *Error) Hint() string { return e.hint }
+// Field is the field of Config, or of what is in it, that is at fault; "" where it is the output's name.
+func (e *Error) Field() string {
+	if f, ok := errors.AsType[fielder](e.Err); ok && e.field == "" {
+		return f.Field()
+	}
+	return e.field
+}
+
+// Hint says how to fix it, and names fields of Config.
+func (e *Error) Hint() string {
+	if h, ok := errors.AsType[hinter](e.Err); ok && e.hint == "" {
+		return h.Hint()
+	}
+	return e.hint
+}
+
+// fielder and hinter are errors that can be fixed.
+type (
+	fielder interface {
+		error
+		Field() string
+	}
+	hinter interface {
+		error
+		Hint() string
+	}
+)
 
 // Config is what all outputs have in common.
 type Config struct {
@@ -40,12 +68,11 @@ type Config struct {
 	// DeadLetters is the file for records that a destination refuses for good; "" is dead-letters.jsonl in
 	// Spool, or in the current folder where there is none.
 	DeadLetters string
-	// Say is told what an operator should know while it goes on; nil is nobody.
-	Say func(Notice)
+	// Notify is told what an operator should know while it goes on; nil is nobody.
+	Notify func(Notice)
 
-	memory    int64         // bounds what each output keeps in memory, in bytes; 0 is defaultMemory
-	stopTime  time.Duration // bounds what Finish takes after an interrupt; 0 is defaultStopTime
-	leaveTime time.Duration // bounds what a call has left to return then; 0 is defaultLeaveTime
+	memory int64 // bounds what each output keeps in memory, in bytes; 0 is queue.DefaultMemory
+	times  times
 }
 
 // Notice is what an operator should know of an output while the scan goes on. One of the fields
@@ -118,9 +145,9 @@ func OpenAll(specs []string, c Config) ([]*Output, error) {
 			return refuse(err)
 		}
 	}
-	if i := slices.IndexFunc(all, func(o *Output) bool { return o.remote }); i >= 0 { // others refuse nothing
+	if i := slices.IndexFunc(all, func(o *Output) bool { return o.about.remote }); i >= 0 { // others refuse nothing
 		if err := canBury(deadLetters); err != nil {
-			return refuse(&Error{all[i].name, fmt.Errorf("the file for what is refused, %s: %w", deadLetters, err), "choose another with --dead-letters"})
+			return refuse(&Error{all[i].name, fmt.Errorf("the file for what is refused, %s: %w", deadLetters, err), "DeadLetters", "choose another with DeadLetters"})
 		}
 	}
 	for _, o := range all {
@@ -134,12 +161,12 @@ func apart(all []*Output, deadLetters string) error {
 	last := all[len(all)-1]
 	own := last.file()
 	for _, o := range all[:len(all)-1] {
-		if f := o.file(); last.stdout && o.stdout || own != nil && f != nil && os.SameFile(own, f) {
-			return &Error{last.name, fmt.Errorf("output %q writes to the same file", o.name), "give each output a file of its own"}
+		if f := o.file(); last.about.stdout && o.about.stdout || own != nil && f != nil && os.SameFile(own, f) {
+			return &Error{last.name, fmt.Errorf("output %q writes to the same file", o.name), "", "give each output a file of its own"}
 		}
 	}
 	if f, err := os.Stat(deadLetters); err == nil && own != nil && os.SameFile(own, f) {
-		return &Error{last.name, errors.New("the dead letters go to the same file"), "choose another file, or another one with --dead-letters"}
+		return &Error{last.name, errors.New("the dead letters go to the same file"), "DeadLetters", "choose another file, or another one with DeadLetters"}
 	}
 	return nil
 }
@@ -147,7 +174,7 @@ func apart(all []*Output, deadLetters string) error {
 // file describes the file or the pipe that the output writes to. It is nil for what others can share, such
 // as a terminal.
 func (o *Output) file() os.FileInfo {
-	f, ok := o.d.(interface{ Stat() (os.FileInfo, error) })
+	f, ok := o.dest.(interface{ Stat() (os.FileInfo, error) })
 	if !ok {
 		return nil
 	}
@@ -158,29 +185,10 @@ func (o *Output) file() os.FileInfo {
 	return info
 }
 
-// begin begins to deliver, with what an earlier process has left.
-func (o *Output) begin() {
-	if o.spool != nil {
-		for _, err := range o.spool.Lost() {
-			o.say(Notice{Output: o.name, Warning: err})
-		}
-	}
-	switch {
-	case o.found == 0:
-	case o.transient:
-		o.spool.Clear()
-		o.say(Notice{Output: o.name, Warning: fmt.Errorf("%d records that an earlier scan has left in the spool are removed, for they are no part of this one", o.found)})
-	default:
-		o.adopted.Store(o.found)
-		o.say(Notice{Output: o.name, Found: o.found})
-	}
-	go o.deliver()
-}
-
 // discard closes an output that has not begun.
 func (o *Output) discard() {
-	o.cancel()
-	_ = errors.Join(o.enc.Close(), o.d.Close()) // nothing was written
+	o.delivery.Cancel()
+	_ = errors.Join(o.enc.Close(), o.dest.Close()) // nothing was written
 	if o.spool != nil {
 		_ = o.spool.Close() // nor here
 	}
@@ -190,16 +198,12 @@ func open(spec string, c Config) (*Output, error) {
 	name, to := Split(spec)
 	f, ok := format.Lookup(name)
 	if !ok {
-		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name),
+		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name), "",
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
 	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames}, c.Dest)
 	if err != nil {
-		e := &Error{Dest: dest.Redact(spec), Err: err}
-		if h, ok := err.(interface{ Hint() string }); ok {
-			e.hint = h.Hint()
-		}
-		return nil, e
+		return nil, &Error{Dest: dest.Redact(spec), Err: err} // which has the hint
 	}
 	// Who reads standard output now is not who read it then, and a document is written anew.
 	transient := f.Document || to == "-"
@@ -209,16 +213,14 @@ func open(spec string, c Config) (*Output, error) {
 		if c.SpoolMax == 0 {
 			c.SpoolMax = defaultSpool
 		}
-		if kept, found, err = spool.Open(c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
+		if kept, found, err = spool.Open(cmp.Or(c.Dest.Files, vfs.OS), c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
 			d.Close()
-			return nil, &Error{dest.Redact(spec), err, "choose another --spool, a folder that you may write to"}
+			return nil, &Error{dest.Redact(spec), err, "Spool", "choose another Spool, a folder that you may write to"}
 		}
 	}
 	c.Format.Fresh = fresh && (found == 0 || transient) // or the header is in the spool
-	o := newOutput(dest.Redact(spec), f, d, kept, c)
-	o.transient, o.stdout, o.found = transient, to == "-", found
-	o.remote = dest.IsRemote(to)
-	return o, nil
+	a := about{grouped: f.Grouped, transient: transient, remote: dest.IsRemote(to), stdout: to == "-"}
+	return newOutput(dest.Redact(spec), f, parts{a, d, kept, found}, c), nil
 }
 
 // spoolKey names an output for the processes of other folders too.

@@ -12,6 +12,7 @@ import (
 	"synoptic/results"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/spool"
+	"synoptic/results/sink/vfs"
 )
 
 // unclosed is a standard output.
@@ -69,7 +70,7 @@ func TestSpoolOfStandardOutput(t *testing.T) {
 	must(t, err)
 	defer out.Close()
 	defer in.Close()
-	c := Config{Spool: dir, memory: 1000, stopTime: time.Minute, Dest: dest.Options{Stdout: unclosed{in}}}
+	c := Config{Spool: dir, memory: 1000, times: times{stop: time.Minute}, Dest: dest.Options{Stdout: unclosed{in}}}
 	opened, err := Open("-", c)
 	must(t, err)
 	o := &sender{Output: opened}
@@ -107,7 +108,7 @@ func TestSpoolOfStandardOutputKilled(t *testing.T) {
 		must(t, err)
 		defer stdout.Close()
 		said := &notices{}
-		next, err := Open(spec, Config{Spool: spools, Say: said.say, Dest: dest.Options{Stdout: unclosed{stdout}}})
+		next, err := Open(spec, Config{Spool: spools, Notify: said.notify, Dest: dest.Options{Stdout: unclosed{stdout}}})
 		must(t, err)
 		must(t, next.Close())
 		if d := next.Delivery(); d.Delivered+d.Queued != 0 {
@@ -123,7 +124,7 @@ func TestSpoolOfStandardOutputKilled(t *testing.T) {
 func spoolFolder(t *testing.T, key string) string {
 	t.Helper()
 	dir := t.TempDir()
-	s, _, err := spool.Open(dir, key, defaultSpool)
+	s, _, err := spool.Open(vfs.OS, dir, key, defaultSpool)
 	must(t, err)
 	defer s.Close()
 	entries, err := os.ReadDir(dir)
@@ -136,12 +137,13 @@ func TestHeaderInTheSpool(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "out.csv")
 	must(t, os.Mkdir(filepath.Join(dir, "spool"), 0o700))
-	c := Config{Spool: filepath.Join(dir, "spool"), stopTime: time.Minute}
+	c := Config{Spool: filepath.Join(dir, "spool"), times: times{stop: time.Minute}}
 	first, err := open("csv:"+name, c)
 	must(t, err)
 	r, _ := down()
-	must(t, first.d.Close())
-	first.d = r // whose file stays empty
+	must(t, first.dest.Close()) // whose file stays empty
+	c.Format.Fresh = true
+	first = newOutput(first.name, known("csv"), parts{first.about, r, first.spool, first.found}, c)
 	first.begin()
 	for i, o := range []*Output{first, nil, nil} {
 		if i > 0 {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
-	"synoptic/results/sink/format"
 )
 
 // A reader must never see a torn line: each batch holds whole lines, and many records are few batches.
@@ -75,12 +73,8 @@ func TestOutputBackPressure(t *testing.T) {
 			t.Fatal("nothing blocked")
 		default:
 		}
-		var held int
-		for _, b := range o.memory {
-			held += cap(b.Data)
-		}
-		if o.bytes > most || held > 3*most {
-			t.Errorf("%d bytes wait, in memory of %d", o.bytes, held)
+		if _, bytes := o.queue.Waiting(); bytes > most {
+			t.Errorf("%d bytes wait", bytes)
 		}
 		if d := o.Delivery(); d.Delivered != 0 || d.Queued < 300 {
 			t.Errorf("counts %+v", d)
@@ -133,7 +127,7 @@ func TestOutputRetries(t *testing.T) {
 			if i == 31 && pause < time.Hour {
 				t.Errorf("came back after %v, and was told after an hour", pause)
 			}
-			if i != 31 && pause > backoffMax {
+			if i != 31 && pause > 30*time.Second {
 				t.Errorf("pause %d is %v", i, pause)
 			}
 			pauses[pause] = true
@@ -251,53 +245,13 @@ func TestOutputStartWaits(t *testing.T) {
 		o, _ = output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
 		must(t, o.Start(&results.ScanStart{}))
 		r := &receiver{stuck: make(chan struct{})}
-		o, _ = output(t, r, "", Config{})
-		o.remote = true
+		o, _ = outputOf(t, r, "", Config{}, about{remote: true})
 		began := time.Now()
 		must(t, o.Start(&results.ScanStart{}))
 		if took := time.Since(began); took != firstAnswer {
 			t.Errorf("waited %v", took)
 		}
 		close(r.stuck)
-	})
-}
-
-// An output that is stuck, deaf to everything, keeps nobody from stopping: its records are lost, and it
-// says how many.
-func TestOutputStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &receiver{stuck: make(chan struct{})}
-		defer func() { close(r.stuck) }()
-		o, _ := output(t, r, "", Config{memory: 10_000})
-		sent := make(chan error)
-		go func() { sent <- o.send(1000) }()
-		synctest.Wait()
-		began := time.Now()
-		o.Stop()
-		must(t, <-sent)
-		must(t, o.send(500)) // and nothing that comes later waits
-		must(t, o.End(&results.ScanEnd{}))
-		err := o.Finish(ended())
-		lost, ok := errors.AsType[*UndeliveredError](err)
-		if !ok || lost.Records != 1501 || lost.Output != "fake" || lost.Hint() == "" {
-			t.Errorf("error %v", err)
-		}
-		if took := time.Since(began); took > 500*time.Millisecond {
-			t.Errorf("stopped after %v", took)
-		}
-	})
-}
-
-// One that goes on in time loses nothing.
-func TestOutputStopsInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &receiver{stuck: make(chan struct{})}
-		o, _ := output(t, r, "", Config{memory: 100_000})
-		time.AfterFunc(grace/2, func() { close(r.stuck) })
-		o.Stop()
-		must(t, o.send(1000))
-		must(t, o.Finish(ended()))
-		inOrder(t, r.ports(t), 1000)
 	})
 }
 
@@ -370,86 +324,3 @@ func TestOutputAllocations(t *testing.T) {
 type discard struct{ *receiver }
 
 func (discard) Deliver(_ context.Context, _ *batch.Batch) (o dest.Outcome, err error) { return o, nil }
-
-// What a format has no place for does not wait for anything in the end; what it holds back for the end is
-// held, and not queued.
-func TestOutputCountsWhatIsEncoded(t *testing.T) {
-	for _, grouped := range []bool{false, true} {
-		r := &receiver{}
-		f := format.Format{Grouped: grouped, New: func(w *format.Writer, _ format.Options) format.Encoder { return &grouping{w: w} }}
-		o := newOutput("fake", f, r, nil, Config{})
-		go o.deliver()
-		must(t, o.Start(&results.ScanStart{}))
-		must(t, errors.Join(o.Ports(make([]results.Port, 5)), o.Hosts(make([]results.Host, 2)), o.Flush()))
-		want := results.Delivery{Output: "fake", Queued: 7}
-		if grouped {
-			want = results.Delivery{Output: "fake", Held: 7}
-		}
-		if d := o.Delivery(); d != want {
-			t.Errorf("counts %+v", d)
-		}
-		must(t, errors.Join(o.End(&results.ScanEnd{}), o.Close()))
-		if d := o.Delivery(); d.Queued != 0 || d.Held != 0 || d.Delivered != 5 {
-			t.Errorf("counts %+v", d)
-		}
-	}
-}
-
-// What a format holds is lost where the scan never comes to its end.
-func TestOutputLosesWhatIsHeld(t *testing.T) {
-	for _, dir := range []string{"", t.TempDir()} {
-		o, _ := output(t, &receiver{}, dir, Config{})
-		o.grouped, o.enc = true, &grouping{w: o.w}
-		must(t, o.Ports(make([]results.Port, 5)))
-		if lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended())); !ok || lost.Records != 5 {
-			t.Errorf("spool %q: lost %+v", dir, lost)
-		}
-	}
-}
-
-// The formats that hold records back say so, and only they.
-func TestGroupedFormats(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range format.Names() {
-		o, err := Open(name+":"+filepath.Join(dir, name), Config{})
-		must(t, err)
-		must(t, o.Start(&results.ScanStart{ScanID: "s"}))
-		must(t, errors.Join(o.Ports([]results.Port{{Reason: results.SYNACK, Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Frame: make([]byte, 60)}}), o.Flush()))
-		if d, f := o.Delivery(), o.encoded.Load(); (d.Held == 1) != (f == 1) || o.grouped != (f == 1) || d.Held > 1 || d.Delivered+d.Queued+d.Held != 2 {
-			t.Errorf("%s: counts %+v, %d encoded", name, d, f)
-		}
-		must(t, errors.Join(o.End(&results.ScanEnd{ScanID: "s"}), o.Close()))
-		if d := o.Delivery(); d.Held != 0 || d.Queued != 0 {
-			t.Errorf("%s: counts %+v in the end", name, d)
-		}
-	}
-}
-
-// Of several scans, one after the other, each record counts once.
-func TestOutputOfSeveralScans(t *testing.T) {
-	o, _ := output(t, &receiver{}, "", Config{})
-	for scan := uint64(1); scan <= 3; scan++ {
-		must(t, o.Start(&results.ScanStart{ScanID: "s"}))
-		must(t, o.send(5))
-		until(t, "all delivered", func() bool { return o.Delivery().Delivered == 7*(scan-1)+6 })
-		if d := o.Delivery(); d.Queued != 0 {
-			t.Errorf("scan %d: counts %+v", scan, d)
-		}
-		must(t, o.End(&results.ScanEnd{ScanID: "s"}))
-	}
-	must(t, o.Close())
-}
-
-// grouping is an encoder of one event for all ports; it has no place for anything else.
-type grouping struct {
-	w *format.Writer
-	n int
-}
-
-func (g *grouping) Start(*results.ScanStart) error { return nil }
-func (g *grouping) Ports(b []results.Port) error   { g.n += len(b); return nil }
-func (g *grouping) Hosts([]results.Host) error     { return nil }
-func (g *grouping) End(*results.ScanEnd) error {
-	return g.w.Commit(append(g.w.Buf(), "x\n"...), batch.Event{Records: g.n})
-}
-func (g *grouping) Close() error { return nil }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/delivery"
 	"synoptic/results/sink/dest"
 )
 
@@ -37,9 +38,7 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(time.Minute)
 		}
-		o.mu.Lock()
-		failing := o.failing
-		o.mu.Unlock()
+		failing := o.delivery.Health() == delivery.Failing
 		if d := o.Delivery(); d.Delivered != 50 || failing {
 			t.Errorf("counts %+v, failing %v", d, failing)
 		}
@@ -87,7 +86,7 @@ func TestOutputPausesBetweenParts(t *testing.T) {
 	}{
 		"says when": {func(int) int { return 1 }, &dest.Busy{Err: errDown, After: time.Minute}, 12 * time.Minute, 20 * time.Minute},
 		"little":    {func(int) int { return 1 }, errDown, 10 * time.Second, 3 * time.Minute},
-		"most":      {func(n int) int { return n - n/2 }, errDown, 0, 12 * backoffMin},
+		"most":      {func(n int) int { return n - n/2 }, errDown, 0, 12 * 100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

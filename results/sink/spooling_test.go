@@ -243,8 +243,7 @@ func TestSpoolDamaged(t *testing.T) {
 func TestSpoolOfADocument(t *testing.T) {
 	dir := t.TempDir()
 	r, _ := down()
-	o, _ := output(t, r, dir, Config{})
-	o.transient = true
+	o, _ := outputOf(t, r, dir, Config{}, about{transient: true})
 	must(t, o.send(10))
 	if lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended())); !ok || lost.Records != 10 {
 		t.Errorf("%+v", lost)

@@ -1,5 +1,8 @@
-// Package sink takes the record stream to where it is wanted: an Output is a format (package format), a
-// queue and a destination (package dest); a Tee feeds several.
+// Package sink takes the record stream to where it is wanted: call OpenAll for the outputs of a command line, give
+// them to NewTee, and end with Tee.Finish. Barrier says when what was put so far is durable.
+//
+// An Output is an encoder (package format), a queue (package queue) and the delivery from there to a
+// destination (packages delivery and dest); what they hand each other are batches (package batch).
 package sink
 
 import (
@@ -74,18 +77,13 @@ func (t *Tee) End(s *results.ScanEnd) error {
 // limit.
 func (t *Tee) Close() error { return t.Finish(context.Background()) }
 
-// Finish is Close that has patience until ctx ends: see Output.Finish.
+// Finish is Close that waits until ctx ends: see Output.Finish.
 func (t *Tee) Finish(ctx context.Context) error {
 	errs := make([]error, len(t.branches))
 	var wg sync.WaitGroup // a stuck output takes no time from the others
 	for i, b := range t.branches {
 		wg.Go(func() {
-			var err error
-			if o, ok := b.Sink.(*Output); ok {
-				err = o.Finish(ctx)
-			} else {
-				err = b.Close()
-			}
+			err := finish(ctx, b.Sink)
 			if !b.broken.Load() {
 				errs[i] = err
 			}
@@ -95,10 +93,24 @@ func (t *Tee) Finish(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// finish closes a sink, and waits no longer than until ctx ends where it has such a method, or one behind it.
+func finish(ctx context.Context, s results.Sink) error {
+	type finisher interface{ Finish(context.Context) error }
+	f, ok := results.SinkAs[finisher](s)
+	if !ok {
+		return s.Close()
+	}
+	err := f.Finish(ctx)
+	if _, itself := s.(finisher); !itself {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
 // outputs are the sinks that deliver by themselves.
 func (t *Tee) outputs(yield func(*Output) bool) {
 	for _, b := range t.branches {
-		if o, ok := b.Sink.(*Output); ok && !yield(o) {
+		if o, ok := results.SinkAs[*Output](b.Sink); ok && !yield(o) {
 			return
 		}
 	}
@@ -137,7 +149,7 @@ func (t *Tee) Reopens() bool {
 	return false
 }
 
-// Reopen has the files made anew that were renamed: see Output.Reopen.
+// Reopen reopens the files that were renamed: see Output.Reopen.
 func (t *Tee) Reopen() {
 	for o := range t.outputs {
 		o.Reopen()

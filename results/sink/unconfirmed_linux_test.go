@@ -21,7 +21,7 @@ func TestUnconfirmedIsKept(t *testing.T) {
 		name := filepath.Join(dir, "receiver")
 		l, err := net.Listen("unix", name)
 		must(t, err)
-		c := Config{stopTime: time.Minute, leaveTime: time.Minute}
+		c := Config{times: times{time.Minute, time.Minute}}
 		if spooled {
 			c.Spool = filepath.Join(dir, "spool")
 		}
@@ -101,7 +101,7 @@ func TestDeadLettersMustBePossible(t *testing.T) {
 	to := "unix:" + l.Addr().String()
 	_, err = Open(to, Config{DeadLetters: filepath.Join(t.TempDir(), "none", "dead.jsonl")})
 	var e *Error
-	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "--dead-letters") {
+	if !errors.As(err, &e) || !strings.Contains(e.Hint(), "DeadLetters") {
 		t.Errorf("error %v", err)
 	}
 	dir := t.TempDir()

@@ -111,7 +111,7 @@ var errSilent = errors.New("the receiver does not close the connection behind ou
 
 // finish ends our side and waits for the end of the receiver's, which tells that its program has read
 // everything. Without an error it has. errSilent comes once the receiver's kernel has had everything for
-// patience, errStalled if it does not even take that. After these and the end of ctx it may be called again;
+// endWait, errStalled if it does not even take that. After these and the end of ctx it may be called again;
 // any other error breaks the connection.
 //
 // The end of file alone proves nothing, for the receiver may have closed before our last bytes came; it
@@ -119,7 +119,7 @@ var errSilent = errors.New("the receiver does not close the connection behind ou
 // that gets data afterwards, sends a RST (RFC 9293 section 3.6.1, SHLD-3; RFC 2525 section 2.17; Linux:
 // __tcp_close and tcp_rcv_state_process). A receiver that ended its side before ours is no proof either: it
 // may have shut down that direction only, and read on.
-func (c *conn) finish(ctx context.Context, patience, stall time.Duration) error {
+func (c *conn) finish(ctx context.Context, endWait, stall time.Duration) error {
 	if !c.finishing {
 		if c.isGone() {
 			return c.ended()
@@ -148,7 +148,7 @@ func (c *conn) finish(ctx context.Context, patience, stall time.Duration) error 
 				return fmt.Errorf("the receiver closed before it had read everything: %w", err)
 			}
 			return nil
-		case !c.acked.IsZero() && time.Since(c.acked) >= patience:
+		case !c.acked.IsZero() && time.Since(c.acked) >= endWait:
 			return errSilent
 		case c.acked.IsZero() && time.Since(begun) >= stall:
 			return errStalled

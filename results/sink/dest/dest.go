@@ -1,4 +1,5 @@
-// Package dest takes encoded records where they are wanted: one implementation for each kind of destination.
+// Package dest takes encoded records where they are wanted: Open a Destination by its name, Deliver batches to
+// it, and Sync. There is one implementation for each kind of destination.
 package dest
 
 import (
@@ -8,22 +9,24 @@ import (
 	"time"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 // Destination is where batches go. Its methods are called one at a time, except that Close may come
 // while another call is stuck.
 //
 // Deliver is called again with the same batch, or what it gave back of one, after a pause, until all has been
-// taken: a destination that was down makes its connection anew there. An error that cannot mend itself is a
+// taken: a destination that was down reconnects there. An error that will not pass is a
 // *Permanent.
 type Destination interface {
 	// Deliver returns once the destination has the batch, as far as the destination ever says so. With an
 	// error, Outcome.Resent counts, and nothing else of the Outcome.
 	Deliver(ctx context.Context, b *batch.Batch) (Outcome, error)
 	// Sync makes sure of what Deliver could not be sure of: that a file is on its disk, that a receiver
-	// has read to the last byte. It is called at the end, again and again until it gives no error.
+	// has read to the last byte. It is called at barriers and at the end, between two batches or two
+	// tries of one, again and again until it gives no error.
 	Sync(ctx context.Context) (Outcome, error)
-	// Reopen makes a file of the name anew, for one that was renamed (logrotate).
+	// Reopen reopens a file by its name, for one that was renamed (logrotate).
 	Reopen() error
 	Close() error
 }
@@ -34,6 +37,10 @@ type Unconfirmed interface {
 	// of records in it. It is for when no other call is under way.
 	Unconfirmed() (batches []*batch.Batch, records uint64)
 }
+
+// Confirmer is a Destination that needs no Sync: what Deliver has returned for without an error is where it
+// is to stay.
+type Confirmer interface{ Confirms() }
 
 // Joiner is a Destination that prefers few large batches: every request costs it a round trip. Batches that wait
 // are joined for it.
@@ -63,7 +70,7 @@ type Rejection struct {
 	Reason string
 }
 
-// Permanent is an error that waiting does not mend.
+// Permanent is an error that waiting does not fix.
 type Permanent struct{ Err error }
 
 func (e *Permanent) Error() string { return e.Err.Error() }
@@ -71,7 +78,7 @@ func (e *Permanent) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *Permanent) Unwrap() error { return e.Err }
 
-// IsPermanent tells whether waiting does not mend an error.
+// IsPermanent tells whether waiting does not fix an error.
 func IsPermanent(err error) bool {
 	_, ok := errors.AsType[*Permanent](err)
 	return ok
@@ -103,6 +110,8 @@ func (e *Full) Unwrap() error { return e.Err }
 
 // Options are what destinations need to know besides their address.
 type Options struct {
+	// Files is the file system that files are written to; nil is the system's.
+	Files   vfs.FS
 	Stdout  io.WriteCloser // of "-"
 	Version string         // of the program
 	// Hostname is the scanning host's name.
@@ -117,14 +126,20 @@ type Options struct {
 
 // Error is a destination that cannot be had.
 type Error struct {
-	Err  error
-	hint string
+	Err   error
+	field string
+	hint  string
 }
+
+func newError(field string, err error, hint string) *Error { return &Error{err, field, hint} }
 
 func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint says how to mend it.
+// Field is the field of Options, or of TLS, that is at fault; "" where it is the name of the destination.
+func (e *Error) Field() string { return e.field }
+
+// Hint says how to fix it, and names fields of Options and of TLS.
 func (e *Error) Hint() string { return e.hint }

@@ -32,7 +32,7 @@ func openElastic(u *url.URL, o Options) (Destination, error) {
 	index := path.Base(base.Path)
 	if base.Path == "" || strings.ToLower(index) != index || strings.HasPrefix(index, "-") || strings.HasPrefix(index, "_") ||
 		strings.ContainsAny(index, "\\*?\"<>| ,#:+") {
-		return nil, &Error{errors.New("no name of an index or data stream in the URL"), "write " + u.Scheme + "://HOST:9200/INDEX, with the name in lower case"}
+		return nil, newError("", errors.New("no name of an index or data stream in the URL"), "write "+u.Scheme+"://HOST:9200/INDEX, with the name in lower case")
 	}
 	authorization, secrets, err := elasticAuthorization(o)
 	if err != nil {
@@ -57,7 +57,7 @@ func elasticAuthorization(o Options) (header string, secrets []string, err error
 	key, user, password := string(o.ElasticAPIKey), o.ElasticUser, string(o.ElasticPassword)
 	switch {
 	case key != "" && (user != "" || password != ""):
-		return "", nil, &Error{errors.New("both an API key and a user or password for Elasticsearch"), "give one of them"}
+		return "", nil, newError("ElasticAPIKey", errors.New("both an API key and a user or password for Elasticsearch"), "give one of them")
 	case key != "":
 		secrets = []string{key}
 		// A key is "id:secret" in base64: the secret alone is one too.
@@ -68,13 +68,13 @@ func elasticAuthorization(o Options) (header string, secrets []string, err error
 		return "ApiKey " + key, secrets, nil
 	case user != "" && password != "":
 		if strings.Contains(user, ":") {
-			return "", nil, &Error{errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot say it: choose another user"}
+			return "", nil, newError("ElasticUser", errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot say it: choose another user")
 		}
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)), []string{password, user + ":" + password}, nil
 	case user != "" || password != "":
-		return "", nil, &Error{errors.New("a user without a password for Elasticsearch, or the reverse"), "set SYNOPTIC_ELASTIC_USER and SYNOPTIC_ELASTIC_PASSWORD, or give --elastic-user and --elastic-password-file"}
+		return "", nil, newError("ElasticUser", errors.New("a user without a password for Elasticsearch, or the reverse"), "set SYNOPTIC_ELASTIC_USER and SYNOPTIC_ELASTIC_PASSWORD, or give ElasticUser and ElasticPassword")
 	}
-	return "", nil, &Error{errors.New("no API key for Elasticsearch"), "set SYNOPTIC_ELASTIC_API_KEY, or give a file with the key to --elastic-api-key-file; for OpenSearch give --elastic-user and --elastic-password-file"}
+	return "", nil, newError("ElasticAPIKey", errors.New("no API key for Elasticsearch"), "set SYNOPTIC_ELASTIC_API_KEY, or give a file with the key to ElasticAPIKey; for OpenSearch give ElasticUser and ElasticPassword")
 }
 
 // Deliver posts the batch as one bulk request, and looks at the answer for every event.
@@ -170,7 +170,7 @@ func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v
 		switch s := create.Status; {
 		case s >= 200 && s < 300:
 		case s == http.StatusConflict: // it is there already, from an earlier try
-		// What time or an operator can mend: a full queue, a shard that is away, a missing privilege, a
+		// What time or an operator can fix: a full queue, a shard that is away, a missing privilege, a
 		// blocked or missing index.
 		case s == http.StatusTooManyRequests || s >= 500 || s == http.StatusUnauthorized || s == http.StatusForbidden ||
 			s == http.StatusNotFound || s == http.StatusRequestTimeout || s < 200 || s >= 300 && s < 400:

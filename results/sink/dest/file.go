@@ -1,44 +1,53 @@
 package dest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 // file is appended to, or written anew where it is a document.
 type file struct {
+	files    vfs.FS
 	name     string
-	mode     os.FileMode
-	f        *os.File // nil until the first record where it is made only when needed
+	mode     fs.FileMode
+	f        vfs.File // nil until the first record where it is made only when needed
 	regular  bool
 	document bool
 	headed   bool // what is in it means nothing without its beginning
 	empty    bool // it is to be emptied before the first record
 	out      appender
 	current  *batch.Batch // what out is in the middle of
+	unnamed  bool         // its name may not be on the disk yet
+	doubt    error        // of a file that was left: it may not be on its disk
 }
 
 // openFile leaves a document that is there as it is until the first record is written: a scan that
 // never begins destroys nothing.
-func openFile(name string, c Content) (d *file, fresh bool, err error) {
-	d = &file{name: name, mode: 0o644, document: c.Document, headed: c.Document || c.Headed, empty: c.Document}
+func openFile(name string, c Content, files vfs.FS) (d *file, fresh bool, err error) {
+	d = &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o644, document: c.Document, headed: c.Document || c.Headed, empty: c.Document}
 	if err := d.open(); err != nil {
-		return nil, false, &Error{err, "choose a file in a folder that exists and that you may write to"}
+		return nil, false, newError("", err, "choose a file in a folder that exists and that you may write to")
 	}
 	info, err := d.f.Stat()
 	if err != nil {
 		d.f.Close()
-		return nil, false, &Error{err, "choose another file"}
+		return nil, false, newError("", err, "choose another file")
 	}
 	return d, c.Document || info.Size() == 0, nil
 }
 
 // NewFile appends to a file that is made, for its owner only, when the first batch comes.
-func NewFile(name string) Destination { return &file{name: name, mode: 0o600} }
+func NewFile(name string, files vfs.FS) Destination {
+	return &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o600}
+}
 
 // flags: Windows empties no file that is open to be appended to.
 func (f *file) flags() int {
@@ -49,12 +58,12 @@ func (f *file) flags() int {
 }
 
 func (f *file) open() error {
-	opened, err := os.OpenFile(f.name, f.flags(), f.mode)
+	opened, err := f.files.OpenFile(f.name, f.flags(), f.mode)
 	if err != nil {
 		return err
 	}
 	info, err := opened.Stat()
-	f.f, f.out.w, f.regular = opened, opened, err == nil && info.Mode().IsRegular()
+	f.f, f.out.w, f.regular, f.unnamed = opened, opened, err == nil && info.Mode().IsRegular(), true
 	return nil
 }
 
@@ -78,22 +87,36 @@ func (f *file) Deliver(_ context.Context, b *batch.Batch) (Outcome, error) {
 	return Outcome{}, err
 }
 
-// Sync waits until the file is on its disk.
+// Sync waits until the file is on its disk, under its name. An error is there to stay: nobody knows what the
+// disk has then, whatever a later fsync says.
 func (f *file) Sync(context.Context) (Outcome, error) {
-	if f.f == nil || !f.regular {
-		return Outcome{}, nil
+	if f.doubt == nil && f.f != nil && f.regular {
+		f.doubt = f.sync()
 	}
-	if err := f.f.Sync(); err != nil {
-		return Outcome{}, &Permanent{fmt.Errorf("write records: %w", err)}
+	if f.doubt != nil {
+		return Outcome{}, &Permanent{fmt.Errorf("write records: %w", f.doubt)}
 	}
 	return Outcome{}, nil
+}
+
+func (f *file) sync() error {
+	if err := f.f.Sync(); err != nil {
+		return err
+	}
+	if f.unnamed {
+		if err := f.files.SyncDir(filepath.Dir(f.name)); err != nil {
+			return err
+		}
+	}
+	f.unnamed = false
+	return nil
 }
 
 // Reopens tells whether this is a file, which Reopen is about.
 func (f *file) Reopens() bool { return f.regular }
 
 // Stat describes what was opened.
-func (f *file) Stat() (os.FileInfo, error) {
+func (f *file) Stat() (fs.FileInfo, error) {
 	if f.f == nil {
 		return nil, os.ErrNotExist
 	}
@@ -107,7 +130,7 @@ func (f *file) Reopen() error {
 	if !f.regular || f.headed {
 		return nil
 	}
-	next, err := os.OpenFile(f.name, f.flags(), f.mode)
+	next, err := f.files.OpenFile(f.name, f.flags(), f.mode)
 	if err != nil {
 		return fmt.Errorf("the file stays the one it was: %w", err)
 	}
@@ -120,8 +143,10 @@ func (f *file) Reopen() error {
 		f.out.rewind(f.current)
 	}
 	old := f.f
-	f.f, f.out.w, f.regular = next, next, is.Mode().IsRegular()
-	if err := errors.Join(old.Sync(), old.Close()); err != nil {
+	f.f, f.out.w, f.regular, f.unnamed = next, next, is.Mode().IsRegular(), true
+	err = old.Sync()
+	f.doubt = cmp.Or(f.doubt, err)
+	if err := errors.Join(err, old.Close()); err != nil {
 		return fmt.Errorf("close the file that was renamed: %w", err)
 	}
 	return nil

@@ -298,7 +298,7 @@ func TestReopenWhileFull(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out")
 	d, _ := openTest(t, name, Content{})
 	f := d.(*file)
-	full := &disk{File: f.f, room: 77, fixed: true} // a torn line stays
+	full := &disk{File: f.f.(*os.File), room: 77, fixed: true} // a torn line stays
 	f.out.w = full
 	b := lines(1, 20)
 	if _, err := d.Deliver(context.Background(), b); err == nil {

@@ -46,11 +46,11 @@ func openHEC(u *url.URL, o Options) (Destination, error) {
 		return nil, err
 	}
 	if o.HECToken == "" {
-		return nil, &Error{errors.New("no token for the HTTP Event Collector"), "set SYNOPTIC_HEC_TOKEN, or give a file with the token to --hec-token-file"}
+		return nil, newError("HECToken", errors.New("no token for the HTTP Event Collector"), "set SYNOPTIC_HEC_TOKEN, or give a file with the token to HECToken")
 	}
 	ack := query.Get("ack")
 	if ack != "" && ack != "true" && ack != "false" {
-		return nil, &Error{errors.New("ack is neither true nor false"), "write ?ack=true to wait until events are indexed"}
+		return nil, newError("", errors.New("ack is neither true nor false"), "write ?ack=true to wait until events are indexed")
 	}
 	// What documentation gives as the whole path is taken for that; everything else is a prefix.
 	if base.Path = strings.TrimSuffix(base.Path, "/event"); !strings.HasSuffix(base.Path, hecPath) {
@@ -67,7 +67,7 @@ func openHEC(u *url.URL, o Options) (Destination, error) {
 		p.header.Set("X-Splunk-Request-Channel", newChannel())
 	}
 	said := func(a *answer) string { return parseHEC(a).Text }
-	if err := p.check("application/json", "check the token in SYNOPTIC_HEC_TOKEN or --hec-token-file, and that it is enabled in Splunk", said); err != nil {
+	if err := p.check("application/json", "check the token in SYNOPTIC_HEC_TOKEN or HECToken, and that it is enabled in Splunk", said); err != nil {
 		p.Close()
 		return nil, err
 	}

@@ -24,7 +24,7 @@ import (
 // afterwards, which only a living program closes. Then the history is dropped. Between two
 // confirmations lie some rotate bytes.
 //
-// A receiver that does not close its side for patience, and never did before, is not asked again: of what
+// A receiver that does not close its side within endWait, and never did before, is not asked again: of what
 // went to it the last keep bytes are kept, which should exceed what the socket buffers of both sides hold
 // (ours is sendBuffer; Linux receivers have up to tcp_rmem[2], 6 MiB by default, 32 MiB from 6.16). If
 // it was only stopped, its end comes late, and is believed then.
@@ -37,8 +37,8 @@ type oneWay struct {
 	dial  func(context.Context) (*conn, error)
 	frame func(dst []byte, b *batch.Batch) []byte
 
-	rotate, keep    int // bytes of events; framed they are more
-	patience, stall time.Duration
+	rotate, keep   int // bytes of events; framed they are more
+	endWait, stall time.Duration
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -71,7 +71,7 @@ const (
 	rotateBytes = 8 << 20
 	keepBytes   = 32 << 20
 	sendBuffer  = 1 << 20 // what is asked for; the kernel's net.core.wmem_max bounds it
-	patience    = 10 * time.Second
+	endWait     = 10 * time.Second
 	stall       = 10 * time.Second
 
 	openTimeout = 3 * time.Second
@@ -80,7 +80,7 @@ const (
 
 // newOneWay connects once. Only a receiver that does not answer now may do so later.
 func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([]byte, *batch.Batch) []byte) (*oneWay, error) {
-	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, patience: patience, stall: stall, endless: !tcpinfo.Known}
+	s := &oneWay{dial: dial, frame: frame, rotate: min(rotateBytes, keep), keep: keep, endWait: endWait, stall: stall, endless: !tcpinfo.Known}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
 	defer cancel()
@@ -312,7 +312,7 @@ func (s *oneWay) confirm(ctx context.Context) error {
 // ends waits until the receiver has read a connection to its end and is seen alive after that. It may be
 // called again after errors of waiting; the others have given the connection up.
 func (s *oneWay) ends(ctx context.Context, c *conn) error {
-	err := c.finish(ctx, s.patience, s.stall)
+	err := c.finish(ctx, s.endWait, s.stall)
 	if err == nil {
 		if err = s.alive(ctx); err == nil {
 			s.confirms, s.endless = true, !tcpinfo.Known
@@ -331,7 +331,7 @@ func (s *oneWay) alive(ctx context.Context) error {
 	c, err := s.redial(ctx)
 	if err == nil {
 		defer c.close()
-		err = c.finish(ctx, s.patience, s.stall)
+		err = c.finish(ctx, s.endWait, s.stall)
 	}
 	switch {
 	case errors.Is(err, errSilent):
@@ -385,7 +385,7 @@ func resendOption(q url.Values) (int, error) {
 	}
 	n, err := bytesize.Parse(q.Get("resend"))
 	if err != nil || n < minKeep || n > maxKeep {
-		return 0, &Error{fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G"}
+		return 0, newError("", fmt.Errorf("resend=%s", q.Get("resend")), "give what the socket buffers of both sides can hold, from 64K to 1G")
 	}
 	return int(n), nil
 }

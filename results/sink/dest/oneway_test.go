@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/sink/batch"
@@ -183,7 +182,7 @@ func TestNeverClosing(t *testing.T) {
 			})
 			t.Cleanup(func() { close(hold) }) // before the collector's own, which waits
 			s := openOneWay(t, to, Options{}, 10_000)
-			s.patience, s.keep = 30*time.Millisecond, 30_000
+			s.endWait, s.keep = 30*time.Millisecond, 30_000
 			if !tcpinfo.Known { // there the first connection is not ended
 				s.endless = false
 			}
@@ -222,7 +221,7 @@ func TestLateConfirmation(t *testing.T) {
 		c.read(i, conn, -1)
 	})
 	s := openOneWay(t, "syslog+tcp://"+l.Addr().String(), Options{}, 10_000)
-	s.patience = 30 * time.Millisecond
+	s.endWait = 30 * time.Millisecond
 	all := batches(60, 100)
 	deliverAll(t, s, all[:20])
 	if s.left == nil || !s.endless {
@@ -230,7 +229,7 @@ func TestLateConfirmation(t *testing.T) {
 	}
 	close(stopped)
 	<-s.left.gone
-	s.patience = patience
+	s.endWait = endWait
 	rest := len(s.history) - s.leftChunks
 	s.rotate = 1 << 30 // what is dropped now, the late end has confirmed
 	resent, _ := deliverAll(t, s, all[20:21])
@@ -276,7 +275,7 @@ func TestSlowConfirmation(t *testing.T) {
 			synced(t, s)
 			deliverAll(t, s, all[1:])
 		}
-		s.patience = 20 * time.Millisecond
+		s.endWait = 20 * time.Millisecond
 		for range 3 {
 			if _, err := s.Sync(context.Background()); !errors.Is(err, slow.err) {
 				t.Fatalf("Sync gives %v, want %v", err, slow.err)
@@ -292,7 +291,6 @@ func TestSlowConfirmation(t *testing.T) {
 
 // Slowness is told, and waited for: nothing is sent twice, nothing torn.
 func TestSlowReceiver(t *testing.T) {
-	need.Long(t)
 	files := testnet.NewPKI(t)
 	for _, scheme := range []string{"syslog+tcp", "syslog+tls"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -343,7 +341,6 @@ func TestSlowReceiver(t *testing.T) {
 
 // The end of the context, or Close, ends a call that waits for the receiver.
 func TestStuckCallsEnd(t *testing.T) {
-	need.Long(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	hold := make(chan struct{})
 	collect(t, l, func(*collector, int, net.Conn) { <-hold })

@@ -54,34 +54,34 @@ type Content struct {
 func Open(name string, c Content, o Options) (d Destination, fresh bool, err error) {
 	switch {
 	case name == "":
-		return nil, false, &Error{errors.New("no destination"), "give a file name, or - for standard output"}
+		return nil, false, newError("", errors.New("no destination"), "give a file name, or - for standard output")
 	case name == "-":
 		return newStream(o.Stdout), true, nil
 	case scheme(name) != "":
 		d, err = openURL(scheme(name), name, c, o)
 		return d, true, err
 	}
-	return openFile(name, c)
+	return openFile(name, c, o.Files)
 }
 
-var errUser = &Error{errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (see synoptic scan --help)"}
+var errUser = newError("", errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (HECToken, ElasticAPIKey, ElasticPassword)")
 
 // openURL never repeats what it refuses: there may be a secret in it.
 func openURL(scheme, name string, c Content, o Options) (Destination, error) {
 	open := schemes[scheme]
 	if open == nil {
-		return nil, &Error{fmt.Errorf("unknown kind of destination %q", scheme), "the kinds are " + strings.Join(Kinds(), ", ")}
+		return nil, newError("", fmt.Errorf("unknown kind of destination %q", scheme), "the kinds are "+strings.Join(Kinds(), ", "))
 	}
 	u, err := url.Parse(name)
 	switch {
 	case err != nil:
-		return nil, &Error{errors.New("this is not a URL"), "write " + scheme + "://HOST:PORT"}
+		return nil, newError("", errors.New("this is not a URL"), "write "+scheme+"://HOST:PORT")
 	case u.User != nil:
 		return nil, errUser
 	case holdsSecret(u):
-		return nil, &Error{errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (see synoptic scan --help)"}
+		return nil, newError("", errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (HECToken, ElasticAPIKey, ElasticPassword)")
 	case !c.Messages:
-		return nil, &Error{errors.New("this destination takes single messages, and the format has none"), "write the format to a file, or choose jsonl"}
+		return nil, newError("", errors.New("this destination takes single messages, and the format has none"), "write the format to a file, or choose jsonl")
 	}
 	return open(u, o)
 }
@@ -128,5 +128,5 @@ func options(u *url.URL) (url.Values, error) {
 	if len(names) > 0 {
 		hint = "it takes " + strings.Join(names, "=…, ") + "=…, each once"
 	}
-	return nil, &Error{errors.New("an option in the URL that is not known, empty, or given twice"), hint + "; secrets are given by the environment or by a file"}
+	return nil, newError("", errors.New("an option in the URL that is not known, empty, or given twice"), hint+"; secrets are given by the environment or by a file")
 }

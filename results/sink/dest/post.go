@@ -169,7 +169,7 @@ func (a *answer) unauthorized() bool {
 }
 
 // check asks once, with an empty body, before anything is scanned: the receiver looks at who we are
-// before it misses the data, and takes nothing. Only what waiting does not mend is an error: a
+// before it misses the data, and takes nothing. Only what waiting does not fix is an error: a
 // certificate that does not verify, a secret that is refused, a path where nothing takes records.
 func (p *poster) check(contentType, hint string, said func(*answer) string) error {
 	ctx, cancel := context.WithTimeout(p.closing, checkTimeout)
@@ -177,15 +177,15 @@ func (p *poster) check(contentType, hint string, said func(*answer) string) erro
 	a, err := p.post(ctx, p.url, contentType, nil)
 	switch {
 	case err != nil && unverified(err):
-		return &Error{err, "give the authority that signed the receiver's certificate to --ca-file, and the host by a name that the certificate has"}
+		return newError("CAFile", err, "give the authority that signed the receiver's certificate to CAFile, and the host by a name that the certificate has")
 	case err != nil: // down, which may pass
 		return nil
 	case a.unauthorized():
-		return &Error{p.refused(a, said(a)), hint}
+		return newError("", p.refused(a, said(a)), hint)
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
-		return &Error{p.refused(a, said(a)), "check the path of the URL: nothing takes records there"}
+		return newError("", p.refused(a, said(a)), "check the path of the URL: nothing takes records there")
 	case a.status >= 300 && a.status < 400:
-		return &Error{p.refused(a, "a redirect is not followed, for the secret is for this host only"), "give the URL that it leads to"}
+		return newError("", p.refused(a, "a redirect is not followed, for the secret is for this host only"), "give the URL that it leads to")
 	}
 	return nil
 }
@@ -305,6 +305,9 @@ func (p *poster) tooLarge(c chunk, body int) verdict {
 // Sync has nothing to do: an answer says that the events are taken.
 func (p *poster) Sync(context.Context) (Outcome, error) { return Outcome{}, nil }
 
+// Confirms is for Confirmer.
+func (p *poster) Confirms() {}
+
 // Reopen has nothing to do.
 func (p *poster) Reopen() error { return nil }
 
@@ -322,9 +325,9 @@ func parseReceiver(u *url.URL, port string) (*url.URL, url.Values, error) {
 	case strings.Contains(u.Path, "@"): // of a password with a slash in it
 		return nil, nil, errUser
 	case u.Hostname() == "" || u.Opaque != "":
-		return nil, nil, &Error{errors.New("no host in the URL"), "write " + u.Scheme + "://HOST:" + port + "/…"}
+		return nil, nil, newError("", errors.New("no host in the URL"), "write "+u.Scheme+"://HOST:"+port+"/…")
 	case u.Fragment != "":
-		return nil, nil, &Error{errors.New("a fragment (#) in the URL"), "leave it out"}
+		return nil, nil, newError("", errors.New("a fragment (#) in the URL"), "leave it out")
 	}
 	q, err := options(u)
 	if err != nil {

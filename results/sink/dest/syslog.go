@@ -29,13 +29,13 @@ func openSyslog(u *url.URL, o Options) (Destination, error) { return openSyslogW
 func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destination, error) {
 	host, port := u.Hostname(), u.Port()
 	if host == "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
-		return nil, &Error{errors.New("this is not the address of a syslog receiver"), "give " + u.Scheme + "://HOST:PORT"}
+		return nil, newError("", errors.New("this is not the address of a syslog receiver"), "give "+u.Scheme+"://HOST:PORT")
 	}
 	if port == "" {
 		port = map[string]string{"syslog+tcp": "514", "syslog+tls": "6514"}[u.Scheme]
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return nil, &Error{fmt.Errorf("port %s", port), "give a port from 1 to 65535"}
+		return nil, newError("", fmt.Errorf("port %s", port), "give a port from 1 to 65535")
 	}
 	q, err := options(u)
 	if err != nil {
@@ -57,14 +57,14 @@ func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destinati
 	}
 	s, err := newOneWay(keep, d.dial, head.frame)
 	if err != nil {
-		return nil, &Error{err, d.hint(err)}
+		return nil, newError("", err, d.hint(err))
 	}
 	if d.tls != nil && s.conn != nil {
 		select {
 		case <-s.conn.gone:
 			if err := tlsError(s.conn.ended()); IsPermanent(err) {
 				s.Close()
-				return nil, &Error{err, d.hint(err)}
+				return nil, newError("", err, d.hint(err))
 			}
 		case <-time.After(alertWait):
 		}
@@ -82,7 +82,7 @@ type syslogDialer struct {
 // or the lack of one: with TLS 1.3 that comes behind the handshake.
 const alertWait = 100 * time.Millisecond
 
-// dial connects. What an operator has to mend is *Permanent.
+// dial connects. What an operator has to fix is *Permanent.
 func (d *syslogDialer) dial(ctx context.Context) (*conn, error) {
 	var dialer net.Dialer
 	c, err := dialer.DialContext(ctx, "tcp", d.address)
@@ -111,7 +111,7 @@ func (d *syslogDialer) dial(ctx context.Context) (*conn, error) {
 
 func (d *syslogDialer) hint(err error) string {
 	if unverified(err) {
-		return "give the certificate of the receiver's authority with --ca-file, and the name that its certificate is for"
+		return "give the certificate of the receiver's authority with CAFile, and the name that its certificate is for"
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return "give the receiver's name or address"
@@ -148,7 +148,7 @@ func newHeader(q url.Values, o Options) (*header, error) {
 	if number < 0 {
 		n, err := strconv.ParseUint(facility, 10, 8)
 		if err != nil || int(n) >= len(facilities) {
-			return nil, &Error{fmt.Errorf("unknown facility %q", facility), "the facilities are " + strings.Join(facilities, ", ") + ", or their numbers from 0"}
+			return nil, newError("", fmt.Errorf("unknown facility %q", facility), "the facilities are "+strings.Join(facilities, ", ")+", or their numbers from 0")
 		}
 		number = int(n)
 	}
@@ -164,7 +164,7 @@ func newHeader(q url.Values, o Options) (*header, error) {
 			continue
 		}
 		if *option.value = q.Get(option.name); !printable(*option.value, option.limit) {
-			return nil, &Error{fmt.Errorf("%s=%q", option.name, *option.value), fmt.Sprintf("give 1 to %d printable ASCII characters without a space", option.limit)}
+			return nil, newError("", fmt.Errorf("%s=%q", option.name, *option.value), fmt.Sprintf("give 1 to %d printable ASCII characters without a space", option.limit))
 		}
 	}
 	return &header{

@@ -138,7 +138,7 @@ func TestSyslogTLS(t *testing.T) {
 	}
 }
 
-// What an operator has to mend is an error before the scan, with a hint.
+// What an operator has to fix is an error before the scan, with a hint.
 func TestSyslogTLSRefused(t *testing.T) {
 	files := testnet.NewPKI(t)
 	plain := func(_ *collector, _ int, conn net.Conn) {

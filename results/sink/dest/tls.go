@@ -33,34 +33,34 @@ func (t TLS) Config(serverName string) (*tls.Config, error) {
 		}
 		pem, err := readLimited(t.CAFile, maxPEM)
 		if err != nil {
-			return nil, &Error{fmt.Errorf("CA file: %w", err), "give a PEM file that you may read to --ca-file"}
+			return nil, newError("CAFile", fmt.Errorf("CA file: %w", err), "give a PEM file that you may read to CAFile")
 		}
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, &Error{fmt.Errorf("CA file %s: no certificate in it", t.CAFile), "--ca-file takes certificates in PEM: -----BEGIN CERTIFICATE-----"}
+			return nil, newError("CAFile", fmt.Errorf("CA file %s: no certificate in it", t.CAFile), "CAFile takes certificates in PEM: -----BEGIN CERTIFICATE-----")
 		}
 		c.RootCAs = roots
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		given, missing := "--client-cert "+t.CertFile, "--client-key"
+		given, missing := "CertFile "+t.CertFile, "KeyFile"
 		if t.CertFile == "" {
-			given, missing = "--client-key "+t.KeyFile, "--client-cert"
+			given, missing = "KeyFile "+t.KeyFile, "CertFile"
 		}
-		return nil, &Error{fmt.Errorf("%s is given without %s", given, missing), "a client shows a certificate and has its key: give both, or neither"}
+		return nil, newError("CertFile", fmt.Errorf("%s is given without %s", given, missing), "a client shows a certificate and has its key: give both, or neither")
 	}
 	if t.CertFile == "" {
 		return c, nil
 	}
 	certPEM, err := readLimited(t.CertFile, maxPEM)
 	if err != nil {
-		return nil, &Error{fmt.Errorf("client certificate: %w", err), "give a PEM file that you may read to --client-cert"}
+		return nil, newError("CertFile", fmt.Errorf("client certificate: %w", err), "give a PEM file that you may read to CertFile")
 	}
 	keyPEM, err := readLimited(t.KeyFile, maxPEM)
 	if err != nil {
-		return nil, &Error{fmt.Errorf("client key: %w", err), "give a PEM file that you may read to --client-key"}
+		return nil, newError("KeyFile", fmt.Errorf("client key: %w", err), "give a PEM file that you may read to KeyFile")
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
-		return nil, &Error{fmt.Errorf("client certificate %s with key %s: %w", t.CertFile, t.KeyFile, err), "give a certificate and its own key, both in PEM and the key not encrypted"}
+		return nil, newError("CertFile", fmt.Errorf("client certificate %s with key %s: %w", t.CertFile, t.KeyFile, err), "give a certificate and its own key, both in PEM and the key not encrypted")
 	}
 	c.Certificates = []tls.Certificate{pair}
 	return c, nil

@@ -15,7 +15,7 @@ import (
 func openUnix(u *url.URL, o Options) (Destination, error) {
 	path := filepath.FromSlash(u.Path)
 	if u.Host != "" || u.Opaque != "" || u.Fragment != "" || u.Path == "" || u.Path[0] != '/' {
-		return nil, &Error{errors.New("this is not the path of a socket"), "give unix:/PATH; %3F stands for ?, %23 for #, %25 for %"}
+		return nil, newError("", errors.New("this is not the path of a socket"), "give unix:/PATH; %3F stands for ?, %23 for #, %25 for %")
 	}
 	q, err := options(u)
 	if err != nil {
@@ -43,7 +43,7 @@ func openUnix(u *url.URL, o Options) (Destination, error) {
 	}
 	s, err := newOneWay(keep, dial, func(dst []byte, b *batch.Batch) []byte { return append(dst, b.Data...) })
 	if err != nil {
-		return nil, &Error{err, "give the path of a stream socket, of some 100 bytes at most"}
+		return nil, newError("", err, "give the path of a stream socket, of some 100 bytes at most")
 	}
 	return s, nil
 }

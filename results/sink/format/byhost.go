@@ -57,9 +57,12 @@ func (e *tempError) Error() string {
 // Unwrap gives the cause.
 func (e *tempError) Unwrap() error { return e.Err }
 
-// Hint says how to mend it.
+// Field is the field of Options that is at fault.
+func (e *tempError) Field() string { return "TempDir" }
+
+// Hint says how to fix it.
 func (e *tempError) Hint() string {
-	return "make room there (some 100 bytes for each record), or name another folder with --spool, or in TMPDIR where there is none; a jsonl output can be converted later"
+	return "make room there (some 100 bytes for each record), or name another folder with TempDir, or in TMPDIR where there is none; a jsonl output can be converted later"
 }
 
 // entry is what a record in the arena is sorted by.

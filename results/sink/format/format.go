@@ -1,4 +1,5 @@
-// Package format turns the record stream into bytes: one encoder for each output format.
+// Package format turns the record stream into bytes: Lookup a Format by its name, and call its New for an Encoder
+// that writes batches of events to a Writer.
 package format
 
 import (

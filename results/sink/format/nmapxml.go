@@ -58,10 +58,11 @@ func (x *nmapXML) Start(s *results.ScanStart) error {
 // portsArg finds the list of ports among the arguments, where it is one of numbers, as nmap has it; else it is "".
 func portsArg(args []string) string {
 	for i, a := range args {
-		value, found := strings.CutPrefix(a, "--ports=")
+		name, value, found := strings.Cut(a, "=")
+		long := strings.HasPrefix(a, "--") && name[2:] == "ports"
 		switch {
-		case found:
-		case (a == "-p" || a == "--ports") && i+1 < len(args):
+		case long && found:
+		case (a == "-p" || long) && i+1 < len(args):
 			value = args[i+1]
 		case strings.HasPrefix(a, "-p") && len(a) > 2:
 			value = strings.TrimPrefix(a[2:], "=")

@@ -306,7 +306,7 @@ func TestGroupedFormatsFailOpenEnded(t *testing.T) {
 		errs = append(errs, enc.Hosts([]results.Host{{Addr: testPorts()[0].Addr}}), enc.End(&testEnd))
 		var e *tempError
 		for _, err := range errs[len(errs)-3:] {
-			if !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(e.Hint(), "--spool") || !strings.Contains(e.Hint(), "TMPDIR") {
+			if !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(e.Hint(), "TempDir") || !strings.Contains(e.Hint(), "TMPDIR") {
 				t.Errorf("%s: error %v", name, err)
 			}
 		}

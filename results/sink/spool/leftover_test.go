@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 // A leftover that cannot be read keeps its name, and stops nothing: what comes before it and behind it is
@@ -26,7 +27,7 @@ func TestUnreadableLeftovers(t *testing.T) {
 		t.Helper()
 		var found uint64
 		var err error
-		s, found, err = Open(dir, "jsonl:x", 1<<20)
+		s, found, err = Open(vfs.OS, dir, "jsonl:x", 1<<20)
 		must(t, err)
 		if found != records || len(s.Lost()) != len(damaged) {
 			t.Fatalf("found %d records, want %d; lost %v", found, records, s.Lost())
@@ -69,7 +70,7 @@ func TestAdoptionBesideUnreadable(t *testing.T) {
 	must(t, b.Put(numbered(2, 10)))
 	kill(a)
 	kill(b)
-	s, found, err := Open(dir, "jsonl:x", 1<<20)
+	s, found, err := Open(vfs.OS, dir, "jsonl:x", 1<<20)
 	if must(t, err); found != 2 {
 		t.Fatalf("%d records", found)
 	}

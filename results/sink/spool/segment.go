@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 // A segment file begins with these 24 bytes, the frames follow:
@@ -19,7 +20,7 @@ import (
 //	16  CRC-32C of that offset                            uint32
 //	20  zero                                              uint32
 //
-// The offset is written anew with each delivery, in place. Where that was cut short its sum is wrong, and
+// The offset is rewritten with each delivery, in place. Where that was cut short its sum is wrong, and
 // the segment is delivered again from its beginning.
 const (
 	segmentMagic = "SYNSPL01"
@@ -30,31 +31,40 @@ const (
 type segment struct {
 	number  uint64
 	name    string
-	f       *os.File // nil while it is neither written nor read: see file and shut
-	pos     int64    // of the next frame to take
-	size    int64    // behind the last whole frame
-	records uint64   // in the frames from pos on, as their heads say
-	frames  int      // from pos on
+	files   vfs.FS
+	f       file   // nil while it is neither written nor read: see file and shut
+	pos     int64  // of the next frame to take
+	size    int64  // behind the last whole frame
+	records uint64 // in the frames from pos on, as their heads say
+	frames  int    // from pos on
+
+	holds bool  // the header does not tell of pos yet
+	dirty bool  // it was written since it was synced
+	lent  bool  // to a sync, which closes the file if need be
+	doubt error // of a sync that failed
 }
 
-func createSegment(name string, number uint64) (*segment, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+// file is an open segment.
+type file = vfs.File
+
+func createSegment(files vfs.FS, name string, number uint64) (*segment, error) {
+	f, err := files.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{number: number, name: name, f: f, pos: segmentHead, size: segmentHead}
+	s := &segment{number: number, name: name, files: files, f: f, pos: segmentHead, size: segmentHead, dirty: true}
 	if _, err := f.WriteAt(s.header(), 0); err != nil {
 		f.Close()
-		os.Remove(name)
+		files.Remove(name)
 		return nil, err
 	}
 	return s, nil
 }
 
 // file opens a segment that was shut. The descriptors of a large spool would be thousands.
-func (s *segment) file() (*os.File, error) {
+func (s *segment) file() (file, error) {
 	if s.f == nil {
-		f, err := os.OpenFile(s.name, os.O_RDWR, 0)
+		f, err := s.files.OpenFile(s.name, os.O_RDWR, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -70,6 +80,9 @@ func (s *segment) shut() error {
 	}
 	f := s.f
 	s.f = nil
+	if s.lent {
+		return nil
+	}
 	return f.Close()
 }
 
@@ -79,7 +92,8 @@ func (s *segment) sync() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), s.shut())
+	s.dirty = false
+	return errors.Join(s.doubt, f.Sync(), s.shut())
 }
 
 func (s *segment) header() []byte {
@@ -90,12 +104,12 @@ func (s *segment) header() []byte {
 }
 
 // openSegment reads what an earlier process has left. What lies behind the last whole frame is cut off.
-func openSegment(name string, number uint64) (*segment, error) {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
+func openSegment(files vfs.FS, name string, number uint64) (*segment, error) {
+	f, err := files.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{number: number, name: name, f: f, pos: segmentHead, size: segmentHead}
+	s := &segment{number: number, name: name, files: files, f: f, pos: segmentHead, size: segmentHead, dirty: true}
 	if err := s.survey(); err != nil {
 		f.Close()
 		return nil, err
@@ -111,7 +125,7 @@ func (s *segment) survey() error {
 	}
 	var h [segmentHead]byte
 	switch n, err := s.f.ReadAt(h[:], 0); {
-	case err == io.EOF && n < segmentHead: // its writer was killed before the first frame
+	case errors.Is(err, io.EOF) && n < segmentHead: // its writer was killed before the first frame
 		return nil // without frames it is removed
 	case err != nil:
 		return err
@@ -146,7 +160,7 @@ func (s *segment) survey() error {
 func (s *segment) head(at, rest int64) (head, error) {
 	var b [frameHead]byte
 	n, err := s.f.ReadAt(b[:min(frameHead, rest)], at)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return head{}, err
 	}
 	return parseHead(b[:n], rest)
@@ -158,6 +172,7 @@ func (s *segment) append(frame []byte, records uint64) error {
 	if err != nil {
 		return err
 	}
+	s.dirty = true
 	if _, err := f.WriteAt(frame, s.size); err != nil {
 		return errors.Join(err, f.Truncate(s.size))
 	}
@@ -165,6 +180,19 @@ func (s *segment) append(frame []byte, records uint64) error {
 	s.records += records
 	s.frames++
 	return nil
+}
+
+// appendAll writes batches, and tells how many it has written.
+func (s *segment) appendAll(batches []*batch.Batch) (n int, err error) {
+	var frame []byte
+	for _, b := range batches {
+		frame = appendFrame(frame[:0], b)
+		if err := s.append(frame, b.Records()); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 // LostError is what could not be read back.
@@ -186,7 +214,7 @@ func (e *LostError) Error() string {
 func (e *LostError) Unwrap() error { return e.Err }
 
 // read reads the frame at pos into a batch, by way of buf. Where it cannot be read, the error is a
-// *LostError and the head's size is what has to be left out; any other one may mend itself.
+// *LostError and the head's size is what has to be left out; any other one may pass.
 func (s *segment) read(b *batch.Batch, buf *[]byte) (h head, err error) {
 	if _, err := s.file(); err != nil {
 		return head{}, err
@@ -215,11 +243,15 @@ func (s *segment) passed(h head) {
 	if s.frames--; s.pos == s.size {
 		s.frames, s.records = 0, 0
 	}
+}
+
+// mark tells the next process how far the segment was delivered.
+func (s *segment) mark() {
 	if f, err := s.file(); err == nil {
 		_, _ = f.WriteAt(s.header(), 0) // at worst it is delivered twice
 	}
 }
 
 func (s *segment) remove() error {
-	return errors.Join(s.shut(), os.Remove(s.name))
+	return errors.Join(s.shut(), s.files.Remove(s.name))
 }

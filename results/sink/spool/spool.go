@@ -1,5 +1,8 @@
-// Package spool keeps batches on disk while their destination is slow or down: in segment files, in the
-// order in which they came, beyond the life of the process.
+// Package spool keeps batches on disk while their destination is slow or down: Open it, Put what is to wait, Take
+// what is next, and say Done when it is delivered. Sync makes sure of what was put, for a power failure too;
+// Pass instead of Done leaves a batch on the disk until Release.
+//
+// Batches lie in segment files, in the order in which they came, beyond the life of the process.
 //
 // A spool is a folder of one output. Its name is made from the output's, so that the next process with
 // the same output and the same parent folder finds what is left, and delivers that first. A lock keeps
@@ -13,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,8 +23,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"synoptic/results/sink/batch"
 	"synoptic/results/sink/spool/lock"
+	"synoptic/results/sink/vfs"
 )
 
 // ErrFull says that there is no room until something has been delivered.
@@ -39,18 +41,21 @@ const (
 	maxOwners = 64
 )
 
-// Spool is a queue of batches on disk. Put may be called beside the other methods; those are called one
-// at a time. All but Empty may have to wait for the disk.
+// Spool is a queue of batches on disk. Put and PutRest may be called beside the other methods; those are called
+// one at a time. All but Empty and Len may have to wait for the disk.
 type Spool struct {
+	files   vfs.FS
 	dir     string
 	locked  *lock.Lock
 	max     int64
 	segment int64 // segmentSize, or less where max is small: room comes back a segment at a time
 
-	frames atomic.Int64 // in all segments
+	frames atomic.Int64 // not taken and done with, in all segments
 
 	mu       sync.Mutex
 	segments []*segment // ascending; the last is written, the first is read
+	held     []*segment // before them: all was passed, and waits for Release
+	insured  *segment   // before these: copies, see Insure
 	bytes    int64      // on disk
 	frame    []byte     // buffer of one frame
 	taken    head       // of the frame that was taken last
@@ -58,39 +63,43 @@ type Spool struct {
 	inHand   bool       // one is taken and not done with
 	closed   bool
 	lost     []error
+
+	copying bool     // a segment is being made that is not among these yet
+	unnamed []string // folders whose entries may not be on the disk
 }
 
-// Open makes the spool of an output of the name ready, in a folder in dir. It takes no more than most bytes.
+// Open makes the spool of an output of the name ready, in a folder in dir on a file system. It takes no more than most bytes.
 // What an earlier process has left is in it; records tells how much that is.
-func Open(dir, output string, most int64) (s *Spool, records uint64, err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+func Open(files vfs.FS, dir, output string, most int64) (s *Spool, records uint64, err error) {
+	if err := files.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, 0, fmt.Errorf("spool: %w", err) // its parent is missing: a slip of the pen would be a spool that nobody finds
 	}
 	sum := sha256.Sum256([]byte(output))
 	base := filepath.Join(dir, hex.EncodeToString(sum[:8]))
-	s = &Spool{max: most, segment: min(segmentSize, most/4)}
+	s = &Spool{files: files, max: most, segment: min(segmentSize, most/4)}
 	for i := range maxOwners {
 		folder := base
 		if i > 0 {
 			folder = fmt.Sprintf("%s-%d", base, i+1)
 		}
-		if _, err := os.Stat(folder); s.locked != nil && err != nil {
+		if _, err := files.Stat(folder); s.locked != nil && err != nil {
 			break // nobody has ever needed as many
 		}
-		locked, held, err := lockFolder(folder)
+		locked, held, err := lockFolder(files, folder)
 		switch {
 		case held:
 			continue
 		case err != nil:
-			return nil, 0, errors.Join(fmt.Errorf("spool: %w", err), s.release())
+			return nil, 0, errors.Join(fmt.Errorf("spool: %w", err), s.unlock())
 		case s.locked == nil:
 			s.dir, s.locked = folder, locked
+			s.unnamed = []string{filepath.Dir(dir), dir, folder}
 			s.adopt(folder)
 			continue
 		}
 		// The folder of another process that is no more.
 		s.adopt(folder)
-		removeFolder(folder, locked)
+		removeFolder(files, folder, locked)
 	}
 	if s.locked == nil {
 		return nil, 0, fmt.Errorf("spool: %d scans write to the same output", maxOwners)
@@ -102,14 +111,14 @@ func Open(dir, output string, most int64) (s *Spool, records uint64, err error) 
 }
 
 // lockFolder makes a folder where there is none, and takes its lock.
-func lockFolder(folder string) (locked *lock.Lock, held bool, err error) {
+func lockFolder(files vfs.FS, folder string) (locked *lock.Lock, held bool, err error) {
 	name := filepath.Join(folder, lockName)
 	for range 100 {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
+		if err := files.MkdirAll(folder, 0o700); err != nil {
 			return nil, false, err
 		}
 		locked, held, err = lock.Take(name)
-		if errors.Is(err, os.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // its owner has just removed it
 		}
 		if err != nil {
@@ -125,7 +134,7 @@ func lockFolder(folder string) (locked *lock.Lock, held bool, err error) {
 
 // adopt takes over the segments in a folder.
 func (s *Spool) adopt(folder string) {
-	entries, err := os.ReadDir(folder)
+	entries, err := s.files.ReadDir(folder)
 	if err != nil {
 		s.lost = append(s.lost, fmt.Errorf("spool: %w", err))
 		return
@@ -137,7 +146,7 @@ func (s *Spool) adopt(folder string) {
 		if !ok || err != nil {
 			continue
 		}
-		g, err := openSegment(filepath.Join(folder, e.Name()), number)
+		g, err := openSegment(s.files, filepath.Join(folder, e.Name()), number)
 		if err != nil {
 			s.lost = append(s.lost, fmt.Errorf("spool %s cannot be read, and what is in it is not delivered: %w", filepath.Join(folder, e.Name()), err))
 			continue
@@ -153,11 +162,11 @@ func (s *Spool) adopt(folder string) {
 	for _, g := range found {
 		if folder != s.dir {
 			g.number = s.next()
-			for exists(s.name(g.number)) {
+			for s.exists(g.number) {
 				g.number++
 			}
 			name := s.name(g.number)
-			if err := os.Rename(g.name, name); err != nil {
+			if err := s.files.Rename(g.name, name); err != nil {
 				s.lost = append(s.lost, fmt.Errorf("spool: %w", err))
 				continue
 			}
@@ -169,184 +178,25 @@ func (s *Spool) adopt(folder string) {
 	}
 }
 
-func exists(name string) bool {
-	_, err := os.Lstat(name)
-	return err == nil
-}
-
-// create makes a segment of the given number, or of the next one upwards (step 1) or downwards (-1) that
-// no file has: what could not be read, or not be removed, keeps its own.
-func (s *Spool) create(number uint64, step int64) (*segment, error) {
-	for {
-		g, err := createSegment(s.name(number), number)
-		if !errors.Is(err, fs.ErrExist) {
-			return g, err
-		}
-		number += uint64(step)
+// all are the segments that there are, oldest first.
+func (s *Spool) all() (all []*segment) {
+	if s.insured != nil {
+		all = append(all, s.insured)
 	}
-}
-
-func (s *Spool) next() uint64 {
-	if n := len(s.segments); n > 0 {
-		return s.segments[n-1].number + 1
-	}
-	return firstNumber
+	return append(append(all, s.held...), s.segments...)
 }
 
 func (s *Spool) name(number uint64) string {
 	return filepath.Join(s.dir, fmt.Sprintf("%016x%s", number, extension))
 }
 
+func (s *Spool) exists(number uint64) bool {
+	_, err := s.files.Lstat(s.name(number))
+	return err == nil
+}
+
 // Lost are the errors of what could not be read when the spool was opened.
 func (s *Spool) Lost() []error { return s.lost }
-
-// Put appends a batch, and takes a copy of it. ErrFull comes where max is reached, another error with the
-// reason where the disk takes nothing; nothing of the batch is kept then.
-func (s *Spool) Put(b *batch.Batch) error { return s.put(b, false) }
-
-// PutRest is Put beyond max, for the last batches of a process that ends.
-func (s *Spool) PutRest(b *batch.Batch) error { return s.put(b, true) }
-
-func (s *Spool) put(b *batch.Batch, beyond bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return fmt.Errorf("the spool takes nothing: %w", fs.ErrClosed)
-	}
-	s.trim()
-	size := frameSize(b)
-	if !beyond && len(s.segments) > 0 && s.bytes+size > s.max || size > maxFrame {
-		return ErrFull
-	}
-	var last *segment
-	if n := len(s.segments); n > 0 && s.segments[n-1].size < s.segment {
-		last = s.segments[n-1]
-	} else {
-		if n > 1 { // the first is being read
-			if err := s.segments[n-1].shut(); err != nil {
-				return fmt.Errorf("the spool takes nothing: %w", err)
-			}
-		}
-		var err error
-		if last, err = s.create(s.next(), 1); err != nil {
-			return fmt.Errorf("the spool takes nothing: %w", err)
-		}
-		s.segments = append(s.segments, last)
-		s.bytes += last.size
-	}
-	s.frame = appendFrame(s.frame[:0], b)
-	if err := last.append(s.frame, b.Records()); err != nil {
-		s.trim()
-		return fmt.Errorf("the spool takes nothing: %w", err)
-	}
-	s.bytes += size
-	s.frames.Add(1)
-	return nil
-}
-
-// Prepend puts batches before all others, beyond max: those that were taken from a queue before this one.
-// Where the disk takes no more, it has the first n of them.
-func (s *Spool) Prepend(batches []*batch.Batch) (n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.inHand = false // what was taken last is not done with
-	if len(batches) == 0 {
-		return 0, nil
-	}
-	if s.closed {
-		return 0, fmt.Errorf("spool: %w", fs.ErrClosed)
-	}
-	number := uint64(firstNumber)
-	if len(s.segments) > 0 {
-		number = s.segments[0].number - 1
-	}
-	g, err := s.create(number, -1)
-	if err != nil {
-		return 0, fmt.Errorf("spool: %w", err)
-	}
-	for n < len(batches) && err == nil {
-		s.frame = appendFrame(s.frame[:0], batches[n])
-		if err = g.append(s.frame, batches[n].Records()); err == nil {
-			n++
-		}
-	}
-	s.frames.Add(int64(g.frames))
-	if len(s.segments) > 1 {
-		err = errors.Join(err, s.segments[0].shut()) // it has been written and read
-	}
-	s.segments = slices.Insert(s.segments, 0, g)
-	s.bytes += g.size
-	s.trim()
-	if err != nil {
-		return n, fmt.Errorf("spool: %w", err)
-	}
-	return n, nil
-}
-
-// Empty tells whether Take would find nothing. It waits for nothing.
-func (s *Spool) Empty() bool { return s.frames.Load() == 0 }
-
-// Take reads the first batch into b and leaves it in the spool until Done. It gives false where there is
-// none. What cannot be read is left out for good: the error is a *LostError then, and Take can be called
-// again at once. With another error everything is there still.
-func (s *Spool) Take(b *batch.Batch) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trim()
-	if len(s.segments) == 0 || s.segments[0].frames == 0 {
-		return false, nil
-	}
-	h, err := s.segments[0].read(b, &s.frame)
-	if _, lost := errors.AsType[*LostError](err); err != nil && !lost {
-		return false, fmt.Errorf("spool: %w", err)
-	}
-	s.taken, s.more, s.inHand = h, s.more[:0], true
-	if err != nil {
-		s.done()
-	}
-	return err == nil, err
-}
-
-// Done removes what was taken.
-func (s *Spool) Done() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.done()
-}
-
-func (s *Spool) done() {
-	if s.inHand {
-		first := s.segments[0]
-		before := first.frames
-		first.passed(s.taken)
-		for _, h := range s.more {
-			first.passed(h)
-		}
-		s.frames.Add(int64(first.frames - before))
-		s.inHand = false
-	}
-	s.trim()
-}
-
-// trim removes segments of which all has been delivered.
-func (s *Spool) trim() {
-	for len(s.segments) > 0 && s.segments[0].frames == 0 {
-		s.bytes -= s.segments[0].size
-		_ = s.segments[0].remove() // one that cannot be removed is found to be empty by the next process
-		s.segments = s.segments[1:]
-	}
-}
-
-// Clear removes all batches.
-func (s *Spool) Clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range s.segments {
-		_ = g.remove() // as in trim
-	}
-	s.segments, s.bytes, s.inHand = nil, 0, false
-	s.frames.Store(0)
-}
 
 // Close leaves what is in the spool to the next process, on its disk, and removes the folder where that
 // is nothing.
@@ -358,21 +208,22 @@ func (s *Spool) Close() error {
 	}
 	s.trim()
 	var errs []error
-	left := len(s.segments) > 0
-	for _, g := range s.segments {
+	all := s.all()
+	for _, g := range all {
 		errs = append(errs, g.sync())
 	}
-	s.segments, s.inHand, s.closed = nil, false, true
+	s.segments, s.held, s.insured, s.inHand, s.closed = nil, nil, nil, false, true
 	s.frames.Store(0)
-	if left {
-		return errors.Join(append(errs, s.release())...)
+	if len(all) > 0 {
+		_, err := s.syncDirs(s.unnamed)
+		return errors.Join(append(errs, err, s.unlock())...)
 	}
-	removeFolder(s.dir, s.locked)
+	removeFolder(s.files, s.dir, s.locked)
 	return nil
 }
 
-// release gives the lock back.
-func (s *Spool) release() error {
+// unlock gives the lock back.
+func (s *Spool) unlock() error {
 	if s.locked == nil {
 		return nil
 	}
@@ -381,11 +232,11 @@ func (s *Spool) release() error {
 
 // removeFolder removes a folder with nothing but its lock in it. One in which there is more stays. The lock
 // is given back.
-func removeFolder(folder string, locked *lock.Lock) {
-	if entries, err := os.ReadDir(folder); err != nil || len(entries) > 1 {
+func removeFolder(files vfs.FS, folder string, locked *lock.Lock) {
+	if entries, err := files.ReadDir(folder); err != nil || len(entries) > 1 {
 		_ = locked.Release()
 		return
 	}
 	locked.Remove()
-	_ = os.Remove(folder) // in which another process may have made its lock by now
+	_ = files.Remove(folder) // in which another process may have made its lock by now
 }

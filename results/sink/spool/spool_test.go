@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 func must(t *testing.T, err error) {
@@ -47,7 +48,7 @@ func take(t *testing.T, s *Spool) int {
 
 func open(t *testing.T, dir string, most int64, records int) *Spool {
 	t.Helper()
-	s, found, err := Open(dir, "jsonl:x", most)
+	s, found, err := Open(vfs.OS, dir, "jsonl:x", most)
 	must(t, err)
 	if found != uint64(records) || len(s.Lost()) > 0 {
 		t.Fatalf("found %d records, want %d; lost: %v", found, records, s.Lost())
@@ -252,7 +253,7 @@ func TestDamage(t *testing.T) {
 		}
 		f.WriteAt(one[:], at)
 		f.Close()
-		s, found, err := Open(dir, "jsonl:x", 1<<20)
+		s, found, err := Open(vfs.OS, dir, "jsonl:x", 1<<20)
 		must(t, err)
 		if n := take(t, s); n != 1 {
 			t.Fatalf("batch %d", n)
@@ -285,7 +286,7 @@ func TestForeignFile(t *testing.T) {
 	name := s.name(5)
 	must(t, os.WriteFile(name, []byte(strings.Repeat("not a segment", 10)), 0o600))
 	kill(s)
-	s, found, err := Open(dir, "jsonl:x", 1<<20)
+	s, found, err := Open(vfs.OS, dir, "jsonl:x", 1<<20)
 	must(t, err)
 	if found != 0 || len(s.Lost()) != 1 {
 		t.Errorf("%d records, lost %v", found, s.Lost())
@@ -306,7 +307,7 @@ func TestLock(t *testing.T) {
 	if n := take(t, b); n != 2 {
 		t.Errorf("batch %d", n)
 	}
-	other, found, err := Open(dir, "ecs:x", 1<<20)
+	other, found, err := Open(vfs.OS, dir, "ecs:x", 1<<20)
 	if must(t, err); found != 0 {
 		t.Errorf("%d records of another output", found)
 	}
@@ -343,7 +344,7 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		name := filepath.Join(t.TempDir(), "x")
 		must(t, os.WriteFile(name, data, 0o600))
-		s, err := openSegment(name, 1)
+		s, err := openSegment(vfs.OS, name, 1)
 		if err != nil {
 			return
 		}

@@ -1,9 +1,10 @@
-package sink
+package delivery
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"synoptic/results"
@@ -16,6 +17,7 @@ import (
 type deadLetters struct {
 	output string
 	file   dest.Destination
+	dirty  bool // some may not be on the disk
 }
 
 // letter is one line. Event is the event as it was to be sent, or a string of it where that is not JSON.
@@ -42,11 +44,19 @@ func (d *deadLetters) letters(b *batch.Batch, dead []dest.Rejection) *batch.Batc
 }
 
 func (d *deadLetters) write(ctx context.Context, lines *batch.Batch) error {
+	d.dirty = true
 	_, err := d.file.Deliver(ctx, lines)
 	return err
 }
 
+// sync waits until they are on the disk. Its error is there to stay.
 func (d *deadLetters) sync(ctx context.Context) error {
-	_, err := d.file.Sync(ctx)
-	return err
+	if !d.dirty {
+		return nil
+	}
+	if _, err := d.file.Sync(ctx); err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	d.dirty = false
+	return nil
 }
