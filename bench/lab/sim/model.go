@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"synoptic/results"
+)
+
+// Scan is what the reference model knows of a scan besides the network's log: what was asked for.
+type Scan struct {
+	Addrs     []netip.Addr // the targets
+	Ports     []uint16
+	Positions uint64 // of this scan: all, or a shard's
+
+	Rate     float64
+	Attempts int           // that a silent position gets; with Recall the most that it can get
+	Recall   float64       // the target; 0: the attempts are fixed
+	RetryGap time.Duration // as asked for
+	Wait     time.Duration
+	Show     results.State // Open among them
+	Hosts    bool          // summaries
+	Lanes    int
+	Batch    int // the most probes that a lane may have in its hands
+	OnLink   func(netip.Addr) bool
+
+	Faults  []Fault
+	Retire  time.Duration // that packets may lie in the ring
+	Slow    time.Duration // that the sink takes for a batch
+	Stopped bool          // the scan was told to stop before it ended
+	Ended   time.Duration // when Run returned, since the network's start
+	Err     error         // of Run
+}
+
+// Check holds a scan against the plain model of it: what had to be found, sent at most, and counted, given what
+// the network says that it was sent and that it handed over. It returns what does not agree.
+func Check(s *Scan, l *Log, r *Records) []error {
+	m := &model{Scan: s, log: l, records: r, end: r.Closing, places: map[netip.AddrPort]*place{}}
+	m.errs = append(append(m.errs, l.Malformed...), r.Broken...)
+	if m.end == nil {
+		if (s.Err == nil) || r.Opening != nil || len(l.Probes) > 0 {
+			m.wrong("there is no closing record, after %d probes; Run says %v", len(l.Probes), s.Err)
+		}
+		return m.errs
+	}
+	m.send()
+	m.hear()
+	m.checkSent()
+	m.checkPace()
+	m.checkFound()
+	m.checkTimes()
+	m.checkHosts()
+	m.checkCounts()
+	return m.errs
+}
+
+// model is what has happened, position by position.
+type model struct {
+	*Scan
+	log     *Log
+	records *Records
+	end     *results.ScanEnd
+	places  map[netip.AddrPort]*place
+	errs    []error
+
+	sent, retransmitted, refused                   uint64
+	last                                           time.Duration // a frame was taken
+	replies, duplicates, outranked, invalid, drops uint64
+	news                                           []news
+	shortest                                       time.Duration // round trip
+	fast                                           time.Duration // the engine may know the network to be fast
+}
+
+// place is one position.
+type place struct {
+	tries  []int         // indices into Log.Probes, in order
+	state  results.State // what the engine was told
+	told   time.Duration // when it was told the first time
+	spared bool          // on the link, without a host
+}
+
+// news is an answer that tells something new: a record, where it is to be shown.
+type news struct {
+	*Answer
+	reported bool
+}
+
+// maxWrong bounds what is said about one scan.
+const maxWrong = 20
+
+func (m *model) wrong(format string, args ...any) {
+	if len(m.errs) < maxWrong {
+		m.errs = append(m.errs, fmt.Errorf(format, args...))
+	}
+}
+
+func (m *model) place(a netip.Addr, port uint16) *place {
+	k := netip.AddrPortFrom(a, port)
+	p := m.places[k]
+	if p == nil {
+		p = &place{}
+		m.places[k] = p
+	}
+	return p
+}
+
+// complete tells whether the scan had to come to its end.
+func (m *model) complete() bool { return !m.Stopped && m.Err == nil }
+
+// stalls is how long a call of Send may have taken because of faults.
+func (m *model) stalls() (d time.Duration) {
+	for _, f := range m.Faults {
+		switch f.Kind {
+		case TxFull, CarrierOut, SendStall:
+			d += f.End - f.Begin
+		}
+	}
+	return d
+}
+
+// send goes through what was sent.
+func (m *model) send() {
+	for i := range m.log.Probes {
+		p := &m.log.Probes[i]
+		at := m.place(p.Addr, p.Port)
+		if p.Fate == Refused {
+			m.refused++
+		} else {
+			m.sent++
+			m.last = max(m.last, p.At)
+			if len(at.tries) > 0 {
+				m.retransmitted++
+			}
+		}
+		at.tries = append(at.tries, i)
+	}
+	for _, a := range m.log.Unresolved {
+		for _, port := range m.Ports {
+			m.place(a, port).spared = true
+		}
+	}
+}
+
+// accepted tells whether the driver took the first probe to a position: then silence says something.
+func (m *model) accepted(p *place) bool {
+	return len(p.tries) > 0 && m.log.Probes[p.tries[0]].Fate != Refused
+}
+
+// hear goes through what the engine was given, in that order: the best answer wins, and what is neither new
+// nor better is counted and forgotten.
+func (m *model) hear() {
+	handed := make([]*Answer, 0, len(m.log.Answers))
+	m.shortest, m.fast = never, never
+	for i := range m.log.Answers {
+		a := &m.log.Answers[i]
+		switch a.Fate {
+		case Dropped:
+			m.drops++
+		case Handed:
+			handed = append(handed, a)
+		}
+	}
+	inTurn := make([]*Answer, len(handed))
+	for _, a := range handed {
+		inTurn[a.Turn] = a
+	}
+	for _, a := range inTurn {
+		if a.Reason == results.ReasonNone {
+			m.invalid++
+			continue
+		}
+		if m.replies++; m.replies == fastAfter {
+			m.fast = a.Handed
+		}
+		if a.Probe >= 0 {
+			m.shortest = min(m.shortest, a.Arrives-m.log.Probes[a.Probe].At)
+		}
+		p, state := m.place(a.Addr, a.Port), a.Reason.State()
+		switch {
+		case p.state&state != 0:
+			m.duplicates++
+		case p.state != 0 && p.state.Best() < state:
+			m.outranked++
+			p.state |= state // the next one tells as little as this
+		default:
+			if p.state == 0 {
+				p.told = a.Handed
+			}
+			p.state |= state
+			m.news = append(m.news, news{Answer: a})
+		}
+	}
+}

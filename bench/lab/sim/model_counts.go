@@ -1,0 +1,72 @@
+package sim
+
+import (
+	"math"
+
+	"synoptic/results"
+)
+
+// checkCounts: the closing record counts what has happened.
+func (m *model) checkCounts() {
+	e, best := m.end, m.best()
+	settled, _ := m.settled()
+	spared := e.NoARP // in a shard, or where the scan was stopped, only the record says how many
+	if m.complete() {
+		if settled -= min(settled, m.sparedAll()); m.sparedHere() != spared {
+			m.wrong("scan_end: no_arp is %d, want %d", spared, m.sparedHere())
+		}
+	}
+	if spared > m.sparedAll() {
+		m.wrong("scan_end: no_arp is %d, and %d positions have no link address", spared, m.sparedAll())
+	}
+	silent := m.silent()
+	if !m.complete() {
+		silent = 0 // what is still in the window was not waited for
+	}
+	for _, c := range []struct {
+		what      string
+		got, want uint64
+	}{
+		{"probes", e.Probes, m.Positions},
+		{"sent", e.Sent, m.sent},
+		{"retransmitted", e.Retransmitted, m.retransmitted},
+		{"tx_errors", e.TxErrors, m.refused},
+		{"open", e.Open, best[results.Open]},
+		{"closed", e.Closed, best[results.Closed]},
+		{"filtered", e.Filtered, best[results.Filtered] + spared + silent},
+		{"no_response", e.NoResponse, silent},
+		{"replies", e.Replies, m.replies},
+		{"duplicates", e.Duplicates, m.duplicates},
+		{"outranked", e.Outranked, m.outranked},
+		{"invalid", e.Invalid, m.invalid},
+		{"late", e.Late, 0},
+		{"rx_drops", e.RxDrops, m.drops},
+	} {
+		if c.got == c.want || c.what == "tx_errors" && m.Err != nil && c.got >= c.want { // the rest of the batch
+			continue
+		}
+		m.wrong("scan_end: %s is %d, want %d", c.what, c.got, c.want)
+	}
+	if want := float64(settled+spared) / float64(m.Positions); math.Abs(e.Coverage-want) > 1e-9 {
+		m.wrong("scan_end: coverage is %v, want %v", e.Coverage, want)
+	}
+	if e.Complete != m.complete() || (e.Error != "") != (m.Err != nil || e.TxErrors > 0) {
+		m.wrong("scan_end: complete is %v with the error %q; Run said %v", e.Complete, e.Error, m.Err)
+	}
+	if l := e.LossEstimate; l != nil && !(l.Low >= 0 && l.Low <= l.Value && l.Value <= l.High && l.High <= 1) {
+		m.wrong("scan_end: loss_estimate is %+v", *l)
+	}
+	if o := e.MissedOpen; o != nil && !(o.Low >= 0 && o.Low <= o.Value && o.Value <= o.High) {
+		m.wrong("scan_end: missed_open_estimate is %+v", *o)
+	}
+}
+
+// sparedAll is how many positions have no link address, whether the scan has come to them or not.
+func (m *model) sparedAll() (n uint64) {
+	for _, p := range m.places {
+		if p.spared {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"synoptic/results"
+)
+
+// The engine's promises about what it sends. The gap shrinks on a network known to be fast, which takes so
+// many round trips, and never below the floor: losses come in bursts.
+const (
+	gapFloor   = 250 * time.Millisecond
+	fastAfter  = 100
+	firstPorts = 16 // source ports, one per attempt
+)
+
+// checkSent: every position is tried once, a silent one as often as promised, none too soon or once its answer
+// is known, and the attempt is in the source port.
+func (m *model) checkSent() {
+	ports := map[uint16]bool{}
+	for _, p := range m.Ports {
+		ports[p] = true
+	}
+	addrs := map[netip.Addr]bool{}
+	for _, a := range m.Addrs {
+		addrs[a] = true
+	}
+	var base uint16
+	var spared uint64
+	for k, p := range m.places {
+		if p.spared {
+			if len(p.tries) > 0 {
+				m.wrong("%v has no link address and was probed", k)
+			}
+			spared++
+			continue
+		}
+		if !addrs[k.Addr()] || !ports[k.Port()] {
+			m.wrong("%v is no target", k)
+			continue
+		}
+		if len(p.tries) > 0 && base == 0 {
+			base = m.log.Probes[p.tries[0]].SourcePort
+		}
+		m.checkTries(k, p, base)
+	}
+	if tried := uint64(len(m.places)); m.complete() && tried < m.Positions && m.Positions == uint64(len(m.Addrs)*len(m.Ports)) {
+		m.wrong("%d of %d positions were tried", tried, m.Positions)
+	}
+	if tried := uint64(len(m.places)); spared == 0 && (tried > m.Positions || m.complete() && tried != m.Positions) {
+		m.wrong("%d positions were tried, of %d", tried, m.Positions)
+	}
+}
+
+func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
+	slack := m.stalls() + time.Millisecond
+	for i, t := range p.tries {
+		probe := &m.log.Probes[t]
+		if probe.SourcePort != base+uint16(i) {
+			m.wrong("%v: try %d from port %d, the first probe of the scan left from %d", k, i+1, probe.SourcePort, base)
+		}
+		if i == 0 {
+			continue
+		}
+		if m.log.Probes[p.tries[0]].Fate == Refused {
+			m.wrong("%v: tried again, and its first probe was refused", k)
+		}
+		if since, gap := probe.At-m.log.Probes[p.tries[i-1]].At, m.gap(probe.At); since < gap {
+			m.wrong("%v: try %d came %v after the one before, want %v", k, i+1, since, gap)
+		}
+		if p.state != 0 && probe.At > p.told+slack {
+			m.wrong("%v: try %d came %v after the engine had read that it is %v", k, i+1, probe.At-p.told, p.state)
+		}
+	}
+	switch n := len(p.tries); {
+	case n > m.Attempts:
+		m.wrong("%v: %d tries, at most %d were asked for", k, n, m.Attempts)
+	case m.Recall == 0 && m.complete() && p.state == 0 && m.accepted(p) && n != m.Attempts:
+		m.wrong("%v: silent after %d tries, %d were asked for", k, n, m.Attempts)
+	}
+}
+
+// gap is the least time between two tries at a position, of which the later comes after a moment.
+func (m *model) gap(at time.Duration) time.Duration {
+	if at < m.fast {
+		return m.RetryGap
+	}
+	return min(m.RetryGap, gapFloor)
+}
+
+// The limiter's bounds: what it remembers of credit.
+const (
+	sustained  = 100 * time.Millisecond
+	peakFactor = 1.25
+	peak       = 2 * time.Millisecond
+)
+
+// checkPace: no interval, however chosen, holds more probes than the rate allows.
+func (m *model) checkPace() {
+	held := float64(m.Lanes * m.Batch) // granted, and not sent yet
+	for _, c := range []struct {
+		rate   float64
+		memory time.Duration
+	}{{m.Rate, sustained}, {m.Rate * peakFactor, peak}} {
+		bucket := 1 + m.Rate*c.memory.Seconds() + held
+		var before, lowest float64
+		times := make([]time.Duration, len(m.log.Probes))
+		for i := range m.log.Probes {
+			times[i] = m.log.Probes[i].At
+		}
+		slices.Sort(times)
+		for _, at := range times {
+			lowest = min(lowest, before-c.rate*at.Seconds())
+			before++
+			if over := before - c.rate*at.Seconds() - lowest - bucket; over > 1e-6 {
+				m.wrong("%.1f probes too many up to %v, at %v pps", over, at, m.Rate)
+				return
+			}
+		}
+	}
+}
+
+// silent is how many positions have not answered, of those whose silence says something.
+func (m *model) silent() (n uint64) {
+	for _, p := range m.places {
+		if p.state == 0 && m.accepted(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// settled is how many positions the scan can say something about.
+func (m *model) settled() (n, spared uint64) {
+	for _, p := range m.places {
+		switch {
+		case p.spared && m.reportedSpared():
+			n++
+			spared++
+		case m.accepted(p):
+			n++
+		}
+	}
+	return n, spared
+}
+
+// reportedSpared tells whether the model knows which of the positions without a link address the scan has come to.
+func (m *model) reportedSpared() bool { return m.complete() }
+
+// best is how many positions have each state as their best.
+func (m *model) best() map[results.State]uint64 {
+	all := map[results.State]uint64{}
+	for _, p := range m.places {
+		all[p.state.Best()]++
+	}
+	return all
+}

@@ -1,0 +1,97 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"synoptic/results"
+)
+
+// Records is a results.Sink that keeps what it is given, and holds the engine to the contract of sinks: one
+// Start, one End, calls one at a time, and a Flush at least every 200 ms in between.
+type Records struct {
+	// Begun is when the network began, from which the log counts.
+	Begun     time.Time
+	Opening   *results.ScanStart
+	All       []results.Port
+	Times     []time.Time // when each record was given
+	Summaries []results.Host
+	Closing   *results.ScanEnd
+	Broken    []error // the contract
+
+	// Slow makes every batch take so long: the engine has to wait for its outputs.
+	Slow time.Duration
+
+	busy    atomic.Bool
+	flushed time.Time
+}
+
+// flushWithin is how long records may wait for their Flush.
+const flushWithin = 200 * time.Millisecond
+
+// enter begins a call; leave ends it.
+func (r *Records) enter(what string, begun, ended bool) (leave func()) {
+	if !r.busy.CompareAndSwap(false, true) {
+		r.Broken = append(r.Broken, fmt.Errorf("%s: two calls at a time", what))
+	}
+	if (r.Opening != nil) != begun || (r.Closing != nil) != ended {
+		r.Broken = append(r.Broken, fmt.Errorf("%s: started %v, ended %v", what, r.Opening != nil, r.Closing != nil))
+	}
+	return func() { r.busy.Store(false) }
+}
+
+// Start takes the opening record.
+func (r *Records) Start(s *results.ScanStart) error {
+	defer r.enter("Start", false, false)()
+	r.Opening, r.flushed = s, time.Now()
+	return nil
+}
+
+// Ports takes a batch.
+func (r *Records) Ports(batch []results.Port) error {
+	defer r.enter("Ports", true, false)()
+	now := time.Now()
+	for _, p := range batch {
+		p.Frame, p.Banner = slices.Clone(p.Frame), slices.Clone(p.Banner)
+		r.All, r.Times = append(r.All, p), append(r.Times, now)
+	}
+	time.Sleep(r.Slow)
+	return nil
+}
+
+// Hosts takes summaries.
+func (r *Records) Hosts(batch []results.Host) error {
+	defer r.enter("Hosts", true, false)()
+	for _, h := range batch {
+		h.Open = slices.Clone(h.Open)
+		r.Summaries = append(r.Summaries, h)
+	}
+	return nil
+}
+
+// Flush notes the time.
+func (r *Records) Flush() error {
+	defer r.enter("Flush", true, false)()
+	now := time.Now()
+	if late := now.Sub(r.flushed) - flushWithin - r.Slow; late > 0 {
+		r.Broken = append(r.Broken, fmt.Errorf("Flush came %v late", late))
+	}
+	r.flushed = now
+	return nil
+}
+
+// End takes the closing record.
+func (r *Records) End(e *results.ScanEnd) error {
+	defer r.enter("End", true, false)()
+	r.Closing = e
+	return nil
+}
+
+// Close is not for the engine to call.
+func (r *Records) Close() error {
+	r.Broken = append(r.Broken, errors.New("Close: the sink is its owner's to close"))
+	return nil
+}
