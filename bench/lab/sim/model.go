@@ -26,7 +26,6 @@ type Scan struct {
 	OnLink   func(netip.Addr) bool
 
 	Faults  []Fault
-	Retire  time.Duration // that packets may lie in the ring
 	Slow    time.Duration // that the sink takes for a batch
 	Stopped bool          // the scan was told to stop before it ended
 	Ended   time.Duration // when Run returned, since the network's start
@@ -70,6 +69,7 @@ type model struct {
 	news                                           []news
 	shortest                                       time.Duration // round trip
 	fast                                           time.Duration // the engine may know the network to be fast
+	lossy                                          time.Duration // the engine knows that something was lost
 }
 
 // place is one position.
@@ -151,7 +151,7 @@ func (m *model) accepted(p *place) bool {
 // nor better is counted and forgotten.
 func (m *model) hear() {
 	handed := make([]*Answer, 0, len(m.log.Answers))
-	m.shortest, m.fast = never, never
+	m.shortest, m.fast, m.lossy = never, never, never/2
 	for i := range m.log.Answers {
 		a := &m.log.Answers[i]
 		switch a.Fate {
@@ -186,9 +186,21 @@ func (m *model) hear() {
 		default:
 			if p.state == 0 {
 				p.told = a.Handed
+				if state != results.Filtered && m.attempt(a) > 1 {
+					m.lossy = min(m.lossy, a.Handed)
+				}
 			}
 			p.state |= state
 			m.news = append(m.news, news{Answer: a})
 		}
 	}
+}
+
+// attempt is the one that an answer answers, from 1.
+func (m *model) attempt(a *Answer) int {
+	tries := m.place(a.Addr, a.Port).tries
+	if len(tries) == 0 {
+		return 0 // a position that was never probed: it is told elsewhere
+	}
+	return int(a.SourcePort-m.log.Probes[tries[0]].SourcePort) + 1
 }

@@ -96,9 +96,8 @@ func (m *model) differs(n *news, r *results.Port) error {
 		service, name, source string
 	}
 	probe := &m.log.Probes[n.Probe]
-	attempt := n.SourcePort - m.log.Probes[m.place(n.Addr, n.Port).tries[0]].SourcePort + 1
 	want := said{
-		n.Reason, n.TTL, uint8(attempt), n.Window, n.MSS, n.SourcePort, n.Router,
+		n.Reason, n.TTL, uint8(m.attempt(n.Answer)), n.Window, n.MSS, n.SourcePort, n.Router,
 		n.Reason == results.SYNACK && n.Window == 0 && n.Bare, target.Service(n.Port), "", "",
 	}
 	got := said{

@@ -87,10 +87,8 @@ func (m *model) checkHost(h *host, r *results.Host) {
 		m.wrong("host %v: seen from %v to %v, want %v to %v", r.Addr, time.Unix(0, r.First).Sub(begun), time.Unix(0, r.Last).Sub(begun), h.first, h.last)
 	case r.Suspect&results.Win0NoOpts != h.some:
 		m.wrong("host %v: suspect %v, want %v", r.Addr, r.Suspect, h.some)
-	case h.tagged && r.Suspect&results.SYNACKAll == 0:
-		m.wrong("host %v: the summary does not have its records' suspicion", r.Addr)
-	case h.open < implausibleOpen && r.Suspect&results.SYNACKAll != 0:
-		m.wrong("host %v is not believed with %d open ports", r.Addr, h.open)
+	case h.tagged != (r.Suspect&results.SYNACKAll != 0):
+		m.wrong("host %v: suspect %v with %d open ports, and of its records that is %v", r.Addr, r.Suspect, h.open, h.tagged)
 	}
 	if m.Show&results.Closed != 0 {
 		trips := slices.Sorted(slices.Values(h.trips))

@@ -82,13 +82,21 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 	}
 }
 
-// gap is the least time between two tries at a position, of which the later comes after a moment.
+// gap is the least time between two tries at a position, of which the later comes at a moment. Once something
+// was lost it is what was asked for again, but for passes that have begun.
 func (m *model) gap(at time.Duration) time.Duration {
-	if at < m.fast {
+	pass := max(2*chunkTime, time.Duration(2*chunkLeast/m.Rate*float64(time.Second))) + m.stalls()
+	if at < m.fast || at > m.lossy+pass {
 		return m.RetryGap
 	}
 	return min(m.RetryGap, gapFloor)
 }
+
+// A pass is over a chunk of so much sending, or so many positions.
+const (
+	chunkTime  = 40 * time.Millisecond // less than the next power of two of 20 ms' worth
+	chunkLeast = 32
+)
 
 // The limiter's bounds: what it remembers of credit.
 const (
