@@ -123,7 +123,7 @@ func TestFlagsOfFields(t *testing.T) {
 	}
 }
 
-// ownLibraries are what this program is made of. The rest of results still names flags.
+// ownLibraries are what this program is made of.
 var ownLibraries = []string{"rawsock", "ratelimit", "scan", "results"}
 
 var (

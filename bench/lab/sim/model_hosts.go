@@ -14,8 +14,8 @@ const (
 	implausibleShare = 0.5
 )
 
-// host is what one has answered.
-type host struct {
+// spoken is what a host has answered.
+type spoken struct {
 	open, closed   int
 	ports          []uint16
 	first, last    time.Duration
@@ -26,10 +26,10 @@ type host struct {
 
 // checkHosts: what a host is suspected of, and its summary.
 func (m *model) checkHosts() {
-	all := map[netip.Addr]*host{}
-	of := func(a netip.Addr) *host {
+	all := map[netip.Addr]*spoken{}
+	of := func(a netip.Addr) *spoken {
 		if all[a] == nil {
-			all[a] = &host{first: never}
+			all[a] = &spoken{first: never}
 		}
 		return all[a]
 	}
@@ -75,7 +75,7 @@ func (m *model) checkHosts() {
 	}
 }
 
-func (m *model) checkHost(h *host, r *results.Host) {
+func (m *model) checkHost(h *spoken, r *results.Host) {
 	slices.Sort(h.ports)
 	begun := m.records.Begun
 	switch {
@@ -87,7 +87,7 @@ func (m *model) checkHost(h *host, r *results.Host) {
 		m.wrong("host %v: seen from %v to %v, want %v to %v", r.Addr, time.Unix(0, r.First).Sub(begun), time.Unix(0, r.Last).Sub(begun), h.first, h.last)
 	case r.Suspect&results.Win0NoOpts != h.some:
 		m.wrong("host %v: suspect %v, want %v", r.Addr, r.Suspect, h.some)
-	case h.tagged != (r.Suspect&results.SYNACKAll != 0):
+	case (h.tagged || m.liars[r.Addr]) != (r.Suspect&results.SYNACKAll != 0) && m.unsure == 0:
 		m.wrong("host %v: suspect %v with %d open ports, and of its records that is %v", r.Addr, r.Suspect, h.open, h.tagged)
 	}
 	if m.Show&results.Closed != 0 {
@@ -104,7 +104,7 @@ func (m *model) checkHost(h *host, r *results.Host) {
 
 // checkTags goes through the records in order: from when on a host with so many open ports is not believed
 // depends on how far the scan had come.
-func (m *model) checkTags(of func(netip.Addr) *host) {
+func (m *model) checkTags(of func(netip.Addr) *spoken) {
 	open := map[netip.Addr]int{}
 	for i := range m.records.All {
 		r := &m.records.All[i]
@@ -116,15 +116,16 @@ func (m *model) checkTags(of func(netip.Addr) *host) {
 		tagged := r.Suspect&results.SYNACKAll != 0
 		if state != results.Open {
 			// Where hosts are summed up, what is known of them stands on all their records.
-			if tagged && (state == results.Filtered || !m.Hosts || !h.tagged) {
+			if tagged && (state == results.Filtered || !m.Hosts || !h.tagged && !m.liars[r.Addr] && m.unsure == 0) {
 				m.wrong("%v:%d: a record of a %v port is tagged", r.Addr, r.Port, state)
 			}
 			continue
 		}
 		open[r.Addr]++
 		low, high := m.expected(m.records.Times[i].Sub(m.records.Begun))
-		must := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*high || m.Hosts && h.tagged
-		may := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*low || m.Hosts && h.tagged
+		known := m.Hosts && h.tagged || m.liars[r.Addr]
+		must := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*high || known
+		may := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*low || known || m.unsure > 0
 		if tagged && !may || !tagged && must {
 			m.wrong("%v: open port number %d, when it had been asked %.2f to %.2f: tagged %v", r.Addr, open[r.Addr], low, high, tagged)
 		}
@@ -142,6 +143,6 @@ func (m *model) expected(at time.Duration) (low, high float64) {
 		}
 	}
 	each := float64(len(m.Ports)) / float64(len(m.Addrs)*len(m.Ports))
-	most := min(tried+uint64(m.Lanes*m.Batch)+m.sparedAll(), m.Positions)
+	most := min(tried+uint64(m.Lanes*m.Batch)+m.sparedAll()+m.never, m.Positions)
 	return float64(tried) * each, float64(most) * each
 }
