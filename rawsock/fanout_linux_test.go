@@ -144,7 +144,7 @@ func TestJoinFanoutZero(t *testing.T) {
 		t.Cleanup(func() { rx.Close() })
 		fds[i] = rx.fd
 	}
-	if err := unix.SetsockoptInt(fds[0], unix.SOL_PACKET, unix.PACKET_FANOUT, fanoutMode<<16|0); err != nil {
+	if err := unix.SetsockoptInt(fds[0], unix.SOL_PACKET, unix.PACKET_FANOUT, fanoutMode<<16); err != nil {
 		t.Fatal(err)
 	}
 	if id, err := joinFanout(fds[1], 0); err != nil || id != 0 {
