@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"synoptic/rawsock"
@@ -55,19 +56,23 @@ const (
 
 func (l *rxLane) wake() { l.ring.rx.Wake() }
 
-// run reads until stop is closed (with wake), and then on until the ring is empty.
+// run reads until stop is closed (with wake), and then on until the ring is empty, or what it holds has come
+// since: where packets come without end, it ends all the same.
 func (l *rxLane) run(stop <-chan struct{}) error {
 	l.news = l.rec.queue.batch()
 	l.packets = make([]rawsock.Packet, rxBatch)
 	wait, quiet := rxWait, 0
-	for quiet < 2 { // the first wait after the stop may be cut short by the wake
+	last, newest := int64(math.MaxInt64), int64(0) // Unix times in ns: what comes after last had not come before the stop
+	for quiet < 2 && newest < last {               // the first wait after the stop may be cut short by the wake
 		ready, err := l.ring.rx.Wait(wait)
 		if err != nil {
 			return err
 		}
 		select {
 		case <-stop:
-			wait = rxLast
+			if wait != rxLast {
+				wait, last = rxLast, time.Now().Add(rxLast).UnixNano()
+			}
 			if quiet++; ready {
 				quiet = 0
 			}
@@ -76,6 +81,9 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 		for n := l.ring.rx.Read(l.packets); n > 0; n = l.ring.rx.Read(l.packets) {
 			for i := range l.packets[:n] {
 				l.packet(&l.packets[i])
+			}
+			if newest = l.packets[n-1].Time; newest >= last {
+				break
 			}
 		}
 		l.news = l.rec.queue.put(l.news)
