@@ -50,7 +50,11 @@ const (
 
 // Final is true where a chunk has had all that a position can get.
 func (r TargetRecall) Final(c *Chunk) bool {
-	if c.Probes < MaxTries {
+	tries := c.Probes
+	if c.Sampled {
+		tries++ // of the positions in the sample
+	}
+	if tries < MaxTries {
 		return false
 	}
 	r.Loss.settle(c)
