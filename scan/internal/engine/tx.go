@@ -267,7 +267,9 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 			l.errors.keep(fmt.Errorf("send on %s: %w", e.path.Link.Name, err))
 			sent++
 		}
-		begun = time.Now().UnixNano()
+		if begun = time.Now().UnixNano(); err != nil && sent < n {
+			l.sentAt(p, e.positions[sent:n], begun, 0) // those that wait did not leave when the call before this began
+		}
 	}
 	return nil
 }
