@@ -2,7 +2,7 @@
 // targets, delay, loss, queues and faults, and no kernel. Inside a bubble of testing/synctest an outage of ten
 // minutes takes milliseconds.
 //
-// Call New with a Config, give Network.Host to the plan and the Network to scan.NewOver, and run the scan into a
+// Call New with a Config, give Network.Host to the plan and the Network to scan.NewWith as its Medium, and run the scan into a
 // Records. Network.Log then says what became of every packet, and Check holds the scan against the reference
 // model: what had to be found, sent at most, and counted.
 //

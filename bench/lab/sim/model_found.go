@@ -117,17 +117,19 @@ func (m *model) differs(n *news, r *results.Port) error {
 // probes share an entry.
 const tripSlack = 10 * time.Microsecond
 
-// wrongTrip says what is wrong with a round trip. It may count from any moment of the call that sent the probe.
+// wrongTrip says what is wrong with a round trip. Of an answer that was read before the call that sent its probe
+// had returned it may count from when the call began.
 func (m *model) wrongTrip(p *Probe, a *Answer, r *results.Port) error {
-	least, most := a.Arrives-p.Ended-tripSlack, a.Arrives-p.Begun+tripSlack
-	if !r.HasRTT {
-		if p.Begun == p.Ended && a.Arrives-p.At < time.Second {
-			return fmt.Errorf("no round trip, and the call took no time")
-		}
-		return nil
+	trip := a.Arrives - p.At
+	least, most := trip-tripSlack, trip+tripSlack
+	if a.Handed <= p.Ended {
+		most += p.At - p.Begun
 	}
-	if r.RTT < least || r.RTT > most {
-		return fmt.Errorf("a round trip of %v, it was %v to %v", r.RTT, max(least, 0), most)
+	switch {
+	case !r.HasRTT && p.Begun == p.Ended && trip < time.Second:
+		return fmt.Errorf("no round trip, and the call took no time")
+	case r.HasRTT && (r.RTT < least || r.RTT > most):
+		return fmt.Errorf("a round trip of %v, it was %v", r.RTT, trip)
 	}
 	return nil
 }
@@ -154,6 +156,9 @@ func (m *model) checkTimes() {
 			m.wrong("an answer that came %v after the last probe was not read, want %v", a.Arrives-m.last, wait)
 			break
 		}
+	}
+	if m.Ended < m.last+wait {
+		m.wrong("the scan ended %v after its last probe, want %v at least", m.Ended-m.last, wait)
 	}
 	var stalled time.Duration
 	for _, f := range m.Faults {

@@ -14,8 +14,8 @@ const (
 	implausibleShare = 0.5
 )
 
-// host is what one has answered.
-type host struct {
+// spoken is what a host has answered.
+type spoken struct {
 	open, closed   int
 	ports          []uint16
 	first, last    time.Duration
@@ -26,10 +26,10 @@ type host struct {
 
 // checkHosts: what a host is suspected of, and its summary.
 func (m *model) checkHosts() {
-	all := map[netip.Addr]*host{}
-	of := func(a netip.Addr) *host {
+	all := map[netip.Addr]*spoken{}
+	of := func(a netip.Addr) *spoken {
 		if all[a] == nil {
-			all[a] = &host{first: never}
+			all[a] = &spoken{first: never}
 		}
 		return all[a]
 	}
@@ -75,7 +75,7 @@ func (m *model) checkHosts() {
 	}
 }
 
-func (m *model) checkHost(h *host, r *results.Host) {
+func (m *model) checkHost(h *spoken, r *results.Host) {
 	slices.Sort(h.ports)
 	begun := m.records.Begun
 	switch {
@@ -104,7 +104,7 @@ func (m *model) checkHost(h *host, r *results.Host) {
 
 // checkTags goes through the records in order: from when on a host with so many open ports is not believed
 // depends on how far the scan had come.
-func (m *model) checkTags(of func(netip.Addr) *host) {
+func (m *model) checkTags(of func(netip.Addr) *spoken) {
 	open := map[netip.Addr]int{}
 	for i := range m.records.All {
 		r := &m.records.All[i]

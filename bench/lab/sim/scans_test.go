@@ -1,0 +1,272 @@
+package sim
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"net/netip"
+	"reflect"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"synoptic/results"
+	"synoptic/scan"
+	"synoptic/scan/plan"
+	"synoptic/scan/target"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "run the one random scan of this seed")
+	scansFlag = flag.Int("scans", 0, "run so many random scans; 0: some hundred")
+)
+
+// outcome is what a scan has come to.
+type outcome struct {
+	Scan
+	log      *Log
+	records  *Records
+	progress scan.Progress
+	endless  bool // it had to be stopped
+}
+
+// longest is what no scan of a few hundred positions takes.
+const longest = time.Hour
+
+// run scans, inside a bubble. The records go into what into makes of them; nil is themselves. The outcome is nil
+// where there is nothing to scan: an empty shard.
+func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
+	t.Helper()
+	n := New(d.network)
+	c := d.config
+	c.Targets, c.Host = d.load(t), n.Host()
+	p, err := plan.New(c)
+	if err != nil {
+		return nil
+	}
+	s, err := scan.NewWith(p, scan.Options{Medium: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &outcome{records: &Records{Begun: n.Start(), Slow: d.slow}}
+	o.Scan = Scan{
+		Ports: d.ports, Positions: p.Positions.Len(), Rate: c.Rate, Attempts: c.Attempts, Recall: c.TargetRecall, RetryGap: c.RetryGap, Wait: c.Wait,
+		Show: c.Show, Hosts: c.ShowHosts, Lanes: c.Lanes, Batch: plan.MaxBatch, Faults: d.network.Faults, Slow: d.slow,
+	}
+	if c.TargetRecall > 0 {
+		o.Attempts = mostAttempts
+	}
+	var aim []netip.AddrPort
+	for r := range p.Space.Addrs().Ranges() {
+		for a := r.From(); a.Compare(r.To()) <= 0; a = a.Next() {
+			o.Addrs = append(o.Addrs, a)
+			for _, port := range d.ports {
+				aim = append(aim, netip.AddrPortFrom(a, port))
+			}
+		}
+	}
+	n.Aim(aim)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	defer time.AfterFunc(longest, func() { o.endless = true; cancel() }).Stop()
+	if d.stop > 0 {
+		defer time.AfterFunc(d.stop, func() { o.Stopped = true; cancel() }).Stop()
+	}
+	var sink results.Sink = o.records
+	if into != nil {
+		sink = into(o.records)
+	}
+	_, o.Err = s.Run(ctx, sink)
+	o.Ended, o.log, o.progress = n.Now(), n.Log(), s.Progress()
+	return o
+}
+
+// mostAttempts is how many probes a position gets at most under a target recall.
+const mostAttempts = 10
+
+func (d *drawn) load(t *testing.T) *target.Targets {
+	t.Helper()
+	list, err := target.ParsePorts(d.portList())
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, err := target.Load(t.Context(), target.Config{Targets: d.targets, Ports: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return targets
+}
+
+func (d *drawn) portList() string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(d.ports), "[]"), " ", ",")
+}
+
+// check is what is wrong with the outcome.
+func (o *outcome) check() []error {
+	errs := Check(&o.Scan, o.log, o.records)
+	if o.endless {
+		errs = append(errs, fmt.Errorf("the scan did not end within %v", longest))
+	}
+	if e, p := o.records.Closing, o.progress; e != nil && (p.Total != e.Probes || p.Sent != e.Sent || p.Open != e.Open || p.Closed != e.Closed || p.RxDrops != e.RxDrops) {
+		errs = append(errs, fmt.Errorf("progress at the end is %+v, the closing record %+v", p, e))
+	}
+	return errs
+}
+
+// sums are what many scans have seen of the world, so that none of it is left out unnoticed.
+type sums struct {
+	sync.Mutex
+	scans, complete, failed int
+	probes, answers         map[Fate]int
+	states                  map[results.State]int
+	reasons                 map[results.Reason]int
+}
+
+func (s *sums) add(o *outcome) {
+	s.Lock()
+	defer s.Unlock()
+	s.scans++
+	if o.Err == nil && !o.Stopped {
+		s.complete++
+	}
+	probes, answers := o.log.Count()
+	for f, n := range probes {
+		s.probes[f] += n
+	}
+	for f, n := range answers {
+		s.answers[f] += n
+	}
+	for _, r := range o.records.All {
+		s.states[r.Reason.State()]++
+		s.reasons[r.Reason]++
+	}
+}
+
+// Whatever the network does: what is found, sent and counted is what the plain model says. Random scans, each
+// from its seed:
+//
+//	go test ./bench/lab/sim -run TestRandomScans -scans 10000
+//	go test ./bench/lab/sim -run TestRandomScans -seed 4711 -v
+func TestRandomScans(t *testing.T) {
+	first, count := uint64(1), 500
+	switch {
+	case *seedFlag != 0:
+		first, count = *seedFlag, 1
+	case *scansFlag > 0:
+		count = *scansFlag
+	case testing.Short():
+		count = 150
+	}
+	t.Setenv("GODEBUG", "tracebacklabels=1") // a panic tells its seed
+	s := &sums{probes: map[Fate]int{}, answers: map[Fate]int{}, states: map[results.State]int{}, reasons: map[results.Reason]int{}}
+	t.Run("seeds", func(t *testing.T) {
+		workers := uint64(min(runtime.GOMAXPROCS(0), count))
+		for w := range workers {
+			t.Run(fmt.Sprint(w), func(t *testing.T) {
+				t.Parallel()
+				for seed := first + w; seed < first+uint64(count) && s.few(); seed += workers {
+					randomScan(t, seed, s)
+				}
+			})
+		}
+	})
+	t.Logf("%d scans, %d complete; probes %v; answers %v; records %v, %v", s.scans, s.complete, s.probes, s.answers, s.states, s.reasons)
+	if count < 500 || t.Failed() {
+		return
+	}
+	if s.complete < s.scans*3/4 || len(s.probes) < 8 || len(s.answers) < 7 || len(s.states) != 3 || len(s.reasons) != 12 {
+		t.Error("these scans have not seen enough of the world")
+	}
+}
+
+// few tells that it is worth going on.
+func (s *sums) few() bool {
+	s.Lock()
+	defer s.Unlock()
+	return s.failed < 5
+}
+
+// randomScan runs the scan of a seed.
+func randomScan(t *testing.T, seed uint64, s *sums) {
+	replay := fmt.Sprintf("replay with: go test ./bench/lab/sim -run TestRandomScans -seed %d", seed)
+	defer time.AfterFunc(time.Minute, func() { panic("a scan takes a minute of real time; " + replay) }).Stop()
+	defer func() {
+		if r := recover(); r != nil { // a goroutine waits for something that never happens
+			t.Errorf("%v; %s", r, replay)
+		}
+	}()
+	var errs []error
+	scan := func(context.Context) {
+		synctest.Test(t, func(t *testing.T) {
+			d := draw(seed)
+			o := d.run(t, nil)
+			if o == nil {
+				return
+			}
+			errs = o.check()
+			s.add(o)
+			if *seedFlag != 0 {
+				t.Logf("%+v\n%+v", d, o.records.Closing)
+			}
+		})
+	}
+	pprof.Do(t.Context(), pprof.Labels("seed", fmt.Sprint(seed)), scan)
+	if len(errs) == 0 {
+		return
+	}
+	s.Lock()
+	s.failed++
+	s.Unlock()
+	for _, err := range errs {
+		t.Errorf("seed %d: %v", seed, err)
+	}
+	t.Log(replay)
+}
+
+// A seed gives the same scan twice, to the nanosecond, where one sender lane takes turns with the receiver.
+func TestSeedReplays(t *testing.T) {
+	for seed := uint64(1); seed < 12; seed++ {
+		var logs []*Log
+		for range 2 {
+			synctest.Test(t, func(t *testing.T) {
+				d := draw(seed)
+				d.config.Lanes, d.stop = 1, 0
+				if o := d.run(t, nil); o != nil {
+					logs = append(logs, o.log)
+				}
+			})
+		}
+		if len(logs) == 2 && !reflect.DeepEqual(logs[0], logs[1]) {
+			t.Errorf("seed %d: %d probes and %d answers, then %d and %d", seed,
+				len(logs[0].Probes), len(logs[0].Answers), len(logs[1].Probes), len(logs[1].Answers))
+		}
+	}
+}
+
+// An outage of ten minutes costs no time, and what is asked meanwhile is cut, not lost.
+func TestLongOutage(t *testing.T) {
+	begun := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		d := draw(1)
+		d.network = Config{Routes: routes(false, false), Targets: Targets{Open: 1}, Faults: []Fault{{Kind: PathOut, Begin: time.Second, End: 601 * time.Second}}}
+		d.config = plan.Config{Backend: plan.BackendAFPacket, Rate: 10, Attempts: 2, HasSeed: true, Lanes: 1, RetryGap: time.Second, Wait: time.Second, Show: results.Open}
+		d.targets, d.ports, d.stop, d.slow = []string{"10.0.0.0/24"}, []uint16{80, 443}, 0, 0
+		d.config.Rate = 1
+		o := d.run(t, nil)
+		for _, err := range o.check() {
+			t.Error(err)
+		}
+		probes, _ := o.log.Count()
+		if probes[Cut] < 598 || math.Abs(o.Ended.Seconds()-820) > 20 {
+			t.Errorf("%v in %v", probes, o.Ended)
+		}
+	})
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+}
