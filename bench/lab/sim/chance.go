@@ -31,7 +31,8 @@ const (
 	ofBoth
 	ofRepeat
 	ofStray
-	ofLeg // and the next: one for each direction, several choices each
+	ofGate // for tests
+	ofLeg  // and the next: one for each direction, several choices each
 )
 
 // The choices of a leg, added to its first stream.

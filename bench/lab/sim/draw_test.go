@@ -20,6 +20,8 @@ type drawn struct {
 	targets []string
 	ports   []uint16
 	stop    time.Duration // the scan is told to stop then; 0: it is not
+	never   float64       // share of the positions that the gate lets no probe to
+	later   time.Duration // and until when at most it holds others up
 	slow    time.Duration // of the sink
 }
 
@@ -32,6 +34,7 @@ func draw(seed uint64) *drawn {
 	d.network.Seed = rng.Uint64()
 	d.drawNetwork(rng)
 	d.drawFaults(rng)
+	d.drawPhases(rng)
 	return d
 }
 
@@ -172,6 +175,30 @@ func (d *drawn) drawFaults(rng *rand.Rand) {
 			d.network.Faults = append(d.network.Faults, fault)
 		}
 	}
+}
+
+// drawPhases adds canaries, or rules of the gate. Both are kept apart from what would make it unclear to which phase
+// or reason something belongs.
+func (d *drawn) drawPhases(rng *rand.Rand) {
+	switch {
+	case d.config.ShardOf > 0:
+	case chanceOf(rng, 0.1):
+		d.config.Canaries, d.network.Stray = true, 0
+	case chanceOf(rng, 0.1) && len(d.network.Routes) == 1:
+		d.never, d.later = rng.Float64()/4, between(rng, 0, 3*time.Second)
+	}
+}
+
+// held are the gate's rules of a network: what they say of a position.
+func (d *drawn) held(at netip.AddrPort) (never bool, until time.Duration) {
+	c := chance{d.network.Seed}
+	if c.hit(d.never, ofGate, about(at.Addr()), uint64(at.Port())) {
+		return true, 0
+	}
+	if c.hit(0.5, ofGate, about(at.Addr()), 1) { // all of a host's
+		return false, 0
+	}
+	return false, c.upTo(d.later, ofGate, about(at.Addr()), 2)
 }
 
 // routes are those of the scanner's host: a gateway for all, or two links, or the first net on the link itself.

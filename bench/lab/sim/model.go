@@ -22,8 +22,11 @@ type Scan struct {
 	Show     results.State // Open among them
 	Hosts    bool          // summaries
 	Lanes    int
-	Batch    int // the most probes that a lane may have in its hands
-	OnLink   func(netip.Addr) bool
+	Batch    int  // the most probes that a lane may have in its hands
+	Canaries bool // ports that are not Ports were asked first
+	// Held says of a position whether a rule of the gate lets no probe to it out, and until when; nil: no rule.
+	Held     func(netip.AddrPort) (never bool, until time.Duration)
+	Patience time.Duration // the longest that Held says
 
 	Faults  []Fault
 	Slow    time.Duration // that the sink takes for a batch
@@ -45,6 +48,7 @@ func Check(s *Scan, l *Log, r *Records) []error {
 	}
 	m.send()
 	m.hear()
+	m.checkCanaries()
 	m.checkSent()
 	m.checkPace()
 	m.checkFound()
@@ -63,6 +67,12 @@ type model struct {
 	places  map[netip.AddrPort]*place
 	errs    []error
 
+	ports map[uint16]bool // that were asked for; others are canaries
+	main  time.Duration   // the scan proper began, after its canaries
+	liars map[netip.Addr]bool
+	never uint64 // positions that the gate lets no probe to
+
+	canaries, unsure                               uint64 // probes to canary ports; their answers when the scan began
 	sent, retransmitted, refused                   uint64
 	last                                           time.Duration // a frame was taken
 	replies, duplicates, outranked, invalid, drops uint64
@@ -121,8 +131,20 @@ func (m *model) stalls() (d time.Duration) {
 
 // send goes through what was sent.
 func (m *model) send() {
+	m.ports = map[uint16]bool{}
+	for _, p := range m.Ports {
+		m.ports[p] = true
+	}
+	m.main = never
 	for i := range m.log.Probes {
 		p := &m.log.Probes[i]
+		if m.Canaries && !m.ports[p.Port] {
+			if p.Fate != Refused {
+				m.canaries++
+			}
+			continue
+		}
+		m.main = min(m.main, p.Begun)
 		at := m.place(p.Addr, p.Port)
 		if p.Fate == Refused {
 			m.refused++
@@ -156,7 +178,9 @@ func (m *model) hear() {
 		a := &m.log.Answers[i]
 		switch a.Fate {
 		case Dropped:
-			m.drops++
+			if !m.Canaries || a.Arrives > m.main { // else its own phase's
+				m.drops++
+			}
 		case Handed:
 			handed = append(handed, a)
 		}
@@ -165,7 +189,12 @@ func (m *model) hear() {
 	for _, a := range handed {
 		inTurn[a.Turn] = a
 	}
+	m.liars = map[netip.Addr]bool{}
 	for _, a := range inTurn {
+		if m.Canaries && !m.ports[a.Port] {
+			m.hearCanary(a)
+			continue
+		}
 		if a.Reason == results.ReasonNone {
 			m.invalid++
 			continue

@@ -77,7 +77,7 @@ func (m *model) checkFound() {
 // sparedHere is how many positions of this scan have no link address: all that were asked for, or of a shard as
 // many as the closing record says.
 func (m *model) sparedHere() uint64 {
-	if m.Positions == uint64(len(m.Addrs)*len(m.Ports)) {
+	if m.whole() {
 		_, spared := m.settled()
 		return spared
 	}
@@ -143,16 +143,18 @@ func (m *model) checkTimes() {
 		floor, blind = 500 * time.Millisecond, 2 * time.Second
 		everything   = 20 * time.Millisecond // where all have answered
 	)
-	wait := max(floor, 4*m.shortest)
+	wait := blind
 	switch {
-	case m.replies == 0:
-		wait = blind
+	case m.silent() == 0 && m.replies == 0: // nothing was sent that could be answered
+		wait = everything
 	case m.silent() == 0:
 		wait = max(everything, min(4*m.shortest, floor))
+	case m.replies > 0:
+		wait = max(floor, 4*m.shortest)
 	}
 	wait = min(wait, m.Wait)
 	for i := range m.log.Answers {
-		if a := &m.log.Answers[i]; a.Fate == InFlight && a.Arrives > 0 && a.Arrives < m.last+wait {
+		if a := &m.log.Answers[i]; a.Fate == InFlight && a.Arrives > 0 && a.Arrives < m.last+wait && m.ports[a.Port] {
 			m.wrong("an answer that came %v after the last probe was not read, want %v", a.Arrives-m.last, wait)
 			break
 		}
@@ -168,7 +170,10 @@ func (m *model) checkTimes() {
 	}
 	tries := time.Duration(float64(m.sent) / m.Rate * float64(time.Second))
 	most := 2*tries + time.Duration(m.Attempts)*(m.RetryGap+200*time.Millisecond) + m.Wait + 4*time.Second + 3*stalled +
-		m.Slow*time.Duration(2+len(m.records.All))
+		m.Slow*time.Duration(2+len(m.records.All)) + m.Patience
+	if m.Canaries {
+		most += time.Duration(m.Attempts)*(m.RetryGap+200*time.Millisecond) + m.Wait + time.Second
+	}
 	if m.Ended > most {
 		m.wrong("the scan took %v, want %v at most", m.Ended, most)
 	}

@@ -87,7 +87,7 @@ func (m *model) checkHost(h *spoken, r *results.Host) {
 		m.wrong("host %v: seen from %v to %v, want %v to %v", r.Addr, time.Unix(0, r.First).Sub(begun), time.Unix(0, r.Last).Sub(begun), h.first, h.last)
 	case r.Suspect&results.Win0NoOpts != h.some:
 		m.wrong("host %v: suspect %v, want %v", r.Addr, r.Suspect, h.some)
-	case h.tagged != (r.Suspect&results.SYNACKAll != 0):
+	case (h.tagged || m.liars[r.Addr]) != (r.Suspect&results.SYNACKAll != 0) && m.unsure == 0:
 		m.wrong("host %v: suspect %v with %d open ports, and of its records that is %v", r.Addr, r.Suspect, h.open, h.tagged)
 	}
 	if m.Show&results.Closed != 0 {
@@ -116,15 +116,16 @@ func (m *model) checkTags(of func(netip.Addr) *spoken) {
 		tagged := r.Suspect&results.SYNACKAll != 0
 		if state != results.Open {
 			// Where hosts are summed up, what is known of them stands on all their records.
-			if tagged && (state == results.Filtered || !m.Hosts || !h.tagged) {
+			if tagged && (state == results.Filtered || !m.Hosts || !h.tagged && !m.liars[r.Addr] && m.unsure == 0) {
 				m.wrong("%v:%d: a record of a %v port is tagged", r.Addr, r.Port, state)
 			}
 			continue
 		}
 		open[r.Addr]++
 		low, high := m.expected(m.records.Times[i].Sub(m.records.Begun))
-		must := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*high || m.Hosts && h.tagged
-		may := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*low || m.Hosts && h.tagged
+		known := m.Hosts && h.tagged || m.liars[r.Addr]
+		must := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*high || known
+		may := open[r.Addr] >= implausibleOpen && float64(open[r.Addr]) >= implausibleShare*low || known || m.unsure > 0
 		if tagged && !may || !tagged && must {
 			m.wrong("%v: open port number %d, when it had been asked %.2f to %.2f: tagged %v", r.Addr, open[r.Addr], low, high, tagged)
 		}
@@ -142,6 +143,6 @@ func (m *model) expected(at time.Duration) (low, high float64) {
 		}
 	}
 	each := float64(len(m.Ports)) / float64(len(m.Addrs)*len(m.Ports))
-	most := min(tried+uint64(m.Lanes*m.Batch)+m.sparedAll(), m.Positions)
+	most := min(tried+uint64(m.Lanes*m.Batch)+m.sparedAll()+m.never, m.Positions)
 	return float64(tried) * each, float64(most) * each
 }

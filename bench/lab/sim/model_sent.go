@@ -19,10 +19,7 @@ const (
 // checkSent: every position is tried once, a silent one as often as promised, none too soon or once its answer
 // is known, and the attempt is in the source port.
 func (m *model) checkSent() {
-	ports := map[uint16]bool{}
-	for _, p := range m.Ports {
-		ports[p] = true
-	}
+	m.checkHeld()
 	addrs := map[netip.Addr]bool{}
 	for _, a := range m.Addrs {
 		addrs[a] = true
@@ -37,7 +34,7 @@ func (m *model) checkSent() {
 			spared++
 			continue
 		}
-		if !addrs[k.Addr()] || !ports[k.Port()] {
+		if !addrs[k.Addr()] || !m.ports[k.Port()] {
 			m.wrong("%v is no target", k)
 			continue
 		}
@@ -46,11 +43,9 @@ func (m *model) checkSent() {
 		}
 		m.checkTries(k, p, base)
 	}
-	if tried := uint64(len(m.places)); m.complete() && tried < m.Positions && m.Positions == uint64(len(m.Addrs)*len(m.Ports)) {
-		m.wrong("%d of %d positions were tried", tried, m.Positions)
-	}
-	if tried := uint64(len(m.places)); spared == 0 && (tried > m.Positions || m.complete() && tried != m.Positions) {
-		m.wrong("%d positions were tried, of %d", tried, m.Positions)
+	tried, want := uint64(len(m.places)), m.Positions-m.never
+	if m.complete() && tried < want && m.whole() || spared == 0 && (tried > want || m.complete() && tried != want) {
+		m.wrong("%d positions were tried, of %d", tried, want)
 	}
 }
 
@@ -129,6 +124,9 @@ func (m *model) checkPace() {
 		}
 	}
 }
+
+// whole tells that the scan is not a shard of one.
+func (m *model) whole() bool { return m.Positions == uint64(len(m.Addrs)*len(m.Ports)) }
 
 // silent is how many positions have not answered, of those whose silence says something.
 func (m *model) silent() (n uint64) {

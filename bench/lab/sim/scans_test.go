@@ -17,6 +17,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/scan"
+	"synoptic/scan/gate"
 	"synoptic/scan/plan"
 	"synoptic/scan/target"
 )
@@ -49,7 +50,19 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 	if err != nil {
 		return nil
 	}
-	s, err := scan.NewWith(p, scan.Options{Medium: n})
+	options := scan.Options{Medium: n}
+	if d.later > 0 {
+		options.Rules = append(options.Rules, gate.RuleFunc(func(_ uint64, a netip.Addr, port uint16) gate.Answer {
+			switch never, until := d.held(netip.AddrPortFrom(a, port)); {
+			case never:
+				return gate.Never
+			case n.Now() < until:
+				return gate.Later
+			}
+			return gate.Go
+		}))
+	}
+	s, err := scan.NewWith(p, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +73,10 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 	}
 	if c.TargetRecall > 0 {
 		o.Attempts = mostAttempts
+	}
+	o.Canaries = c.Canaries
+	if d.later > 0 {
+		o.Held, o.Patience = d.held, d.later
 	}
 	var aim []netip.AddrPort
 	for r := range p.Space.Addrs().Ranges() {
@@ -112,7 +129,7 @@ func (o *outcome) check() []error {
 	if o.endless {
 		errs = append(errs, fmt.Errorf("the scan did not end within %v", longest))
 	}
-	if e, p := o.records.Closing, o.progress; e != nil && (p.Total != e.Probes || p.Sent != e.Sent || p.Open != e.Open || p.Closed != e.Closed || p.RxDrops != e.RxDrops) {
+	if e, p := o.records.Closing, o.progress; e != nil && p.Phase == scan.PhaseScan && (p.Total != e.Probes || p.Sent != e.Sent || p.Open != e.Open || p.Closed != e.Closed || p.RxDrops != e.RxDrops) {
 		errs = append(errs, fmt.Errorf("progress at the end is %+v, the closing record %+v", p, e))
 	}
 	return errs
@@ -235,7 +252,7 @@ func TestSeedReplays(t *testing.T) {
 		for range 2 {
 			synctest.Test(t, func(t *testing.T) {
 				d := draw(seed)
-				d.config.Lanes, d.stop = 1, 0
+				d.config.Lanes, d.config.Canaries, d.stop = 1, false, 0
 				if o := d.run(t, nil); o != nil {
 					logs = append(logs, o.log)
 				}
