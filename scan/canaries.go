@@ -54,9 +54,9 @@ func chooseCanaries(s *target.Space) string {
 // openHosts remembers who has an open port.
 type openHosts map[netip.Addr]bool
 
-// sink is where the records of the canary phase go.
-func (o openHosts) sink() results.Sink {
-	return results.SinkFuncs{OnPorts: func(batch []results.Port) error {
+// sink is where the records of the canary phase go. The outputs, which have the opening record, are flushed as ever.
+func (o openHosts) sink(outputs results.Sink) results.Sink {
+	return results.SinkFuncs{OnFlush: outputs.Flush, OnPorts: func(batch []results.Port) error {
 		for i := range batch {
 			o[batch[i].Addr] = true
 		}

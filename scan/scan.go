@@ -132,7 +132,7 @@ func (s *Scan) phases(ctx context.Context, sink results.Sink) error {
 		if ph == s.main {
 			return s.session.Run(ctx, ph, sink)
 		}
-		if err := s.session.Run(ctx, ph, s.liars.sink()); err != nil {
+		if err := s.session.Run(ctx, ph, s.liars.sink(sink)); err != nil {
 			return fmt.Errorf("canary ports: %w", err)
 		}
 		if ctx.Err() != nil {
