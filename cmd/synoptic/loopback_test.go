@@ -85,10 +85,11 @@ func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 				o := synoptic(t, "scan", "127.0.0.1", "-p-", "--backend", backend)
 				s := parseStream(t, o.stdout)
 				sameSet(t, "open", s.found(t, "open"), want)
-				if s.end.Open+s.end.Closed != 65535 || s.end.Sent-s.end.Retransmitted != 65535 {
-					t.Errorf("not every port answered: %+v", s.end)
+				if s.end.Sent-s.end.Retransmitted != 65535 {
+					t.Errorf("not every port was probed: %+v", s.end)
 				}
-				if s.end.Retransmitted > 0 { // what is read late is asked again
+				// What is read late is asked again, or has timed out.
+				if s.end.Open+s.end.Closed != 65535 || s.end.Retransmitted > 0 {
 					return fmt.Errorf("not every port answered at once: %+v", s.end)
 				}
 				return nil

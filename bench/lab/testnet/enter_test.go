@@ -152,7 +152,7 @@ func TestUnprivileged(t *testing.T) {
 // Where namespaces are forbidden the tests run, and those that need a network
 // are skipped with the reason.
 func TestForbidden(t *testing.T) {
-	Require(t)
+	RequireUserNamespaces(t)
 	t.Setenv(RequireEnv, "") // here a skip is what is wanted
 	cmd := outside("forbidden", "-test.run=^(TestTwoNetworks)$", "-test.v", "-test.count=1")
 	// The limits belong to a user namespace: not to the machine's.
