@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"synoptic/bytesize"
+	"synoptic/results/bytesize"
 )
 
 // usageError is a word of the command line that makes no sense.

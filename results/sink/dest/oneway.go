@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/bytesize"
+	"synoptic/results/bytesize"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/sink/batch"
 )
