@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/results/bytesize"
 	"synoptic/rawsock/tcpinfo"
+	"synoptic/results/bytesize"
 	"synoptic/results/sink/batch"
 )
 
