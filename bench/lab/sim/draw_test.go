@@ -22,6 +22,7 @@ type drawn struct {
 	stop    time.Duration // the scan is told to stop then; 0: it is not
 	never   float64       // share of the positions that the gate lets no probe to
 	later   time.Duration // and until when at most it holds others up
+	most    bool          // until then, and most of them
 	slow    time.Duration // of the sink
 }
 
@@ -191,6 +192,9 @@ func (d *drawn) drawPhases(rng *rand.Rand) {
 
 // held are the gate's rules of a network: what they say of a position.
 func (d *drawn) held(at netip.AddrPort) (never bool, until time.Duration) {
+	if d.most {
+		return false, mostHeld(at, d.later)
+	}
 	c := chance{d.network.Seed}
 	if c.hit(d.never, ofGate, about(at.Addr()), uint64(at.Port())) {
 		return true, 0

@@ -72,6 +72,9 @@ type model struct {
 	liars map[netip.Addr]bool
 	never uint64 // positions that the gate lets no probe to
 
+	firsts []time.Duration // when positions were tried first, ascending; made when needed
+	spared *uint64         // likewise: positions without a link address
+
 	canaries, unsure                               uint64 // probes to canary ports; their answers when the scan began
 	sent, retransmitted, refused                   uint64
 	last                                           time.Duration // a frame was taken

@@ -63,11 +63,14 @@ func (m *model) checkCounts() {
 }
 
 // sparedAll is how many positions have no link address, whether the scan has come to them or not.
-func (m *model) sparedAll() (n uint64) {
-	for _, p := range m.places {
-		if p.spared {
-			n++
+func (m *model) sparedAll() uint64 {
+	if m.spared == nil {
+		m.spared = new(uint64)
+		for _, p := range m.places {
+			if p.spared {
+				*m.spared++
+			}
 		}
 	}
-	return n
+	return *m.spared
 }
