@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
@@ -14,9 +15,7 @@ import (
 // More positions than can be put off at a time are held back: every one of them is probed all the same, once it may
 // be, and nothing but that.
 func TestMoreHeldThanCanBeParked(t *testing.T) {
-	if testing.Short() {
-		t.Skip("131,072 positions")
-	}
+	need.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := &drawn{
 			network: Config{Seed: 5, Routes: routes(false, false), Targets: Targets{Open: 0.05, Closed: 0.05}, Back: Leg{Delay: 10 * ms, Loss: 0.1}},
@@ -44,9 +43,7 @@ func TestMoreHeldThanCanBeParked(t *testing.T) {
 
 // A rate of a million a second is kept for as long as it takes, and answers come at half of it.
 func TestFastScan(t *testing.T) {
-	if testing.Short() {
-		t.Skip("131,072 positions")
-	}
+	need.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := &drawn{
 			network: Config{Seed: 6, Routes: routes(false, false), Targets: Targets{Open: 0.3, Closed: 0.2}, Back: Leg{Delay: 10 * ms}, Retire: 5 * ms},
