@@ -187,6 +187,9 @@ func (d *drawn) drawPhases(rng *rand.Rand) {
 		d.config.Canaries, d.network.Stray = true, 0
 	case chanceOf(rng, 0.1) && len(d.network.Routes) == 1:
 		d.never, d.later = rng.Float64()/4, between(rng, 0, 3*time.Second)
+		if chanceOf(rng, 0.2) {
+			d.stop = between(rng, 1, d.later+1)
+		}
 	}
 }
 
