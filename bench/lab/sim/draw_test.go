@@ -162,7 +162,7 @@ func (d *drawn) drawFaults(rng *rand.Rand) {
 		{SendStall, 0.15, 300 * time.Millisecond}, {ReceiveStall, 0.15, time.Second}, {TxFull, 0.1, 400 * time.Millisecond},
 		{TxError, 0.15, time.Second}, {CarrierOut, 0.03, time.Second}, {PathOut, 0.05, 2 * time.Second},
 		{RSTStorm, 0.05, 2 * time.Second}, {PrefixOut, 0.05, 2 * time.Second}, {HopOut, 0.03, time.Second},
-		{NewMAC, 0.03, time.Minute}, {LinkDown, 0.01, time.Minute},
+		{NewMAC, 0.03, time.Minute}, {LinkDown, 0.03, time.Minute},
 	} {
 		for chanceOf(rng, f.share) {
 			begin := between(rng, 0, span)
@@ -172,6 +172,9 @@ func (d *drawn) drawFaults(rng *rand.Rand) {
 			}
 			if chanceOf(rng, 0.5) {
 				fault.Prefix = netip.MustParsePrefix(d.targets[rng.IntN(len(d.targets))])
+			}
+			if chanceOf(rng, 0.3) {
+				fault.Link = "eth0"
 			}
 			d.network.Faults = append(d.network.Faults, fault)
 		}
