@@ -283,3 +283,18 @@ func TestLongOutage(t *testing.T) {
 		}
 	})
 }
+
+// Packets that come without end, as from hosts that answer again and again, do not keep a scan from ending.
+func TestEndsInAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := everything()
+		d.network.Stray = 5000
+		o := d.run(t, nil)
+		for _, err := range o.check() {
+			t.Error(err)
+		}
+		if o.Ended > 10*time.Second || o.records.Closing.Invalid < 5000 {
+			t.Errorf("ended after %v, with %d packets that prove nothing", o.Ended, o.records.Closing.Invalid)
+		}
+	})
+}
