@@ -22,6 +22,7 @@ type drawn struct {
 	stop    time.Duration // the scan is told to stop then; 0: it is not
 	never   float64       // share of the positions that the gate lets no probe to
 	later   time.Duration // and until when at most it holds others up
+	most    bool          // until then, and most of them
 	slow    time.Duration // of the sink
 }
 
@@ -161,7 +162,7 @@ func (d *drawn) drawFaults(rng *rand.Rand) {
 		{SendStall, 0.15, 300 * time.Millisecond}, {ReceiveStall, 0.15, time.Second}, {TxFull, 0.1, 400 * time.Millisecond},
 		{TxError, 0.15, time.Second}, {CarrierOut, 0.03, time.Second}, {PathOut, 0.05, 2 * time.Second},
 		{RSTStorm, 0.05, 2 * time.Second}, {PrefixOut, 0.05, 2 * time.Second}, {HopOut, 0.03, time.Second},
-		{NewMAC, 0.03, time.Minute}, {LinkDown, 0.01, time.Minute},
+		{NewMAC, 0.03, time.Minute}, {LinkDown, 0.03, time.Minute},
 	} {
 		for chanceOf(rng, f.share) {
 			begin := between(rng, 0, span)
@@ -171,6 +172,9 @@ func (d *drawn) drawFaults(rng *rand.Rand) {
 			}
 			if chanceOf(rng, 0.5) {
 				fault.Prefix = netip.MustParsePrefix(d.targets[rng.IntN(len(d.targets))])
+			}
+			if chanceOf(rng, 0.3) {
+				fault.Link = "eth0"
 			}
 			d.network.Faults = append(d.network.Faults, fault)
 		}
@@ -186,11 +190,17 @@ func (d *drawn) drawPhases(rng *rand.Rand) {
 		d.config.Canaries, d.network.Stray = true, 0
 	case chanceOf(rng, 0.1) && len(d.network.Routes) == 1:
 		d.never, d.later = rng.Float64()/4, between(rng, 0, 3*time.Second)
+		if chanceOf(rng, 0.2) {
+			d.stop = between(rng, 1, d.later+1)
+		}
 	}
 }
 
 // held are the gate's rules of a network: what they say of a position.
 func (d *drawn) held(at netip.AddrPort) (never bool, until time.Duration) {
+	if d.most {
+		return false, mostHeld(at, d.later)
+	}
 	c := chance{d.network.Seed}
 	if c.hit(d.never, ofGate, about(at.Addr()), uint64(at.Port())) {
 		return true, 0

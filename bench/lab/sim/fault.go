@@ -87,6 +87,16 @@ func (all faults) link(k Kind, at time.Duration, name string) *Fault {
 	return nil
 }
 
+// ever tells whether there is a fault of a kind at all.
+func (all faults) ever(k Kind) bool {
+	for i := range all {
+		if all[i].Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
 // next is when the first fault of a kind begins on a link after a moment, or never.
 func (all faults) next(k Kind, after time.Duration, name string) time.Duration {
 	first := never

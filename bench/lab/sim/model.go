@@ -72,14 +72,18 @@ type model struct {
 	liars map[netip.Addr]bool
 	never uint64 // positions that the gate lets no probe to
 
+	firsts []time.Duration // when positions were tried first, ascending; made when needed
+	spared *uint64         // likewise: positions without a link address
+
 	canaries, unsure                               uint64 // probes to canary ports; their answers when the scan began
 	sent, retransmitted, refused                   uint64
 	last                                           time.Duration // a frame was taken
 	replies, duplicates, outranked, invalid, drops uint64
 	news                                           []news
-	shortest                                       time.Duration // round trip
-	fast                                           time.Duration // the engine may know the network to be fast
-	lossy                                          time.Duration // the engine knows that something was lost
+	first                                          [3][maxTries]uint64 // open, closed: positions by the attempt answered first
+	shortest                                       time.Duration       // round trip
+	fast                                           time.Duration       // the engine may know the network to be fast
+	lossy                                          time.Duration       // the engine knows that something was lost
 }
 
 // place is one position.
@@ -95,6 +99,9 @@ type news struct {
 	*Answer
 	reported bool
 }
+
+// maxTries is more than any position gets.
+const maxTries = 16
 
 // maxWrong bounds what is said about one scan.
 const maxWrong = 20
@@ -215,8 +222,11 @@ func (m *model) hear() {
 		default:
 			if p.state == 0 {
 				p.told = a.Handed
-				if state != results.Filtered && m.attempt(a) > 1 {
-					m.lossy = min(m.lossy, a.Handed)
+				if k := m.attempt(a); state != results.Filtered && k > 0 && k <= maxTries {
+					m.first[state][k-1]++
+					if k > 1 {
+						m.lossy = min(m.lossy, a.Handed)
+					}
 				}
 			}
 			p.state |= state

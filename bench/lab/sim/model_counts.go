@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"synoptic/results"
+	"synoptic/scan/estimate"
 )
 
 // checkCounts: the closing record counts what has happened.
@@ -54,20 +55,58 @@ func (m *model) checkCounts() {
 	if e.Complete != m.complete() || (e.Error != "") != (m.Err != nil || e.TxErrors > 0) {
 		m.wrong("scan_end: complete is %v with the error %q; Run said %v", e.Complete, e.Error, m.Err)
 	}
-	if l := e.LossEstimate; l != nil && !(l.Low >= 0 && l.Low <= l.Value && l.Value <= l.High && l.High <= 1) {
+	m.checkEstimates()
+}
+
+// enoughOpen open ports make an estimate of their own: hosts limit the rate of their resets.
+const enoughOpen = 200
+
+// checkEstimates: what was lost and missed is estimated from the attempts that positions have answered first, all
+// of them where the retries are fixed.
+func (m *model) checkEstimates() {
+	l, o := m.end.LossEstimate, m.end.MissedOpen
+	if l != nil && !(l.Low >= 0 && l.Low <= l.Value && l.Value <= l.High && l.High <= 1) {
 		m.wrong("scan_end: loss_estimate is %+v", *l)
 	}
-	if o := e.MissedOpen; o != nil && !(o.Low >= 0 && o.Low <= o.Value && o.Value <= o.High) {
+	if o != nil && !(o.Low >= 0 && o.Low <= o.Value && o.Value <= o.High) {
 		m.wrong("scan_end: missed_open_estimate is %+v", *o)
+	}
+	if m.Recall > 0 || !m.complete() {
+		return
+	}
+	open := estimate.Group{Attempts: m.Attempts, Answered: m.first[results.Open][:m.Attempts]}
+	both := estimate.Group{Attempts: m.Attempts, Answered: make([]uint64, m.Attempts)}
+	var opens uint64
+	for k, n := range open.Answered {
+		both.Answered[k] = n + m.first[results.Closed][k]
+		opens += n
+	}
+	if opens >= enoughOpen {
+		both = open
+	}
+	loss, known := estimate.Loss([]estimate.Group{both})
+	if (l != nil) != known || (o != nil) != known {
+		m.wrong("scan_end: loss is estimated %v, missed ports %v; that it can be is %v", l != nil, o != nil, known)
+		return
+	}
+	if !known {
+		return
+	}
+	missed := estimate.Missed([]estimate.Group{open}, loss, m.silent())
+	if *l != (results.Estimate{Value: loss.Value, Low: loss.Low, High: loss.High}) || *o != (results.Estimate{Value: missed.Value, Low: missed.Low, High: missed.High}) {
+		m.wrong("scan_end: estimates %+v and %+v, of what was first answered %v and %v", *l, *o, loss, missed)
 	}
 }
 
 // sparedAll is how many positions have no link address, whether the scan has come to them or not.
-func (m *model) sparedAll() (n uint64) {
-	for _, p := range m.places {
-		if p.spared {
-			n++
+func (m *model) sparedAll() uint64 {
+	if m.spared == nil {
+		m.spared = new(uint64)
+		for _, p := range m.places {
+			if p.spared {
+				*m.spared++
+			}
 		}
 	}
-	return n
+	return *m.spared
 }

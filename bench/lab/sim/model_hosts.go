@@ -136,13 +136,16 @@ func (m *model) checkTags(of func(netip.Addr) *spoken) {
 // expected is how many probes a host had had on average at a moment, between two bounds: a lane's batch counts
 // from when it is made.
 func (m *model) expected(at time.Duration) (low, high float64) {
-	var tried uint64
-	for _, p := range m.places {
-		if len(p.tries) > 0 && m.log.Probes[p.tries[0]].At < at {
-			tried++
+	if m.firsts == nil {
+		for _, p := range m.places {
+			if len(p.tries) > 0 {
+				m.firsts = append(m.firsts, m.log.Probes[p.tries[0]].At)
+			}
 		}
+		slices.Sort(m.firsts)
 	}
-	each := float64(len(m.Ports)) / float64(len(m.Addrs)*len(m.Ports))
+	n, _ := slices.BinarySearch(m.firsts, at)
+	tried, each := uint64(n), 1/float64(len(m.Addrs))
 	most := min(tried+uint64(m.Lanes*m.Batch)+m.sparedAll()+m.never, m.Positions)
 	return float64(tried) * each, float64(most) * each
 }

@@ -102,7 +102,10 @@ const (
 
 // checkPace: no interval, however chosen, holds more probes than the rate allows.
 func (m *model) checkPace() {
-	held := float64(m.Lanes * m.Batch) // granted, and not sent yet
+	var held float64 // granted, and not sent yet: only where a call takes time
+	if m.stalls() > 0 {
+		held = float64(m.Lanes * m.Batch)
+	}
 	for _, c := range []struct {
 		rate   float64
 		memory time.Duration

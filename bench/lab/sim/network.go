@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -167,9 +168,19 @@ func (n *Network) hears(r *Route, s *segment, at time.Duration) bool {
 	case len(r.Link.HardwareAddr) == 0:
 		return true
 	case r.Gateway.IsValid():
-		return s.mac == n.hopMAC(r.Gateway, at) && !n.faults.hop(at, r.Gateway)
+		if s.mac == n.hopMAC(r.Gateway, at) {
+			return !n.faults.hop(at, r.Gateway)
+		}
+	case !n.alive(s.dst):
+		return false
+	case s.mac == n.hopMAC(s.dst, 0):
+		return true
 	}
-	return s.mac == n.hopMAC(s.dst, 0) && n.alive(s.dst)
+	// Somebody may have had the address before; a probe to one that was nobody's is wrong.
+	if !r.Gateway.IsValid() || !n.faults.ever(NewMAC) {
+		n.log.Malformed = append(n.log.Malformed, fmt.Errorf("a probe to %v has the link address % x, which nobody has", s.dst, s.mac))
+	}
+	return false
 }
 
 // hopMAC is the link address of a neighbour at a moment.

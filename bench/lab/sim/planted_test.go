@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var plantedFlag = flag.Bool("planted", false, "plant faults and see that they are found")
+var plantedFlag = flag.Bool("planted", false, "plant faults and see that they are found: it builds the module once for each")
 
 // planted are faults, by the file that they are planted in: each is a piece of the code and what it becomes.
 var planted = []struct{ what, file, from, to string }{
@@ -47,7 +47,7 @@ func TestPlantedFaults(t *testing.T) {
 				t.Fatalf("%s has %q %d times: plant the fault elsewhere", f.file, f.from, n)
 			}
 			if !*plantedFlag {
-				t.Skip("it builds the module once for each fault: ask for it with -planted")
+				return // that it can be planted still is all that is seen to without the flag
 			}
 			faulty := filepath.Join(dir, "faulty.go")
 			writeFile(t, faulty, []byte(strings.Replace(string(source), f.from, f.to, 1)))

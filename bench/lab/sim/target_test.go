@@ -131,7 +131,7 @@ func TestMalformedProbes(t *testing.T) {
 		at   int
 		to   byte
 	}{
-		{"IPv6", 14, 0x65}, {"EtherType", 12, 0x86}, {"total length", 17, 45}, {"checksum of IP", 24, 1}, {"time to live", 22, 0}, {"UDP", 23, 17},
+		{"link address", 3, 0x77}, {"IPv6", 14, 0x65}, {"EtherType", 12, 0x86}, {"total length", 17, 45}, {"checksum of IP", 24, 1}, {"time to live", 22, 0}, {"UDP", 23, 17},
 		{"checksum of TCP", 50, 1}, {"flags", 47, 0x12}, {"TCP header", 46, 0x50}, {"target", 33, 77}, {"port", 37, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
