@@ -21,7 +21,7 @@ func TestUnconfirmedIsKept(t *testing.T) {
 		name := filepath.Join(dir, "receiver")
 		l, err := net.Listen("unix", name)
 		must(t, err)
-		c := Config{times: times{time.Minute, time.Minute}}
+		c := Config{times: times{time.Minute, time.Minute}, DeadLetters: filepath.Join(dir, "dead.jsonl")}
 		if spooled {
 			c.Spool = filepath.Join(dir, "spool")
 		}
