@@ -78,7 +78,8 @@ func powerFailure(t *testing.T, seed uint64) (back, failed int) {
 	opened, err := Open(filepath.Join(dir, "out.jsonl"), c)
 	must(t, err)
 	o := &sender{Output: opened}
-	var safe, lost atomic.Int64 // records before barriers that came back; barriers that did not
+	var safe atomic.Int64       // records before barriers that came back
+	var came, lost atomic.Int64 // barriers that came back, and that did not
 	check := func(when string) {
 		n := int(safe.Load())
 		to := t.TempDir()
@@ -99,7 +100,7 @@ func powerFailure(t *testing.T, seed uint64) (back, failed int) {
 					lost.Add(1)
 					return
 				}
-				back++
+				came.Add(1)
 				for was := safe.Load(); was < n && !safe.CompareAndSwap(was, n); was = safe.Load() {
 				}
 			})
@@ -121,7 +122,7 @@ func powerFailure(t *testing.T, seed uint64) (back, failed int) {
 	if entries, err := os.ReadDir(c.Spool); err != nil || len(entries) > 0 {
 		t.Errorf("left in the spool: %v, %v", entries, err)
 	}
-	return back, int(lost.Load())
+	return int(came.Load()), int(lost.Load())
 }
 
 // A disk that fails under the file fails the output, and the barrier says so; later ones too, whatever the disk
