@@ -203,18 +203,15 @@ func (b *kernelBackend) run(ctx context.Context, ph *Phase) error {
 	}
 	s, shared := b.session, newSharedSchedule(ph)
 	rx := &kernelRx{answers: newAnswers(ph, ph.plan.Routes.Paths[0].Link.Name), programs: ph.kernel.programs, generates: b.generates}
-	senders := []sender{nil}
-	if b.generates {
-		ph.useTimes()
-		frame, ipSum, tcpSum := b.hops[0].tmpl.Constants()
-		if err := ph.kernel.programs.SetFrame(frame, ipSum, tcpSum); err != nil {
-			return err
-		}
-		senders[0] = newGenerator(s, ph, shared, b.thread)
-	} else {
-		senders = txLanes(s, ph, shared, b.lanes)
+	if !b.generates {
+		return ph.drive(ctx, shared, txLanes(s, ph, shared, b.lanes), []receiver{rx})
 	}
-	return ph.drive(ctx, shared, senders, []receiver{rx})
+	ph.useTimes()
+	frame, ipSum, tcpSum := b.hops[0].tmpl.Constants()
+	if err := ph.kernel.programs.SetFrame(frame, ipSum, tcpSum); err != nil {
+		return err
+	}
+	return ph.drive(ctx, shared, []sender{newGenerator(s, ph, shared, b.thread)}, []receiver{rx})
 }
 
 // close may be called again. The programs leave the interface when the session releases its phases.

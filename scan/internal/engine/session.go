@@ -135,9 +135,6 @@ func (s *Session) Choice() plan.Choice { return s.choice }
 // Pacer is the one that all lanes take their grants from.
 func (s *Session) Pacer() *ratelimit.Pacer { return s.pacer }
 
-// Gate is the one that all lanes ask.
-func (s *Session) Gate() *gate.Gate { return s.gate }
-
 // Resolving is how long it took to resolve next hops.
 func (s *Session) Resolving() time.Duration { return time.Duration(s.resolving.Load()) }
 
