@@ -131,6 +131,9 @@ func (l *Loss) settle(c *Chunk) {
 	l.chunk(c.Begin).history.Store(packHistory(c))
 }
 
+// unsettle takes settle back.
+func (l *Loss) unsettle(c *Chunk) { l.chunk(c.Begin).history.Store(0) }
+
 func (c *ChunkLoss) addTo(t *Counts) {
 	probes, stride := unpackHistory(c.history.Load())
 	if probes == 0 {

@@ -14,6 +14,10 @@ type Chunk struct {
 	Probes     uint8     // that every position of it has had while silent
 	Sampled    bool      // positions of the sample have had one probe more
 	Stride     uint8     // log2 of: one position in how many belongs to the sample
+
+	past  []before // its passes, in order: what TakeBack goes back to
+	anew  Step     // of a chunk of queues[0]: what its next pass is,
+	until uint64   // and up to where
 }
 
 // MaxStride makes the smallest sample one position in 32.
@@ -37,6 +41,12 @@ type Pass struct {
 	Step   Step
 	First  bool   // first tries: every position, answered or not
 	Cursor uint64 // the next position to look at
+
+	begun time.Time // it was handed out for the first time
+	full  uint64    // where its chunk ends: the pass itself may be over the first part of it only
+	taken bool      // it is to be walked again up to redo: evidence was lost meanwhile
+	redo  uint64
+	since time.Time // evidence was lost then
 
 	again  []uint64      // put off by an earlier walk: looked at before Cursor
 	later  []uint64      // put off by this walk

@@ -27,6 +27,9 @@ func (f FixedRetries) Answered(c *Chunk) {
 	f.Loss.settle(c)
 }
 
+// TakenBack leaves the chunk out of the counts until it is settled again.
+func (f FixedRetries) TakenBack(c *Chunk) { f.Loss.unsettle(c) }
+
 // Step asks again.
 func (FixedRetries) Step(*Chunk, bool) Step { return All }
 
@@ -66,6 +69,9 @@ func (r TargetRecall) Answered(c *Chunk) {
 	c.Probes = max(c.Probes, 2) // as the pass over nothing would have made it
 	r.Loss.settle(c)
 }
+
+// TakenBack leaves the chunk out of the counts until it is settled again.
+func (r TargetRecall) TakenBack(c *Chunk) { r.Loss.unsettle(c) }
 
 // Step decides on the sample, on the rest, and on further passes.
 func (r TargetRecall) Step(c *Chunk, more bool) Step {

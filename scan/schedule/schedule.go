@@ -6,6 +6,7 @@
 package schedule
 
 import (
+	"slices"
 	"time"
 
 	"synoptic/scan/permute"
@@ -31,11 +32,13 @@ type Schedule struct {
 	Config
 
 	first    uint64                  // where the next chunk of first tries begins
-	queues   [MaxAttempts + 2]chunks // by passes done; in each, the one that waits longest is first
+	queues   [MaxAttempts + 2]chunks // by passes done; in each, the one that waits longest is first. [0]: to be asked anew
+	settling chunks                  // that get no further pass, and wait for evidence that their last one was seen
 	deferred chunks                  // until the policy has seen more of the scan
 	asked    time.Time               // when it was last asked about a deferred one
 
 	flying int        // passes in flight
+	aloft  []*Pass    // these, and the parked ones
 	early  int        // of these, those whose outcome will add to what the policy knows
 	live   unfinished // chunks that have not retired
 	parked []*Pass    // with positions that could not be asked
@@ -51,6 +54,12 @@ type Config struct {
 	Policy    Policy
 	Gap       func() time.Duration           // between two attempts at a position
 	Silent    func(begin, end uint64) uint64 // the number of silent positions of [begin, end)
+
+	// Trusted is the time up to which what was sent is known to have travelled: chunks with silent positions
+	// are kept until their last pass lies before it, for TakeBack may come. nil: always.
+	Trusted func() time.Time
+	// Settled, if set, is told of chunks with silent positions that are done with for good.
+	Settled func(Asked)
 }
 
 // Policy says how often silent positions are asked again.
@@ -62,6 +71,8 @@ type Policy interface {
 	Step(c *Chunk, more bool) Step
 	// Answered is told of a chunk that waits and has nothing silent left: its passes would be empty.
 	Answered(c *Chunk)
+	// TakenBack is told of a chunk whose last passes count as not sent.
+	TakenBack(c *Chunk)
 }
 
 // Step is what a chunk gets next.
@@ -133,7 +144,11 @@ const flyingWait = 2 * time.Millisecond
 // Next hands out a pass, which is in flight until Finish or Park. Where there is none just now, wait tells for
 // how long; it is negative when everything is sent and nothing is in flight.
 func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
+	s.confirm()
 	if p, wait = s.unpark(now); p != nil {
+		return p, 0
+	}
+	if p = s.anew(now); p != nil {
 		return p, 0
 	}
 	if p = s.retryDeferred(now); p != nil {
@@ -149,7 +164,7 @@ func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
 			s.asking = *c
 			s.queues[i].pop()
 			step := s.Policy.Step(&s.asking, s.more())
-			if p = s.follow(s.asking, step); p != nil {
+			if p = s.follow(s.asking, step, now); p != nil {
 				return p, 0
 			}
 		}
@@ -157,6 +172,9 @@ func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
 	if !s.room() {
 		if s.dropAnswered() {
 			return s.Next(now)
+		}
+		if s.settling.front() != nil {
+			wait = sooner(wait, flyingWait)
 		}
 		if s.deferred.front() != nil {
 			wait = sooner(wait, deferEvery)
@@ -169,7 +187,9 @@ func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
 	c := Chunk{Begin: s.first, End: s.nextEnd()}
 	s.first = c.End
 	s.live.open()
-	return s.launch(c, All), 0
+	p = s.launch(c, All, now)
+	p.First = true
+	return p, 0
 }
 
 // sooner is the lesser of two waits, of which the first may be negative: none.
@@ -181,15 +201,16 @@ func sooner(wait, other time.Duration) time.Duration {
 }
 
 // launch puts a pass over a chunk in flight.
-func (s *Schedule) launch(c Chunk, step Step) *Pass {
+func (s *Schedule) launch(c Chunk, step Step, now time.Time) *Pass {
 	var p *Pass
 	if k := len(s.free); k > 0 {
 		p, s.free = s.free[k-1], s.free[:k-1]
 	} else {
 		p = new(Pass)
 	}
-	*p = Pass{Chunk: c, Step: step, First: c.Passes == 0, Cursor: c.Begin}
+	*p = Pass{Chunk: c, Step: step, Cursor: c.Begin, begun: now, full: c.End}
 	s.flying++
+	s.aloft = append(s.aloft, p)
 	if c.early() {
 		s.early++
 	}
@@ -202,13 +223,18 @@ func (c *Chunk) early() bool { return c.Passes < 2 }
 // dropAnswered ends the chunks at the queues' fronts that have nothing silent left, so that a scan
 // whose every probe was answered need not wait for a gap.
 func (s *Schedule) dropAnswered() (dropped bool) {
-	for i := range s.queues {
+	for i := 1; i < len(s.queues); i++ {
 		for c := s.queues[i].front(); c != nil && s.Silent(c.Begin, c.End) == 0; c = s.queues[i].front() {
 			s.Policy.Answered(c)
 			s.retire(c)
 			s.queues[i].pop()
 			dropped = true
 		}
+	}
+	for c := s.settling.front(); c != nil && s.Silent(c.Begin, c.End) == 0; c = s.settling.front() {
+		s.retire(c)
+		s.settling.pop()
+		dropped = true
 	}
 	return dropped
 }
@@ -230,7 +256,7 @@ func (s *Schedule) retryDeferred(now time.Time) *Pass {
 			return nil // and with it those behind
 		}
 		s.deferred.pop()
-		if p := s.follow(s.asking, step); p != nil {
+		if p := s.follow(s.asking, step, now); p != nil {
 			return p
 		}
 	}
@@ -238,16 +264,16 @@ func (s *Schedule) retryDeferred(now time.Time) *Pass {
 }
 
 // follow does with a chunk what the policy says; the pass if that is one.
-func (s *Schedule) follow(c Chunk, step Step) *Pass {
+func (s *Schedule) follow(c Chunk, step Step, now time.Time) *Pass {
 	switch step {
 	case Retire:
-		s.retire(&c)
+		s.settle(c)
 		return nil
 	case Postpone:
 		s.deferred.push(c)
 		return nil
 	default:
-		return s.launch(c, step)
+		return s.launch(c, step, now)
 	}
 }
 
@@ -256,7 +282,7 @@ func (s *Schedule) retire(c *Chunk) { s.live.retire(c.Begin / s.ChunkLen) }
 
 // more tells whether chunks will come of which nothing is known yet.
 func (s *Schedule) more() bool {
-	return s.early > 0 || s.room() || s.queues[1].front() != nil || s.queues[2].front() != nil
+	return s.early > 0 || s.room() || s.queues[0].front() != nil || s.queues[1].front() != nil || s.queues[2].front() != nil
 }
 
 // nextEnd is where the next chunk of first tries ends.
@@ -276,11 +302,14 @@ func (s *Schedule) oldest() uint64 {
 
 // Finish ends a pass. It must not be used any more.
 func (s *Schedule) Finish(p *Pass, now time.Time) {
-	c := &p.Chunk
-	s.flying--
-	if c.early() {
-		s.early--
+	s.land(p)
+	if p.taken && p.redo > p.Begin {
+		s.repeat(p, now)
+		return
 	}
+	c := &p.Chunk
+	c.End = p.full
+	c.remember(p.begun, now)
 	if p.Step == Sample {
 		c.Sampled = true
 	} else {
@@ -289,9 +318,18 @@ func (s *Schedule) Finish(p *Pass, now time.Time) {
 	c.Passes++
 	c.Since = now
 	if s.Policy.Final(c) {
-		s.retire(c)
+		s.settle(*c)
 	} else {
 		s.queues[c.Passes].push(*c)
 	}
 	s.free = append(s.free, p)
+}
+
+// land takes a pass out of the air.
+func (s *Schedule) land(p *Pass) {
+	s.flying--
+	if p.early() {
+		s.early--
+	}
+	s.aloft = slices.DeleteFunc(s.aloft, func(other *Pass) bool { return other == p })
 }

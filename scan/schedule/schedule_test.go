@@ -218,6 +218,7 @@ type watched struct{ more []bool }
 
 func (*watched) Final(*Chunk) bool { return false }
 func (*watched) Answered(*Chunk)   {}
+func (*watched) TakenBack(*Chunk)  {}
 func (w *watched) Step(_ *Chunk, more bool) Step {
 	w.more = append(w.more, more)
 	return Retire
