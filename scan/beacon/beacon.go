@@ -1,0 +1,274 @@
+package beacon
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// keep is how many beacons there are at most.
+	keep = 1024
+	// keepOpen of them at least are to be open ports: hosts limit the rate of their resets.
+	keepOpen = 16
+	// perHost bounds those of one host while there are few hosts; where there are many, each has one.
+	perHost, fewHosts = 16, keep / perHost
+)
+
+// Set is the beacons of a scan. All methods may be called by several goroutines at once.
+type Set struct {
+	full  atomic.Bool                 // only open ports, and new /16s, are wanted
+	sated atomic.Bool                 // not even open ports
+	seen  [1 << 16 / 64]atomic.Uint64 // /16s (IPv6: /48, folded) that have a beacon
+	heard atomic.Int64                // by Heard
+
+	mu      sync.Mutex
+	members []*member
+	index   map[netip.AddrPort]*member
+	hosts   map[netip.Addr]int
+	opens   int
+	turn    int // of members: who is asked next
+	debt    float64
+	ticked  int64
+	awake   time.Duration // for how long this process has run, as far as Tick has seen
+	recent  time.Duration // the largest round trip of late
+
+	good     int64   // when the newest probe that was answered was sent
+	pending  []loss  // lost since
+	failures float64 // lost before another was answered
+	answers  float64
+	paths    []PathCount
+	parts    []*Part
+}
+
+// loss is a lost beacon: when it was sent, and what that says against the path, in nats.
+type loss struct {
+	sent   int64
+	weight float64
+	open   bool
+}
+
+// PathCount is how many beacons were sent and answered on a path.
+type PathCount struct{ Asked, Answered uint64 }
+
+// New returns a set without beacons, for a scan over so many paths.
+func New(paths int) *Set {
+	return &Set{index: map[netip.AddrPort]*member{}, hosts: map[netip.Addr]int{}, paths: make([]PathCount, paths)}
+}
+
+// Fix adds a beacon that somebody chose: it is asked although it has not answered, and stays.
+func (s *Set) Fix(t Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.add(t, false); m != nil {
+		m.fixed = true
+	}
+}
+
+// Heard says that a probe sent at a time was answered, of whatever position.
+func (s *Set) Heard(sent int64) {
+	for {
+		old := s.heard.Load()
+		if sent <= old || s.heard.CompareAndSwap(old, sent) {
+			return
+		}
+	}
+}
+
+// Wants tells at next to no cost whether Offer would do anything for a position that has answered.
+func (s *Set) Wants(addr netip.Addr, open bool) bool {
+	if !s.full.Load() || open && !s.sated.Load() {
+		return true
+	}
+	key := prefix16(addr)
+	return s.seen[key/64].Load()&(1<<(key%64)) == 0
+}
+
+// Offer proposes a position that has answered the probe sent at a time; 0: not known, or not asked as a beacon is.
+func (s *Set) Offer(t Target, open bool, sent int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := prefix16(t.Addr)
+	known := s.seen[key/64].Load()&(1<<(key%64)) != 0
+	if len(s.members) >= keep && (known && (!open || s.opens >= keepOpen) || !s.makeRoom()) {
+		s.sated.Store(s.opens >= keepOpen)
+		return
+	}
+	if m := s.add(t, open); m != nil {
+		m.good = sent
+		s.good = max(s.good, sent)
+	}
+	s.full.Store(len(s.members) >= keep)
+}
+
+// add returns the new member, or nil where it is none.
+func (s *Set) add(t Target, open bool) *member {
+	at := netip.AddrPortFrom(t.Addr, t.Port)
+	most := perHost
+	if len(s.hosts) > fewHosts {
+		most = 1
+	}
+	if s.index[at] != nil || s.hosts[t.Addr] >= most {
+		return nil
+	}
+	m := &member{Target: t, open: open}
+	s.index[at] = m
+	s.hosts[t.Addr]++
+	if open {
+		s.opens++
+	}
+	s.members = append(s.members, m)
+	key := prefix16(t.Addr)
+	s.seen[key/64].Or(1 << (key % 64))
+	return m
+}
+
+// makeRoom lets go of a closed port of the /16 that has most beacons; false where each has one only.
+func (s *Set) makeRoom() bool {
+	counts := map[uint16]int{}
+	for _, m := range s.members {
+		counts[prefix16(m.Addr)]++
+	}
+	gone, most := -1, 1
+	for i, m := range s.members {
+		if n := counts[prefix16(m.Addr)]; n > most && !m.fixed && !m.flying && !m.open {
+			gone, most = i, n
+		}
+	}
+	if gone < 0 {
+		return false
+	}
+	m := s.members[gone]
+	delete(s.index, netip.AddrPortFrom(m.Addr, m.Port))
+	if s.hosts[m.Addr]--; s.hosts[m.Addr] == 0 {
+		delete(s.hosts, m.Addr)
+	}
+	last := len(s.members) - 1
+	s.members[gone] = s.members[last]
+	s.members = s.members[:last]
+	return true
+}
+
+// prefix16 is the /16 of an IPv4 address; of an IPv6 address its /48, folded.
+func prefix16(a netip.Addr) uint16 {
+	if a.Is4() {
+		b := a.As4()
+		return uint16(b[0])<<8 | uint16(b[1])
+	}
+	b := a.As16()
+	return (uint16(b[0])<<8 | uint16(b[1])) ^ (uint16(b[2])<<8 | uint16(b[3])) ^ (uint16(b[4])<<8 | uint16(b[5]))
+}
+
+// TickStep is how often Tick is to be called. A longer gap is time in which the process stood still, and counts
+// as two: no answer gets in meanwhile.
+const TickStep = 10 * time.Millisecond
+
+// Tick notes the time: beacons whose answers are overdue are lost.
+func (s *Set) Tick(now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ticked != 0 {
+		s.awake += min(time.Duration(now-s.ticked), 2*TickStep)
+	}
+	s.ticked = now
+	p0 := s.lossRate()
+	for _, m := range s.members {
+		if !m.flying || s.awake < m.expires {
+			continue
+		}
+		m.expired()
+		if w := m.surprise(p0); w > 0 {
+			s.pending = append(s.pending, loss{m.last, w, m.open})
+		}
+	}
+	s.book()
+}
+
+// Sent says that a beacon has left.
+func (s *Set) Sent(t Target, now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.index[netip.AddrPortFrom(t.Addr, t.Port)]
+	if m == nil {
+		return
+	}
+	m.last, m.flying, m.expires = now, true, s.awake+m.timeout(s.recent)
+	s.paths[m.Path].Asked++
+}
+
+// Answered takes in the answer to a beacon. One that comes after its time-out counts all the same.
+func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.index[netip.AddrPortFrom(addr, port)]
+	if m == nil || m.last == 0 || m.good == m.last {
+		return // never asked, or a duplicate
+	}
+	rtt := time.Duration(max(now-m.last, 0))
+	if m.early(rtt) {
+		return
+	}
+	if !m.flying && m.lost > 0 { // overdue, not lost
+		m.lost--
+		for i := range s.pending {
+			if s.pending[i].sent == m.last {
+				s.pending[i].weight = 0
+			}
+		}
+	}
+	if open && !m.open {
+		m.open = true
+		s.opens++
+	}
+	m.answered(rtt)
+	s.recent = max(rtt, s.recent-s.recent/256)
+	s.answers++
+	s.paths[m.Path].Answered++
+	s.good = max(s.good, m.good)
+	s.book()
+}
+
+// book counts what was lost before the newest answered probe as lost on a path that was up.
+func (s *Set) book() {
+	good, kept := s.newest(), s.pending[:0]
+	for _, l := range s.pending {
+		switch {
+		case l.sent > good:
+			kept = append(kept, l)
+		case l.weight > 0:
+			s.failures++
+		}
+	}
+	s.pending = kept
+	if len(s.pending) > 2*keep {
+		s.pending = append(s.pending[:0], s.pending[keep:]...)
+	}
+}
+
+// lossRate is the share of beacons that are lost on a path that is up, on the side of caution.
+func (s *Set) lossRate() float64 { return (s.failures + 1) / (s.failures + s.answers + 8) }
+
+// newest is when the newest answered probe of any kind was sent.
+func (s *Set) newest() int64 { return max(s.good, s.heard.Load()) }
+
+// Good is when the newest probe that was answered was sent, a beacon's or another's; 0 where none was.
+func (s *Set) Good() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest()
+}
+
+// Paths are the counts by path, of beacons only.
+func (s *Set) Paths() []PathCount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]PathCount(nil), s.paths...)
+}
+
+// Len is the number of beacons, and how many of these are open ports.
+func (s *Set) Len() (all, open int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.members), s.opens
+}

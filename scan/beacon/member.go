@@ -1,0 +1,89 @@
+package beacon
+
+import (
+	"math"
+	"net/netip"
+	"time"
+)
+
+// Target is what a beacon asks.
+type Target struct {
+	Addr netip.Addr
+	Port uint16
+	Path int // of the plan's routes
+}
+
+// member is a beacon.
+type member struct {
+	Target
+	open  bool // it answered by a SYN-ACK
+	fixed bool // the user chose it: it stays
+	away  bool // it belongs to a part that is known to be lost
+
+	good    int64         // when the newest probe that was answered was sent; 0: none was
+	turn    int64         // when it was last handed out to be asked
+	last    int64         // when it was last asked indeed
+	flying  bool          // and is still waited for,
+	expires time.Duration // until then, by Set.awake
+	base    time.Duration // the smallest round trip
+	recent  time.Duration // the largest of late
+
+	missed   [missedKept]int64 // when the probes lost since good were sent, the newest ones
+	lost     int               // how many were
+	failures float64           // probes lost before another was answered
+	answers  float64
+}
+
+// missedKept of the probes that a beacon has lost are remembered one by one.
+const missedKept = 16
+
+// minTimeout bounds a time-out from below.
+const minTimeout = 20 * time.Millisecond
+
+// timeout is how long an answer may take. recent is the largest round trip of all beacons of late.
+func (m *member) timeout(recent time.Duration) time.Duration {
+	return max(minTimeout, max(m.recent, recent)*3/2+10*time.Millisecond)
+}
+
+// early tells that an answer after so long must be to the probe before the last one, which was given up: all
+// probes to a beacon are the same, and so are their answers.
+func (m *member) early(rtt time.Duration) bool { return m.lost > 0 && rtt < m.base/2 }
+
+// answered takes in the answer to the probe last sent.
+func (m *member) answered(rtt time.Duration) {
+	m.flying = false
+	m.good = m.last
+	m.answers++
+	m.failures += float64(m.lost)
+	m.lost = 0
+	m.recent = max(rtt, m.recent-m.recent/16) // falls slowly, rises at once
+	if m.base == 0 || rtt < m.base {
+		m.base = rtt
+	}
+}
+
+// expired takes note that the probe last sent is lost.
+func (m *member) expired() {
+	m.flying = false
+	m.missed[m.lost%missedKept] = m.last
+	m.lost++
+}
+
+// missedSince is how many of the lost probes that are remembered were sent after a time.
+func (m *member) missedSince(t int64) (n int) {
+	for _, at := range m.missed[:min(m.lost, missedKept)] {
+		if at > t {
+			n++
+		}
+	}
+	return n
+}
+
+// surprise is what one more lost probe says against the path, in nats: the logarithm of how seldom one is lost,
+// by what is known of all beacons (p0) and of this one. Of one that has never answered it says nothing.
+func (m *member) surprise(p0 float64) float64 {
+	if m.good == 0 || m.away {
+		return 0
+	}
+	return -math.Log(max(p0, (m.failures+1)/(m.failures+m.answers+4)))
+}

@@ -1,0 +1,56 @@
+package beacon
+
+import "time"
+
+const (
+	// again is the least time between two probes to a beacon, awayAgain to one that is known to be lost.
+	again, awayAgain = int64(250 * time.Millisecond), int64(time.Second)
+	// round is how long it takes at most until every active beacon has had its turn.
+	round = 2 * time.Second
+	// fewestActive beacons take turns in any case.
+	fewestActive = 16
+)
+
+// Next appends the beacons to be asked now to due, at a rate in probes per second. Those that have just lost a probe
+// go first, with half of the rate: it is soon known whether they are lost for good.
+func (s *Set) Next(due []Target, now int64, rate float64) []Target {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.debt = min(s.debt+rate*TickStep.Seconds(), max(1, rate*2*TickStep.Seconds()))
+	n := int(s.debt)
+	if n == 0 || len(s.members) == 0 {
+		return due
+	}
+	first := len(due)
+	for _, m := range s.members {
+		if len(due)-first >= (n+1)/2 {
+			break
+		}
+		if m.lost > 0 && m.good != 0 && m.ready(now) {
+			due = append(due, m.Target)
+			m.turn = now
+		}
+	}
+	active := min(max(fewestActive, int(rate*round.Seconds())), len(s.members))
+	for range active {
+		if len(due)-first >= n {
+			break
+		}
+		s.turn++
+		if m := s.members[s.turn%active]; m.ready(now) {
+			due = append(due, m.Target)
+			m.turn = now
+		}
+	}
+	s.debt -= float64(len(due) - first)
+	return due
+}
+
+// ready tells whether a beacon may be asked.
+func (m *member) ready(now int64) bool {
+	wait := again
+	if m.away {
+		wait = awayAgain
+	}
+	return !m.flying && now-max(m.turn, m.last) >= wait
+}

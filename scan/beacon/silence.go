@@ -1,0 +1,218 @@
+package beacon
+
+import (
+	"net/netip"
+	"time"
+)
+
+const (
+	// enough is how much a silence must say against the path, in nats, before it is believed: in a scan that looks a
+	// million times at a path that is up, it is believed once in ten thousand scans (ln 1e10 = 23).
+	enough = 23
+	// fewest beacons must be lost, whatever they say.
+	fewest = 3
+	// resetsRefill is how long a silence must last that only closed ports witness: hosts limit their resets by the
+	// second.
+	resetsRefill = 1500 * time.Millisecond
+)
+
+// Silent tells whether nothing travels any more, and since when at the earliest: the newest probe that was answered
+// was sent then. expected is how many answers of open ports should have come since, by what the scan has sent and
+// its hit share so far.
+func (s *Set) Silent(now int64, expected float64) (since int64, silent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.book()
+	good := s.newest()
+	if good == 0 {
+		return 0, false
+	}
+	says, open := expected, expected > fewest
+	lost := 0
+	for _, l := range s.pending {
+		if l.weight > 0 {
+			says += l.weight
+			open = open || l.open
+			lost++
+		}
+	}
+	switch {
+	case says < enough, lost < fewest && expected < enough:
+		return good, false
+	case !open && time.Duration(now-good) < resetsRefill:
+		return good, false
+	}
+	return good, true
+}
+
+// Scope is what a part of the network is.
+type Scope uint8
+
+// The scopes, from small to large.
+const (
+	Host   Scope = iota // one address
+	Prefix              // a /24 or a /16 (IPv6: /64, /48) in which several hosts had answered
+	Path                // an interface with its next hop, where the scan has several
+)
+
+// Part is a part of the network that has stopped answering while others go on.
+type Part struct {
+	Scope  Scope
+	Prefix netip.Prefix // of a host: its address
+	Path   int
+	Since  int64 // when the newest probe that it answered was sent
+	Until  int64 // when the probe was sent by which it was seen to answer again; 0: it has not
+}
+
+// Holds tells whether the part holds a target.
+func (p *Part) Holds(addr netip.Addr, path int) bool {
+	if p.Scope == Path {
+		return path == p.Path
+	}
+	return p.Prefix.Contains(addr)
+}
+
+// enoughOfPart is enough for a part: it is looked at once per lost beacon, not all the time.
+const enoughOfPart = 20
+
+// group is what the beacons of a part say together.
+type group struct {
+	members []*member
+	good    int64
+	lost    int
+	says    float64
+	open    bool
+}
+
+// key names a group: a prefix, or a path.
+type key struct {
+	prefix netip.Prefix
+	path   int // of a path; -1: of a prefix
+}
+
+// Parts finds the parts that have stopped answering since the last call, and those that answer again. A part that
+// lies within one that is lost already is not told.
+func (s *Set) Parts(now int64) (lost, back []*Part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.parts[:0]
+	for _, p := range s.parts {
+		if p.Until = s.goodWithin(p); p.Until > p.Since {
+			back = append(back, p)
+			continue
+		}
+		p.Until = 0
+		kept = append(kept, p)
+	}
+	s.parts = kept
+	s.mark()
+	failing := false
+	for _, m := range s.members {
+		failing = failing || m.lost >= fewest && !m.away
+	}
+	if !failing {
+		return nil, back
+	}
+	for _, level := range s.levels() {
+		for k, g := range s.groups(level) {
+			if g.lost < fewest || g.says < enoughOfPart || g.good >= s.newest() || !g.open && time.Duration(now-g.good) < resetsRefill {
+				continue
+			}
+			p := narrow(k, g)
+			p.Since = g.good
+			lost = append(lost, p)
+			s.parts = append(s.parts, p)
+		}
+		s.mark() // they are not looked at by the smaller levels
+	}
+	return lost, back
+}
+
+// goodWithin is when the newest answered beacon of a part was sent.
+func (s *Set) goodWithin(p *Part) (good int64) {
+	for _, m := range s.members {
+		if p.Holds(m.Addr, m.Path) {
+			good = max(good, m.good)
+		}
+	}
+	return good
+}
+
+// mark notes which beacons are in a part that is lost.
+func (s *Set) mark() {
+	for _, m := range s.members {
+		m.away = false
+		for _, p := range s.parts {
+			m.away = m.away || p.Holds(m.Addr, m.Path)
+		}
+	}
+}
+
+// levels name a member's groups, the largest first.
+func (s *Set) levels() (all []func(*member) key) {
+	if len(s.paths) > 1 {
+		all = append(all, func(m *member) key { return key{path: m.Path} })
+	}
+	bits := func(v4, v6 int) func(*member) key {
+		return func(m *member) key {
+			n := v6
+			if m.Addr.Is4() {
+				n = v4
+			}
+			p, _ := m.Addr.Prefix(n) // cannot fail: n is within the address
+			return key{p, -1}
+		}
+	}
+	return append(all, bits(16, 48), bits(24, 64), bits(32, 128))
+}
+
+// groups are the beacons by a level, without those that are known to be lost, or have never answered.
+func (s *Set) groups(level func(*member) key) map[key]*group {
+	all, p0 := map[key]*group{}, s.lossRate()
+	for _, m := range s.members {
+		if m.away || m.good == 0 {
+			continue
+		}
+		k := level(m)
+		g := all[k]
+		if g == nil {
+			g = &group{}
+			all[k] = g
+		}
+		g.members = append(g.members, m)
+		g.good = max(g.good, m.good)
+	}
+	for _, g := range all {
+		for _, m := range g.members {
+			if n := m.missedSince(g.good); n > 0 {
+				g.lost += n
+				g.says += float64(n) * m.surprise(p0)
+				g.open = g.open || m.open
+			}
+		}
+	}
+	return all
+}
+
+// narrow is the smallest part that holds all beacons of a group.
+func narrow(k key, g *group) *Part {
+	first := g.members[0].Addr
+	for _, n := range []int{first.BitLen(), first.BitLen() * 3 / 4, first.BitLen() / 2} { // /32, /24, /16; IPv6: /128, /96, /64
+		p, _ := first.Prefix(n)
+		all := true
+		for _, m := range g.members {
+			all = all && p.Contains(m.Addr)
+		}
+		if all {
+			scope := Prefix
+			if n == first.BitLen() {
+				scope = Host
+			}
+			return &Part{Scope: scope, Prefix: p}
+		}
+	}
+	if k.path >= 0 {
+		return &Part{Scope: Path, Path: k.path}
+	}
+	return &Part{Scope: Prefix, Prefix: k.prefix}
+}
