@@ -12,7 +12,7 @@ import (
 // a format says twice. Receivers cut longer lines, and what is left is not JSON.
 const (
 	roomArgs    = 1500
-	roomOutputs = 1000
+	roomOutputs = 700
 	roomOutput  = 96  // the name of one
 	roomError   = 400 // twice in ecs and in ocsf
 	roomReason  = 200
@@ -21,6 +21,9 @@ const (
 	roomScope   = 200 // the name of its file
 	roomVersion = 64  // twice in ecs and in ocsf
 	roomDigest  = 64  // of three
+	roomWord    = 64  // one for machines, of an event
+	roomMessage = 600 // of an event, twice in ecs
+	roomPaths   = 200 // of evidence
 )
 
 // more stands where something was cut off.
@@ -44,12 +47,17 @@ func (s *ScanStart) Fit() *ScanStart {
 	return &fit
 }
 
-// Fit is what it is of a ScanStart. Outputs that have no room are summed up in a last one.
+// Fit is what it is of a ScanStart. Outputs that have no room are summed up in a last one, and so are paths.
 func (s *ScanEnd) Fit() *ScanEnd {
 	fit := *s
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.Error = cut(s.Error, roomError)
 	fit.Outputs = cutOutputs(s.Outputs, roomOutputs)
+	if s.Evidence != nil {
+		evidence := *s.Evidence
+		evidence.Paths = cutPaths(evidence.Paths, roomPaths)
+		fit.Evidence = &evidence
+	}
 	return &fit
 }
 
@@ -109,6 +117,25 @@ func cutOutputs(outputs []Delivery, room int) []Delivery {
 			return fit
 		}
 		n--
+	}
+}
+
+// cutPaths sums up as many of the last as it takes.
+func cutPaths(paths []PathEvidence, room int) []PathEvidence {
+	all := slices.Clone(paths)
+	for i := range all {
+		all[i].Iface = cut(all[i].Iface, roomIface)
+	}
+	for fit, n := all, len(all); ; {
+		if line, _ := json.Marshal(fit); n == 0 || len(line) <= room { // counts and addresses always marshal
+			return fit
+		}
+		n--
+		rest := PathEvidence{Iface: fmt.Sprintf("%s %d more", more, len(all)-n)}
+		for _, p := range all[n:] {
+			rest.Asked, rest.Answered = rest.Asked+p.Asked, rest.Answered+p.Answered
+		}
+		fit = append(slices.Clone(all[:n]), rest)
 	}
 }
 

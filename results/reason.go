@@ -28,6 +28,8 @@ const (
 	NetUnreachable
 	AdminProhibited // EACCES or EPERM: a local or remote policy forbids the connection
 
+	EvidenceLost // silent, but asked while nothing showed that an answer could have come
+
 	numReasons
 )
 
@@ -56,6 +58,7 @@ var reasons = [numReasons]struct {
 	HostUnreachable:         {"host-unreachable", Filtered, true},
 	NetUnreachable:          {"net-unreachable", Filtered, true},
 	AdminProhibited:         {"admin-prohibited", Filtered, false},
+	EvidenceLost:            {"evidence-lost", Unknown, false},
 }
 
 // String is the reason's name in records, for instance "syn-ack".
@@ -64,7 +67,7 @@ func (r Reason) String() string { return reasons[r].name }
 // State is the bit that the reason sets in the result map.
 func (r Reason) State() State { return reasons[r].state }
 
-// Label is the state's name in records: "open", "closed", "filtered" or "unreachable".
+// Label is the state's name in records: "open", "closed", "filtered", "unreachable" or "unknown".
 func (r Reason) Label() string {
 	if reasons[r].unreachable {
 		return "unreachable"

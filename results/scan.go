@@ -88,6 +88,7 @@ type ScanEnd struct {
 	// their 95 % intervals (docs/accuracy.md); nil where nothing can be said.
 	LossEstimate *Estimate `json:"loss_estimate,omitempty"`
 	MissedOpen   *Estimate `json:"missed_open_estimate,omitempty"`
+	Evidence     *Evidence `json:"evidence,omitempty"` // nil: the backend keeps none
 
 	Coverage      float64 `json:"coverage"` // settled / probes
 	Duration      float64 `json:"duration_s"`

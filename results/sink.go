@@ -1,13 +1,15 @@
 package results
 
 // Sink takes the record stream of one scan: one Start, any number of batches, one End. Its methods
-// are called one at a time. A batch is the caller's again when Ports returns.
+// are called one at a time. A batch is the caller's again when the call returns.
 //
 // A sink that stands before another one has a method Unwrap() Sink, so that SinkAs finds what the inner one
 // can do besides.
 type Sink interface {
 	Start(*ScanStart) error
 	Ports(batch []Port) error
+	// Events takes what happened to the evidence, in that order; it may come between any two batches.
+	Events(batch []Event) error
 	// Hosts takes summaries, where they are asked for: after all ports, before End.
 	Hosts(batch []Host) error
 	// Flush writes out what is buffered. The scan calls it at least every 200 ms.
@@ -38,12 +40,13 @@ func SinkAs[T any](s Sink) (found T, ok bool) {
 //	open := map[netip.Addr]bool{}
 //	sink := results.SinkFuncs{OnPorts: func(batch []results.Port) error { … }}
 type SinkFuncs struct {
-	OnStart func(*ScanStart) error
-	OnPorts func(batch []Port) error
-	OnHosts func(batch []Host) error
-	OnFlush func() error
-	OnEnd   func(*ScanEnd) error
-	OnClose func() error
+	OnStart  func(*ScanStart) error
+	OnPorts  func(batch []Port) error
+	OnEvents func(batch []Event) error
+	OnHosts  func(batch []Host) error
+	OnFlush  func() error
+	OnEnd    func(*ScanEnd) error
+	OnClose  func() error
 }
 
 // Start calls OnStart.
@@ -51,6 +54,9 @@ func (f SinkFuncs) Start(s *ScanStart) error { return call1(f.OnStart, s) }
 
 // Ports calls OnPorts.
 func (f SinkFuncs) Ports(batch []Port) error { return call1(f.OnPorts, batch) }
+
+// Events calls OnEvents.
+func (f SinkFuncs) Events(batch []Event) error { return call1(f.OnEvents, batch) }
 
 // Hosts calls OnHosts.
 func (f SinkFuncs) Hosts(batch []Host) error { return call1(f.OnHosts, batch) }

@@ -11,30 +11,31 @@ import (
 // functions a sink takes everything.
 func TestSinkFuncs(t *testing.T) {
 	var nothing results.Sink = results.SinkFuncs{}
-	if err := errors.Join(nothing.Start(nil), nothing.Ports(nil), nothing.Hosts(nil), nothing.Flush(), nothing.End(nil), nothing.Close()); err != nil {
+	if err := errors.Join(nothing.Start(nil), nothing.Ports(nil), nothing.Events(nil), nothing.Hosts(nil), nothing.Flush(), nothing.End(nil), nothing.Close()); err != nil {
 		t.Error(err)
 	}
 	var called string
-	var ports, hosts int
+	var ports, events, hosts int
 	note := func(word string) error { called += word + " "; return errors.New(word) }
 	var s results.Sink = results.SinkFuncs{
-		OnStart: func(s *results.ScanStart) error { return note("start " + s.ScanID) },
-		OnPorts: func(b []results.Port) error { ports = len(b); return note("ports") },
-		OnHosts: func(b []results.Host) error { hosts = len(b); return note("hosts") },
-		OnFlush: func() error { return note("flush") },
-		OnEnd:   func(s *results.ScanEnd) error { return note("end " + s.ScanID) },
-		OnClose: func() error { return note("close") },
+		OnStart:  func(s *results.ScanStart) error { return note("start " + s.ScanID) },
+		OnPorts:  func(b []results.Port) error { ports = len(b); return note("ports") },
+		OnEvents: func(b []results.Event) error { events = len(b); return note("events") },
+		OnHosts:  func(b []results.Host) error { hosts = len(b); return note("hosts") },
+		OnFlush:  func() error { return note("flush") },
+		OnEnd:    func(s *results.ScanEnd) error { return note("end " + s.ScanID) },
+		OnClose:  func() error { return note("close") },
 	}
 	for _, err := range []error{
-		s.Start(&results.ScanStart{ScanID: "a"}), s.Ports(make([]results.Port, 3)), s.Hosts(make([]results.Host, 2)), s.Flush(),
+		s.Start(&results.ScanStart{ScanID: "a"}), s.Ports(make([]results.Port, 3)), s.Events(make([]results.Event, 4)), s.Hosts(make([]results.Host, 2)), s.Flush(),
 		s.End(&results.ScanEnd{ScanID: "b"}), s.Close(),
 	} {
 		if err == nil {
 			t.Error("an error is lost")
 		}
 	}
-	if called != "start a ports hosts flush end b close " || ports != 3 || hosts != 2 {
-		t.Errorf("called %q with %d ports, %d hosts", called, ports, hosts)
+	if called != "start a ports events hosts flush end b close " || ports != 3 || events != 4 || hosts != 2 {
+		t.Errorf("called %q with %d ports, %d events, %d hosts", called, ports, events, hosts)
 	}
 }
 

@@ -12,7 +12,7 @@ const (
 	Open     State = 1 << iota // the port accepts connections
 	Closed                     // the host refuses: nothing listens
 	Filtered                   // an error says that the probe did not get there
-	Unsent                     // no answer: the sender could not send this probe, so silence says nothing
+	Unknown                    // no answer, and silence says nothing: it was not asked, or not while evidence held
 
 	answers = Open | Closed | Filtered
 )
@@ -21,8 +21,9 @@ const (
 // filtered, or 0.
 func (s State) Best() State { return s & answers & -(s & answers) }
 
-// String returns the best answer as records have it: "open", "closed",
-// "filtered", or "silent" if there is none.
+// String returns the best answer as records have it: "open", "closed" or
+// "filtered". Where there is none it is "unknown", if silence says nothing,
+// or else "silent".
 func (s State) String() string {
 	switch s.Best() {
 	case Open:
@@ -31,6 +32,9 @@ func (s State) String() string {
 		return "closed"
 	case Filtered:
 		return "filtered"
+	}
+	if s&Unknown != 0 {
+		return "unknown"
 	}
 	return "silent"
 }

@@ -11,6 +11,9 @@ import (
 // hostPortsShown is how many open ports a row of the host table names.
 const hostPortsShown = 20
 
+// Events has no row: an event is a message on standard error.
+func (s *screen) Events([]results.Event) error { return nil }
+
 // Hosts formats a batch of host summaries as rows.
 func (s *screen) Hosts(batch []results.Host) error {
 	for i := range batch {

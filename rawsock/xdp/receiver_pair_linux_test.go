@@ -43,7 +43,7 @@ func (d *receiverPair) step() {
 	for range 8 {
 		at, state := d.position(), results.Filtered
 		if at%97 == 5 { // apart, for no probe gets all four bits: that is a sealed slot
-			state = results.Unsent
+			state = results.Unknown
 		}
 		d.results.Mark(at, state)
 		d.kernel.Mark(at, state)

@@ -31,7 +31,7 @@ type Output struct {
 	giving sync.Mutex // held in calls of enc and w
 	enc    format.Encoder
 	w      *format.Writer
-	given  atomic.Uint64 // records of ports and hosts
+	given  atomic.Uint64 // records of ports, events and hosts
 
 	queue    *queue.Queue
 	delivery *delivery.Delivery
@@ -131,6 +131,14 @@ func (o *Output) Ports(ports []results.Port) error {
 	o.giving.Lock()
 	defer o.giving.Unlock()
 	return o.enc.Ports(ports)
+}
+
+// Events encodes a batch of events.
+func (o *Output) Events(events []results.Event) error {
+	o.given.Add(uint64(len(events)))
+	o.giving.Lock()
+	defer o.giving.Unlock()
+	return o.enc.Events(events)
 }
 
 // Hosts encodes a batch of host summaries.

@@ -60,6 +60,11 @@ func (t *Tee) Ports(ports []results.Port) error {
 	return t.each(func(k results.Sink) error { return k.Ports(ports) })
 }
 
+// Events hands on a batch.
+func (t *Tee) Events(events []results.Event) error {
+	return t.each(func(k results.Sink) error { return k.Events(events) })
+}
+
 // Hosts hands on a batch.
 func (t *Tee) Hosts(hosts []results.Host) error {
 	return t.each(func(k results.Sink) error { return k.Hosts(hosts) })

@@ -14,7 +14,7 @@ import (
 // All answers a slot can hold, and what it holds once its position has left the window.
 const (
 	answers = results.Open | results.Closed | results.Filtered
-	sealed  = answers | results.Unsent // no probe gets all four
+	sealed  = answers | results.Unknown // no probe gets all four
 )
 
 const (

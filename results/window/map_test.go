@@ -202,17 +202,17 @@ func TestWindowCoversExactly(t *testing.T) {
 func TestUnsentIsNotSilent(t *testing.T) {
 	m := newSmallMap(t, 0, 100, 4)
 	m.Advance(40, nil)
-	m.Mark(3, results.Unsent)
+	m.Mark(3, results.Unknown)
 	m.Silent(0, math.MaxUint64, func(p uint64) bool {
 		if p == 3 {
 			t.Error("unsent position among the silent")
 		}
 		return true
 	})
-	if old, ok := m.Mark(3, results.Open); old != results.Unsent || !ok || old.Best() != 0 {
+	if old, ok := m.Mark(3, results.Open); old != results.Unknown || !ok || old.Best() != 0 {
 		t.Error(old, ok)
 	}
-	m.Mark(4, results.Unsent)
+	m.Mark(4, results.Unknown)
 	left := m.Advance(48+8, func(p uint64) {
 		if p == 3 || p == 4 {
 			t.Errorf("position %d left as silent", p)

@@ -87,7 +87,7 @@ func (h *Hosts) Ports(batch []results.Port) error {
 // note adds an answer to its host and tells what the host is suspected of.
 func (h *Hosts) note(p *results.Port) results.Suspect {
 	state := p.Reason.State()
-	if state == results.Filtered {
+	if state != results.Open && state != results.Closed {
 		return 0 // silence and errors of routers are not the host's
 	}
 	if h.Summaries {

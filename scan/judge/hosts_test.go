@@ -13,10 +13,16 @@ import (
 type keepSink struct {
 	ports []results.Port
 	hosts []results.Host
+
+	events []results.Event
 }
 
 func (k *keepSink) Start(*results.ScanStart) error { return nil }
 func (k *keepSink) Ports(b []results.Port) error   { k.ports = append(k.ports, b...); return nil }
+func (k *keepSink) Events(b []results.Event) error {
+	k.events = append(k.events, b...)
+	return nil
+}
 func (k *keepSink) Hosts(b []results.Host) error {
 	k.hosts = append(k.hosts, slices.Clone(b)...)
 	return nil

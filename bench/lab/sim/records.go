@@ -18,6 +18,7 @@ type Records struct {
 	Opening   *results.ScanStart
 	All       []results.Port
 	Times     []time.Time // when each record was given
+	Told      []results.Event
 	Summaries []results.Host
 	Closing   *results.ScanEnd
 	Broken    []error // the contract
@@ -59,6 +60,18 @@ func (r *Records) Ports(batch []results.Port) error {
 		r.All, r.Times = append(r.All, p), append(r.Times, now)
 	}
 	time.Sleep(r.Slow)
+	return nil
+}
+
+// Events takes a batch. Between Start and End they come in the order of what they tell.
+func (r *Records) Events(batch []results.Event) error {
+	defer r.enter("Events", true, false)()
+	for _, e := range batch {
+		if n := len(r.Told); n > 0 && r.Told[n-1].Time > e.Time {
+			r.Broken = append(r.Broken, fmt.Errorf("Events: %v of %v comes after %v of %v", e.Kind, e.Time, r.Told[n-1].Kind, r.Told[n-1].Time))
+		}
+		r.Told = append(r.Told, e)
+	}
 	return nil
 }
 

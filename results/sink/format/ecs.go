@@ -193,6 +193,8 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 	return append(b, e.tail...)
 }
 
+func (e *ecs) Events(events []results.Event) error { return e.w.omit(len(events)) }
+
 func (e *ecs) Hosts(hosts []results.Host) error {
 	for i := range hosts {
 		h := &hosts[i]

@@ -174,7 +174,9 @@ func TestECSEventsAreValid(t *testing.T) {
 		for _, err := range s.validate(t, line) {
 			t.Errorf("%v\n%s", err, line)
 		}
-		if n := len(leaves(t, line)); n >= 60 {
+		// Splunk finds 100 by itself (limits.conf, [kv] limit), Wazuh takes 256 (analysisd.decoder_order_size); shippers
+		// add some.
+		if n := len(leaves(t, line)); n >= 80 {
 			t.Errorf("%d fields: %s", n, line)
 		}
 	}

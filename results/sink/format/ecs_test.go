@@ -43,6 +43,7 @@ func sampleEnd() *results.ScanEnd {
 	s := &results.ScanEnd{}
 	fillFields(reflect.ValueOf(s).Elem())
 	s.ScanID, s.Duration = testScanID, 2.5
+	s.Evidence.Paths = s.Evidence.Paths[:1] // more such would be cut
 	return s
 }
 
@@ -60,6 +61,10 @@ func fillFields(v reflect.Value) {
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[results.Time]() {
 			v.Set(reflect.ValueOf(results.Time(time.Unix(1795342333, 123456789))))
+			return
+		}
+		if v.Type() == reflect.TypeFor[netip.Addr]() {
+			v.Set(reflect.ValueOf(netip.MustParseAddr("10.0.0.254")))
 			return
 		}
 		for i := range v.NumField() {
@@ -129,7 +134,7 @@ func stream(s *results.ScanStart, ports []results.Port, hosts []results.Host, en
 
 // everyPort is one port of every reason, and ports with as much and as little in them as can be.
 func everyPort() (ports []results.Port) {
-	for r := results.ReasonNone + 1; r <= results.AdminProhibited; r++ {
+	for r := results.ReasonNone + 1; r <= results.EvidenceLost; r++ {
 		p := samplePort
 		p.Reason, p.Port = r, uint16(r)
 		ports = append(ports, p)

@@ -22,6 +22,9 @@ func (g *grouped) Ports(ports []results.Port) error {
 	return nil
 }
 
+// Events writes nothing: nmap's formats have no place for what is not of a host.
+func (g *grouped) Events(events []results.Event) error { return g.w.omit(len(events)) }
+
 func (g *grouped) Hosts(hosts []results.Host) error {
 	for i := range hosts {
 		if err := g.sort.addHost(&hosts[i]); err != nil {

@@ -37,6 +37,17 @@ func (j *jsonLines) Ports(ports []results.Port) error {
 	return nil
 }
 
+func (j *jsonLines) Events(events []results.Event) error {
+	for i := range events {
+		e := &events[i]
+		id := e.EventID(j.scanID)
+		if err := j.w.Commit(append(e.AppendJSONAs(j.w.Buf(), j.scanID, id), '\n'), batch.Event{Time: e.Time, ID: id, Records: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (j *jsonLines) Hosts(hosts []results.Host) error {
 	for i := range hosts {
 		h := &hosts[i]

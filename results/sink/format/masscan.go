@@ -104,6 +104,8 @@ func (m *masscanJSON) begin(p *results.Port) []byte {
 	return append(b, `, "proto": "tcp", `...)
 }
 
+func (m *masscanJSON) Events(events []results.Event) error { return m.w.omit(len(events)) }
+
 func (m *masscanJSON) Hosts(hosts []results.Host) error { return m.w.omit(len(hosts)) }
 
 func (m *masscanJSON) End(s *results.ScanEnd) error {
@@ -162,6 +164,8 @@ func (m *masscanList) line(word string, p *results.Port) []byte {
 	b = append(b, ' ')
 	return strconv.AppendInt(b, p.Time/int64(time.Second), 10)
 }
+
+func (m *masscanList) Events(events []results.Event) error { return m.w.omit(len(events)) }
 
 func (m *masscanList) Hosts(hosts []results.Host) error { return m.w.omit(len(hosts)) }
 

@@ -34,20 +34,24 @@ var nmapReasons = [...]string{
 	results.HostUnreachable:         "host-unreach",
 	results.NetUnreachable:          "net-unreach",
 	results.AdminProhibited:         "admin-prohibited",
+	results.EvidenceLost:            "no-response",
 }
 
-// nmapState is nmap's name of the state: what is unreachable for us is filtered for nmap.
+// nmapState is nmap's name of the state: what is unreachable for us is filtered for nmap. It has "unknown" too
+// (PORT_UNKNOWN), though no scan of its own gives it.
 func nmapState(r results.Reason) string {
 	switch r.State() {
 	case results.Open:
 		return "open"
 	case results.Closed:
 		return "closed"
+	case results.Unknown:
+		return "unknown"
 	}
 	return "filtered"
 }
 
-// nmapShown is how many closed ports, and how many filtered ones, of a host nmap lists one by one. Where
+// nmapShown is how many ports in one state other than open, of a host, nmap lists one by one. Where
 // there are more it sums that state up.
 const nmapShown = 25
 
@@ -83,7 +87,7 @@ func (h *nmapHost) shows(p *results.Port) bool {
 // sum looks at all ports of a host, and reuses h.
 func (h *nmapHost) sum(g *hostGroup) {
 	*h = nmapHost{state: "up", reason: "user-set", extra: h.extra[:0]}
-	var closed, filtered, absent int
+	var closed, filtered, unknown, absent int
 	evidence := 4 // less is better
 	for p := range g.Ports() {
 		if h.last == 0 {
@@ -97,6 +101,8 @@ func (h *nmapHost) sum(g *hostGroup) {
 		case results.Closed:
 			closed++
 			rank = 2
+		case results.Unknown:
+			unknown++
 		default:
 			filtered++
 			if p.Reason == results.NoARP {
@@ -132,7 +138,10 @@ func (h *nmapHost) sum(g *hostGroup) {
 	if filtered > nmapShown {
 		h.extra = append(h.extra, nmapExtra{state: "filtered"})
 	}
-	if closed > nmapShown || filtered > nmapShown {
+	if unknown > nmapShown {
+		h.extra = append(h.extra, nmapExtra{state: "unknown"})
+	}
+	if closed > nmapShown || filtered > nmapShown || unknown > nmapShown {
 		for p := range g.Ports() {
 			for i := range h.extra {
 				if h.extra[i].state == nmapState(p.Reason) {

@@ -149,6 +149,9 @@ func appendVerdict(b []byte, r *results.Port, id results.EventID) []byte {
 	return id.AppendTo(b)
 }
 
+// Events writes nothing: an event is no packet.
+func (p *pcapng) Events(events []results.Event) error { return p.w.omit(len(events)) }
+
 // Hosts writes nothing: a summary rests on no single packet.
 func (p *pcapng) Hosts(hosts []results.Host) error { return p.w.omit(len(hosts)) }
 

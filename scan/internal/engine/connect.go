@@ -238,7 +238,7 @@ func (r *connectRun) settle(pos uint64, p results.Port) {
 
 // unsettled takes a position whose connect has said nothing about it out of the coverage.
 func (r *connectRun) unsettled(pos uint64) {
-	r.phase.results.Mark(pos, results.Unsent)
+	r.phase.results.Mark(pos, results.Unknown)
 	r.phase.tally.unsent.Add(1)
 }
 

@@ -54,7 +54,7 @@ func TestGateHoldsProbesBack(t *testing.T) {
 		for pos := range ph.plan.Positions.End {
 			if addr, port := ph.id.endpoint(pos); never(addr, port) {
 				neverSent++
-				if state, ok := ph.results.Get(pos); w.probes[pos] != 0 || ok && state != results.Unsent {
+				if state, ok := ph.results.Get(pos); w.probes[pos] != 0 || ok && state != results.Unknown {
 					t.Fatalf("position %d was never to be probed: %d probes, state %v", pos, w.probes[pos], state)
 				}
 			}

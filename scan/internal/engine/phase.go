@@ -224,7 +224,7 @@ func (ph *Phase) abandon(p *schedule.Pass) {
 	}
 	var n uint64
 	p.Rest(func(pos uint64) {
-		ph.results.Mark(pos, results.Unsent)
+		ph.results.Mark(pos, results.Unknown)
 		n++
 	})
 	ph.tally.unsent.Add(n)
@@ -234,7 +234,7 @@ func (ph *Phase) abandon(p *schedule.Pass) {
 // unsent marks positions whose first probe was not sent, so that they do not pass for silent.
 func (ph *Phase) unsent(positions []uint64) {
 	for _, pos := range positions {
-		ph.results.Mark(pos, results.Unsent)
+		ph.results.Mark(pos, results.Unknown)
 	}
 	ph.tally.unsent.Add(uint64(len(positions)))
 }

@@ -214,7 +214,7 @@ func (l *txLane) hold(p *schedule.Pass, pos uint64, answer gate.Answer) bool {
 	case answer == gate.Later:
 		p.PutOff(pos)
 	case p.First: // never: it must not pass for silent
-		l.results.Mark(pos, results.Unsent)
+		l.results.Mark(pos, results.Unknown)
 		l.tally.unsent.Add(1)
 	}
 	return true

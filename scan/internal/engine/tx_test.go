@@ -186,7 +186,7 @@ func checkProbed(t *testing.T, ph *Phase, w *wire) {
 	var wrong int
 	for pos := range ph.cur.next.Load() {
 		state, ok := ph.results.Get(pos)
-		if !ok || w.probes[pos] > 1 || (w.probes[pos] == 0) != (state == results.Unsent) {
+		if !ok || w.probes[pos] > 1 || (w.probes[pos] == 0) != (state == results.Unknown) {
 			wrong++
 		}
 	}
