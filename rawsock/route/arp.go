@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"slices"
 
 	"golang.org/x/net/bpf"
 )
@@ -64,11 +63,28 @@ func parseReply(b []byte, mac [6]byte, src uint32) (sender uint32, senderMAC [6]
 		binary.BigEndian.Uint32(b[arpTargetIP:]) != src {
 		return 0, senderMAC, false
 	}
-	senderMAC = [6]byte(b[arpSenderMAC:])
-	if senderMAC[0]&1 != 0 || senderMAC == [6]byte{} { // a group or nobody
-		return 0, senderMAC, false
+	return senderOf(b)
+}
+
+// senderOf rejects a MAC address of a group or of nobody.
+func senderOf(b []byte) (sender uint32, mac [6]byte, ok bool) {
+	mac = [6]byte(b[arpSenderMAC:])
+	return binary.BigEndian.Uint32(b[arpSenderIP:]), mac, mac[0]&1 == 0 && mac != [6]byte{}
+}
+
+// parseSender returns who says what of itself in a request, a reply or an announcement (RFC 5227 §3). A probe
+// has no sender address (RFC 5227 §2.1.1), and is of nobody that is asked for.
+func parseSender(b []byte) (sender uint32, mac [6]byte, ok bool) {
+	if len(b) < arpLength ||
+		binary.BigEndian.Uint16(b[12:]) != etherTypeARP ||
+		binary.BigEndian.Uint32(b[arpHardware:]) != arpEthernetIPv4 {
+		return 0, mac, false
 	}
-	return binary.BigEndian.Uint32(b[arpSenderIP:]), senderMAC, true
+	switch binary.BigEndian.Uint32(b[arpLengths:]) {
+	case arpReplyLengths, arpReplyLengths - 1:
+		return senderOf(b)
+	}
+	return 0, mac, false
 }
 
 // replyFilter keeps other hosts' ARP traffic, which a large broadcast domain has
@@ -92,18 +108,14 @@ func replyFilter(mac [6]byte, src uint32) []bpf.Instruction {
 	}
 }
 
-func (h *hosts) sort() {
-	slices.Sort(h.addrs)
-	h.addrs = slices.Compact(h.addrs)
-}
+// maxEarHops is bounded by the length of a filter (BPF_MAXINSNS, linux/bpf_common.h: 4096).
+const maxEarHops = 2000
 
-// accept takes a frame that may be a reply.
-func (h *hosts) accept(b []byte, mac [6]byte, src uint32) {
-	sender, senderMAC, ok := parseReply(b, mac, src)
-	if !ok {
-		return
+// senderFilter passes ARP whose sender has one of the addresses.
+func senderFilter(senders []uint32) []bpf.Instruction {
+	f := []bpf.Instruction{bpf.LoadAbsolute{Off: arpSenderIP, Size: 4}}
+	for _, u := range senders {
+		f = append(f, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: u, SkipTrue: 1}, bpf.RetConstant{Val: 128})
 	}
-	if i, asked := slices.BinarySearch(h.addrs, sender); asked {
-		h.set(i, senderMAC)
-	}
+	return append(f, bpf.RetConstant{Val: 0})
 }

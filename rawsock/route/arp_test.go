@@ -121,7 +121,7 @@ func TestAccept(t *testing.T) {
 		mac := [6]byte{2, 1, 1, 1, 1, byte(i)}
 		h.accept(frame(t, layers.Ethernet{SrcMAC: mac[:], DstMAC: ourMAC[:], EthernetType: layers.EthernetTypeARP}, reply(sender, mac)), ourMAC, ourIP)
 	}
-	tab := h.table()
+	tab := h.table("tn")
 	if mac, ok := tab.MAC(netip.MustParseAddr("10.77.0.9")); !ok || mac != [6]byte{2, 1, 1, 1, 1, 1} || tab.Len() != 1 || h.missing != 1 {
 		t.Errorf("% x %v, %d known, %d missing", mac, ok, tab.Len(), h.missing)
 	}
@@ -151,7 +151,7 @@ func TestTableProperties(t *testing.T) {
 				want[netip.AddrFrom4([4]byte(mac[:4]))] = mac
 			}
 		}
-		tab := h.table()
+		tab := h.table("tn")
 		if tab.Len() != len(want) {
 			t.Fatalf("%d entries, want %d", tab.Len(), len(want))
 		}
@@ -180,13 +180,13 @@ func slash16(t testing.TB) *Table {
 	for i := range h.addrs {
 		h.set(i, [6]byte{2, 0, 0, 0, byte(i >> 8), byte(i)})
 	}
-	return h.table()
+	return h.table("tn")
 }
 
 func TestTableDoesNotAllocate(t *testing.T) {
 	tab := slash16(t)
-	if tab.Len() != 65536 || len(tab.slots) > 4*65536 {
-		t.Errorf("%d entries in %d slots", tab.Len(), len(tab.slots))
+	if tab.Len() != 65536 || len(tab.now.Load().slots) > 4*65536 {
+		t.Errorf("%d entries in %d slots", tab.Len(), len(tab.now.Load().slots))
 	}
 	a := netip.MustParseAddr("10.77.0.0")
 	if n := testing.AllocsPerRun(1000, func() {

@@ -29,7 +29,7 @@ func newPlan(ranges iter.Seq[netipx.IPRange], o Options) (*Plan, error) {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	defer h.Close()
-	f := &kernelFIB{netlink: h, links: map[int]Link{}, source: o.Source.Unmap()}
+	f := newFIB(h, o)
 	if o.Interface != "" {
 		l, err := f.linkByName(o.Interface)
 		if err != nil {
@@ -41,11 +41,16 @@ func newPlan(ranges iter.Seq[netipx.IPRange], o Options) (*Plan, error) {
 		if f.source.IsUnspecified() || f.source.IsMulticast() {
 			return nil, fmt.Errorf("source address %v: not the address of a host", f.source)
 		}
-		// The kernel refuses to route from an address that it does not have.
-		r, err := f.get(f.source, nil)
-		f.own = err == nil && r.Type == unix.RTN_LOCAL
 	}
 	return split(ranges, f)
+}
+
+// newFIB asks by a handle, for routes as o has them but without its interface.
+func newFIB(h *netlink.Handle, o Options) *kernelFIB {
+	f := &kernelFIB{netlink: h, links: map[int]Link{}, source: o.Source.Unmap()}
+	// The kernel refuses to route from an address that it does not have.
+	f.own = f.source.IsValid() && f.has(f.source)
+	return f
 }
 
 func (f *kernelFIB) boundaries(first, last netip.Addr) (starts []netip.Addr, err error) {
@@ -176,7 +181,7 @@ func (f *kernelFIB) decide(a netip.Addr, r *netlink.Route) (decision, error) {
 	p := Path{Link: l, Local: r.Type == unix.RTN_LOCAL}
 	p.Src, _ = netip.AddrFromSlice(r.Src)
 	if f.source.IsValid() && f.source.Is4() == a.Is4() && (f.own || !p.Local) {
-		p.Src = f.source
+		p.Src, p.Foreign = f.source, !f.own
 	}
 	if p.Src = p.Src.Unmap(); !p.Src.IsValid() || p.Src.IsUnspecified() {
 		return decision{}, f.noRoute(fmt.Sprintf("%s has no source address for it", l.Name), nil)

@@ -166,8 +166,10 @@ type pathKey struct {
 	local        bool
 }
 
+func keyOf(p *Path) pathKey { return pathKey{p.Link.Index, p.Src, p.Gateway, p.Local} }
+
 func (b *builder) path(p Path) int {
-	k := pathKey{p.Link.Index, p.Src, p.Gateway, p.Local}
+	k := keyOf(&p)
 	i, ok := b.paths[k]
 	if !ok {
 		i = len(b.plan.Paths)

@@ -25,16 +25,20 @@ const (
 	waitStep = 50 * time.Millisecond
 )
 
-// known are the states of a neighbour whose MAC address can be used
-// (linux/neighbour.h). A stale one was right some time ago; the kernel would
-// send to it as well.
-const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
+// sure are the states of a neighbour whose MAC address is used without asking (linux/neighbour.h): it was heard of
+// lately, an administrator says so, or there is nothing to ask. In the others, NUD_STALE above all, it was right at
+// some time; the kernel sends to it all the same while it finds out, but has the answers to its packets to go by.
+const sure = unix.NUD_REACHABLE | unix.NUD_PERMANENT | unix.NUD_NOARP
+
+// again is how often a gateway is asked for when it has not answered the tries.
+const again = time.Second
 
 func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o ResolveOptions) error {
 	if !src.Is4() || len(link.HardwareAddr) != 6 {
 		return fmt.Errorf("source %v, MAC address %q: want IPv4 and 48 bits", src, link.HardwareAddr)
 	}
-	if err := h.readNeighbours(link.Index); err != nil {
+	begun := time.Now()
+	if err := h.readNeighbours(link.Index, o); err != nil {
 		return err
 	}
 	total := len(h.addrs)
@@ -43,43 +47,44 @@ func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o Resolve
 		return nil
 	}
 	b := src.As4()
-	s, err := newARPSocket(link, binary.BigEndian.Uint32(b[:]))
+	s, err := newARPSocket(link, replyFilter([6]byte(link.HardwareAddr), binary.BigEndian.Uint32(b[:])))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(s.fd)
+	s.request = newRequest([6]byte(link.HardwareAddr), binary.BigEndian.Uint32(b[:]))
+	s.mac, s.src, s.patient = [6]byte(link.HardwareAddr), binary.BigEndian.Uint32(b[:]), o.Patience > 0
 
 	gap := o.Gap
-	for range o.Tries {
+	for try := 0; h.missing > 0; try++ {
+		if try >= o.Tries {
+			left := o.Patience - time.Since(begun)
+			if left <= 0 {
+				return nil
+			}
+			gap = min(left, again)
+		}
 		if err := s.ask(ctx, h, o); err != nil {
 			return err
 		}
-		for deadline := time.Now().Add(gap); h.missing > 0; {
-			left := time.Until(deadline)
-			if left <= 0 {
-				break
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := s.wait(min(left, waitStep)); err != nil {
-				return err
-			}
-			if err := s.receive(h); err != nil {
+		for deadline := time.Now().Add(gap); h.missing > 0 && time.Now().Before(deadline); {
+			if err := s.await(ctx, h, time.Until(deadline)); err != nil {
 				return err
 			}
 		}
 		o.Progress(total-h.missing, total)
-		if h.missing == 0 {
-			return nil
-		}
 		gap *= 2
+	}
+	for deadline := time.Now().Add(o.settle); time.Now().Before(deadline); {
+		if err := s.await(ctx, h, time.Until(deadline)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// readNeighbours takes what the kernel knows.
-func (h *hosts) readNeighbours(index int) error {
+// readNeighbours takes what the kernel is sure of, and notes what else it says.
+func (h *hosts) readNeighbours(index int, o ResolveOptions) error {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)
@@ -92,30 +97,35 @@ func (h *hosts) readNeighbours(index int) error {
 	}
 	for _, n := range all {
 		ip := n.IP.To4()
-		if n.State&known == 0 || ip == nil || len(n.HardwareAddr) != 6 {
+		if n.State&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) != 0 || ip == nil || len(n.HardwareAddr) != 6 {
 			continue
 		}
-		if i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip)); asked {
+		i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip))
+		switch {
+		case !asked:
+		case n.State&sure != 0 && !o.anew:
 			h.set(i, [6]byte(n.HardwareAddr))
+		default:
+			h.unconfirmed[i] = [6]byte(n.HardwareAddr)
 		}
 	}
 	return nil
 }
 
-// arpSocket is a packet socket that sees only replies to our requests.
+// arpSocket is a packet socket that sees only what its filter passes of the ARP traffic: replies to our requests.
 type arpSocket struct {
 	fd      int
 	mac     [6]byte
 	src     uint32
 	request []byte
+	patient bool // an interface that is down may come up again
 	buf     [128]byte
 }
 
 // newARPSocket returns with the socket bound: an answer to the first request
 // cannot be missed.
-func newARPSocket(link Link, src uint32) (s *arpSocket, err error) {
-	s = &arpSocket{mac: [6]byte(link.HardwareAddr), src: src}
-	s.request = newRequest(s.mac, src)
+func newARPSocket(link Link, filter []bpf.Instruction) (s *arpSocket, err error) {
+	s = &arpSocket{}
 	// Protocol 0 receives nothing, so no frame gets in before the filter.
 	s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -126,7 +136,7 @@ func newARPSocket(link Link, src uint32) (s *arpSocket, err error) {
 			unix.Close(s.fd)
 		}
 	}()
-	raw, err := bpf.Assemble(replyFilter(s.mac, src))
+	raw, err := bpf.Assemble(filter)
 	if err != nil {
 		return nil, fmt.Errorf("assemble the ARP filter: %w", err)
 	}
@@ -189,10 +199,29 @@ func (s *arpSocket) send(addr uint32) error {
 		case unix.ENOBUFS, unix.EAGAIN:
 			time.Sleep(time.Millisecond)
 		default:
-			return os.NewSyscallError("send an ARP request", err)
+			return s.failed("send an ARP request", err)
 		}
 	}
 	return nil
+}
+
+// failed is the error of a system call, unless it says that the interface is down and that is waited out.
+func (s *arpSocket) failed(call string, err error) error {
+	if s.patient && err == unix.ENETDOWN {
+		return nil
+	}
+	return os.NewSyscallError(call, err)
+}
+
+// await takes the answers that come in within d, or returns earlier.
+func (s *arpSocket) await(ctx context.Context, h *hosts, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.wait(min(d, waitStep)); err != nil {
+		return err
+	}
+	return s.receive(h)
 }
 
 // receive takes all answers that are there.
@@ -206,7 +235,9 @@ func (s *arpSocket) receive(h *hosts) error {
 			return nil
 		case unix.EINTR:
 		default:
-			return os.NewSyscallError("receive ARP replies", err)
+			if err := s.failed("receive ARP replies", err); err != nil {
+				return err
+			}
 		}
 	}
 }

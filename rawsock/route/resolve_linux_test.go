@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"net"
 	"net/netip"
@@ -83,8 +84,12 @@ func TestResolveSome(t *testing.T) {
 	path := pathTo(t, "10.77.0.0/24")
 	known := net.HardwareAddr{2, 9, 9, 9, 9, 9}
 	neighbour(t, path.Link, "10.77.0.1", netlink.NUD_PERMANENT, known)
-	neighbour(t, path.Link, "10.77.0.2", netlink.NUD_STALE, known)
+	neighbour(t, path.Link, "10.77.0.2", netlink.NUD_REACHABLE, known)
 	neighbour(t, path.Link, "10.77.0.3", netlink.NUD_FAILED, nil)
+	for i, state := range []int{netlink.NUD_STALE, netlink.NUD_DELAY, netlink.NUD_PROBE} { // of the dead, and of the living
+		neighbour(t, path.Link, fmt.Sprintf("10.77.0.%d", 4+i), state, known)
+		neighbour(t, path.Link, fmt.Sprintf("10.77.0.%d", 64+i), state, known)
+	}
 
 	c := n.Capture(t, requests...)
 	granted := 0
@@ -116,6 +121,9 @@ func TestResolveSome(t *testing.T) {
 			want, requests = [6]byte(known), 0
 		case last >= 64 && last < 128 || last == 200:
 			want, requests = [6]byte(n.PeerHardwareAddr), 1
+		}
+		if last&^64 == 5 || last&^64 == 6 { // the kernel is about to ask, too
+			requests = count[a]
 		}
 		if ok != (want != [6]byte{}) || mac != want || count[a] != requests {
 			t.Errorf("%v: % x %v, asked for %d times; want % x, %d", a, mac, ok, count[a], want, requests)
@@ -150,12 +158,12 @@ func TestResolveNone(t *testing.T) {
 func TestResolveGateway(t *testing.T) {
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	path := pathTo(t, "10.77.0.1")
-	mac, err := ResolveGateway(t.Context(), &path)
-	if err != nil || mac.String() != n.PeerHardwareAddr.String() {
+	mac, conflicts, err := ResolveGateway(t.Context(), &path, ResolveOptions{})
+	if len(conflicts) != 0 || err != nil || mac.String() != n.PeerHardwareAddr.String() {
 		t.Errorf("%v, %v", mac, err)
 	}
 	path.Gateway = netip.MustParseAddr("10.76.0.99")
-	_, err = ResolveGateway(t.Context(), &path)
+	_, _, err = ResolveGateway(t.Context(), &path, ResolveOptions{})
 	var none *NoNeighbourError
 	if !errors.As(err, &none) || none.Hint() == "" || none.Addr != path.Gateway {
 		t.Errorf("a gateway that does not exist: %v", err)

@@ -47,6 +47,7 @@ type Path struct {
 	Src     netip.Addr // source address of the probes
 	Gateway netip.Addr // next hop; invalid: the targets are on-link
 	Local   bool       // the targets are this host's own addresses; Link is loopback
+	Foreign bool       // no interface has Src: Options asked for it
 }
 
 // Segment is a run of target addresses that take the same path.

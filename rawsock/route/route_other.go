@@ -17,6 +17,30 @@ func newPlan(iter.Seq[netipx.IPRange], Options) (*Plan, error) {
 	return nil, fmt.Errorf("read the routing table on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
+func check(*Path, netip.Addr, Options) error {
+	return fmt.Errorf("check routes on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+type kernelWatch struct{}
+
+func watch(context.Context) (*Watcher, error) {
+	return nil, fmt.Errorf("follow the kernel on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+func (w *Watcher) check(p *Path, target netip.Addr, o Options) error { return check(p, target, o) }
+
+func (w *Watcher) state(int) (State, error) {
+	return State{}, fmt.Errorf("look interfaces up on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+type earSocket struct{}
+
+func (*earSocket) request(uint32) error { return errors.ErrUnsupported }
+
+func listen(context.Context, Link, netip.Addr, []Hop) (*Ear, error) {
+	return nil, fmt.Errorf("ARP on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
 func resolve(context.Context, Link, netip.Addr, *hosts, ResolveOptions) error {
 	return fmt.Errorf("ARP on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -1,9 +1,7 @@
 package route
 
 import (
-	"encoding/binary"
 	"iter"
-	"maps"
 	"net/netip"
 
 	"go4.org/netipx"
@@ -43,16 +41,4 @@ func (s static) lookup(a netip.Addr) (d decision, err error) {
 		return d, &NoRouteError{Reason: "the table has none"}
 	}
 	return d, nil
-}
-
-// NewTable is the table of hosts whose link addresses are known already.
-func NewTable(known map[netip.Addr][6]byte) (*Table, error) {
-	h, err := newHosts(maps.Keys(known))
-	if err != nil {
-		return nil, err
-	}
-	for i, u := range h.addrs {
-		h.set(i, known[netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, u)))])
-	}
-	return h.table(), nil
 }

@@ -41,23 +41,30 @@ const (
 )
 
 // ResolveGateway finds the link address of a path's gateway.
-func (n *Network) ResolveGateway(ctx context.Context, p *route.Path) (net.HardwareAddr, error) {
-	gap := arpGap
-	for range arpTries {
+func (n *Network) ResolveGateway(ctx context.Context, p *route.Path, o route.ResolveOptions) (net.HardwareAddr, []route.Conflict, error) {
+	gap, begun := arpGap, n.Now()
+	for try := 0; ; try++ {
+		if try >= arpTries {
+			left := o.Patience - (n.Now() - begun)
+			if left <= 0 {
+				break
+			}
+			gap = min(left, time.Second)
+		}
 		now := n.Now()
 		if !n.faults.path(now) && !n.faults.hop(now, p.Gateway) && n.faults.link(CarrierOut, now, p.Link.Name) == nil {
 			if !sleep(ctx, n.config.ARP) {
-				return nil, ctx.Err()
+				return nil, nil, ctx.Err()
 			}
 			mac := n.hopMAC(p.Gateway, n.Now())
-			return mac[:], nil
+			return mac[:], nil, nil
 		}
 		if !sleep(ctx, gap) {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		gap *= 2
 	}
-	return nil, &route.NoNeighbourError{Addr: p.Gateway, Link: p.Link.Name}
+	return nil, nil, &route.NoNeighbourError{Addr: p.Gateway, Link: p.Link.Name}
 }
 
 // Resolve finds the link addresses of on-link hosts: those that there are.

@@ -18,6 +18,7 @@ type hop struct {
 	path       *route.Path
 	tmpl       *probe.Template
 	neighbours *route.Table // MAC addresses of on-link targets; nil where the template has the next hop's
+	conflicts  []route.Conflict
 }
 
 // egress is one lane's own way out, ready to send.
@@ -42,8 +43,11 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 		case !h.path.Gateway.IsValid():
 			gateway = nil
 			h.neighbours, err = m.Resolve(ctx, h.path.Link, h.path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take})
+			if err == nil {
+				h.conflicts = h.neighbours.Conflicts()
+			}
 		case gateway == nil:
-			gateway, err = m.ResolveGateway(ctx, h.path)
+			gateway, h.conflicts, err = m.ResolveGateway(ctx, h.path, route.ResolveOptions{})
 		}
 		if err != nil {
 			return nil, err

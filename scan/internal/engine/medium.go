@@ -17,8 +17,8 @@ type Medium interface {
 	OpenTx(lane int, c rawsock.TxConfig) (Tx, error)
 	// OpenRx opens n receivers that share what comes in on an interface: when it returns, no reply can be missed.
 	OpenRx(c rawsock.RxConfig, n int) ([]Rx, error)
-	// ResolveGateway finds the MAC address of a path's gateway.
-	ResolveGateway(ctx context.Context, p *route.Path) (net.HardwareAddr, error)
+	// ResolveGateway finds the MAC address of a path's gateway, and who else answers for it.
+	ResolveGateway(ctx context.Context, p *route.Path, o route.ResolveOptions) (net.HardwareAddr, []route.Conflict, error)
 	// Resolve finds the MAC addresses of hosts on a link.
 	Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error)
 }
@@ -72,12 +72,12 @@ func (Kernel) OpenRx(c rawsock.RxConfig, n int) ([]Rx, error) {
 	return all, nil
 }
 
-// ResolveGateway looks into the kernel's table, and asks by ARP.
-func (Kernel) ResolveGateway(ctx context.Context, p *route.Path) (net.HardwareAddr, error) {
-	return route.ResolveGateway(ctx, p)
+// ResolveGateway asks by ARP, unless the kernel's table is sure.
+func (Kernel) ResolveGateway(ctx context.Context, p *route.Path, o route.ResolveOptions) (net.HardwareAddr, []route.Conflict, error) {
+	return route.ResolveGateway(ctx, p, o)
 }
 
-// Resolve looks into the kernel's table, and asks by ARP.
+// Resolve asks by ARP for all that the kernel's table is not sure of.
 func (Kernel) Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error) {
 	return route.Resolve(ctx, link, src, hosts, o)
 }
