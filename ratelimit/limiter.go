@@ -169,6 +169,15 @@ func (l *Limiter) Return(n int) {
 	l.peak = min(l.peak+float64(n), l.peakCap)
 }
 
+// Spend takes n tokens without waiting for them: the next Take waits so much longer.
+func (l *Limiter) Spend(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fill()
+	l.sustained -= float64(n)
+	l.peak -= float64(n)
+}
+
 // Rate returns the tokens per second.
 func (l *Limiter) Rate() float64 {
 	l.mu.Lock()

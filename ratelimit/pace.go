@@ -29,7 +29,9 @@ type Pacer struct {
 	limiter *Limiter
 
 	mu      sync.Mutex
-	resumed chan struct{} // closed by Resume; nil while not paused
+	paused  bool          // by Pause
+	holds   int           // by Hold
+	resumed chan struct{} // closed when neither is left; nil while there is none
 }
 
 // NewPacer starts at p.Start. The first token is due at once.
@@ -68,8 +70,33 @@ func (p *Pacer) Restart() { p.limiter.Restart() }
 func (p *Pacer) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.resumed == nil {
+	p.paused = true
+	p.changed()
+}
+
+// Hold stops all grants as Pause does, until release is called. It is for who has a reason of its own: Resume does not
+// end it, and it does not end a pause.
+func (p *Pacer) Hold() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds++
+	p.changed()
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.holds--
+		p.changed()
+	})
+}
+
+// changed opens or closes the way, for those who hold the lock.
+func (p *Pacer) changed() {
+	switch held := p.paused || p.holds > 0; {
+	case held && p.resumed == nil:
 		p.resumed = make(chan struct{})
+	case !held && p.resumed != nil:
+		close(p.resumed)
+		p.resumed = nil
 	}
 }
 
@@ -77,13 +104,11 @@ func (p *Pacer) Pause() {
 func (p *Pacer) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.resumed != nil {
-		close(p.resumed)
-		p.resumed = nil
-	}
+	p.paused = false
+	p.changed()
 }
 
-// Paused tells whether Pause holds.
+// Paused tells whether Pause or Hold holds.
 func (p *Pacer) Paused() bool { return p.pausing() != nil }
 
 func (p *Pacer) pausing() chan struct{} {
@@ -103,6 +128,9 @@ func (p *Pacer) Take(ctx context.Context, limit int) (n int, err error) {
 	}
 	return p.limiter.Take(ctx, limit)
 }
+
+// Spend takes n tokens that were not granted: who sends without waiting makes the others wait so much longer.
+func (p *Pacer) Spend(n int) { p.limiter.Spend(n) }
 
 // Return gives back n tokens that were granted and not used.
 func (p *Pacer) Return(n int) { p.limiter.Return(n) }

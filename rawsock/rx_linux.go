@@ -33,11 +33,10 @@ type Rx struct {
 
 	linkHeader int // bytes in the ring before each IP header
 
-	fd     int
-	wake   int // eventfd
-	index  int
-	poll   [2]unix.PollFd // fd, wake
-	failed error          // why the socket died: Wait keeps saying so
+	fd    int
+	wake  int // eventfd
+	index int
+	poll  [2]unix.PollFd // fd, wake
 
 	mu     sync.Mutex // Stats, Wake and Close against each other
 	closed bool
@@ -213,8 +212,8 @@ func (r *Rx) ready() bool {
 // Wait blocks until Read has a packet (true), or until the timeout has passed or Wake
 // was called (false). A negative timeout means none. It invalidates the Data of packets
 // whose block has been read to its end. An error that Is ErrInterface says that the
-// interface went down or away; it is final, and the packets received before are still to
-// be had from Read.
+// interface went down or away; it is told once. The packets received before are still to be had
+// from Read, and those that come after the interface is up again, if it was not removed.
 func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 	if r.ring == nil {
 		return false, fmt.Errorf("wait for packets: %w", os.ErrClosed)
@@ -222,14 +221,12 @@ func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 	if r.left > 0 || r.ready() {
 		return true, nil
 	}
-	if r.failed != nil {
-		return false, r.failed
-	}
 	var end time.Time
 	if timeout > 0 {
 		end = time.Now().Add(timeout)
 	}
 	for {
+		var failed error
 		var limit *unix.Timespec
 		if timeout >= 0 {
 			ts := unix.NsecToTimespec(int64(max(timeout, 0)))
@@ -246,14 +243,14 @@ func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 		if n > 0 {
 			woken = r.drainWake()
 			if r.poll[0].Revents&^unix.POLLIN != 0 {
-				r.failed = r.socketFailure()
+				failed = r.socketFailure()
 			}
 		}
 		switch {
 		case r.ready():
 			return true, nil
-		case r.failed != nil:
-			return false, r.failed
+		case failed != nil:
+			return false, failed
 		case woken || n == 0 && err == nil:
 			return false, nil
 		}

@@ -34,6 +34,11 @@ type Set struct {
 	awake   time.Duration // for how long this process has run, as far as Tick has seen
 	recent  time.Duration // the largest round trip of late
 
+	offered  time.Duration // by awake: when the first came
+	proven   bool          // a beacon was answered
+	pausedAt int64         // since Pause; 0: there is none
+	before   int64         // of what was sent until then, when the newest answered probe was
+
 	good     int64   // when the newest probe that was answered was sent
 	pending  []loss  // lost since
 	failures float64 // lost before another was answered
@@ -98,6 +103,9 @@ func (s *Set) Offer(t Target, open bool, sent int64) {
 	if m := s.add(t, open); m != nil {
 		m.good = sent
 		s.good = max(s.good, sent)
+		if len(s.members) == 1 {
+			s.offered = s.awake
+		}
 	}
 	s.full.Store(len(s.members) >= keep)
 }
@@ -224,8 +232,12 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	m.answered(rtt)
 	s.recent = max(rtt, s.recent-s.recent/256)
 	s.answers++
+	s.proven = true
 	s.paths[m.Path].Answered++
 	s.good = max(s.good, m.good)
+	if m.good <= s.pausedAt {
+		s.before = max(s.before, m.good)
+	}
 	s.book()
 }
 
@@ -257,6 +269,33 @@ func (s *Set) Good() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.newest()
+}
+
+// muteAfter is how long positions that have answered are asked again before it is concluded that they do not answer
+// twice.
+const muteAfter = 3 * time.Second
+
+// Trusted is Good, where there are beacons that answer. known is false where there are none: then silence proves nothing,
+// whatever is waited for.
+func (s *Set) Trusted() (good int64, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest(), s.proven || len(s.members) > 0 && s.good != 0 && s.awake-s.offered < muteAfter
+}
+
+// Pause says that no more probes are sent from now on, until Resume.
+func (s *Set) Pause(now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pausedAt, s.before = now, s.newest()
+}
+
+// Before is when the newest probe was sent that was answered, of those sent until Pause: answers to them may come
+// after it.
+func (s *Set) Before() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.before, min(s.heard.Load(), s.pausedAt))
 }
 
 // Paths are the counts by path, of beacons only.

@@ -80,9 +80,10 @@ func (m *member) missedSince(t int64) (n int) {
 }
 
 // surprise is what one more lost probe says against the path, in nats: the logarithm of how seldom one is lost,
-// by what is known of all beacons (p0) and of this one. Of one that has never answered it says nothing.
+// by what is known of all beacons (p0) and of this one. Of one that has never answered a beacon it says nothing: it may
+// not answer the same SYN twice.
 func (m *member) surprise(p0 float64) float64 {
-	if m.good == 0 || m.away {
+	if m.answers == 0 || m.away {
 		return 0
 	}
 	return -math.Log(max(p0, (m.failures+1)/(m.failures+m.answers+4)))

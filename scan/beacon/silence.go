@@ -16,10 +16,13 @@ const (
 	resetsRefill = 1500 * time.Millisecond
 )
 
+// Expected is how many answers should have come since the newest probe that was answered, by what the scan has sent and
+// the share of it that was answered so far.
+type Expected struct{ Open, All float64 } // of open ports, of any
+
 // Silent tells whether nothing travels any more, and since when at the earliest: the newest probe that was answered
-// was sent then. expected is how many answers of open ports should have come since, by what the scan has sent and
-// its hit share so far.
-func (s *Set) Silent(now int64, expected float64) (since int64, silent bool) {
+// was sent then.
+func (s *Set) Silent(now int64, e Expected) (since int64, silent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.book()
@@ -27,22 +30,32 @@ func (s *Set) Silent(now int64, expected float64) (since int64, silent bool) {
 	if good == 0 {
 		return 0, false
 	}
-	says, open := expected, expected > fewest
-	lost := 0
+	var open, all witness
 	for _, l := range s.pending {
 		if l.weight > 0 {
-			says += l.weight
-			open = open || l.open
-			lost++
+			all.hear(l.weight)
+			if l.open {
+				open.hear(l.weight)
+			}
 		}
 	}
-	switch {
-	case says < enough, lost < fewest && expected < enough:
-		return good, false
-	case !open && time.Duration(now-good) < resetsRefill:
-		return good, false
-	}
-	return good, true
+	return good, open.sure(e.Open) || all.sure(e.All) && time.Duration(now-good) >= resetsRefill
+}
+
+// witness is what lost beacons say together, in nats.
+type witness struct {
+	says float64
+	lost int
+}
+
+func (w *witness) hear(weight float64) {
+	w.says += weight
+	w.lost++
+}
+
+// sure tells whether they, and so many answers that should have come by themselves, are enough.
+func (w *witness) sure(expected float64) bool {
+	return w.says+expected >= enough && (w.lost >= fewest || expected >= enough)
 }
 
 // Scope is what a part of the network is.
@@ -170,7 +183,7 @@ func (s *Set) levels() (all []func(*member) key) {
 func (s *Set) groups(level func(*member) key) map[key]*group {
 	all, p0 := map[key]*group{}, s.lossRate()
 	for _, m := range s.members {
-		if m.away || m.good == 0 {
+		if m.away || m.answers == 0 {
 			continue
 		}
 		k := level(m)

@@ -51,6 +51,9 @@ func prefixBucket(a netip.Addr) uint8 {
 	return uint8(key * 0x9e3779b97f4a7c15 >> 56) // Fibonacci hashing, Knuth TAOCP 6.4
 }
 
+// Longest is the largest smoothed round trip seen so far; 0: none was.
+func (e *Estimator) Longest() time.Duration { return time.Duration(e.largest.Load()) }
+
 // CooldownFloor is waited in any case: a reply held up by a busy target's scheduler.
 const CooldownFloor = 500 * time.Millisecond
 

@@ -16,6 +16,8 @@ type Counts struct {
 	NoARP, Timeouts                      uint64 // of the filtered
 	Replies, Duplicates, Outranked, Late uint64
 	Invalid, RxDrops                     uint64
+	Unknown                              uint64 // of Unsent: asked, but not while evidence held
+	Again                                uint64 // positions asked again, for what was sent had not travelled
 }
 
 // Counts may be called at any time, from any goroutine.
@@ -27,7 +29,7 @@ func (ph *Phase) Counts() Counts {
 		Open: uint64(t.open.Load()), Closed: uint64(t.closed.Load()), Filtered: uint64(t.filtered.Load()),
 		Silent: ph.silent(), Left: t.left.Load(), NoARP: uint64(t.noARP.Load()), Timeouts: uint64(t.timeouts.Load()),
 		Replies: t.replies.Load(), Duplicates: t.duplicates.Load(), Outranked: t.outranked.Load(), Late: t.late.Load(),
-		Invalid: t.invalid.Load(), RxDrops: t.rxDrops.Load(),
+		Invalid: t.invalid.Load(), RxDrops: t.rxDrops.Load(), Unknown: t.unknown.Load(), Again: t.again.Load(),
 	}
 }
 

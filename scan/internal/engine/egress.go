@@ -19,6 +19,7 @@ type hop struct {
 	tmpl       *probe.Template
 	neighbours *route.Table // MAC addresses of on-link targets; nil where the template has the next hop's
 	conflicts  []route.Conflict
+	mac        route.NextHop // of the gateway, by now; zero where there is none
 }
 
 // egress is one lane's own way out, ready to send.
@@ -26,6 +27,8 @@ type egress struct {
 	*hop
 	tx Tx
 
+	mac       [6]byte  // of the gateway, as the frames have it
+	moved     bool     // or not: then each is patched
 	frames    [][]byte // tx's, of the batch in the making
 	positions []uint64 // of these, [0, n)
 	n         int
@@ -55,6 +58,9 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 		if h.tmpl, err = p.Template(h.path, gateway); err != nil {
 			return nil, err
 		}
+		if len(gateway) == 6 {
+			h.mac.Store([6]byte(gateway))
+		}
 		hops = append(hops, h)
 	}
 	return hops, nil
@@ -70,9 +76,34 @@ func openEgress(hops []*hop, lane int, open func(lane int, c rawsock.TxConfig) (
 			return nil, fmt.Errorf("send on %s: %w", link.Name, err)
 		}
 		tx.Prepare(h.tmpl.Fill)
-		out = append(out, &egress{hop: h, tx: tx, positions: make([]uint64, tx.Batch())})
+		out = append(out, &egress{hop: h, tx: tx, mac: h.mac.Load(), positions: make([]uint64, tx.Batch())})
 	}
 	return out, nil
+}
+
+// begin makes room for a batch.
+func (e *egress) begin() {
+	e.frames = e.tx.Frames()
+	if mac := e.hop.mac.Load(); mac != e.mac {
+		e.mac, e.moved = mac, true
+	}
+}
+
+// craft makes the probe of an address and a port in the next frame; false where its host has no MAC address.
+func (e *egress) craft(key probe.Key, addr netip.Addr, sport, port uint16) bool {
+	frame := e.frames[e.n]
+	switch {
+	case e.neighbours != nil:
+		mac, ok := e.neighbours.MAC(addr)
+		if !ok {
+			return false
+		}
+		e.tmpl.PatchMAC(frame, mac)
+	case e.moved:
+		e.tmpl.PatchMAC(frame, e.mac)
+	}
+	e.tmpl.Patch(frame, addr, sport, port, key.Hash(e.path.Src, addr, sport, port))
+	return true
 }
 
 // onLink walks the addresses that a path reaches without a gateway.

@@ -30,6 +30,7 @@ type generator struct {
 
 	flying   []*schedule.Pass // posted and not finished, in order
 	finished uint64           // passes
+	epoch    uint64           // of shared, as seen
 	seen     xdp.Progress
 
 	thread *liveThread
@@ -89,7 +90,11 @@ func (g *generator) feed(ctx context.Context) error {
 	progressed := time.Now()
 	refused := g.seen.Refused // when it last progressed
 	for ctx.Err() == nil {
-		if g.phase.rec.queue.full.Load() { // no grants, then: the sinks are behind
+		if e := g.shared.epoch.Load(); e != g.epoch {
+			g.epoch = e
+			g.interrupted()
+		}
+		if g.phase.rec.queue.full.Load() || g.pace.Paused() { // no grants, then: the sinks are behind, or nothing travels
 			g.collect()
 			progressed = time.Now()
 			if err := g.restWhenIdle(); err != nil {
@@ -224,6 +229,18 @@ func (g *generator) collect() {
 		g.flying = g.flying[1:]
 		g.dealt(p, p.End)
 		g.shared.finish(p)
+	}
+}
+
+// interrupted tells the schedule how far the passes that were taken back had come.
+func (g *generator) interrupted() {
+	g.collect()
+	at, begun := g.programs.Cursor()
+	for i, p := range g.flying {
+		if i == 0 && begun {
+			g.dealt(p, at)
+		}
+		g.shared.interrupted(p)
 	}
 }
 

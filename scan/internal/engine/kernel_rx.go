@@ -89,6 +89,7 @@ func (l *kernelRx) record(r *xdp.Record, received, bySends int64) {
 		return
 	}
 	rtt, ok := l.ev.roundTrip(l.reply.Target, r.Position, l.id.attempt(&l.reply), bySends)
+	l.heard(reasonOf(&l.reply), bySends, rtt, ok)
 	if r.Kind == xdp.News {
 		l.report(reasonOf(&l.reply), &rawsock.Packet{Time: received}, rtt, ok)
 	}

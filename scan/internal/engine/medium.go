@@ -21,6 +21,22 @@ type Medium interface {
 	ResolveGateway(ctx context.Context, p *route.Path, o route.ResolveOptions) (net.HardwareAddr, []route.Conflict, error)
 	// Resolve finds the MAC addresses of hosts on a link.
 	Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error)
+	// Watch follows the host's links, addresses and routes until ctx ends.
+	Watch(ctx context.Context) (Watcher, error)
+	// Listen follows the MAC addresses of gateways on a link until ctx ends.
+	Listen(ctx context.Context, link route.Link, src netip.Addr, hops []route.Hop) (Ear, error)
+}
+
+// Watcher tells what changes on the host; its methods are route.Watcher's.
+type Watcher interface {
+	Changes() <-chan route.Change
+	Check(p *route.Path, target netip.Addr, o route.Options) error
+}
+
+// Ear tells whose MAC addresses change; its methods are route.Ear's.
+type Ear interface {
+	Claims() <-chan route.Claim
+	Confirm(ctx context.Context, hop netip.Addr) (net.HardwareAddr, []route.Conflict, error)
 }
 
 // Tx is the socket behind an egress.
@@ -80,4 +96,22 @@ func (Kernel) ResolveGateway(ctx context.Context, p *route.Path, o route.Resolve
 // Resolve asks by ARP for all that the kernel's table is not sure of.
 func (Kernel) Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error) {
 	return route.Resolve(ctx, link, src, hosts, o)
+}
+
+// Watch follows the kernel by rtnetlink.
+func (Kernel) Watch(ctx context.Context) (Watcher, error) {
+	w, err := route.Watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Listen hears what ARP says of the gateways.
+func (Kernel) Listen(ctx context.Context, link route.Link, src netip.Addr, hops []route.Hop) (Ear, error) {
+	ear, err := route.Listen(ctx, link, src, hops)
+	if err != nil {
+		return nil, err
+	}
+	return ear, nil
 }

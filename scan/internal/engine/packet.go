@@ -55,13 +55,15 @@ func (s *Session) resolve(ctx context.Context) ([]*hop, error) {
 	begun := time.Now()
 	defer func() { s.resolving.Store(int64(time.Since(begun))) }()
 	s.pacer.Restart()
-	return resolveHops(ctx, s.plan, s.medium, func(n int) int {
+	hops, err := resolveHops(ctx, s.plan, s.medium, func(n int) int {
 		granted, err := s.pacer.Take(ctx, n)
 		if err != nil {
 			return 0 // stopped: Resolve sees it by its own context
 		}
 		return granted
 	})
+	s.hops = hops
+	return hops, err
 }
 
 // openLanes opens n sender lanes.

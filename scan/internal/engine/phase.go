@@ -17,9 +17,10 @@ import (
 
 // Phase is one run over a range of positions. Lanes are made for it of its parts.
 type Phase struct {
-	name string
-	plan *plan.Plan
-	gate *gate.Gate
+	name    string
+	plan    *plan.Plan
+	gate    *gate.Gate
+	session *Session
 
 	id      identity
 	ev      evidence
@@ -33,12 +34,14 @@ type Phase struct {
 	begun, ended atomic.Int64 // Unix time in ns
 	sending      atomic.Int64 // ns from the first probe to the last
 	complete     bool
+	fault        atomic.Bool            // an interface has told a lane that it is down or gone
+	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
 }
 
 func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
 	p := c.Plan
 	ph := &Phase{
-		name: c.Name, plan: p, gate: s.gate,
+		name: c.Name, plan: p, gate: s.gate, session: s,
 		id:  identity{key: s.key, space: p.Space, permutation: p.Permutation, ports: p.SourcePorts},
 		ev:  evidence{rate: p.Pace.Max, positions: p.Positions.Len()},
 		cur: cursor{begin: p.Positions.Begin},
@@ -76,7 +79,8 @@ func (ph *Phase) newSchedule() *schedule.Schedule {
 	_, chunkLen, _ := ph.ev.loss.Shape()
 	return schedule.New(schedule.Config{
 		Positions: ph.plan.Positions, ChunkLen: chunkLen, Reach: ph.results.Reach(), Policy: policy, Silent: silent,
-		Gap: func() time.Duration { return ph.ev.retryGap(asked.RetryGap) },
+		Gap:     func() time.Duration { return ph.ev.retryGap(asked.RetryGap) },
+		Trusted: ph.trusted,
 	})
 }
 
@@ -145,7 +149,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := make(chan struct{})
-	var receiving, sending sync.WaitGroup
+	var receiving, sending, watching sync.WaitGroup
 	for _, r := range receivers {
 		receiving.Go(func() {
 			if err := r.run(stop); err != nil {
@@ -158,6 +162,8 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 		before += lane.backpressure()
 	}
 	begun := time.Now()
+	guard := newSentinel(ph, shared, cancel)
+	watching.Go(func() { guard.run(ctx, stop) })
 	for _, lane := range senders {
 		sending.Go(func() {
 			if err := lane.run(ctx); err != nil {
@@ -167,6 +173,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	}
 	sending.Wait()
 	shared.abandonParked()
+	shared.abandonUnasked()
 	ph.sending.Store(int64(time.Since(begun)))
 	for _, lane := range senders {
 		ph.tally.txRetries.Add(lane.backpressure())
@@ -174,6 +181,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	ph.tally.txRetries.Add(-before)
 	ph.cool(ctx)
 	close(stop)
+	watching.Wait()
 	for _, r := range receivers {
 		r.wake()
 	}
@@ -219,6 +227,7 @@ func (ph *Phase) silent() uint64 {
 // abandon gives up the rest of a pass: what no probe was sent to must not pass for silent.
 func (ph *Phase) abandon(p *schedule.Pass) {
 	ph.gate.Unpark(p.Held())
+	defer func() { ph.distrust(p.Unasked()) }()
 	if !p.First {
 		return
 	}

@@ -20,6 +20,7 @@ type queue struct {
 	batches [][]results.Port
 	records int
 	free    [][]results.Port // emptied batches for reuse
+	events  []results.Event  // in the order of what they tell
 	frames  bool             // records have frames: emptied batches must not keep their memory
 
 	full atomic.Bool
@@ -83,6 +84,26 @@ func (q *queue) put(b []results.Port) (next []results.Port) {
 	return next
 }
 
+// tell hands over an event.
+func (q *queue) tell(e results.Event) {
+	q.mu.Lock()
+	q.events = append(q.events, e)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// told takes the events that wait.
+func (q *queue) told() []results.Event {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := q.events
+	q.events = nil
+	return e
+}
+
 // waitRoom blocks while the sinks are behind. It reports false when ctx ended first.
 func (q *queue) waitRoom(ctx context.Context) bool {
 	for q.full.Load() {
@@ -135,6 +156,9 @@ func (q *queue) pump(sink results.Sink, stop <-chan struct{}, failed func(error)
 		flushed = time.Now()
 	}
 	drain := func() {
+		if events := q.told(); len(events) > 0 {
+			check(sink.Events(events))
+		}
 		for _, b := range q.take() {
 			check(sink.Ports(b))
 			q.done(b)

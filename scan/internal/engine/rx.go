@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"synoptic/rawsock"
@@ -31,6 +33,8 @@ type answers struct {
 	tally   *tally
 	iface   string
 	frames  *frames // nil where no output keeps any
+	beacons *beacons
+	fault   *atomic.Bool
 
 	news  []results.Port
 	reply probe.Reply
@@ -38,11 +42,18 @@ type answers struct {
 }
 
 func newAnswers(ph *Phase, iface string) answers {
-	return answers{id: &ph.id, results: ph.results, ev: &ph.ev, rec: &ph.rec, tally: &ph.tally, iface: iface}
+	return answers{
+		id: &ph.id, results: ph.results, ev: &ph.ev, rec: &ph.rec, tally: &ph.tally, iface: iface,
+		beacons: ph.session.beacons, fault: &ph.fault,
+	}
 }
 
 // rxTally is a lane's own count, published once per wake-up.
-type rxTally struct{ replies, duplicates, outranked, invalid, late uint64 }
+type rxTally struct {
+	replies, duplicates, outranked, invalid, late uint64
+
+	heard int64 // when the newest probe that was answered was sent, Unix time in ns
+}
 
 const (
 	// rxWait bounds how long a lane sleeps without looking at the kernel's drop counter.
@@ -65,7 +76,10 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 	last, newest := int64(math.MaxInt64), int64(0) // Unix times in ns: what comes after last had not come before the stop
 	for quiet < 2 && newest < last {               // the first wait after the stop may be cut short by the wake
 		ready, err := l.ring.rx.Wait(wait)
-		if err != nil {
+		switch {
+		case errors.Is(err, rawsock.ErrInterface):
+			l.fault.Store(true) // the ring goes on when the interface is up again
+		case err != nil:
 			return err
 		}
 		select {
@@ -101,6 +115,9 @@ func (a *answers) packet(p *rawsock.Packet) {
 		a.seen.invalid++
 		return
 	}
+	if a.beacons.answer(r, p.Time) {
+		return
+	}
 	pos, ok := a.id.position(r)
 	if !ok {
 		a.seen.invalid++
@@ -132,9 +149,20 @@ func (a *answers) packet(p *rawsock.Packet) {
 		a.ev.loss.Answer(pos, reason, attempt)
 	}
 	rtt, hasRTT := a.ev.roundTrip(r.Target, pos, attempt, p.Time)
+	a.heard(reason, p.Time, rtt, hasRTT)
 	if a.rec.emits&state != 0 {
 		a.report(reason, p, rtt, hasRTT)
 	}
+}
+
+// heard takes a first answer, received at Unix time in ns, for evidence that probes travel.
+func (a *answers) heard(reason results.Reason, received int64, rtt time.Duration, hasRTT bool) {
+	if !hasRTT || reason != results.SYNACK && reason != results.RST {
+		return
+	}
+	sent := received - int64(rtt)
+	a.seen.heard = max(a.seen.heard, sent)
+	a.beacons.offer(&a.reply, reason == results.SYNACK, sent)
 }
 
 // parse reads a packet into the lane's reply.
@@ -182,6 +210,9 @@ func (a *answers) publishSeen() {
 	a.tally.outranked.Add(a.seen.outranked)
 	a.tally.invalid.Add(a.seen.invalid)
 	a.tally.late.Add(a.seen.late)
+	if a.seen.heard > 0 {
+		a.beacons.set.Heard(a.seen.heard)
+	}
 	a.seen = rxTally{}
 }
 

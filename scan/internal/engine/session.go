@@ -25,6 +25,12 @@ type Session struct {
 
 	phases    []*Phase
 	backend   backend
+	beacons   *beacons
+	trust     trust
+	hops      []*hop
+	watcher   Watcher // nil where the host cannot be followed
+	ears      []Ear   // one for each link with gateways
+	unwatch   context.CancelFunc
 	resolving atomic.Int64 // ns that the resolution of addresses took
 }
 
@@ -92,6 +98,7 @@ func New(c Config) (*Session, error) {
 		}
 	}
 	s.backend = s.newBackend()
+	s.beacons = newBeacons(s)
 	return s, nil
 }
 
@@ -141,7 +148,7 @@ func (s *Session) Resolving() time.Duration { return time.Duration(s.resolving.L
 // Open opens what probes leave and answers come in by. Where the programs in the kernel turn out not to work, and
 // the choice was ours, packet sockets take their place. When it fails, no probe was sent.
 func (s *Session) Open(ctx context.Context) error {
-	err := s.backend.open(ctx)
+	err := s.open(ctx)
 	if _, programs := s.backend.(*kernelBackend); err == nil || !programs || !s.choice.Auto || ctx.Err() != nil {
 		return err
 	}
@@ -151,7 +158,19 @@ func (s *Session) Open(ctx context.Context) error {
 		return err
 	}
 	s.backend = s.newBackend()
-	return s.backend.open(ctx)
+	return s.open(ctx)
+}
+
+// open opens the backend, and what watches over it.
+func (s *Session) open(ctx context.Context) error {
+	if err := s.backend.open(ctx); err != nil {
+		return err
+	}
+	if s.choice.Backend == plan.BackendConnect {
+		return nil
+	}
+	s.follow(context.WithoutCancel(ctx))
+	return s.beacons.open(s.medium, s.hops, s.choice.Lanes)
 }
 
 // Run runs a phase to its end and hands its records to sink, one call at a time; the opening and the closing record
@@ -194,6 +213,10 @@ var ErrUndrained = errors.New("stopped while an output took no more records: wha
 // Close closes everything. The phases' counts stay readable.
 func (s *Session) Close() {
 	s.backend.close()
+	s.beacons.close()
+	if s.unwatch != nil {
+		s.unwatch()
+	}
 	for _, ph := range s.phases {
 		ph.release()
 	}

@@ -17,11 +17,16 @@ type sharedSchedule struct {
 	schedule *schedule.Schedule
 	news     []results.Port // records of positions that leave the window silent
 	silent   func(position uint64)
+
+	epoch atomic.Uint64    // how often passes were taken back
+	asked []schedule.Asked // chunks done with of late
+	parts []*beacon.Part   // that are lost, or were
 }
 
 func newSharedSchedule(ph *Phase) *sharedSchedule {
 	s := &sharedSchedule{phase: ph, schedule: ph.newSchedule(), news: ph.rec.queue.batch()}
 	s.silent = ph.silentRecorder(&s.news)
+	s.schedule.Settled = s.settled
 	return s
 }
 

@@ -17,6 +17,8 @@ type tally struct {
 	replies, duplicates, outranked, late atomic.Uint64
 	invalid, rxDrops                     atomic.Uint64
 	overruns                             atomic.Uint64 // of the programs in the kernel
+	unknown                              atomic.Uint64 // of the unsent: asked, but not while evidence held
+	again                                atomic.Uint64 // positions asked again, for what was sent had not travelled
 }
 
 // count moves a position from its old best state to the reason's.

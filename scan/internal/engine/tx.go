@@ -39,6 +39,8 @@ type txLane struct {
 
 	news []results.Port
 	due  []uint64 // positions of the batch in the making
+
+	epoch uint64 // of shared, as seen
 }
 
 func newTxLane(s *Session, ph *Phase, shared *sharedSchedule, out []*egress) *txLane {
@@ -49,8 +51,8 @@ func newTxLane(s *Session, ph *Phase, shared *sharedSchedule, out []*egress) *tx
 	}
 }
 
-// errGone ends a lane whose interface has vanished or gone down.
-var errGone = errors.New("the interface is gone")
+// interfaceWait is how often a lane tries again to send on an interface that is down.
+const interfaceWait = 10 * time.Millisecond
 
 // idleWait bounds how long a lane sleeps while chunks wait for their gap: the gap may shrink meanwhile.
 const idleWait = 10 * time.Millisecond
@@ -109,6 +111,14 @@ func (l *txLane) walk(ctx context.Context, p *schedule.Pass) (walkEnd, error) {
 		if err != nil {
 			return stopped, nil
 		}
+		if e := l.shared.epoch.Load(); e != l.epoch {
+			l.epoch = e
+			l.shared.interrupted(p)
+			if p.Cursor == p.End { // cut short
+				l.pace.Return(n)
+				continue
+			}
+		}
 		n, full := l.fill(p, l.trim(p, n))
 		for i, e := range l.egress {
 			if err := l.flush(ctx, p, e); err != nil {
@@ -145,7 +155,7 @@ func (l *txLane) trim(p *schedule.Pass, n int) int {
 // can be put off: then the pass ends before the position that would have been.
 func (l *txLane) fill(p *schedule.Pass, n int) (dealt int, full bool) {
 	for _, e := range l.egress {
-		e.frames = e.tx.Frames()
+		e.begin()
 	}
 	held := p.Held()
 	open := l.gate.Open() // a rule that comes now holds from the next batch on
@@ -187,18 +197,11 @@ func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
 		}
 	}
 	e := l.egress[l.routes.Lookup(addr)]
-	frame := e.frames[e.n]
-	if e.neighbours != nil {
-		mac, ok := e.neighbours.MAC(addr)
-		if !ok {
-			l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
-			return true
-		}
-		e.tmpl.PatchMAC(frame, mac)
-	}
 	// The attempt rides in the source port, so that a reply tells which one it answers.
-	sport := l.id.ports.Min + uint16(p.Attempt(pos))
-	e.tmpl.Patch(frame, addr, sport, port, l.id.key.Hash(e.path.Src, addr, sport, port))
+	if !e.craft(l.id.key, addr, l.id.ports.Min+uint16(p.Attempt(pos)), port) {
+		l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
+		return true
+	}
 	e.positions[e.n] = pos
 	e.n++
 	return true
@@ -260,8 +263,11 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 				return nil
 			}
 		case errors.Is(err, rawsock.ErrInterface):
-			l.refused(p, e.positions[sent:n])
-			return fmt.Errorf("send on %s: %w: %w", e.path.Link.Name, errGone, err)
+			l.shared.phase.fault.Store(true) // the sentinel waits for it, or ends the scan
+			if !sleep(ctx, interfaceWait) {
+				l.lost(p, e.positions[sent:n])
+				return nil
+			}
 		default:
 			l.refused(p, e.positions[sent:sent+1])
 			l.errors.keep(fmt.Errorf("send on %s: %w", e.path.Link.Name, err))

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
+	"synoptic/ratelimit"
+	"synoptic/scan/beacon"
+	"synoptic/scan/gate"
+	"synoptic/scan/plan"
+	"synoptic/scan/probe"
+)
+
+// beacons sends the session's beacons, and takes their answers from the receiver lanes. Their source port is the last of
+// ours, which no attempt has. So they are told apart from probes by it, and to their target they are
+// retransmissions of one SYN.
+type beacons struct {
+	set    *beacon.Set
+	key    probe.Key
+	port   uint16
+	routes *route.Plan
+	gate   *gate.Gate
+	pace   *ratelimit.Pacer
+	out    []*egress // one for each hop
+	due    []beacon.Target
+}
+
+func newBeacons(s *Session) *beacons {
+	b := &beacons{key: s.key, port: s.plan.SourcePorts.Max, routes: s.plan.Routes, gate: s.gate, pace: s.pacer}
+	paths := 1
+	if s.plan.Routes != nil {
+		paths = len(s.plan.Routes.Paths)
+	}
+	b.set = beacon.New(paths)
+	return b
+}
+
+// open opens packet sockets, whatever the backend is. lane is a number that no sender lane has.
+func (b *beacons) open(m Medium, hops []*hop, lane int) (err error) {
+	b.out, err = openEgress(hops, lane, func(lane int, c rawsock.TxConfig) (Tx, error) {
+		c.Batch = beaconBatch
+		return m.OpenTx(lane, c)
+	})
+	return err
+}
+
+// beaconBatch beacons at most leave at a time on a path: 2,000 a second are 20 in 10 ms.
+const beaconBatch = plan.MaxBatch
+
+func (b *beacons) close() {
+	closeAll(b.out)
+	b.out = nil
+}
+
+// answer takes a genuine reply if it is to a beacon. received is Unix time in ns.
+func (b *beacons) answer(r *probe.Reply, received int64) bool {
+	if r.LocalPort != b.port {
+		return false
+	}
+	if r.Kind == probe.KindSYNACK || r.Kind == probe.KindRST {
+		b.set.Answered(r.Target, r.Port, r.Kind == probe.KindSYNACK, received)
+	}
+	return true
+}
+
+// offer proposes a position that has answered the probe sent at a Unix time in ns.
+func (b *beacons) offer(r *probe.Reply, open bool, sent int64) {
+	if !b.set.Wants(r.Target, open) {
+		return
+	}
+	b.set.Offer(beacon.Target{Addr: r.Target, Port: r.Port, Path: b.routes.Lookup(r.Target)}, open, sent)
+}
+
+// send sends the beacons that are due at a rate in packets per second. A driver that takes none is none of their
+// business: a beacon that did not leave was not asked.
+func (b *beacons) send(rate float64) {
+	b.due = b.set.Next(b.due[:0], time.Now().UnixNano(), rate)
+	for len(b.due) > 0 {
+		b.due = b.due[b.batch():]
+	}
+}
+
+// batch sends the first of the beacons that are due, as many as have room, and tells how many that are.
+func (b *beacons) batch() (n int) {
+	asked := make([]beacon.Target, 0, beaconBatch)
+	for _, e := range b.out {
+		e.begin()
+	}
+	for _, t := range b.due {
+		e := b.out[t.Path]
+		if e.n == len(e.frames) {
+			break
+		}
+		n++
+		if !b.gate.Open() && b.gate.Ask(0, t.Addr, t.Port) != gate.Go {
+			continue
+		}
+		if e.craft(b.key, t.Addr, b.port, t.Port) {
+			e.n++
+			asked = append(asked, t)
+		}
+	}
+	for _, e := range b.out {
+		now := time.Now().UnixNano()
+		k := 0
+		if e.n > 0 {
+			k, _ = e.tx.Send(0, e.n)
+			b.pace.Spend(k)
+		}
+		for _, t := range asked {
+			if b.out[t.Path] == e && k > 0 {
+				b.set.Sent(t, now)
+				k--
+			}
+		}
+		e.n = 0
+	}
+	return n
+}
+
+// follow has the host watched, where that can be: without, only silence tells of faults.
+func (s *Session) follow(ctx context.Context) {
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	ctx, s.unwatch = context.WithCancel(ctx)
+	s.watcher, s.ears = nil, nil
+	if w, err := s.medium.Watch(ctx); err == nil {
+		s.watcher = w
+	}
+	byLink := map[int][]*hop{}
+	for _, h := range s.hops {
+		if h.path.Gateway.IsValid() && h.path.Link.Framing == rawsock.Ethernet && s.plan.Asked.GatewayMAC == nil {
+			byLink[h.path.Link.Index] = append(byLink[h.path.Link.Index], h)
+		}
+	}
+	for _, hops := range byLink {
+		var gateways []route.Hop
+		for _, h := range hops {
+			mac := h.mac.Load()
+			gateways = append(gateways, route.Hop{Addr: h.path.Gateway, MAC: mac[:]})
+		}
+		if ear, err := s.medium.Listen(ctx, hops[0].path.Link, hops[0].path.Src, gateways); err == nil {
+			s.ears = append(s.ears, ear)
+		}
+	}
+}
+
+// hopOf is the hop with a gateway on a link, or nil.
+func (s *Session) hopOf(link string, gateway netip.Addr) *hop {
+	for _, h := range s.hops {
+		if h.path.Link.Name == link && h.path.Gateway == gateway {
+			return h
+		}
+	}
+	return nil
+}
+
+// move has all lanes address a gateway by another MAC address.
+func (s *Session) move(h *hop, mac [6]byte) error {
+	h.mac.Store(mac)
+	k, ok := s.backend.(*kernelBackend)
+	if !ok || !k.generates || k.attached == nil {
+		return nil
+	}
+	frame, ipSum, tcpSum := h.tmpl.Constants()
+	frame = append([]byte(nil), frame...)
+	h.tmpl.PatchMAC(frame, mac)
+	return errors.Join(k.attached.kernel.programs.SetFrame(frame, ipSum, tcpSum))
+}

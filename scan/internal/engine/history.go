@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"time"
+
+	"synoptic/scan/beacon"
+)
+
+// history remembers how many first tries were sent by when, and how many of the positions answered.
+type history struct {
+	marks [512]mark // a ring: five seconds
+	n     int
+}
+
+type mark struct {
+	at   int64 // Unix time in ns
+	done uint64
+}
+
+func (h *history) note(now int64, ph *Phase) {
+	h.marks[h.n%len(h.marks)] = mark{now, ph.cur.done()}
+	h.n++
+}
+
+// doneAt is how many first tries had been sent by a time; ok is false where that is too long ago.
+func (h *history) doneAt(t int64) (done uint64, ok bool) {
+	for i := h.n - 1; i >= 0 && i > h.n-len(h.marks); i-- {
+		if m := h.marks[i%len(h.marks)]; m.at <= t {
+			return m.done, true
+		}
+	}
+	return 0, false
+}
+
+const (
+	// hitsLag is how long an answer may take beyond twice the longest smoothed round trip.
+	hitsLag = 50 * time.Millisecond
+	// hitsKnown open ports make a share.
+	hitsKnown = 50
+)
+
+// expected is how many answers should have come to the first tries sent since the newest probe that was answered, by
+// their share so far.
+func (w *sentinel) expected(now int64) (e beacon.Expected) {
+	open, done := w.phase.tally.open.Load(), w.phase.cur.done()
+	all := open + w.phase.tally.closed.Load()
+	if all < hitsKnown || done == 0 {
+		return e
+	}
+	from, ok := w.done.doneAt(w.set.Good())
+	to, _ := w.done.doneAt(now - int64(2*w.phase.ev.rtts.Longest()+hitsLag))
+	if !ok || to <= from {
+		return e
+	}
+	sent := float64(to-from) / float64(done)
+	if e.All = sent * float64(all); open >= hitsKnown {
+		e.Open = sent * float64(open)
+	}
+	return e
+}

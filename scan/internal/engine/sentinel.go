@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"synoptic/rawsock/route"
+	"synoptic/results"
+	"synoptic/scan/beacon"
+	"synoptic/scan/plan"
+)
+
+// sentinel watches over a phase of raw probes: it sends beacons, and where nothing travels any more it has the lanes
+// pause, finds the cause, waits, and takes back what was sent meanwhile.
+//
+//	beacons, hit share, news of the host ─▶ outage: lanes pause, beacons go on ─▶ one is answered: take back, resume
+//	                                                                          └─▶ patience is over: the scan ends
+type sentinel struct {
+	session *Session
+	phase   *Phase
+	shared  *sharedSchedule
+	set     *beacon.Set
+	end     context.CancelCauseFunc
+
+	begun   int64 // Unix time in ns, as all that follow
+	done    history
+	looked  int64 // when parts were last looked for
+	checked int64 // when paths were last looked at
+
+	release func() // ends the pause; nil while there is none
+	paused  int64  // when it began
+	again   int64  // since when a beacon that is answered ends it
+	since   int64  // the newest probe that was answered before it
+	cause   cause
+	found   chan cause // what a search for the cause has found
+	seeking bool
+}
+
+// cause is why nothing travels.
+type cause struct {
+	word  string
+	path  *route.Path
+	err   error
+	claim *route.Claim // of a next hop that has moved
+}
+
+// errEvidence ends a phase whose evidence did not come back. It is no failure of the program.
+var errEvidence = errors.New("evidence did not come back")
+
+func newSentinel(ph *Phase, shared *sharedSchedule, end context.CancelCauseFunc) *sentinel {
+	s := ph.session
+	return &sentinel{session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, found: make(chan cause, 1)}
+}
+
+const (
+	// lookEvery is how often parts are looked for.
+	lookEvery = int64(100 * time.Millisecond)
+	// checkEvery is how often the host is asked about its paths while something is wrong.
+	checkEvery = int64(200 * time.Millisecond)
+)
+
+// run watches until stop is closed or ctx ends.
+func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
+	w.begun = time.Now().UnixNano()
+	tick := time.NewTicker(beacon.TickStep)
+	defer tick.Stop()
+	defer w.resume(true)
+	changes, claims := w.session.news()
+	for _, h := range w.session.hops {
+		w.tellConflicts(h.conflicts)
+	}
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		case c, ok := <-changes:
+			if !ok {
+				changes = nil
+				continue
+			}
+			w.changed(&c)
+		case c, ok := <-claims:
+			if !ok {
+				claims = nil
+				continue
+			}
+			w.claimed(&c)
+		case c := <-w.found:
+			w.seeking = false
+			w.explained(c)
+		case <-tick.C:
+			w.tick(ctx, time.Now().UnixNano())
+		}
+	}
+}
+
+// tick looks at what there is to see.
+func (w *sentinel) tick(ctx context.Context, now int64) {
+	w.set.Tick(now)
+	w.session.beacons.send(w.rate(now))
+	w.done.note(now, w.phase)
+	if w.phase.fault.Swap(false) {
+		w.check(now)
+	}
+	if w.release != nil {
+		w.wait(ctx, now)
+		return
+	}
+	if since, silent := w.set.Silent(now, w.expected(now)); silent {
+		w.pause(now, since, cause{word: results.CausePath})
+		w.seek(ctx)
+		return
+	}
+	if now-w.looked >= lookEvery {
+		w.looked = now
+		w.parts(now)
+	}
+}
+
+const (
+	beaconShare, beaconFloor  = 0.01, 50.0  // of the rate, and a second, at least
+	startShare, startFloor    = 0.02, 100.0 // in the first startTime
+	startTime                 = int64(2 * time.Second)
+	mostOfRate, mostPerSecond = 0.1, 2000.0
+	leastPerSecond            = 4.0  // where the rate is tiny, or nothing else is sent
+	pausedPerSecond           = 20.0 // in an outage
+)
+
+// rate is how many beacons leave a second.
+func (w *sentinel) rate(now int64) float64 {
+	rate := w.session.pacer.Rate()
+	share, floor := beaconShare, beaconFloor
+	if now-w.begun < startTime {
+		share, floor = startShare, startFloor
+	}
+	r := min(max(share*rate, floor), mostOfRate*rate, mostPerSecond)
+	switch {
+	case w.release != nil:
+		return min(pausedPerSecond, max(mostOfRate*rate, leastPerSecond))
+	case w.phase.cur.next.Load() == w.phase.plan.Positions.End:
+		return max(r, min(leastPerSecond, rate)) // first tries are over: little else is sent
+	}
+	return r
+}
+
+// pause stops the lanes.
+func (w *sentinel) pause(now, since int64, c cause) {
+	w.release = w.session.pacer.Hold()
+	w.paused, w.again, w.since, w.cause = now, now, since, c
+	w.set.Pause(now)
+	w.waitFor(c)
+	w.session.trust.outage(now)
+	w.tell(results.Event{Kind: results.EventOutage, Begin: since, Message: w.words("nothing travels any more")})
+}
+
+// waitFor has the progress line say what is waited for.
+func (w *sentinel) waitFor(c cause) {
+	word := c.word
+	w.phase.outage.Store(&word)
+}
+
+// wait looks whether an outage is over.
+func (w *sentinel) wait(ctx context.Context, now int64) {
+	if now-w.checked >= checkEvery {
+		w.check(now)
+	}
+	_, evidence := w.set.Trusted()
+	switch {
+	case evidence && w.set.Good() > w.again, !evidence && w.cause.word == "":
+		w.resume(false)
+	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience:
+		w.tell(results.Event{
+			Kind: results.EventLost, Begin: w.since,
+			Message: w.words(fmt.Sprintf("evidence did not come back within %v", w.session.plan.Asked.Patience)),
+		})
+		w.session.trust.lost.Store(true)
+		w.shared.takeBack(w.takenSince())
+		w.end(errEvidence)
+	case !w.seeking && w.cause.word != "" && now-w.paused > int64(time.Second):
+		w.seek(ctx)
+	}
+}
+
+// takenSince is from when on what was sent has not travelled.
+func (w *sentinel) takenSince() time.Time {
+	before := w.set.Before()
+	if before == 0 {
+		before = w.since
+	}
+	return time.Unix(0, before-int64(w.phase.ev.rtts.Longest()))
+}
+
+// resume lets the lanes go on, after what was sent meanwhile is taken back; over tells that the phase ends.
+func (w *sentinel) resume(over bool) {
+	if w.release == nil {
+		return
+	}
+	if !over {
+		was := w.phase.tally.again.Load()
+		w.shared.takeBack(w.takenSince())
+		w.tell(results.Event{
+			Kind: results.EventResumed, Begin: w.since, End: time.Now().UnixNano(), Again: w.phase.tally.again.Load() - was,
+			Message: w.words("answers come again: what was sent meanwhile is asked again"),
+		})
+	}
+	w.session.trust.resumed(time.Now().UnixNano())
+	w.phase.outage.Store(nil)
+	w.release()
+	w.release = nil
+}
+
+// parts takes note of hosts, prefixes and paths that have stopped answering while others go on.
+func (w *sentinel) parts(now int64) {
+	lost, back := w.set.Parts(now)
+	for _, p := range lost {
+		n := w.shared.lose(p)
+		w.session.trust.lost.Store(true)
+		e := w.partEvent(p)
+		e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, n
+		e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", partName(p, w.session.plan))
+		w.emit(e)
+	}
+	for _, p := range back {
+		e := w.partEvent(p)
+		e.Kind, e.Begin, e.End = results.EventResumed, p.Since, p.Until
+		e.Message = fmt.Sprintf("%s answers again", partName(p, w.session.plan))
+		w.emit(e)
+	}
+}
+
+func (w *sentinel) partEvent(p *beacon.Part) results.Event {
+	e := results.Event{Prefix: p.Prefix, Cause: results.CausePath}
+	switch p.Scope {
+	case beacon.Host:
+		e.Scope = results.ScopeHost
+	case beacon.Prefix:
+		e.Scope = results.ScopePrefix
+	case beacon.Path:
+		path := &w.session.plan.Routes.Paths[p.Path]
+		e.Scope, e.Iface, e.NextHop = results.ScopeNextHop, path.Link.Name, path.Gateway
+		if !path.Gateway.IsValid() {
+			e.Scope = results.ScopeInterface
+		}
+	}
+	return e
+}
+
+func partName(p *beacon.Part, pl *plan.Plan) string {
+	switch p.Scope {
+	case beacon.Host:
+		return p.Prefix.Addr().String()
+	case beacon.Path:
+		return "what is reached " + pl.Routes.Paths[p.Path].String()
+	}
+	return p.Prefix.String()
+}
+
+// tell emits an event about everything.
+func (w *sentinel) tell(e results.Event) {
+	e.Scope, e.Cause = results.ScopeAll, w.cause.word
+	if e.Cause == "" {
+		e.Cause = results.CausePath
+	}
+	if p := w.cause.path; p != nil {
+		e.Scope, e.Iface, e.NextHop = results.ScopeInterface, p.Link.Name, p.Gateway
+	}
+	w.emit(e)
+}
+
+func (w *sentinel) emit(e results.Event) {
+	e.Time = time.Now().UnixNano()
+	w.phase.rec.queue.tell(e)
+}
+
+// words are a sentence with the cause, where it is known.
+func (w *sentinel) words(what string) string {
+	if w.cause.err != nil {
+		return fmt.Sprintf("%s: %v", what, w.cause.err)
+	}
+	return what
+}
+
+// tellConflicts emits an event for addresses that two hosts answer for.
+func (w *sentinel) tellConflicts(all []route.Conflict) {
+	for _, c := range all {
+		w.emit(results.Event{
+			Kind: results.EventNextHopChanged, Scope: results.ScopeNextHop, Cause: results.CauseTwoNextHops,
+			Iface: c.Link, NextHop: c.Addr, MAC: c.Used, OldMAC: c.Other, Message: c.String(),
+		})
+	}
+}
+
+// moved has the lanes use another MAC address for a gateway.
+func (w *sentinel) moved(link string, gateway netip.Addr, mac net.HardwareAddr) {
+	h := w.session.hopOf(link, gateway)
+	if h == nil || len(mac) != 6 {
+		return
+	}
+	old := h.mac.Load()
+	if old == [6]byte(mac) {
+		return
+	}
+	err := w.session.move(h, [6]byte(mac))
+	e := results.Event{
+		Kind: results.EventNextHopChanged, Scope: results.ScopeNextHop, Cause: results.CauseNextHopMoved,
+		Iface: link, NextHop: gateway, MAC: mac, OldMAC: old[:],
+		Message: fmt.Sprintf("next hop %v has the MAC address %v now, before %v", gateway, mac, net.HardwareAddr(old[:])),
+	}
+	if err != nil {
+		e.Message += fmt.Sprintf("; the programs in the kernel do not know it: %v", err)
+	}
+	w.emit(e)
+}

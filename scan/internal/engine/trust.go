@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"synoptic/results"
+	"synoptic/scan/beacon"
+	"synoptic/scan/schedule"
+)
+
+// How a phase knows what its silence is worth. What was sent has travelled up to the newest probe that was answered; what
+// was sent behind that in an outage is taken back. Positions of a part that has stopped answering are unknown.
+
+// trust is what a session has to tell of its evidence.
+type trust struct {
+	outages atomic.Int64
+	begun   atomic.Int64 // of the outage under way, Unix time in ns; 0: there is none
+	without atomic.Int64 // ns without evidence, of outages that are over
+	lost    atomic.Bool  // for good, or of some part
+}
+
+func (t *trust) outage(now int64) {
+	t.outages.Add(1)
+	t.begun.Store(now)
+}
+
+func (t *trust) resumed(now int64) { t.without.Add(now - t.begun.Swap(0)) }
+
+// Evidence is what the session knows of its evidence; nil for the connect backend.
+func (s *Session) Evidence() *results.Evidence {
+	if s.plan.Routes == nil {
+		return nil
+	}
+	e := &results.Evidence{State: results.EvidenceHeld, Without: time.Duration(s.trust.without.Load()), Outages: int(s.trust.outages.Load())}
+	for _, ph := range s.phases {
+		e.Again += ph.tally.again.Load()
+		e.Unknown += ph.tally.unknown.Load()
+	}
+	for i, n := range s.beacons.set.Paths() {
+		path := &s.plan.Routes.Paths[i]
+		e.Paths = append(e.Paths, results.PathEvidence{Iface: path.Link.Name, NextHop: path.Gateway, Asked: n.Asked, Answered: n.Answered})
+		e.Asked += n.Asked
+		e.Answered += n.Answered
+	}
+	switch {
+	case s.trust.lost.Load():
+		e.State = results.EvidenceGone
+	case s.beacons.set.Good() == 0:
+		e.State = results.EvidenceNone
+	}
+	return e
+}
+
+// Outage is the cause of the outage that is waited for; false where there is none.
+func (ph *Phase) Outage() (cause string, waits bool) {
+	if p := ph.outage.Load(); p != nil {
+		return *p, true
+	}
+	return "", false
+}
+
+// trusted is the time up to which what was sent is known to have travelled.
+func (ph *Phase) trusted() time.Time {
+	good, known := ph.session.beacons.set.Trusted()
+	if !known {
+		return time.Now() // nobody answers: there is nothing to wait for
+	}
+	return time.Unix(0, good-int64(ph.ev.rtts.Longest()))
+}
+
+// takeBack says that what was sent since a time, up to now, has not travelled.
+func (s *sharedSchedule) takeBack(since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase.tally.again.Add(s.schedule.TakeBack(since, time.Now()))
+	s.epoch.Add(1)
+}
+
+// interrupted tells that a lane goes on with a pass after what was before its cursor was taken back.
+func (s *sharedSchedule) interrupted(p *schedule.Pass) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase.tally.again.Add(s.schedule.Interrupted(p))
+}
+
+// abandonUnasked gives up what would have been asked again when the lanes have stopped.
+func (s *sharedSchedule) abandonUnasked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.schedule.Unasked(s.phase.distrust)
+}
+
+// distrust says of the silent positions of a run that their silence says nothing.
+func (ph *Phase) distrust(begin, end uint64) { ph.distrustSome(begin, end, nil) }
+
+// distrustSome does so for those of which some says so, given their addresses; nil: all.
+func (ph *Phase) distrustSome(begin, end uint64, some func(netip.Addr) bool) (n uint64) {
+	if begin >= end {
+		return 0
+	}
+	batch := ph.rec.queue.batch()
+	var silent []uint64
+	ph.results.Silent(begin, end, func(pos uint64) bool { silent = append(silent, pos); return true })
+	for _, pos := range silent {
+		addr, port := ph.id.endpoint(pos)
+		if some != nil && !some(addr) {
+			continue
+		}
+		if old, ok := ph.results.Mark(pos, results.Unknown); !ok || old != 0 {
+			continue // it has answered after all
+		}
+		n++
+		if ph.rec.emits&results.Filtered != 0 {
+			batch = ph.rec.emit(batch, results.Port{Time: time.Now().UnixNano(), Addr: addr, Port: port, Reason: results.EvidenceLost})
+		}
+	}
+	ph.rec.queue.put(batch)
+	ph.tally.unsent.Add(n)
+	ph.tally.unknown.Add(n)
+	return n
+}
+
+// askedKept is for how long chunks are remembered that are done with: a part is known to be lost some seconds after
+// it was.
+const askedKept = 15 * time.Second
+
+// settled is told of a chunk that is done with. It is called with the lock held.
+func (s *sharedSchedule) settled(a schedule.Asked) {
+	for _, p := range s.parts {
+		s.judge(a, p)
+	}
+	old := 0
+	for old < len(s.asked) && a.Last.Sub(s.asked[old].Last) > askedKept {
+		old++
+	}
+	s.asked = append(slices.Delete(s.asked, 0, old), a)
+}
+
+// judge makes positions unknown of which nobody can say whether their part was there when they were asked.
+func (s *sharedSchedule) judge(a schedule.Asked, p *beacon.Part) uint64 {
+	back := p.Until != 0 && a.Last.UnixNano() > p.Until
+	if a.First.UnixNano() <= p.Since || back {
+		return 0
+	}
+	routes := s.phase.plan.Routes
+	return s.phase.distrustSome(a.Begin, a.End, func(addr netip.Addr) bool { return p.Holds(addr, routes.Lookup(addr)) })
+}
+
+// lose says that a part has stopped answering, and tells how many positions have become unknown by that.
+func (s *sharedSchedule) lose(p *beacon.Part) (n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = append(s.parts, p)
+	for _, a := range s.asked {
+		n += s.judge(a, p)
+	}
+	return n
+}
