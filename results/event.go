@@ -69,10 +69,10 @@ type Event struct {
 	Time       int64 // when it was noticed, nanoseconds since the Unix epoch
 	Kind       EventKind
 	Begin, End int64            // of what it tells, likewise; 0: not known, or it still lasts
-	Scope      string           // ScopeAll …
+	Scope      string           // ScopeAll …; the record's field is "extent", for "scope" is what is authorized
 	Cause      string           // a short word for machines, in lower case, with hyphens: CauseNoCarrier …
 	Iface      string           // the interface, where there is one
-	NextHop    netip.Addr       // the next hop, likewise
+	NextHop    netip.Addr       // the next hop, likewise; a zone is left out, Iface says it
 	Prefix     netip.Prefix     // the targets that it is about
 	MAC        net.HardwareAddr // of the next hop, by now
 	OldMAC     net.HardwareAddr // before, or of the other one that answers
@@ -98,10 +98,12 @@ func (e *Event) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 	b = append(b, `","event":"`...)
 	b = append(b, e.Kind.String()...)
 	b = append(b, '"')
-	return append(e.AppendFields(b), '}')
+	b = e.AppendFields(b)
+	return append(appendText(b, "message", e.Message, roomMessage), '}')
 }
 
-// AppendFields appends the fields that only events have, but for the kind, behind another field of a JSON object.
+// AppendFields appends the fields that only events have, but for the kind and the message, behind another field of a
+// JSON object.
 func (e *Event) AppendFields(b []byte) []byte {
 	if e.Begin != 0 {
 		b = append(b, `,"begin":"`...)
@@ -111,12 +113,12 @@ func (e *Event) AppendFields(b []byte) []byte {
 		b = append(b, `,"end":"`...)
 		b = append(AppendTime(b, e.End), '"')
 	}
-	b = appendText(b, "scope", e.Scope, roomWord)
+	b = appendText(b, "extent", e.Scope, roomWord)
 	b = appendText(b, "cause", e.Cause, roomWord)
 	b = appendText(b, "iface", e.Iface, roomIface)
 	if e.NextHop.IsValid() {
 		b = append(b, `,"next_hop":"`...)
-		b = append(e.NextHop.AppendTo(b), '"')
+		b = append(e.NextHop.WithZone("").AppendTo(b), '"')
 	}
 	if e.Prefix.IsValid() {
 		b = append(b, `,"prefix":"`...)
@@ -130,7 +132,7 @@ func (e *Event) AppendFields(b []byte) []byte {
 	if e.Unknown != 0 {
 		b = appendUint(b, "unknown", e.Unknown)
 	}
-	return appendText(b, "message", e.Message, roomMessage)
+	return b
 }
 
 // Fit is the event, or a copy of it in which a text that is too long for its room ends in "…": see ScanStart.Fit.
@@ -181,17 +183,23 @@ func (e *Event) EventID(scanID string) EventID {
 	m = append(m, e.Kind.String()...)
 	m = append(m, '|')
 	m = strconv.AppendInt(m, e.Time, 10)
-	for _, word := range [...]string{cut(e.Scope, roomWord), cut(e.Cause, roomWord), cut(e.Iface, roomIface)} {
-		m = append(m, '|')
-		m = append(m, word...)
-	}
-	m = append(m, '|')
+	m = appendWord(m, cut(e.Scope, roomWord))
+	m = appendWord(m, cut(e.Cause, roomWord))
+	m = append(appendWord(m, cut(e.Iface, roomIface)), '|')
 	if e.NextHop.IsValid() {
-		m = e.NextHop.AppendTo(m)
+		m = e.NextHop.WithZone("").AppendTo(m)
 	}
 	m = append(m, '|')
 	if e.Prefix.IsValid() {
 		m = e.Prefix.AppendTo(m)
 	}
 	return newEventID(m)
+}
+
+// appendWord appends a word as it stands in the record, without its quotes.
+func appendWord(m []byte, word string) []byte {
+	m = append(m, '|')
+	n := len(m)
+	m = AppendString(m, word)
+	return append(m[:n], m[n+1:len(m)-1]...)
 }

@@ -14,7 +14,7 @@ import (
 //	scan_start  scan_id, "scan_start"
 //	port        scan_id, address, "tcp", port, state
 //	host        scan_id, "host", address; of a summary in several parts, from the second on, its number from 1
-//	event       scan_id, "event", its kind, time in Unix ns, scope, cause, interface, next hop, prefix
+//	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
 //	scan_end    scan_id, "scan_end"
 type EventID [16]byte
 

@@ -25,7 +25,7 @@ type parser struct {
 // maxNames bounds what is kept of names.
 const maxNames = 8192
 
-// What a port or a host record must have, as bits.
+// What a record of a port, a host or an event must have, as bits.
 const (
 	hasTime = 1 << iota
 	hasScanID
@@ -33,14 +33,16 @@ const (
 	hasPort
 	hasReason
 	hasFirst
+	hasKind
 
-	portNeeds = hasTime | hasScanID | hasAddr | hasPort | hasReason
-	hostNeeds = hasTime | hasScanID | hasAddr | hasFirst
+	portNeeds  = hasTime | hasScanID | hasAddr | hasPort | hasReason
+	hostNeeds  = hasTime | hasScanID | hasAddr | hasFirst
+	eventNeeds = hasTime | hasScanID | hasKind
 )
 
 // missing names the first field that is needed and was not there.
 func missing(has, needs int) error {
-	names := [...]string{"ts", "scan_id", "ip", "port", "reason", "first"}
+	names := [...]string{"ts", "scan_id", "ip", "port", "reason", "first", "event"}
 	for i, name := range names {
 		if needs&^has&(1<<i) != 0 {
 			return fmt.Errorf("no field %q", name)

@@ -89,6 +89,15 @@ func TestReadOddLines(t *testing.T) {
 		"scan_start":          {`{"v":1,"type":"scan_start","scan_id":"a","ports":"many"}`, `field "ports": a string is out of place`},
 		"scan_start, no scan": {`{"v":1,"type":"scan_start"}`, `no field "scan_id"`},
 		"host":                {`{"v":1,"type":"host","scan_id":"a","ip":"10.0.0.1","last":"2026-11-21T10:12:13Z"}`, `no field "first"`},
+		"event":               {`{"v":1,"type":"event","ts":"2026-11-21T10:12:13Z","scan_id":"a"}`, `no field "event"`},
+		"event, no time":      {`{"v":1,"type":"event","scan_id":"a","event":"lost"}`, `no field "ts"`},
+		"unknown event":       {`{"v":1,"type":"event","ts":"2026-11-21T10:12:13Z","scan_id":"a","event":"party"}`, `field "event": "party" is not known`},
+		"nameless event":      {`{"v":1,"type":"event","ts":"2026-11-21T10:12:13Z","scan_id":"a","event":""}`, `field "event": "" is not known`},
+		"bad prefix":          {`{"v":1,"type":"event","prefix":"10.0.0.0/33"}`, `field "prefix": "10.0.0.0/33" is not a prefix`},
+		"bad MAC":             {`{"v":1,"type":"event","mac":"02:00:5e"}`, `no field "ts"`},
+		"worse MAC":           {`{"v":1,"type":"event","old_mac":"0200:5e"}`, `field "old_mac": "0200:5e" is not a MAC address`},
+		"long MAC":            {`{"v":1,"type":"event","mac":"00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14"}`, `is not a MAC address`},
+		"again below":         {`{"v":1,"type":"event","again":-1}`, `field "again": -1 is not a whole number`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stream := good + "\n" + c.line + "\n" + good + "\n"

@@ -12,22 +12,28 @@ import (
 // MaxLine is the longest line that a Reader takes, in bytes with its end. We write under 4 KB.
 const MaxLine = 1 << 20
 
-// ReadBatch is how many ports or hosts a Reader gives at a time at most.
+// ReadBatch is how many ports, events or hosts a Reader gives at a time at most.
 const ReadBatch = 256
 
-// Records is a piece of a record stream: one record that opens or closes a scan, or a run of ports or
-// of hosts of one scan. Exactly one of Start, Ports, Hosts and End is set.
+// Records is a piece of a record stream: one record that opens or closes a scan, or a run of ports, of events or
+// of hosts of one scan. Exactly one of Start, Ports, Events, Hosts and End is set.
 type Records struct {
 	Line   uint64 // of the first one, from 1
 	ScanID string
 	Start  *ScanStart
 	Ports  []Port
+	Events []Event
 	Hosts  []Host
 	End    *ScanEnd
 }
 
 func (r *Records) empty() bool {
-	return r.Start == nil && r.End == nil && len(r.Ports)+len(r.Hosts) == 0
+	return r.Start == nil && r.End == nil && r.len() == 0
+}
+
+// len is how many records are in a run.
+func (r *Records) len() int {
+	return len(r.Ports) + len(r.Events) + len(r.Hosts)
 }
 
 // Reader reads the native JSON lines: what the AppendJSON methods of the records wrote comes back as
@@ -79,10 +85,10 @@ func (r *Reader) Unknown() uint64 { return r.unknown }
 // and for no further one. The error is io.EOF at the end, a *LineError for a line after which reading
 // can go on, or what the underlying reader says.
 func (r *Reader) Read(into *Records) error {
-	*into = Records{Ports: into.Ports[:0], Hosts: into.Hosts[:0]}
+	*into = Records{Ports: into.Ports[:0], Events: into.Events[:0], Hosts: into.Hosts[:0]}
 	for {
 		if !into.empty() && (into.Start != nil || into.End != nil ||
-			len(into.Ports)+len(into.Hosts) == ReadBatch || !r.waiting()) {
+			into.len() == ReadBatch || !r.waiting()) {
 			return nil
 		}
 		kind, err := r.kind()
@@ -109,7 +115,7 @@ func (r *Reader) record(kind string, into *Records) error {
 	var err error
 	switch kind {
 	case "port":
-		if len(into.Hosts) > 0 {
+		if len(into.Ports) != into.len() {
 			return errOther
 		}
 		n := len(into.Ports)
@@ -118,8 +124,18 @@ func (r *Reader) record(kind string, into *Records) error {
 			into.Ports = into.Ports[:n]
 		}
 		id = r.parser.scanID
+	case "event":
+		if len(into.Events) != into.len() {
+			return errOther
+		}
+		n := len(into.Events)
+		into.Events = grow(into.Events)
+		if err = r.parser.event(r.line, &into.Events[n]); err != nil || !empty && r.parser.scanID != id {
+			into.Events = into.Events[:n]
+		}
+		id = r.parser.scanID
 	case "host":
-		if len(into.Ports) > 0 {
+		if len(into.Hosts) != into.len() {
 			return errOther
 		}
 		n := len(into.Hosts)
@@ -207,6 +223,7 @@ func (r *Reader) Skim() (scanID string, err error) {
 var kinds = [...]struct{ kind, begin string }{
 	{"port", `{"v":1,"type":"port",`},
 	{"host", `{"v":1,"type":"host",`},
+	{"event", `{"v":1,"type":"event",`},
 	{"scan_start", `{"v":1,"type":"scan_start",`},
 	{"scan_end", `{"v":1,"type":"scan_end",`},
 }

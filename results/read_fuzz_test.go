@@ -3,8 +3,10 @@ package results
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -48,9 +50,13 @@ func FuzzRead(f *testing.F) {
 	p.Banner, p.Hostname, p.Suspect, p.Verified, p.Router = []byte("a\xff\""), "é\xff", 3, VerifyFalse, netip.MustParseAddr("2001:db8::1")
 	f.Add(p.AppendJSON(nil, testScan))
 	f.Add((&Host{Addr: p.Addr, Open: []uint16{1, 2}, HasRTT: true}).AppendJSON(nil, testScan))
+	e := sampleEvent()
+	f.Add(e.AppendJSON(nil, testScan))
+	e.MAC, e.Iface, e.Message = net.HardwareAddr{1}, "\xff", strings.Repeat("<", 1000)
+	f.Add(e.AppendJSON(nil, testScan))
 	start, _ := (&ScanStart{ScanID: "s", Args: []string{"\xff"}, Scope: &Scope{}}).AppendJSON(nil)
 	f.Add(start)
-	end, _ := (&ScanEnd{ScanID: "s", MissedOpen: &Estimate{1, 2, 3}, Outputs: []Delivery{{}}}).AppendJSON(nil)
+	end, _ := (&ScanEnd{ScanID: "s", MissedOpen: &Estimate{1, 2, 3}, Outputs: []Delivery{{}}, Evidence: &Evidence{State: EvidenceStateLost, Paths: []PathEvidence{{}}}}).AppendJSON(nil)
 	f.Add(end)
 	f.Add(bytes.Join([][]byte{start, p.AppendJSON(nil, "s"), end}, []byte("\n")))
 	f.Add([]byte("{\"v\":1,\"\":\"\\ud800\",\"\\u0074ype\":\"x\",\"type\" : [[{}],1e5,-0,true] }\r\n"))

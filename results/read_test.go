@@ -85,6 +85,9 @@ func draw(t *rapid.T, b []byte) []byte {
 		fill(t, reflect.ValueOf(&s).Elem(), "")
 		s.ScanID = rapid.StringN(1, -1, -1).Draw(t, "scan")
 		b, err = s.AppendJSON(b)
+	case 4:
+		e := drawEvent(t)
+		b = e.AppendJSON(b, testScan)
 	case 2, 3:
 		var h Host
 		fill(t, reflect.ValueOf(&h).Elem(), "")
@@ -125,6 +128,9 @@ func rewrite(r *Reader) (b []byte, errs []error) {
 		}
 		for i := range into.Ports {
 			lines = append(lines, into.Ports[i].AppendJSON(nil, into.ScanID))
+		}
+		for i := range into.Events {
+			lines = append(lines, into.Events[i].AppendJSON(nil, into.ScanID))
 		}
 		for i := range into.Hosts {
 			lines = append(lines, into.Hosts[i].AppendJSON(nil, into.ScanID))

@@ -44,7 +44,7 @@ given; - or none is standard input. Files may be compressed by gzip.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	f.outputs.register(fl)
-	fl.Var((*words)(&f.show), "show", "states to take over: open, closed, filtered or all, separated by commas (default all)")
+	fl.Var((*words)(&f.show), "show", "states to take over: open, closed, filtered (unknown included), unknown or all, separated by commas (default all)")
 	fl.Var((*word)(&f.scanID), "scan-id", "take over one scan only: its ID, the beginning of its ID, or last")
 	return cmd
 }
@@ -53,7 +53,7 @@ given; - or none is standard input. Files may be compressed by gzip.`,
 // first record and, where that matters and can be seen, which scans it holds.
 func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log *slog.Logger) error {
 	f.outputs.reopens(stop)
-	c := converter{log: log, scanID: f.scanID, show: results.Open | results.Closed | results.Filtered, seen: map[string]bool{}}
+	c := converter{log: log, scanID: f.scanID, show: everyState, seen: map[string]bool{}}
 	var err error
 	if len(f.show) > 0 {
 		if c.show, err = parseShow(f.show); err != nil {
@@ -210,6 +210,10 @@ func (c *converter) take(r *results.Records) error {
 		c.records++
 		c.current = nil
 		return c.sink.End(r.End)
+	case len(r.Events) > 0:
+		c.current.last = max(c.current.last, r.Events[len(r.Events)-1].Time)
+		c.records += uint64(len(r.Events))
+		return c.sink.Events(r.Events)
 	case len(r.Hosts) > 0:
 		c.records += uint64(len(r.Hosts))
 		return c.sink.Hosts(r.Hosts)

@@ -24,7 +24,7 @@ func (t *tally) note(p *results.Port) {
 		t.sum.Open++
 	case results.Closed:
 		t.sum.Closed++
-	default:
+	case results.Filtered:
 		t.sum.Filtered++
 	}
 	switch p.Reason {
@@ -53,6 +53,8 @@ func madeUpStart(r *results.Records) *results.ScanStart {
 	switch {
 	case len(r.Ports) > 0:
 		s.Time = results.Time(time.Unix(0, r.Ports[0].Time))
+	case len(r.Events) > 0:
+		s.Time = results.Time(time.Unix(0, r.Events[0].Time))
 	case len(r.Hosts) > 0:
 		s.Time = results.Time(time.Unix(0, r.Hosts[0].First))
 	case r.End != nil:

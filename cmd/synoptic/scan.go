@@ -105,7 +105,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", plan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
 	f.outputs.register(fl)
-	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered or all, separated by commas (default open)")
+	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first ask every host for two random ports, to find those that open any")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and keep what the server says first")
 	fl.BoolVar(&f.showHosts, "show-hosts", false, "sum up every host at the end")
@@ -298,6 +298,10 @@ func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
 	return target.TopPorts(defaultTopPorts)
 }
 
+// everyState is what records can say of a port.
+const everyState = results.Open | results.Closed | results.Filtered | results.Unknown
+
+// parseShow understands --show. Who wants the silent ones has to know of those of which silence says nothing.
 func parseShow(lists []string) (show results.State, err error) {
 	if len(lists) == 0 {
 		return results.Open, nil
@@ -309,11 +313,13 @@ func parseShow(lists []string) (show results.State, err error) {
 		case "closed":
 			show |= results.Closed
 		case "filtered":
-			show |= results.Filtered
+			show |= results.Filtered | results.Unknown
+		case "unknown":
+			show |= results.Unknown
 		case "all":
-			show |= results.Open | results.Closed | results.Filtered
+			show |= everyState
 		default:
-			return 0, usage("the states are open, closed, filtered and all", "--show: unknown state %q", w)
+			return 0, usage("the states are open, closed, filtered, unknown and all", "--show: unknown state %q", w)
 		}
 	}
 	return show, nil

@@ -176,7 +176,7 @@ func addrText(a netip.Addr) string {
 }
 
 func states(s results.State) (names []string) {
-	for _, one := range []results.State{results.Open, results.Closed, results.Filtered} {
+	for _, one := range []results.State{results.Open, results.Closed, results.Filtered, results.Unknown} {
 		if s&one != 0 {
 			names = append(names, one.String())
 		}

@@ -19,7 +19,7 @@ const ecsVersion = "9.4.0"
 const maxECSPorts = 380
 
 // ecs writes Elastic Common Schema events, one JSON object per line: one for each port record, one for
-// each host record, one for the scan's start and one for its end. What the schema has no field for is
+// each host record, one for each event record, one for the scan's start and one for its end. What the schema has no field for is
 // under "synoptic". docs/ecs-template.json maps every field.
 //
 // The fields that would make a scanner's report look like the scan itself stay out, because rules that
@@ -192,8 +192,6 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 	}
 	return append(b, e.tail...)
 }
-
-func (e *ecs) Events(events []results.Event) error { return e.w.omit(len(events)) }
 
 func (e *ecs) Hosts(hosts []results.Host) error {
 	for i := range hosts {

@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -30,6 +31,14 @@ var (
 		First: 1795342333123456789, Last: 1795342335123456789, RTT: 3 * time.Millisecond, HasRTT: true, Suspect: results.Win0NoOpts,
 	}
 )
+
+// sampleEvent has every field.
+var sampleEvent = results.Event{
+	Time: 1795342334123456789, Kind: results.EventNextHopChanged, Begin: 1795342333000000000, End: 1795342334000000000, Scope: results.ScopeNextHop,
+	Cause: results.CauseTwoNextHops, Iface: "eth0", NextHop: netip.MustParseAddr("10.0.0.254"), Prefix: netip.MustParsePrefix("10.20.0.0/16"),
+	MAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 2}, OldMAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 1}, Again: 30112, Unknown: 214,
+	Message: "two MAC addresses answer for 10.0.0.254",
+}
 
 func sampleStart() *results.ScanStart {
 	s := &results.ScanStart{}
@@ -118,10 +127,10 @@ func encode(t testing.TB, newEncoder func(*Writer, Options) Encoder, write func(
 }
 
 // stream writes the records of a whole scan.
-func stream(s *results.ScanStart, ports []results.Port, hosts []results.Host, end *results.ScanEnd) func(Encoder) error {
+func stream(s *results.ScanStart, ports []results.Port, hosts []results.Host, end *results.ScanEnd, told ...results.Event) func(Encoder) error {
 	return func(e Encoder) error {
 		for _, step := range []func() error{
-			func() error { return e.Start(s) }, func() error { return e.Ports(ports) },
+			func() error { return e.Start(s) }, func() error { return e.Ports(ports) }, func() error { return e.Events(told) },
 			func() error { return e.Hosts(hosts) }, func() error { return e.End(end) },
 		} {
 			if err := step(); err != nil {
@@ -130,6 +139,22 @@ func stream(s *results.ScanStart, ports []results.Port, hosts []results.Host, en
 		}
 		return nil
 	}
+}
+
+// everyEvent is one event of every kind, and events with as much and as little in them as can be.
+func everyEvent() (events []results.Event) {
+	for k := results.EventNone + 1; k.String() != ""; k++ {
+		e := sampleEvent
+		e.Kind, e.Time = k, sampleEvent.Time+int64(k)
+		events = append(events, e)
+	}
+	least := results.Event{Time: 1795342333000000000, Kind: results.EventOutage, Scope: results.ScopeAll}
+	most := sampleEvent
+	most.Iface, most.Cause, most.Message = strings.Repeat("eth", 100), strings.Repeat("a-", 100), strings.Repeat("<\"&>\x00", 1000)
+	most.NextHop, most.Prefix = netip.MustParseAddr("fe80:1111:2222:3333:4444:5555:6666:7777%eth0"), netip.MustParsePrefix("2001:db8:1111:2222:3333:4444:5555:6666/128")
+	most.MAC, most.OldMAC = bytes.Repeat([]byte{1}, 20), bytes.Repeat([]byte{2}, 20)
+	most.Again, most.Unknown = 1<<64-1, 1<<64-1
+	return append(events, least, most)
 }
 
 // everyPort is one port of every reason, and ports with as much and as little in them as can be.
@@ -169,7 +194,7 @@ func ecsEvents(t *testing.T) []string {
 		o.Hostname = strings.Repeat("s", 253)
 		return newECS(w, o)
 	}
-	lines, _ := encode(t, longName, stream(start, everyPort(), everyHost(), failed))
+	lines, _ := encode(t, longName, stream(start, everyPort(), everyHost(), failed, everyEvent()...))
 	least, _ := encode(t, newECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
 	whole, _ := encode(t, newECS, stream(sampleStart(), nil, nil, sampleEnd()))
 	return slices.Concat(lines, least, whole)
@@ -203,6 +228,26 @@ func TestECSWindow(t *testing.T) {
 	lines, _ := encode(t, newECS, stream(&results.ScanStart{}, []results.Port{closed, zero}, nil, &results.ScanEnd{}))
 	if strings.Contains(lines[1], `"window"`) || !strings.Contains(lines[2], `"window":0,`) {
 		t.Errorf("a RST: %s\na SYN-ACK: %s", lines[1], lines[2])
+	}
+}
+
+// The event of an event, as SIEM operators see it.
+func TestECSEvent(t *testing.T) {
+	s := &results.ScanStart{ScanID: testScanID, Version: "1.2.3"}
+	lines, events := encode(t, newECS, stream(s, nil, nil, &results.ScanEnd{}, sampleEvent))
+	want := `{"@timestamp":"2026-11-22T10:12:14.123456789Z","message":"two MAC addresses answer for 10.0.0.254",` +
+		`"event":{"id":"` + sampleEvent.EventID(testScanID).String() + `","action":"evidence-next-hop-changed","reason":"two-next-hops",` +
+		`"start":"2026-11-22T10:12:13.000000000Z","end":"2026-11-22T10:12:14.000000000Z","kind":"event","category":["network"],"type":["info"],` +
+		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"related":{"ip":["10.0.0.254"]},` +
+		`"synoptic":{"scan_id":"` + testScanID + `","event":"next-hop-changed","begin":"2026-11-22T10:12:13.000000000Z","end":"2026-11-22T10:12:14.000000000Z",` +
+		`"extent":"next-hop","cause":"two-next-hops","iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16",` +
+		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214},` +
+		`"ecs":{"version":"9.4.0"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner","version":"1.2.3","hostname":"scan01"}}` + "\n"
+	if lines[1] != want {
+		t.Errorf("got  %s\nwant %s", lines[1], want)
+	}
+	if e := events[1]; e.ID != sampleEvent.EventID(testScanID) || e.Time != sampleEvent.Time || e.Records != 1 {
+		t.Errorf("the event is announced as %+v", e)
 	}
 }
 

@@ -70,7 +70,7 @@ func TestMessagesAreShort(t *testing.T) {
 				return f.New(w, o)
 			}
 			for _, s := range []*results.ScanStart{start, &slim} {
-				lines, _ := encode(t, longName, stream(s, everyPort(), everyHost(), end))
+				lines, _ := encode(t, longName, stream(s, everyPort(), everyHost(), end, everyEvent()...))
 				first, last := lines[0], lines[len(lines)-1]
 				if !strings.Contains(first, `"…"]`) || !strings.Contains(last, `"… 9`) {
 					t.Errorf("%s\n%s", first, last)

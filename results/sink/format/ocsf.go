@@ -19,7 +19,7 @@ const ocsfVersion = "1.6.0"
 const maxOCSFPorts = 75
 
 // ocsf writes events of the Open Cybersecurity Schema Framework, one JSON object per line: class 6007 Scan
-// Activity at the scan's start and end, and between them, when the scan is over, class 5001 Device
+// Activity at the scan's start and end, and for events; and between them, when the scan is over, class 5001 Device
 // Inventory Info for each host that has answered, IPv4 before IPv6, ascending.
 //
 // A host with more than maxOCSFPorts open ports has several events: the device is the same, the ports are
@@ -44,7 +44,7 @@ func newOCSF(w *Writer, o Options) Encoder {
 // activity_id, and severity_id 1 is informational.
 const (
 	ocsfInventory = `{"category_uid":5,"class_uid":5001,"activity_id":2,"type_uid":500102,"severity_id":1`
-	ocsfScan      = `{"category_uid":6,"class_uid":6007,"severity_id":1`
+	ocsfScan      = `{"category_uid":6,"class_uid":6007,"severity_id":`
 )
 
 // Values of activity_id in class 6007: scan_activity.json of the schema.
@@ -250,18 +250,22 @@ func (o *ocsf) finishHost(b []byte, d ocsfDevice, part, parts int) []byte {
 	return append(b, "}}\n"...)
 }
 
-// appendScan begins an event of the scan's life.
+// appendScan begins an informational event of the scan's life.
 func (o *ocsf) appendScan(b []byte, activity int, at time.Time, id results.EventID, message string) []byte {
+	return o.appendActivity(b, activity, 1, at, id, message)
+}
+
+func (o *ocsf) appendActivity(b []byte, activity, severity int, at time.Time, id results.EventID, message string) []byte {
 	b = append(b, ocsfScan...)
+	b = strconv.AppendInt(b, int64(severity), 10)
 	b = append(b, `,"activity_id":`...)
 	b = strconv.AppendInt(b, int64(activity), 10)
 	b = append(b, `,"type_uid":`...)
 	b = strconv.AppendInt(b, int64(6007*100+activity), 10)
 	b = append(b, `,"time":`...)
 	b = strconv.AppendInt(b, at.UnixMilli(), 10)
-	b = append(b, `,"message":"`...)
-	b = append(b, message...)
-	b = append(b, '"')
+	b = append(b, `,"message":`...)
+	b = results.AppendString(b, message)
 	b = append(b, o.metadata...)
 	b = id.AppendTo(b)
 	b = append(b, '"')

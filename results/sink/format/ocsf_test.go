@@ -14,7 +14,7 @@ import (
 	"synoptic/results"
 )
 
-// ocsfEvents is every kind of event that the format has; the first is a scan's start, the second a host
+// ocsfEvents is every kind of event that the format has; the first is a scan's start, the first behind everyEvent a host
 // with as many ports as an event lists.
 func ocsfEvents(t *testing.T) []string {
 	var full []results.Port
@@ -37,7 +37,7 @@ func ocsfEvents(t *testing.T) []string {
 		o.Hostname = strings.Repeat("s", 253)
 		return newOCSF(w, o)
 	}
-	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most), everyHost(), failed))
+	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most), everyHost(), failed, everyEvent()...))
 	other, _ := encode(t, newOCSF, stream(sampleStart(), nil, nil, stopped))
 	whole, _ := encode(t, newOCSF, stream(&results.ScanStart{ScanID: testScanID, Targets: math.MaxInt32, Time: ended.Time}, nil, nil, ended))
 	return slices.Concat(lines, other, whole)
@@ -176,6 +176,42 @@ func TestOCSFHasEveryOpenPortOnce(t *testing.T) {
 		} else if !slices.Equal(first, lines) {
 			t.Error("the order of the records shows in the events")
 		}
+	}
+}
+
+// What happens to all of a scan has an activity of its own, what happens to a part is another, and is called by its name.
+// It is told at once, before the hosts.
+func TestOCSFEvent(t *testing.T) {
+	outage, resumed, part := sampleEvent, sampleEvent, sampleEvent
+	outage.Kind, outage.Scope, outage.Message = results.EventOutage, results.ScopeAll, "no \"carrier\""
+	resumed.Kind, resumed.Scope = results.EventResumed, results.ScopeAll
+	part.Kind, part.Scope = results.EventOutage, results.ScopePrefix
+	s := &results.ScanStart{ScanID: testScanID, Version: "1.2.3"}
+	lines, events := encode(t, newOCSF, stream(s, []results.Port{samplePort}, nil, &results.ScanEnd{}, outage, resumed, part, sampleEvent))
+	want := `{"category_uid":6,"class_uid":6007,"severity_id":2,"activity_id":7,"type_uid":600707,"time":1795342334123,"message":"no \"carrier\"",` +
+		`"metadata":{"version":"1.6.0","product":{"name":"Synoptic","vendor_name":"Synoptic","version":"1.2.3"},"correlation_uid":"` + testScanID + `",` +
+		`"uid":"` + outage.EventID(testScanID).String() + `","profiles":["host"]},"device":{"type_id":0,"hostname":"scan01"},` +
+		`"scan":{"type_id":0,"type":"Unknown","name":"TCP SYN scan","uid":"` + testScanID + `"},"start_time":1795342333000,"end_time":1795342334000,` +
+		`"status_detail":"two-next-hops","unmapped":{"scan_id":"` + testScanID + `","event":"outage","begin":"2026-11-22T10:12:13.000000000Z",` +
+		`"end":"2026-11-22T10:12:14.000000000Z","extent":"all","cause":"two-next-hops","iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16",` +
+		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214}}` + "\n"
+	if lines[1] != want {
+		t.Errorf("got  %s\nwant %s", lines[1], want)
+	}
+	if e := events[1]; e.ID != outage.EventID(testScanID) || e.Time != outage.Time || e.Records != 1 {
+		t.Errorf("the event is announced as %+v", e)
+	}
+	for i, want := range []struct {
+		activity, severity string
+		name               any
+	}{{"7", "2", nil}, {"8", "1", nil}, {"99", "2", "evidence-outage"}, {"99", "3", "evidence-next-hop-changed"}} {
+		e := ocsfEvent(t, lines[1+i])
+		if fmt.Sprint(e["activity_id"]) != want.activity || fmt.Sprint(e["severity_id"]) != want.severity || e["activity_name"] != want.name {
+			t.Errorf("event %d: activity %v (%v), severity %v, want %v", i, e["activity_id"], e["activity_name"], e["severity_id"], want)
+		}
+	}
+	if len(lines) != 7 || !strings.Contains(lines[5], `"class_uid":5001`) {
+		t.Errorf("%d lines, the last but one %s", len(lines), lines[len(lines)-2])
 	}
 }
 
