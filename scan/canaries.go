@@ -56,7 +56,7 @@ type openHosts map[netip.Addr]bool
 
 // sink is where the records of the canary phase go. The outputs, which have the opening record, are flushed as ever.
 func (o openHosts) sink(outputs results.Sink) results.Sink {
-	return results.SinkFuncs{OnFlush: outputs.Flush, OnPorts: func(batch []results.Port) error {
+	return results.SinkFuncs{OnFlush: outputs.Flush, OnEvents: outputs.Events, OnPorts: func(batch []results.Port) error {
 		for i := range batch {
 			o[batch[i].Addr] = true
 		}

@@ -22,7 +22,7 @@ func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 		TxErrors: c.TxErrors, TxRetries: c.TxRetries, RxDrops: c.RxDrops,
 		Coverage: float64(done-min(done, c.Unsent)) / float64(probes),
 		Backend:  choice.Backend, BackendReason: choice.Reason, Complete: complete,
-		Phases: s.took(),
+		Phases: s.took(), Evidence: s.session.Evidence(),
 	}
 	end.LossEstimate, end.MissedOpen = s.main.Estimates()
 	now := time.Now()

@@ -25,6 +25,12 @@ type Tx = engine.Tx
 // Rx is a ring of received packets.
 type Rx = engine.Rx
 
+// Watcher tells what changes on the host.
+type Watcher = engine.Watcher
+
+// Ear tells whose MAC addresses change.
+type Ear = engine.Ear
+
 // Options are what most scans leave at their zero value.
 type Options struct {
 	Medium Medium      // nil: the kernel's packet sockets
@@ -121,7 +127,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if outputs, ok := results.SinkAs[settler](sink); ok {
 		outputs.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
-	end := s.end(start, ctx.Err() == nil && err == nil, err)
+	end := s.end(start, s.main.Complete() && s.main.Counts().Unknown == 0, err)
 	return end, errors.Join(err, sink.End(end))
 }
 
@@ -135,7 +141,7 @@ func (s *Scan) phases(ctx context.Context, sink results.Sink) error {
 		if err := s.session.Run(ctx, ph, s.liars.sink(sink)); err != nil {
 			return fmt.Errorf("canary ports: %w", err)
 		}
-		if ctx.Err() != nil {
+		if !ph.Complete() {
 			break
 		}
 	}

@@ -40,6 +40,10 @@ const (
 	MaxLanes = 32
 	// DefaultWait caps the cooldown after the last probe.
 	DefaultWait = 8 * time.Second
+	// DefaultPatience outlasts a switch that starts, and most people who have pulled the wrong cable.
+	DefaultPatience = time.Minute
+	// MaxBeacons is how many can be named.
+	MaxBeacons = 1024
 	// DefaultMaxMemory in bytes bounds the result map: 2^29 positions.
 	DefaultMaxMemory = 256 << 20
 )
@@ -68,6 +72,9 @@ type Config struct {
 	Attempts     int           // probes that a silent position gets at most, 1 to MaxAttempts; 0: DefaultAttempts
 	RetryGap     time.Duration // between two attempts; shorter on a network known to be fast
 	TargetRecall float64       // share of the responsive positions to find; decides the attempts instead
+
+	Beacons  []netip.AddrPort // targets with a port that answers for sure, asked again while the scan runs
+	Patience time.Duration    // how long to wait where answers stay out, before what was asked meanwhile is given up
 
 	Canaries  bool // ask every host for two random ports first: who opens those opens anything
 	Verify    bool // complete the handshake with open ports, and listen for a banner

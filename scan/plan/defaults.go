@@ -20,6 +20,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Args, c.GatewayMAC, c.Source = slices.Clone(c.Args), slices.Clone(c.GatewayMAC), c.Source.Unmap()
+	c.Beacons = slices.Clone(c.Beacons)
+	for i, b := range c.Beacons {
+		c.Beacons[i] = netip.AddrPortFrom(b.Addr().Unmap(), b.Port())
+	}
 	if c.Host == nil {
 		c.Host = ThisHost()
 	}
@@ -37,6 +41,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Wait == 0 {
 		c.Wait = DefaultWait
+	}
+	if c.Patience == 0 {
+		c.Patience = DefaultPatience
 	}
 	if c.MaxMemory == 0 {
 		c.MaxMemory = DefaultMaxMemory
@@ -76,8 +83,25 @@ func (c *Config) check() error {
 		return refuse("TargetRecall", "give a share such as 0.999", "a target recall of %v is not a share below 1", c.TargetRecall)
 	case c.RetryGap < 0:
 		return refuse("RetryGap", "give a duration such as 1s", "negative retry gap")
+	case c.Patience < 0:
+		return refuse("Patience", "give a duration such as 60s", "negative Patience")
+	case len(c.Beacons) > MaxBeacons:
+		return refuse("Beacons", fmt.Sprintf("give up to %d", MaxBeacons), "%d beacons", len(c.Beacons))
 	case c.ShardI != 0 && c.ShardOf == 0:
 		return refuse("ShardOf", "give both numbers: part i of n", "shard %d of no number of shards", c.ShardI)
+	}
+	return nil
+}
+
+// checkBeacons refuses those that are no targets: nothing is probed that was not asked for.
+func checkBeacons(beacons []netip.AddrPort, targets *target.Set) error {
+	for _, b := range beacons {
+		switch {
+		case b.Port() == 0:
+			return refuse("Beacons", "give a port that answers", "beacon %v has no port", b.Addr())
+		case !targets.Contains(b.Addr()):
+			return refuse("Beacons", "choose a beacon among the targets, or add its address to them", "beacon %v is none of the targets", b)
+		}
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type Fault struct {
 	Link       string       // CarrierOut, LinkDown, TxFull, TxError, SendStall, ReceiveStall
 	Gateway    netip.Addr   // HopOut, NewMAC
 	Share      float64      // TxError; 0 is all
+	Silent     bool         // NewMAC: the gateway does not announce it
 }
 
 func (f *Fault) holds(k Kind, at time.Duration) bool {

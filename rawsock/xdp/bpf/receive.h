@@ -198,6 +198,10 @@ inline int receive_packet(struct xdp_md *ctx)
 		t->invalid++;
 		return XDP_PASS;
 	}
+	if (attempt == scan.port_max - scan.port_min) { // a beacon's: user space knows it, and the host sends the reset
+		hand_over(ctx, t, caplen);
+		return XDP_PASS;
+	}
 	settle(ctx, t, permute_position(index), state, attempt, sizeof *h.ip + offset);
 	if (state == STATE_CLOSED)
 		return XDP_DROP;

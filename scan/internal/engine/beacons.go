@@ -6,9 +6,9 @@ import (
 	"net/netip"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
-	"synoptic/ratelimit"
 	"synoptic/scan/beacon"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"

@@ -88,9 +88,6 @@ func (w *sentinel) claimed(c *route.Claim) {
 		w.pause(time.Now().UnixNano(), w.newest(time.Now().UnixNano()), cause{word: results.CauseNextHopMoved})
 	}
 	w.moved(c.Link, c.Addr, c.MAC)
-	if _, evidence := w.set.Trusted(); !evidence {
-		w.cause = cause{} // nobody will tell
-	}
 }
 
 // seek asks the gateways whether they are there, beside everything else: it takes a second where one is not.

@@ -164,7 +164,7 @@ func (g *generator) stuck(since time.Duration) error {
 		return fmt.Errorf("the generator does not get on: no probe was sent for %v", since)
 	}
 	if errors.Is(err, rawsock.ErrInterface) {
-		return fmt.Errorf("send on %s: %w: %w", g.iface, errGone, err)
+		return fmt.Errorf("send on %s: %w", g.iface, err)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type Phase struct {
 	begun, ended atomic.Int64 // Unix time in ns
 	sending      atomic.Int64 // ns from the first probe to the last
 	complete     bool
+	cut          bool                   // evidence did not come back
 	fault        atomic.Bool            // an interface has told a lane that it is down or gone
 	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
 }
@@ -186,6 +188,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 		r.wake()
 	}
 	receiving.Wait()
+	ph.cut = errors.Is(context.Cause(ctx), errEvidence)
 	return stopCause(ctx)
 }
 

@@ -33,6 +33,7 @@ type sentinel struct {
 
 	release func() // ends the pause; nil while there is none
 	paused  int64  // when it began
+	faulted int64  // when a lane was last told that an interface is down
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
 	cause   cause
@@ -61,6 +62,9 @@ const (
 	lookEvery = int64(100 * time.Millisecond)
 	// checkEvery is how often the host is asked about its paths while something is wrong.
 	checkEvery = int64(200 * time.Millisecond)
+	// faultQuiet is how long no lane must have been told of a fault for it to be over: they try again every
+	// interfaceWait.
+	faultQuiet = int64(10 * interfaceWait)
 )
 
 // run watches until stop is closed or ctx ends.
@@ -106,7 +110,10 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	w.session.beacons.send(w.rate(now))
 	w.done.note(now, w.phase)
 	if w.phase.fault.Swap(false) {
-		w.check(now)
+		w.faulted = now
+		if w.check(now); w.release == nil { // the host does not know, or does not say
+			w.pause(now, w.newest(now), cause{word: results.CauseInterfaceDown})
+		}
 	}
 	if w.release != nil {
 		w.wait(ctx, now)
@@ -172,7 +179,7 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	}
 	_, evidence := w.set.Trusted()
 	switch {
-	case evidence && w.set.Good() > w.again, !evidence && w.cause.word == "":
+	case evidence && w.set.Good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
 		w.resume(false)
 	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience:
 		w.tell(results.Event{

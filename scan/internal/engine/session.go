@@ -190,7 +190,7 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	if err != nil {
 		cancel(fatal{err})
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !ph.cut {
 		ph.emitSilent(ctx)
 	}
 	close(pumpStop)
@@ -203,7 +203,7 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	if n := ph.overruns(); err == nil && n > 0 {
 		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
 	}
-	ph.complete = ctx.Err() == nil && err == nil
+	ph.complete = ctx.Err() == nil && err == nil && !ph.cut
 	return err
 }
 

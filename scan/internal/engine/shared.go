@@ -2,9 +2,11 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/beacon"
 	"synoptic/scan/schedule"
 )
 

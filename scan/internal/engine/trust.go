@@ -34,7 +34,7 @@ func (s *Session) Evidence() *results.Evidence {
 	if s.plan.Routes == nil {
 		return nil
 	}
-	e := &results.Evidence{State: results.EvidenceHeld, Without: time.Duration(s.trust.without.Load()), Outages: int(s.trust.outages.Load())}
+	e := &results.Evidence{State: results.EvidenceStateHeld, Without: time.Duration(s.trust.without.Load()).Seconds(), Outages: int(s.trust.outages.Load())}
 	for _, ph := range s.phases {
 		e.Again += ph.tally.again.Load()
 		e.Unknown += ph.tally.unknown.Load()
@@ -47,9 +47,9 @@ func (s *Session) Evidence() *results.Evidence {
 	}
 	switch {
 	case s.trust.lost.Load():
-		e.State = results.EvidenceGone
+		e.State = results.EvidenceStateLost
 	case s.beacons.set.Good() == 0:
-		e.State = results.EvidenceNone
+		e.State = results.EvidenceStateNone
 	}
 	return e
 }

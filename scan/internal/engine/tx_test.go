@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -81,12 +82,15 @@ func (w *wire) see(frame []byte) {
 // OpenRx has nothing to receive.
 func (w *wire) OpenRx(rawsock.RxConfig, int) ([]Rx, error) { return nil, nil }
 
+// Watch has no host to follow.
+func (w *wire) Watch(context.Context) (Watcher, error) { return nil, errors.ErrUnsupported }
+
 // wiredSession is a session of so many lanes without sockets: every path leads into the wire.
 func wiredSession(t testing.TB, lanes int, maxMemory int64) (*Session, *Phase, *wire) {
 	t.Helper()
 	_, base := lanePhase(t, maxMemory, "127.0.0.0/18")
 	p := *base.plan
-	p.Choice.Lanes, p.Asked.Attempts, p.Pace, p.Asked.Wait = lanes, 1, ratelimit.Constant(20e6), 1
+	p.Choice.Lanes, p.Asked.Attempts, p.Pace, p.Asked.Wait, p.Asked.Patience = lanes, 1, ratelimit.Constant(20e6), 1, 1
 	p.Routes = twoPaths(t, p.Space)
 	s, ph := sessionOf(t, &p)
 	w := &wire{ph: ph, probes: map[uint64]int{}, respond: func(int) (int, error) { return -1, nil }}
@@ -137,11 +141,10 @@ func TestLanesAbandon(t *testing.T) {
 		what  string
 		stops bool // the context
 		err   error
-		lost  uint64 // probes that count as errors, at least
 	}{
-		{"stopped", true, nil, 0},
-		{"stopped while the kernel has no room", true, rawsock.ErrBackpressure, 0},
-		{"interface gone", false, rawsock.ErrInterface, 1},
+		{"stopped", true, nil},
+		{"stopped while the kernel has no room", true, rawsock.ErrBackpressure},
+		{"interface gone", false, rawsock.ErrInterface},
 	} {
 		for _, lanes := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s, %d lanes", c.what, lanes), func(t *testing.T) {
@@ -160,16 +163,22 @@ func TestLanesAbandon(t *testing.T) {
 					}
 					return -1, nil
 				}
-				if err := s.Run(ctx, ph, results.SinkFuncs{}); (err != nil) != !c.stops {
-					t.Errorf("error %v", err)
+				if err := s.Run(ctx, ph, results.SinkFuncs{}); err != nil || ph.Complete() {
+					t.Errorf("error %v, complete %v", err, ph.Complete())
+				}
+				sent, unsent, n := uint64(len(w.probes)), ph.tally.unsent.Load(), ph.cur.done()
+				if !c.stops { // what was sent just before says nothing either
+					if ph.silent()+unsent != n || ph.tally.unknown.Load() == 0 || ph.tally.unknown.Load() > sent {
+						t.Errorf("%d of %d probed, %d not sent, %d of them asked in vain", sent, n, unsent, ph.tally.unknown.Load())
+					}
+					return
 				}
 				checkProbed(t, ph, w)
-				sent, unsent, n := uint64(len(w.probes)), ph.tally.unsent.Load(), ph.cur.done()
 				if sent < after || sent+unsent != n || n >= ph.plan.Positions.Len() || ph.silent() != sent {
 					t.Errorf("%d probed and %d not, of %d handed out; %d silent", sent, unsent, n, ph.silent())
 				}
-				if errors := ph.tally.txErrors.Load(); errors < c.lost || c.lost == 0 && errors != 0 {
-					t.Errorf("%d errors of sending, want %d", errors, c.lost)
+				if errors := ph.tally.txErrors.Load(); errors != 0 {
+					t.Errorf("%d errors of sending", errors)
 				}
 			})
 		}
