@@ -26,7 +26,7 @@ type Set struct {
 	mu      sync.Mutex
 	members []*member
 	index   map[netip.AddrPort]*member
-	hosts   map[netip.Addr]int
+	hosts   map[netip.Addr]*host
 	opens   int
 	turn    int // of members: who is asked next
 	debt    float64
@@ -47,6 +47,12 @@ type Set struct {
 	parts    []*Part
 }
 
+// host is one that has beacons.
+type host struct {
+	beacons int
+	asked   int64 // when one was handed out last
+}
+
 // loss is a lost beacon: when it was sent, and what that says against the path, in nats.
 type loss struct {
 	sent   int64
@@ -59,7 +65,7 @@ type PathCount struct{ Asked, Answered uint64 }
 
 // New returns a set without beacons, for a scan over so many paths.
 func New(paths int) *Set {
-	return &Set{index: map[netip.AddrPort]*member{}, hosts: map[netip.Addr]int{}, paths: make([]PathCount, paths)}
+	return &Set{index: map[netip.AddrPort]*member{}, hosts: map[netip.Addr]*host{}, paths: make([]PathCount, paths)}
 }
 
 // Fix adds a beacon that somebody chose: it is asked although it has not answered, and stays.
@@ -117,12 +123,17 @@ func (s *Set) add(t Target, open bool) *member {
 	if len(s.hosts) > fewHosts {
 		most = 1
 	}
-	if s.index[at] != nil || s.hosts[t.Addr] >= most {
+	h := s.hosts[t.Addr]
+	if h == nil {
+		h = &host{}
+	}
+	if s.index[at] != nil || h.beacons >= most {
 		return nil
 	}
 	m := &member{Target: t, open: open}
 	s.index[at] = m
-	s.hosts[t.Addr]++
+	h.beacons++
+	s.hosts[t.Addr] = h
 	if open {
 		s.opens++
 	}
@@ -149,7 +160,7 @@ func (s *Set) makeRoom() bool {
 	}
 	m := s.members[gone]
 	delete(s.index, netip.AddrPortFrom(m.Addr, m.Port))
-	if s.hosts[m.Addr]--; s.hosts[m.Addr] == 0 {
+	if s.hosts[m.Addr].beacons--; s.hosts[m.Addr].beacons == 0 {
 		delete(s.hosts, m.Addr)
 	}
 	last := len(s.members) - 1
@@ -288,6 +299,13 @@ func (s *Set) Pause(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pausedAt, s.before = now, s.newest()
+}
+
+// Resume says that probes are sent again.
+func (s *Set) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pausedAt = 0
 }
 
 // Before is when the newest probe was sent that was answered, of those sent until Pause: answers to them may come

@@ -26,9 +26,8 @@ func (s *Set) Next(due []Target, now int64, rate float64) []Target {
 		if len(due)-first >= (n+1)/2 {
 			break
 		}
-		if m.lost > 0 && m.good != 0 && m.ready(now) {
-			due = append(due, m.Target)
-			m.turn = now
+		if m.lost > 0 && m.good != 0 && s.ready(m, now) {
+			due = s.take(due, m, now)
 		}
 	}
 	active := min(max(fewestActive, int(rate*round.Seconds())), len(s.members))
@@ -37,20 +36,28 @@ func (s *Set) Next(due []Target, now int64, rate float64) []Target {
 			break
 		}
 		s.turn++
-		if m := s.members[s.turn%active]; m.ready(now) {
-			due = append(due, m.Target)
-			m.turn = now
+		if m := s.members[s.turn%active]; s.ready(m, now) {
+			due = s.take(due, m, now)
 		}
 	}
 	s.debt -= float64(len(due) - first)
 	return due
 }
 
-// ready tells whether a beacon may be asked.
-func (m *member) ready(now int64) bool {
+func (s *Set) take(due []Target, m *member, now int64) []Target {
+	m.turn = now
+	s.hosts[m.Addr].asked = now
+	return append(due, m.Target)
+}
+
+// ready tells whether a beacon may be asked. A host that has gone silent is not to be hammered: it may have us on a list.
+func (s *Set) ready(m *member, now int64) bool {
 	wait := again
 	if m.away {
 		wait = awayAgain
+	}
+	if (m.away || s.pausedAt != 0) && now-s.hosts[m.Addr].asked < awayAgain {
+		return false
 	}
 	return !m.flying && now-max(m.turn, m.last) >= wait
 }

@@ -29,7 +29,7 @@ func (h *history) doneAt(t int64) (done uint64, ok bool) {
 			return m.done, true
 		}
 	}
-	return 0, false
+	return 0, h.n < len(h.marks) // before the first mark there was nothing
 }
 
 const (
@@ -42,9 +42,9 @@ const (
 // expected is how many answers should have come to the first tries sent since the newest probe that was answered, by
 // their share so far.
 func (w *sentinel) expected(now int64) (e beacon.Expected) {
-	open, done := w.phase.tally.open.Load(), w.phase.cur.done()
+	open := w.phase.tally.open.Load()
 	all := open + w.phase.tally.closed.Load()
-	if all < hitsKnown || done == 0 {
+	if all < hitsKnown {
 		return e
 	}
 	from, ok := w.done.doneAt(w.set.Good())
@@ -52,7 +52,7 @@ func (w *sentinel) expected(now int64) (e beacon.Expected) {
 	if !ok || to <= from {
 		return e
 	}
-	sent := float64(to-from) / float64(done)
+	sent := float64(to-from) / float64(max(from, uint64(all))) // all answers are to those before
 	if e.All = sent * float64(all); open >= hitsKnown {
 		e.Open = sent * float64(open)
 	}

@@ -162,7 +162,7 @@ func (w *sentinel) pause(now, since int64, c cause) {
 	w.paused, w.again, w.since, w.cause = now, now, since, c
 	w.set.Pause(now)
 	w.waitFor(c)
-	w.session.trust.outage(now)
+	w.session.trust.outage(now, since)
 	w.tell(results.Event{Kind: results.EventOutage, Begin: since, Message: w.words("nothing travels any more")})
 }
 
@@ -217,6 +217,7 @@ func (w *sentinel) resume(over bool) {
 		})
 	}
 	w.session.trust.resumed(time.Now().UnixNano())
+	w.set.Resume()
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil

@@ -18,12 +18,14 @@ import (
 type trust struct {
 	outages atomic.Int64
 	begun   atomic.Int64 // of the outage under way, Unix time in ns; 0: there is none
+	since   atomic.Int64 // the newest probe that was answered before it
 	without atomic.Int64 // ns without evidence, of outages that are over
 	lost    atomic.Bool  // for good, or of some part
 }
 
-func (t *trust) outage(now int64) {
+func (t *trust) outage(now, since int64) {
 	t.outages.Add(1)
+	t.since.Store(since)
 	t.begun.Store(now)
 }
 
@@ -65,7 +67,10 @@ func (ph *Phase) Outage() (cause string, waits bool) {
 // trusted is the time up to which what was sent is known to have travelled.
 func (ph *Phase) trusted() time.Time {
 	good, known := ph.session.beacons.set.Trusted()
-	if !known {
+	switch t := &ph.session.trust; {
+	case t.begun.Load() != 0:
+		good = t.since.Load()
+	case !known:
 		return time.Now() // nobody answers: there is nothing to wait for
 	}
 	return time.Unix(0, good-int64(ph.ev.rtts.Longest()))
