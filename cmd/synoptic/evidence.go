@@ -89,7 +89,11 @@ func lostWords(e *results.Event) string {
 	if at == 0 {
 		at = e.Time
 	}
-	return fmt.Sprintf("%s stopped answering at %s: %s unknown, not filtered", what, time.Unix(0, at).Format(time.TimeOnly), count(e.Unknown, "port is", "ports are"))
+	unknown := "what was asked there since is" // how much of it that is the end will show
+	if e.Unknown > 0 {
+		unknown = count(e.Unknown, "port is", "ports are")
+	}
+	return fmt.Sprintf("%s stopped answering at %s: %s unknown, not filtered", what, time.Unix(0, at).Format(time.TimeOnly), unknown)
 }
 
 // eventAttrs are the fields for a log collector.

@@ -85,7 +85,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	held := &results.ScanEnd{NoResponse: 100, Complete: true, Evidence: &results.Evidence{State: results.EvidenceStateHeld, Asked: 12}}
 	many := make([]results.Event, 0, 12)
 	for range 12 {
-		many = append(many, results.Event{Kind: results.EventLost, Scope: results.ScopeAll, Message: "gone", Unknown: 1})
+		many = append(many, results.Event{Kind: results.EventLost, Scope: results.ScopeAll, Message: "gone"})
 	}
 	const lastLine = "synoptic: evidence was lost: 215 silent ports are not known to be filtered, for nothing showed that an answer could have come\n"
 	for name, c := range map[string]struct {
@@ -106,7 +106,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 			if !strings.HasSuffix(said, c.want) || c.want == "" && said != "" {
 				t.Errorf("%s, quiet %v:\ngot  %q\nwant %q at its end", name, quiet, said, c.want)
 			}
-			if n := strings.Count(said, "everything stopped answering"); name == "many" && n != maxLost {
+			if n := strings.Count(said, ": what was asked there since is unknown, not filtered\n"); name == "many" && n != maxLost {
 				t.Errorf("%d parts are named", n)
 			}
 		}
