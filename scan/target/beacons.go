@@ -17,18 +17,14 @@ type beacon struct {
 
 // loadBeacons reads what answers for sure; names are resolved as those of targets are.
 func (l *loader) loadBeacons() error {
-	for _, word := range l.Beacons {
-		p := place{field: "Beacons", source: "Beacons"}
-		e, err := parseEntry(word)
+	add := func(e entry, text string, p place) error {
 		switch {
-		case err != nil:
-			return p.at(err)
 		case e.octets != nil || e.host == "" && e.addrs.From() != e.addrs.To():
-			return p.at(wrong(word, beaconHint, "several addresses cannot be one beacon"))
+			return p.at(wrong(text, beaconHint, "several addresses cannot be one beacon"))
 		case e.port == 0:
-			return p.at(wrong(word, beaconHint, "a beacon needs a port"))
+			return p.at(wrong(text, beaconHint, "a beacon needs a port"))
 		}
-		b := beacon{text: word, port: e.port, place: p}
+		b := beacon{text: text, port: e.port, place: p}
 		if e.host == "" {
 			b.addrs = []netip.Addr{e.addrs.From().Unmap()}
 		} else {
@@ -38,6 +34,12 @@ func (l *loader) loadBeacons() error {
 			}
 		}
 		l.beacons = append(l.beacons, b)
+		return nil
+	}
+	for _, word := range l.Beacons {
+		if err := parseWord(word, place{field: "Beacons", source: "Beacons"}, add); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 func TestBeacons(t *testing.T) {
 	c := Config{
 		Targets: []string{"10.0.0.0/24", "www", "2001:db8::7"}, Exclude: []string{"10.0.0.9"}, Ports: mustPorts(t, "80"),
-		Beacons: []string{"10.0.0.7:443", "[2001:db8::7]:22", "www:443", "10.0.0.7:443", "mixed:80", "10.0.0.7:22"},
+		Beacons: []string{"10.0.0.7:443", "[2001:db8::7]:22", "www:443", "10.0.0.7:443", "mixed:80,10.0.0.7:22"},
 		Resolve: names{"www": "10.1.0.1 10.1.0.2", "mixed": "10.0.0.8 10.0.0.9 10.9.9.9"}.resolve,
 	}
 	got, err := Load(t.Context(), c)

@@ -331,9 +331,12 @@ func TestNmapUnknown(t *testing.T) {
 		ports = append(ports, results.Port{Time: at, Addr: many, Port: 1 + i, Reason: []results.Reason{results.EvidenceLost, results.NoResponse}[i%2]})
 	}
 	ports = append(ports, results.Port{Time: at, Addr: many, Port: 999, Reason: results.EvidenceLost}) // one more than is listed
-	document := encoded(t, "nmap-xml", Options{}, &testStart, ports, nil, &testEnd)
+	end := testEnd
+	end.Complete, end.Error, end.Evidence = false, "", &results.Evidence{State: results.EvidenceStateLost, Unknown: 27}
+	document := encoded(t, "nmap-xml", Options{}, &testStart, ports, nil, &end)
 	valid(t, document)
 	for _, want := range []string{
+		`exit="error" errormsg="evidence was lost: the state of 27 ports is unknown"`,
 		`portid="1"><state state="unknown" reason="no-response" reason_ttl="0"/>`, `portid="2"><state state="filtered" reason="no-response" reason_ttl="0"/>`,
 		"<extraports state=\"unknown\" count=\"26\">\n<extrareasons reason=\"no-response\" count=\"26\" proto=\"tcp\" ports=\"1,3,5,",
 	} {
