@@ -19,6 +19,7 @@ type Progress struct {
 	Loss, Missed *results.Estimate
 	RxDrops      uint64
 	Paused       bool          // the outputs are behind
+	Outage       string        // what is waited for, with its cause in brackets: "eth0 (no-carrier)"; "" while evidence holds
 	Elapsed      time.Duration // of the phase
 }
 

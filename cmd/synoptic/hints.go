@@ -15,6 +15,7 @@ var flags = map[string]string{
 	"ExcludeFiles": "--exclude-file",
 	"ScopeFile":    "--scope",
 	"Ports":        "--ports",
+	"Beacons":      "--beacon",
 	// plan.Config
 	"Seed":         "--seed",
 	"ShardI":       "--shard",
@@ -36,6 +37,7 @@ var flags = map[string]string{
 	"Lanes":        "--lanes",
 	"Batch":        "--batch",
 	"Wait":         "--wait",
+	"Patience":     "--patience",
 	"MaxMemory":    "--max-memory",
 	"Show":         "--show",
 	// sink.Config, and the options of formats and destinations in it

@@ -138,12 +138,19 @@ func logPlan(log *slog.Logger, p *plan.Plan) {
 // logEnd says how a scan went, for who does not see the summary.
 func logEnd(log *slog.Logger, end *results.ScanEnd) {
 	msg := "complete"
-	if !end.Complete {
+	switch {
+	case end.Complete:
+	case evidenceLost(end):
+		msg = "not complete"
+	default:
 		msg = "stopped before the end"
 	}
 	attrs := []any{
 		"scan_id", end.ScanID, "sent", end.Sent, "open", end.Open, "closed", end.Closed, "filtered", end.Filtered,
 		"no_response", end.NoResponse, "duration_s", end.Duration, "pps", end.PPS, "coverage", end.Coverage, "complete", end.Complete,
+	}
+	if end.Evidence != nil {
+		attrs = append(attrs, "evidence", end.Evidence)
 	}
 	if len(end.Outputs) > 0 {
 		attrs = append(attrs, "outputs", end.Outputs)

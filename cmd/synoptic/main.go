@@ -21,7 +21,7 @@ const (
 	exitFailure  = 1 // something failed while scanning or converting
 	exitUsage    = 2 // refused before the first probe because of what was asked
 	exitStopped  = 3 // interrupted before the end; for convert also: its input was
-	exitCoverage = 4 // complete, but coverage below --min-coverage
+	exitCoverage = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
 )
 
 func main() {

@@ -116,12 +116,19 @@ type record struct {
 	Duration    float64 `json:"duration_s"`
 	PPS         float64
 	Complete    bool
+
+	Event, Extent, Cause, Iface, Prefix, Message string
+	NextHop                                      netip.Addr `json:"next_hop"`
+	Begin, End                                   string
+	Again, Unknown                               uint64
+	Evidence                                     *results.Evidence
 }
 
 // stream is a parsed record stream.
 type stream struct {
 	start, end record
 	ports      []record
+	events     []record
 	hosts      []record
 }
 
@@ -140,6 +147,8 @@ func parseStream(t testing.TB, out string) stream {
 			s.start = r
 		case r.Type == "port" && s.end.Type == "":
 			s.ports = append(s.ports, r)
+		case r.Type == "event" && s.end.Type == "":
+			s.events = append(s.events, r)
 		case r.Type == "host" && s.end.Type == "":
 			s.hosts = append(s.hosts, r)
 		case r.Type == "scan_end" && s.end.Type == "":

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -57,6 +56,9 @@ func writePlan(w io.Writer, p *plan.Plan) {
 	default:
 		row("attempts", "%d at a silent port, %v apart", p.Asked.Attempts, p.Asked.RetryGap)
 	}
+	if len(p.Asked.Beacons) > 0 {
+		row("beacons", "%s, and what answers", joinAddrs(p.Asked.Beacons))
+	}
 	row("rate", "%s: %s", perSecond(p.Pace.Start), p.RateReason)
 	if p.Choice.Lanes > 1 {
 		row("lanes", "%d to send, %d on each interface to receive", p.Choice.Lanes, p.Choice.ReceiverLanes())
@@ -66,7 +68,8 @@ func writePlan(w io.Writer, p *plan.Plan) {
 	row("duration", "%s and more where answers are slow", clock(p.Duration()))
 }
 
-func joinAddrs(all []netip.Addr) string {
+// joinAddrs names the first of a list.
+func joinAddrs[A fmt.Stringer](all []A) string {
 	const most = 4
 	var words []string
 	for i, a := range all {

@@ -34,6 +34,8 @@ type scanFlags struct {
 	retryGap        time.Duration
 	targetRecall    float64
 	wait            time.Duration
+	beacons         []string
+	patience        time.Duration
 	batch           int
 	lanes           int
 	seed            uint64
@@ -93,6 +95,8 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.DurationVar(&f.retryGap, "retry-gap", plan.DefaultRetryGap, "time between two probes to a port; shorter on a network known to be fast")
 	fl.Float64Var(&f.targetRecall, "target-recall", 0, "retry as the measured loss asks for, to find this share: 0.999")
 	fl.DurationVar(&f.wait, "wait", plan.DefaultWait, "longest wait for answers after the last probe")
+	fl.Var((*words)(&f.beacons), "beacon", "HOST:PORT of the targets that answers: asked again and again, it tells silence from an outage")
+	fl.DurationVar(&f.patience, "patience", plan.DefaultPatience, "longest wait for answers that have stopped coming, before what was asked meanwhile is unknown")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of the probe order (default random)")
 	fl.Var((*word)(&f.shard), "shard", "scan part i of n of the same seed: 2/8")
 	fl.VarP((*word)(&f.iface), "interface", "e", "interface to send from (default by the routing table)")
@@ -152,7 +156,8 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	screen.begin(p)
 	stopProgress := screen.follow(s, outputs)
 	stop.scan()
-	end, err := s.Run(ctx, outputs)
+	told := &teller{Tee: outputs, log: screen.log}
+	end, err := s.Run(ctx, told)
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting
 	}
@@ -167,19 +172,33 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		if end.Backend != planned {
 			screen.instead(planned, s.Choice())
 		}
+		told.sumUp(end.Evidence, end.NoResponse)
 		screen.finish(end, err)
 		f.outputs.logDead(screen.log, outputs.Deliveries())
 		screen.deliverySummary(outputs.Deliveries())
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return failure{err}
-	case end == nil || !end.Complete || undelivered:
-		return exit(exitStopped)
-	case end.Coverage < f.minCoverage:
-		return exit(exitCoverage)
+	}
+	if code := exitCode(end, ctx.Err() != nil, undelivered, f.minCoverage); code != exitComplete {
+		return exit(code)
 	}
 	return nil
+}
+
+// exitCode is that of a scan without failure. Whoever stops one that is short of evidence has stopped it.
+func exitCode(end *results.ScanEnd, stopped, undelivered bool, minCoverage float64) int {
+	switch {
+	case end == nil || undelivered:
+		return exitStopped
+	case evidenceLost(end) && !stopped:
+		return exitCoverage
+	case !end.Complete:
+		return exitStopped
+	case end.Coverage < minCoverage:
+		return exitCoverage
+	}
+	return exitComplete
 }
 
 // nothingSent is the failure of a scan that has asked nothing: that all is silent would be no finding.
@@ -236,6 +255,10 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 	if f.wait <= 0 {
 		return c, usage("give a duration such as 8s", "--wait %v is not above 0", f.wait)
 	}
+	if f.patience <= 0 {
+		return c, usage("give a duration such as 60s", "--patience %v is not above 0", f.patience)
+	}
+	c.Patience = f.patience
 	if f.shard != "" && !c.HasSeed {
 		return c, usage("give all shards the same --seed", "--shard without --seed: shards of different orders overlap and leave gaps")
 	}
@@ -273,8 +296,11 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 	}
 	c.Targets, err = target.Load(cmd.Context(), target.Config{
 		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
-		ScopeFile: f.scope, Ports: ports, Stdin: std.in,
+		ScopeFile: f.scope, Ports: ports, Beacons: f.beacons, Stdin: std.in,
 	})
+	if err == nil {
+		c.Beacons = c.Targets.Beacons
+	}
 	return c, err
 }
 

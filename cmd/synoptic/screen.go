@@ -144,6 +144,8 @@ func progressLine(before, now scan.Progress) string {
 		fmt.Fprintf(&b, "  %s replies dropped", grouped(now.RxDrops))
 	}
 	switch {
+	case now.Outage != "":
+		b.WriteString("  outage: waiting for " + now.Outage)
 	case now.Done == now.Total && now.Sent != before.Sent:
 		b.WriteString("  asking the silent again")
 	case now.Done == now.Total && now.Paused:
@@ -197,12 +199,19 @@ func (s *screen) finish(end *results.ScanEnd, err error) {
 		return
 	}
 	word := "complete"
-	if !end.Complete {
+	switch {
+	case end.Complete:
+	case evidenceLost(end):
+		word = "not complete"
+	default:
 		word = "stopped before the end"
 	}
 	fmt.Fprintf(s.std.err, "%s: %s in %s, %s open, %s closed, %s filtered (%s silent)\n", word,
 		count(end.Sent, "probe", "probes"), clock(seconds(end.Duration)),
 		grouped(end.Open), grouped(end.Closed), grouped(end.Filtered), grouped(end.NoResponse))
+	if end.Evidence != nil && end.Evidence.State == results.EvidenceStateHeld {
+		fmt.Fprintln(s.std.err, heldWords(end.Evidence))
+	}
 	if end.LossEstimate != nil {
 		fmt.Fprintf(s.std.err, "%s (95 %% between %.0f and %.0f)\n", lossWords(end.LossEstimate, end.MissedOpen), end.MissedOpen.Low, end.MissedOpen.High)
 	}

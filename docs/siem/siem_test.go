@@ -80,16 +80,27 @@ func sample(t *testing.T, name string, complete bool, ports ...results.Port) str
 	for p := range results.MaxHostPorts {
 		host.Open = append(host.Open, uint16(65535-results.MaxHostPorts+p))
 	}
-	end := results.ScanEnd{Time: results.Time(begun.Add(time.Minute)), ScanID: id, Complete: complete, Outputs: []results.Delivery{{Output: "jsonl:-", Delivered: 3}}}
+	end := results.ScanEnd{Time: results.Time(begun.Add(time.Minute)), ScanID: id, Complete: complete, Outputs: []results.Delivery{{Output: "jsonl:-", Delivered: 3}}, Evidence: &results.Evidence{State: results.EvidenceStateHeld}}
 	for _, err := range []error{
 		e.Start(&results.ScanStart{Time: results.Time(begun), ScanID: id, Version: "1", Args: []string{"scan", `"ts":"`}, Source: "10.0.0.5", Scope: &results.Scope{}}),
-		e.Ports(ports), e.Hosts([]results.Host{host}), e.End(&end), w.Flush(), e.Close(),
+		e.Ports(ports), e.Events(someEvents(begun)), e.Hosts([]results.Host{host}), e.End(&end), w.Flush(), e.Close(),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	return out.String()
+}
+
+// someEvents are an outage and a loss.
+func someEvents(at time.Time) []results.Event {
+	outage := results.Event{
+		Time: at.UnixNano() + 2, Kind: results.EventOutage, Begin: at.UnixNano(), Scope: results.ScopeNextHop, Cause: results.CauseNextHopSilent, Iface: "eth0",
+		NextHop: netip.MustParseAddr("10.0.0.254"), Prefix: netip.MustParsePrefix("10.20.0.0/16"), Message: "10.0.0.254 has stopped answering",
+	}
+	lost := outage
+	lost.Kind, lost.Time, lost.End, lost.Again, lost.Unknown = results.EventLost, outage.Time+1, outage.Time, 1, 214
+	return []results.Event{outage, lost}
 }
 
 // port is an open port with all that can be known of one.
@@ -159,7 +170,7 @@ func declared(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	fields := map[string]bool{}
-	for _, record := range []string{"scan_start", "port", "host", "scan_end"} {
+	for _, record := range []string{"scan_start", "port", "event", "host", "scan_end"} {
 		for name := range schema.Defs[record].Properties {
 			fields[name] = true
 		}
@@ -174,6 +185,8 @@ func TestNativeFieldsExist(t *testing.T) {
 		"new-open-ports.jq":    regexp.MustCompile(`\$r\.(\w+)`),
 		"new-open-ports.kql":   regexp.MustCompile(`\br\.(\w+)`),
 		"new-open-ports.spl":   regexp.MustCompile(`(?:^|[ (])(type|state|ip|port|service|event_id)\b`),
+		"evidence.kql":         regexp.MustCompile(`\br\.(\w+)`),
+		"evidence.spl":         regexp.MustCompile(`(?:^|[ (])(type|scan_id|event|event_id|extent|cause|iface|next_hop|prefix|unknown|message)\b`),
 		"wazuh-rules.xml":      regexp.MustCompile(`(?:field name="|\$\()(\w+)`),
 		"graylog-pipeline.txt": regexp.MustCompile(`\$message\.synoptic_(\w+)`),
 		"fluent-bit.yaml":      regexp.MustCompile(`time_key: (\w+)`),
@@ -204,13 +217,29 @@ func TestECSFieldsExist(t *testing.T) {
 		actions[event["event"].(map[string]any)["action"]] = true
 	}
 	use := regexp.MustCompile(`[a-z_@]+(?:\.[a-z_]+)+|@timestamp`)
-	for _, field := range use.FindAllString(strings.TrimPrefix(read(t, "new-open-ports.esql"), "FROM logs-synoptic.result-*\n"), -1) {
-		if !have[field] {
-			t.Errorf("the ES|QL query uses %q, which no event has", field)
+	for _, name := range []string{"new-open-ports.esql", "evidence.esql"} {
+		query := strings.TrimPrefix(read(t, name), "FROM logs-synoptic.result-*\n")
+		for _, field := range use.FindAllString(query, -1) {
+			if !have[field] {
+				t.Errorf("%s uses %q, which no event has", name, field)
+			}
+		}
+		asked := regexp.MustCompile(`"((?:port|evidence)-[a-z-]+)"`).FindAllStringSubmatch(query, -1)
+		for _, a := range asked {
+			known := actions[a[1]]
+			for k := results.EventNone + 1; k.String() != ""; k++ {
+				known = known || a[1] == "evidence-"+k.String()
+			}
+			if !known {
+				t.Errorf("no event has the action %q that %s asks for", a[1], name)
+			}
+		}
+		if len(asked) == 0 {
+			t.Errorf("%s asks for no action: the expression lost its reach", name)
 		}
 	}
-	if !actions["port-open"] {
-		t.Errorf("no event has the action that the query asks for, but %v", actions)
+	if !actions["port-open"] || !actions["evidence-lost"] {
+		t.Errorf("the events have the actions %v", actions)
 	}
 }
 

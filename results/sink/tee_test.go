@@ -31,7 +31,8 @@ func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 			for _, call := range []func() error{
 				func() error { return tee.Start(&results.ScanStart{ScanID: "s"}) },
 				func() error { return tee.Ports(ports) }, tee.Flush,
-				func() error { return tee.Ports(ports) }, func() error { return tee.Hosts(make([]results.Host, 2)) }, tee.Flush,
+				func() error { return tee.Ports(ports) }, func() error { return tee.Events(make([]results.Event, 3)) },
+				func() error { return tee.Hosts(make([]results.Host, 2)) }, tee.Flush,
 				func() error { return tee.End(&results.ScanEnd{ScanID: "s"}) }, tee.Close,
 			} {
 				err := call()
@@ -47,14 +48,14 @@ func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 				t.Errorf("a failure of batch %d is reported %d times", at, failures)
 			}
 			got := healthy.got.String()
-			if lines := strings.Count(got, "\n"); lines != 1+20+2+1 || !strings.Contains(got[strings.LastIndexByte(got[:len(got)-1], '\n'):], "scan_end") {
+			if lines := strings.Count(got, "\n"); lines != 1+20+3+2+1 || !strings.Contains(got[strings.LastIndexByte(got[:len(got)-1], '\n'):], "scan_end") {
 				t.Errorf("the healthy output has %d lines: %s", lines, got)
 			}
 			if broken.closed != 1 || healthy.closed != 1 {
 				t.Errorf("closed %d times and %d times", broken.closed, healthy.closed)
 			}
 			all := tee.Deliveries()
-			if len(all) != 2 || all[1].Delivered != 24 || all[1].Queued != 0 || all[0].Delivered >= 24 {
+			if len(all) != 2 || all[1].Delivered != 27 || all[1].Queued != 0 || all[0].Delivered >= 27 {
 				t.Errorf("counts %+v", all)
 			}
 		})

@@ -83,6 +83,7 @@ func TestHostSummaries(t *testing.T) {
 		answer("10.0.0.9", 22, results.RST, 2*time.Millisecond),
 		answer("10.0.0.1", 22, results.RST, 5*time.Millisecond),
 		answer("10.0.0.7", 22, results.NoResponse, 0),
+		answer("10.0.0.8", 22, results.EvidenceLost, 0), answer("10.0.0.9", 23, results.EvidenceLost, 0),
 	}))
 	must(t, h.End(&results.ScanEnd{}))
 	if len(k.ports) != 2 {
@@ -95,6 +96,21 @@ func TestHostSummaries(t *testing.T) {
 	if got.OpenCount != 2 || got.ClosedCount != 1 || !slices.Equal(got.Open, []uint16{80, 443}) ||
 		got.First != 22 || got.Last != 443 || got.RTT != 2*time.Millisecond {
 		t.Errorf("summary %+v", got)
+	}
+}
+
+// Unknown ports are shown to who asks for them, and say nothing of their host; events pass whatever is shown.
+func TestUnknownPortsAndEvents(t *testing.T) {
+	for show, want := range map[results.State]int{results.Open: 1, results.Filtered: 0, results.Unknown: 1, results.Open | results.Unknown: 2} {
+		var k keepSink
+		h := newHosts(&k, show, true, 10)
+		v, err := NewVerifier(t.Context(), h, VerifierConfig{Rate: 1, Slots: 1})
+		must(t, err)
+		must(t, h.Ports([]results.Port{answer("10.0.0.1", 80, results.SYNACK, 0), answer("10.0.0.1", 81, results.EvidenceLost, 0)}))
+		must(t, v.Events([]results.Event{{Kind: results.EventOutage}, {Kind: results.EventLost}}))
+		if len(k.ports) != want || len(k.events) != 2 || k.events[1].Kind != results.EventLost {
+			t.Errorf("shown %04b: %d ports, want %d; events %v", show, len(k.ports), want, k.events)
+		}
 	}
 }
 

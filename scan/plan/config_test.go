@@ -49,6 +49,11 @@ func TestNewRefuses(t *testing.T) {
 		{Config{TargetRecall: math.NaN()}, fakeHost{}, "TargetRecall", "a target recall of NaN is not a share below 1"},
 		{Config{TargetRecall: 1}, fakeHost{}, "TargetRecall", "a target recall of 1 is not"},
 		{Config{RetryGap: -1}, fakeHost{}, "RetryGap", "negative retry gap"},
+		{Config{Patience: -1}, fakeHost{}, "Patience", "negative Patience"},
+		{Config{Beacons: make([]netip.AddrPort, MaxBeacons+1)}, fakeHost{}, "Beacons", "1025 beacons"},
+		{Config{Beacons: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:0")}}, fakeHost{}, "Beacons", "beacon 10.0.0.1 has no port"},
+		{Config{Beacons: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.1:80")}}, fakeHost{}, "Beacons", "beacon 10.9.0.1:80 is none of the targets"},
+		{connect(Config{Beacons: make([]netip.AddrPort, 1)}), fakeHost{}, "Beacons", "beacon invalid IP has no port"},
 		{Config{ShardI: 2}, fakeHost{}, "ShardOf", "shard 2 of no number of shards"},
 		{Config{ShardI: 257, ShardOf: 300}, fakeHost{}, "ShardOf", "shard 257 of 300 of 256 probes is empty"},
 		{Config{Source: netip.MustParseAddr("fd00::9")}, fakeHost{}, "Source", "source address fd00::9 cannot reach the IPv4 target 10.0.0.0"},
@@ -203,16 +208,16 @@ func TestNewLeavesBroadcastOut(t *testing.T) {
 // The zero value of every field but Targets has a default, and slices are the plan's own.
 func TestDefaults(t *testing.T) {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	host := &fakeHost{}
-	p, err := New(Config{Targets: targets(t, "80", "10.0.0.1"), Host: host, GatewayMAC: mac, Source: netip.MustParseAddr("::ffff:10.0.0.9")})
+	host, beacons := &fakeHost{}, []netip.AddrPort{netip.MustParseAddrPort("[::ffff:10.0.0.1]:443")}
+	p, err := New(Config{Targets: targets(t, "80", "10.0.0.1"), Host: host, GatewayMAC: mac, Source: netip.MustParseAddr("::ffff:10.0.0.9"), Beacons: beacons})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac[5] = 9
+	mac[5], beacons[0] = 9, netip.AddrPort{}
 	want := Config{
 		Targets: p.Asked.Targets, Host: host, GatewayMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Source: netip.MustParseAddr("10.0.0.9"),
 		ShardI: 1, ShardOf: 1, Backend: BackendAuto, Attempts: DefaultAttempts, RetryGap: time.Second, Batch: DefaultBatch,
-		Wait: DefaultWait, MaxMemory: DefaultMaxMemory, Show: results.Open,
+		Wait: DefaultWait, Patience: time.Minute, Beacons: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:443")}, MaxMemory: DefaultMaxMemory, Show: results.Open,
 	}
 	if !reflect.DeepEqual(p.Asked, want) {
 		t.Errorf("got  %+v\nwant %+v", p.Asked, want)

@@ -100,6 +100,8 @@ type policy struct {
 	RetryGap     string   `json:"retry_gap"`
 	TargetRecall float64  `json:"target_recall,omitempty"`
 	Wait         string   `json:"wait"`
+	Patience     string   `json:"patience"`
+	Beacons      []string `json:"beacons,omitempty"`
 	Batch        int      `json:"batch"`
 	MaxMemory    int64    `json:"max_memory"`
 	Profile      string   `json:"syn_profile"`
@@ -125,7 +127,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes,
 		},
 		Policy: policy{
-			Attempts: c.Attempts, RetryGap: c.RetryGap.String(), TargetRecall: c.TargetRecall, Wait: c.Wait.String(), Batch: c.Batch,
+			Attempts: c.Attempts, RetryGap: c.RetryGap.String(), TargetRecall: c.TargetRecall, Wait: c.Wait.String(), Patience: c.Patience.String(), Batch: c.Batch,
 			MaxMemory: c.MaxMemory, Profile: c.Profile.String(), Show: states(c.Show),
 			Canaries: c.Canaries, Verify: c.Verify, ShowHosts: c.ShowHosts, Frames: c.Frames,
 		},
@@ -135,6 +137,9 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	}
 	for port, addrs := range p.Space.Pairs() {
 		f.Pairs = append(f.Pairs, pairs{port, ranges{addrs.Ranges()}})
+	}
+	for _, b := range c.Beacons {
+		f.Policy.Beacons = append(f.Policy.Beacons, b.String())
 	}
 	for _, a := range p.Broadcast {
 		f.Broadcast = append(f.Broadcast, a.String())

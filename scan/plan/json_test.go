@@ -29,7 +29,8 @@ func whole(t testing.TB, backend string) *Plan {
 	c := Config{
 		Targets: all, Args: []string{"scan", "--hec-token", "secret"}, Version: "1.2.3", Seed: 42, HasSeed: true, ShardI: 2, ShardOf: 3,
 		Rate: 300e3, Backend: backend, Show: results.Open | results.Filtered, Canaries: true, Verify: true, ShowHosts: true,
-		RetryGap: 1500 * time.Millisecond,
+		RetryGap: 1500 * time.Millisecond, Patience: 90 * time.Second,
+		Beacons: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:443"), netip.MustParseAddrPort("10.0.2.7:2222")},
 		Host: &fakeHost{
 			paths:     []route.Path{routed(ethernet(2, "veth0")), onLink(ethernet(2, "veth0")), {Link: route.Link{Index: 1, Name: "lo", Framing: rawsock.None}, Src: hostAddr, Local: true}},
 			broadcast: []netip.Addr{netip.MustParseAddr("10.0.0.255")}, processors: 8,

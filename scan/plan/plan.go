@@ -61,6 +61,9 @@ func New(c Config) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkBeacons(c.Beacons, p.Space.Addrs()); err != nil { // the broadcast addresses are left out by now
+		return nil, err
+	}
 	if p.FrameLen, err = frameLen(p.Routes, c.Profile); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ type Config struct {
 	// ScopeFile lists the authorized addresses and prefixes: a target outside of it that is not
 	// excluded is an error. "" means none.
 	ScopeFile string
+	// Beacons are ports of targets that answer for sure, as "ip:port", "[v6]:port" or "host:port"; of a name, those of
+	// its addresses that are targets. The port need not be one of Ports.
+	Beacons []string
 	// Ports are scanned on every target that names no port of its own.
 	Ports *Ports
 	// Resolve returns the addresses of a host name; nil is net.DefaultResolver, IPv4 and IPv6. It is
@@ -45,6 +48,8 @@ type Targets struct {
 	Excluded uint64
 	// Scope is nil without a scope file.
 	Scope *Scope
+	// Beacons are those of Config, ascending, each once.
+	Beacons []netip.AddrPort
 
 	exclude ranges
 }
@@ -65,7 +70,7 @@ type Scope struct {
 // Load reads, resolves, merges and checks everything c names. Its errors are *Error where the user can
 // fix the input; when ctx ends, ctx's.
 //
-// Order: scope, exclusions, targets. So each target is checked while its file and line are known.
+// Order: scope, exclusions, targets, beacons. So each target is checked while its file and line are known.
 func Load(ctx context.Context, c Config) (*Targets, error) {
 	loadRegistry() // or a receiver would stop for it at its first record
 	l := loader{Config: c, ctx: ctx, resolved: map[string][]netip.Addr{}, pairs: map[uint16]*ranges{}}
@@ -76,6 +81,9 @@ func Load(ctx context.Context, c Config) (*Targets, error) {
 		return nil, err
 	}
 	if err := l.loadTargets(); err != nil {
+		return nil, err
+	}
+	if err := l.loadBeacons(); err != nil {
 		return nil, err
 	}
 	return l.finish()
@@ -99,6 +107,7 @@ type loader struct {
 	whole   ranges // targets on Ports
 	pairs   map[uint16]*ranges
 	names   []named
+	beacons []beacon
 }
 
 type named struct {
@@ -297,6 +306,9 @@ func (l *loader) finish() (*Targets, error) {
 		}
 	}
 	if t.Space, err = NewSpace(product, l.Ports, pairs); err != nil {
+		return nil, err
+	}
+	if t.Beacons, err = l.insideBeacons(t.Space); err != nil {
 		return nil, err
 	}
 	for _, n := range l.names {

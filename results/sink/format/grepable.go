@@ -53,12 +53,14 @@ func (e *grepable) End(s *results.ScanEnd) error {
 	b = append(b, nmapTime(time.Time(s.Time))...)
 	b = append(b, " -- "...)
 	b = append(b, nmapDone(s, max(e.start.Targets, listed), up)...)
-	if !s.Complete {
-		b = append(b, "; stopped before the end"...)
-		if s.Error != "" {
-			b = append(b, ": "...)
-			b = appendField(b, s.Error, false)
-		}
+	switch {
+	case s.Complete:
+	case s.Error != "":
+		b = append(b, "; stopped before the end: "...)
+		b = appendField(b, s.Error, false)
+	default:
+		b = append(b, "; "...)
+		b = append(b, shortfall(s)...)
 	}
 	return e.w.Commit(append(b, '\n'), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }

@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/json"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,8 +48,26 @@ func endMessage(s *results.ScanEnd) string {
 		return "scan completed"
 	case s.Error != "":
 		return "scan failed"
+	case lostEvidence(s):
+		return "scan ended, and evidence was lost for a part of it"
 	}
 	return "scan stopped before its end"
+}
+
+// lostEvidence tells that a scan went to its end, and that for some ports silence said nothing.
+func lostEvidence(s *results.ScanEnd) bool {
+	return !s.Complete && s.Evidence != nil && s.Evidence.State == results.EvidenceStateLost
+}
+
+// shortfall says why a scan is not complete.
+func shortfall(s *results.ScanEnd) string {
+	switch {
+	case s.Error != "":
+		return s.Error
+	case lostEvidence(s):
+		return "evidence was lost: the state of " + strconv.FormatUint(s.Evidence.Unknown, 10) + " ports is unknown"
+	}
+	return "stopped before the end"
 }
 
 func scanDuration(s *results.ScanEnd) time.Duration {

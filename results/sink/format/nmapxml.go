@@ -107,11 +107,7 @@ func (x *nmapXML) End(s *results.ScanEnd) error {
 		b = append(b, ` exit="success"`...)
 	} else {
 		b = append(b, ` exit="error"`...)
-		why := s.Error
-		if why == "" {
-			why = "stopped before the end"
-		}
-		b = appendAttr(b, "errormsg", why)
+		b = appendAttr(b, "errormsg", shortfall(s))
 	}
 	b = append(b, "/><hosts"...)
 	b = appendIntAttr(b, "up", int64(up))

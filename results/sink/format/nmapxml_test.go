@@ -318,3 +318,36 @@ func TestGroupedFormatsFailOpenEnded(t *testing.T) {
 		}
 	}
 }
+
+// Unknown ports are in a state of their own, which nmap has, listed one by one or summed up; they show nobody, and
+// hide nothing of the others.
+func TestNmapUnknown(t *testing.T) {
+	at := samplePort.Time
+	few, many := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	ports := []results.Port{
+		{Time: at, Addr: few, Port: 1, Reason: results.EvidenceLost}, {Time: at, Addr: few, Port: 2, Reason: results.NoResponse},
+	}
+	for i := range uint16(2 * nmapShown) {
+		ports = append(ports, results.Port{Time: at, Addr: many, Port: 1 + i, Reason: []results.Reason{results.EvidenceLost, results.NoResponse}[i%2]})
+	}
+	ports = append(ports, results.Port{Time: at, Addr: many, Port: 999, Reason: results.EvidenceLost}) // one more than is listed
+	end := testEnd
+	end.Complete, end.Error, end.Evidence = false, "", &results.Evidence{State: results.EvidenceStateLost, Unknown: 27}
+	document := encoded(t, "nmap-xml", Options{}, &testStart, ports, nil, &end)
+	valid(t, document)
+	for _, want := range []string{
+		`exit="error" errormsg="evidence was lost: the state of 27 ports is unknown"`,
+		`portid="1"><state state="unknown" reason="no-response" reason_ttl="0"/>`, `portid="2"><state state="filtered" reason="no-response" reason_ttl="0"/>`,
+		"<extraports state=\"unknown\" count=\"26\">\n<extrareasons reason=\"no-response\" count=\"26\" proto=\"tcp\" ports=\"1,3,5,",
+	} {
+		if !strings.Contains(document, want) {
+			t.Errorf("%s is not in %s", want, document)
+		}
+	}
+	if n := strings.Count(document, `state="unknown"`); n != 2 {
+		t.Errorf("%d times unknown", n)
+	}
+	if n := strings.Count(document, `<state state="filtered"`); n != 1+nmapShown {
+		t.Errorf("%d filtered ports are listed", n)
+	}
+}

@@ -124,7 +124,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 	switch {
 	case s.Complete:
 		activity = ocsfCompleted
-	case s.Error != "":
+	case s.Error != "" || lostEvidence(s):
 		activity = ocsfError
 	}
 	b := o.appendScan(o.w.Buf(), activity, at, s.EventID(), endMessage(s))
@@ -148,7 +148,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 		b = append(b, `,"status_id":1,"status":"Success"`...)
 	case ocsfError:
 		b = append(b, `,"status_id":2,"status":"Failure","status_detail":`...)
-		b = results.AppendString(b, s.Error)
+		b = results.AppendString(b, shortfall(s))
 	}
 	return o.w.Commit(appendUnmapped(b, fields), batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1 + silent})
 }

@@ -225,11 +225,16 @@ func TestOCSFScanEnd(t *testing.T) {
 		{results.ScanEnd{Complete: true}, "2", json.Number("1")},
 		{results.ScanEnd{}, "3", nil},
 		{results.ScanEnd{Error: "link down"}, "6", json.Number("2")},
+		{results.ScanEnd{Evidence: &results.Evidence{State: results.EvidenceStateHeld}}, "3", nil},
+		{results.ScanEnd{Evidence: &results.Evidence{State: results.EvidenceStateLost, Unknown: 214}}, "6", json.Number("2")},
 	} {
 		lines, events := encode(t, newOCSF, stream(sampleStart(), nil, nil, &c.end))
 		e := ocsfEvent(t, lines[1])
 		if fmt.Sprint(e["activity_id"]) != c.activity || e["status_id"] != c.status || events[1].Records != 1 {
 			t.Errorf("activity %v with status %v", e["activity_id"], e["status_id"])
+		}
+		if lost := c.end.Evidence != nil && c.activity == "6"; lost && e["status_detail"] != "evidence was lost: the state of 214 ports is unknown" {
+			t.Errorf("status detail %v", e["status_detail"])
 		}
 	}
 }

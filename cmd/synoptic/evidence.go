@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/sink"
+)
+
+// teller stands before the outputs and says on standard error what happens to the evidence, when it happens. These are
+// warnings: --quiet does not hide them. What was lost it keeps for the summary.
+type teller struct {
+	*sink.Tee
+	log *slog.Logger
+
+	lost []string // what is said of the first maxLost of them
+	more int      // how many there are besides
+}
+
+// maxLost bounds how many parts that stopped answering the summary names.
+const maxLost = 8
+
+// Events says it, and hands on.
+func (t *teller) Events(events []results.Event) error {
+	for i := range events {
+		e := &events[i]
+		t.log.Warn(eventWords(e), eventAttrs(e)...)
+		if e.Kind == results.EventLost {
+			t.keep(e)
+		}
+	}
+	return t.Tee.Events(events)
+}
+
+func (t *teller) keep(e *results.Event) {
+	if len(t.lost) == maxLost {
+		t.more++
+		return
+	}
+	t.lost = append(t.lost, lostWords(e))
+}
+
+// eventWords are the event's own words, or some made of its fields.
+func eventWords(e *results.Event) string {
+	if e.Message != "" {
+		return e.Message
+	}
+	var b strings.Builder
+	b.WriteString(strings.ReplaceAll(e.Kind.String(), "-", " "))
+	if what := concerned(e); what != "" {
+		b.WriteString(": " + what)
+	}
+	if e.Cause != "" {
+		fmt.Fprintf(&b, " (%s)", e.Cause)
+	}
+	if e.Again > 0 {
+		fmt.Fprintf(&b, ", %s asked again", count(e.Again, "position is", "positions are"))
+	}
+	if e.Unknown > 0 {
+		fmt.Fprintf(&b, ", %s unknown", count(e.Unknown, "port is", "ports are"))
+	}
+	return b.String()
+}
+
+// concerned is what an event is about, in words; "" where it is about all.
+func concerned(e *results.Event) string {
+	switch e.Scope {
+	case results.ScopePrefix:
+		return e.Prefix.String()
+	case results.ScopeHost:
+		return e.Prefix.Addr().String()
+	case results.ScopeNextHop:
+		return "next hop " + e.NextHop.String()
+	case results.ScopeInterface:
+		return e.Iface
+	}
+	return ""
+}
+
+// lostWords say of what has stopped answering since when.
+func lostWords(e *results.Event) string {
+	what, at := concerned(e), e.Begin
+	if what == "" {
+		what = "everything"
+	}
+	if at == 0 {
+		at = e.Time
+	}
+	unknown := "what was asked there since is" // how much of it that is the end will show
+	if e.Unknown > 0 {
+		unknown = count(e.Unknown, "port is", "ports are")
+	}
+	return fmt.Sprintf("%s stopped answering at %s: %s unknown, not filtered", what, time.Unix(0, at).Format(time.TimeOnly), unknown)
+}
+
+// eventAttrs are the fields for a log collector.
+func eventAttrs(e *results.Event) []any {
+	attrs := []any{"event", e.Kind.String(), "extent", e.Scope, "cause", e.Cause, "iface", e.Iface}
+	if e.NextHop.IsValid() {
+		attrs = append(attrs, "next_hop", e.NextHop.String())
+	}
+	if e.Prefix.IsValid() {
+		attrs = append(attrs, "prefix", e.Prefix.String())
+	}
+	if len(e.MAC) > 0 {
+		attrs = append(attrs, "mac", e.MAC.String())
+	}
+	if len(e.OldMAC) > 0 {
+		attrs = append(attrs, "old_mac", e.OldMAC.String())
+	}
+	if e.Again > 0 {
+		attrs = append(attrs, "again", e.Again)
+	}
+	if e.Unknown > 0 {
+		attrs = append(attrs, "unknown", e.Unknown)
+	}
+	return attrs
+}
+
+// evidenceLost tells that something is unknown at the end for want of evidence.
+func evidenceLost(end *results.ScanEnd) bool {
+	return end != nil && end.Evidence != nil && end.Evidence.State == results.EvidenceStateLost
+}
+
+// sumUp warns where the silence of the scan is not to be trusted.
+func (t *teller) sumUp(e *results.Evidence, silent uint64) {
+	switch {
+	case e == nil:
+	case e.State == results.EvidenceStateNone && silent > 0:
+		t.log.Warn("nothing has answered at all: silence proves nothing here (evidence: none)", hintKey, "name a port that answers with Beacons", "evidence", e)
+	case e.State == results.EvidenceStateLost:
+		for _, words := range t.lost {
+			t.log.Warn(words)
+		}
+		if t.more > 0 {
+			t.log.Warn(count(uint64(t.more), "more part", "more parts") + " stopped answering")
+		}
+		t.log.Warn(fmt.Sprintf("evidence was lost: %s not known to be filtered, for nothing showed that an answer could have come",
+			count(e.Unknown, "silent port is", "silent ports are")), "evidence", e)
+	}
+}
+
+// heldWords say that silence is to be trusted, and why.
+func heldWords(e *results.Evidence) string {
+	if e.Asked == 0 {
+		return "evidence held: what answered did so to the end"
+	}
+	words := fmt.Sprintf("evidence held: %s of %s to what had answered were answered again", grouped(e.Answered), count(e.Asked, "probe", "probes"))
+	if e.Outages == 0 {
+		return words
+	}
+	return words + fmt.Sprintf("; %s, %s in all, after which %s asked again",
+		count(uint64(e.Outages), "outage", "outages"), clock(seconds(e.Without)), count(e.Again, "position was", "positions were"))
+}
