@@ -120,8 +120,10 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		return
 	}
 	if since, silent := w.set.Silent(now, w.expected(now)); silent {
-		w.pause(now, since, cause{word: results.CausePath})
-		w.seek(ctx)
+		if w.check(now); w.release == nil {
+			w.pause(now, since, cause{word: results.CausePath})
+			w.seek(ctx)
+		}
 		return
 	}
 	if now-w.looked >= lookEvery {

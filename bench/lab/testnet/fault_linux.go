@@ -1,0 +1,82 @@
+package testnet
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Cut drops every IPv4 packet both ways until the function that it returns is called, which may be never. ARP goes on,
+// as behind a firewall that has us on a list.
+func (n *Network) Cut() (mend func() error, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	conn, err := n.nftables()
+	if err != nil {
+		return nil, n.check(err)
+	}
+	drop := nftables.ChainPolicyDrop
+	cut := conn.AddTable(&nftables.Table{Name: "cut", Family: nftables.TableFamilyIPv4})
+	for name, hook := range map[string]*nftables.ChainHook{"in": nftables.ChainHookPrerouting, "out": nftables.ChainHookOutput} {
+		conn.AddChain(&nftables.Chain{
+			Name: name, Table: cut, Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: nftables.ChainPriorityRaw, Policy: &drop,
+		})
+	}
+	if err := conn.Flush(); err != nil {
+		return nil, n.check(fmt.Errorf("cut the path: %w", err))
+	}
+	return func() error {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		conn, err := n.nftables()
+		if err != nil {
+			return n.check(err)
+		}
+		conn.DelTable(cut)
+		return n.check(conn.Flush())
+	}, nil
+}
+
+// Carrier takes the carrier from the scanner's end of the link, and gives it back.
+func (n *Network) Carrier(on bool) error {
+	return n.check(n.Do(func() error {
+		link, err := netlink.LinkByName(n.PeerLink)
+		if err != nil {
+			return err
+		}
+		if on {
+			return netlink.LinkSetUp(link)
+		}
+		return netlink.LinkSetDown(link)
+	}))
+}
+
+// FailOver gives the far end another MAC address, as a standby router that takes over has one, and announces it by
+// gratuitous ARP (RFC 5227 section 3).
+func (n *Network) FailOver(gateway netip.Addr, mac net.HardwareAddr) error {
+	return n.check(n.Do(func() error {
+		link, err := netlink.LinkByName(n.PeerLink)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetHardwareAddr(link, mac); err != nil {
+			return err
+		}
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return os.NewSyscallError("socket", err)
+		}
+		defer unix.Close(fd)
+		a := gateway.As4()
+		frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac...)
+		frame = append(frame, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1) // ARP, Ethernet, IPv4, request
+		frame = append(append(frame, mac...), a[:]...)
+		frame = append(append(frame, 0, 0, 0, 0, 0, 0), a[:]...)
+		return os.NewSyscallError("announce", unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index}))
+	}))
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"synoptic/bench/lab/testnet"
+	"synoptic/results"
+)
+
+// A fault of the network while a scan runs, in which every port is open: what comes out is exact, or says what it is not.
+
+// faulty is a scan with a fault in its middle.
+type faulty struct {
+	backend
+	t        *testing.T
+	n        *testnet.Network
+	prefix   netip.Prefix
+	expected uint64
+	wire     *testnet.Counter
+}
+
+func newFaulty(t *testing.T, b backend) *faulty {
+	f := &faulty{backend: b, t: t, prefix: netip.MustParsePrefix("10.77.0.0/17"), expected: 1 << 15}
+	if b.least > 0 { // a scan of a second at that rate
+		f.prefix, f.expected = netip.MustParsePrefix("10.77.0.0/16"), 1<<16
+	}
+	f.n = b.network(t, testnet.Config{Gateway: true})
+	f.n.Listen(t, "0.0.0.0:80")
+	var err error
+	if f.wire, err = f.n.CountSYN(testnet.Match{}); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// run scans, and calls each fault when a third of the probes is out.
+func (f *faulty) run(fault func(), more ...string) (outcome, stream) {
+	f.t.Helper()
+	cmd := exec.Command(program(f.t), append(f.scan(20_000, f.prefix.String(), "-p", "80", "--show", "all"), more...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	eventually(f.t, func() bool {
+		v, err := f.wire.Value()
+		return err != nil || v > f.expected/3
+	})
+	fault()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		f.t.Fatal(err)
+	}
+	f.t.Log(stderr.String())
+	o := outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
+	s := parseStream(f.t, o.stdout)
+	f.used(f.t, s)
+	return o, s
+}
+
+func (f *faulty) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// exact checks that everything was found, and that the events tell why it took longer.
+func (f *faulty) exact(o outcome, s stream, cause string) {
+	f.t.Helper()
+	if o.code != 0 || !s.end.Complete || s.end.Coverage != 1 || s.end.Open != f.expected || uint64(len(s.found(f.t, "open"))) != f.expected {
+		f.t.Errorf("exit %d, complete %v, coverage %v, %d open, want %d", o.code, s.end.Complete, s.end.Coverage, s.end.Open, f.expected)
+	}
+	f.happened(s, "outage", cause)
+	f.happened(s, "resumed", "")
+	if e := s.end.Evidence; e == nil || e.State != results.EvidenceStateHeld || e.Outages == 0 || e.Answered == 0 {
+		f.t.Errorf("evidence %+v", e)
+	}
+}
+
+// happened checks that there is an event, with a cause unless that is empty.
+func (f *faulty) happened(s stream, kind, cause string) {
+	f.t.Helper()
+	var seen []string
+	for _, e := range s.events {
+		if e.Event == kind && (cause == "" || e.Cause == cause) {
+			return
+		}
+		seen = append(seen, e.Event+" "+e.Cause)
+	}
+	f.t.Errorf("no event %s with the cause %q among %q", kind, cause, seen)
+}
+
+func TestGatewayFailsOver(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b backend) {
+		f := newFaulty(t, b)
+		o, s := f.run(func() {
+			f.must(f.n.FailOver(netip.MustParseAddr("10.76.0.2"), net.HardwareAddr{2, 0, 0, 0, 0, 0x42}))
+		})
+		f.exact(o, s, "")
+		f.happened(s, "next-hop-changed", results.CauseNextHopMoved)
+	}, afpacket, xdp, ebpf)
+}
+
+func TestCarrierLost(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b backend) {
+		f := newFaulty(t, b)
+		o, s := f.run(func() {
+			f.must(f.n.Carrier(false))
+			time.Sleep(time.Second)
+			f.must(f.n.Carrier(true))
+		})
+		f.exact(o, s, results.CauseNoCarrier)
+	}, afpacket, xdp, ebpf)
+}
+
+func TestInterfaceDown(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b backend) {
+		f := newFaulty(t, b)
+		link, err := netlink.LinkByName(f.n.Link)
+		f.must(err)
+		routes, err := netlink.RouteList(link, netlink.FAMILY_V4)
+		f.must(err)
+		o, s := f.run(func() {
+			f.must(netlink.LinkSetDown(link))
+			time.Sleep(time.Second)
+			f.must(netlink.LinkSetUp(link))
+			for i := range routes {
+				if err := netlink.RouteAdd(&routes[i]); err != nil && !errors.Is(err, os.ErrExist) {
+					t.Fatal(err)
+				}
+			}
+		})
+		f.exact(o, s, results.CauseInterfaceDown)
+	}, afpacket, xdp, ebpf)
+}
+
+func TestPathCutForAWhile(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b backend) {
+		f := newFaulty(t, b)
+		o, s := f.run(func() {
+			mend, err := f.n.Cut()
+			f.must(err)
+			time.Sleep(4 * time.Second)
+			f.must(mend())
+		})
+		f.exact(o, s, results.CausePath)
+		if s.end.Evidence.Without < 1 || s.end.Evidence.Again == 0 {
+			t.Errorf("%v s without evidence, %d positions asked again", s.end.Evidence.Without, s.end.Evidence.Again)
+		}
+	}, afpacket, xdp, ebpf)
+}
+
+// A path that does not come back: what was asked in vain is unknown, and nobody is told that nothing was missed.
+func TestPathCutForGood(t *testing.T) {
+	eachBackend(t, func(t *testing.T, b backend) {
+		f := newFaulty(t, b)
+		o, s := f.run(func() {
+			_, err := f.n.Cut()
+			f.must(err)
+		}, "--patience", "3s")
+		if o.code != 4 || s.end.Complete || s.end.Coverage >= 1 || s.end.Filtered != 0 {
+			t.Errorf("exit %d, complete %v, coverage %v, %d filtered", o.code, s.end.Complete, s.end.Coverage, s.end.Filtered)
+		}
+		f.happened(s, "outage", results.CausePath)
+		f.happened(s, "lost", results.CausePath)
+		if got := fmt.Sprint(len(s.found(t, "open"))); got != fmt.Sprint(s.end.Open) {
+			t.Errorf("%s open records, scan_end says %d", got, s.end.Open)
+		}
+		if e := s.end.Evidence; e.State != results.EvidenceStateLost || float64(s.end.Open)/float64(f.expected) != s.end.Coverage {
+			t.Errorf("evidence %+v, coverage %v with %d open of %d", e, s.end.Coverage, s.end.Open, f.expected)
+		}
+	}, afpacket, xdp, ebpf)
+}
