@@ -25,7 +25,9 @@ type hop struct {
 // egress is one lane's own way out, ready to send.
 type egress struct {
 	*hop
-	tx Tx
+	tx   Tx
+	open func() (Tx, error) // makes another one
+	full uint64             // backpressure of those before it
 
 	mac       [6]byte  // of the gateway, as the frames have it
 	moved     bool     // or not: then each is patched
@@ -70,16 +72,35 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 func openEgress(hops []*hop, lane int, open func(lane int, c rawsock.TxConfig) (Tx, error)) (out []*egress, err error) {
 	for _, h := range hops {
 		link := &h.path.Link
-		tx, err := open(lane, rawsock.TxConfig{Interface: link.Index, Framing: link.Framing, FrameLen: h.tmpl.Len(), Batch: plan.MaxBatch})
-		if err != nil {
+		e := &egress{hop: h, mac: h.mac.Load(), open: func() (Tx, error) {
+			return open(lane, rawsock.TxConfig{Interface: link.Index, Framing: link.Framing, FrameLen: h.tmpl.Len(), Batch: plan.MaxBatch})
+		}}
+		if e.tx, err = e.open(); err != nil {
 			closeAll(out)
 			return nil, fmt.Errorf("send on %s: %w", link.Name, err)
 		}
-		tx.Prepare(h.tmpl.Fill)
-		out = append(out, &egress{hop: h, tx: tx, mac: h.mac.Load(), positions: make([]uint64, tx.Batch())})
+		e.tx.Prepare(h.tmpl.Fill)
+		e.positions = make([]uint64, e.tx.Batch())
+		out = append(out, e)
 	}
 	return out, nil
 }
+
+// reopen puts another socket in the place of one whose interface went down: some are of no use after that.
+func (e *egress) reopen() error {
+	e.tx.Close()
+	tx, err := e.open()
+	if err != nil {
+		return err
+	}
+	e.full += e.tx.Stats().Backpressure
+	tx.Prepare(e.tmpl.Fill)
+	e.tx = tx
+	return nil
+}
+
+// backpressure is how often what it sends to had no room.
+func (e *egress) backpressure() uint64 { return e.full + e.tx.Stats().Backpressure }
 
 // begin makes room for a batch.
 func (e *egress) begin() {

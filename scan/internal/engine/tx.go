@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"synoptic/ratelimit"
@@ -59,7 +60,7 @@ const idleWait = 10 * time.Millisecond
 
 func (l *txLane) backpressure() (n uint64) {
 	for _, e := range l.egress {
-		n += e.tx.Stats().Backpressure
+		n += e.backpressure()
 	}
 	return n
 }
@@ -263,11 +264,11 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 				return nil
 			}
 		case errors.Is(err, rawsock.ErrInterface):
-			l.shared.phase.fault.Store(true) // the sentinel waits for it, or ends the scan
-			if !sleep(ctx, interfaceWait) {
+			if !l.reopen(ctx, e) {
 				l.lost(p, e.positions[sent:n])
 				return nil
 			}
+			sent, n = 0, l.again(p, e, slices.Clone(e.positions[sent:n]))
 		default:
 			l.refused(p, e.positions[sent:sent+1])
 			l.errors.keep(fmt.Errorf("send on %s: %w", e.path.Link.Name, err))
@@ -278,6 +279,33 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 		}
 	}
 	return nil
+}
+
+// reopen waits for an interface that is down, as the sentinel does, who ends the scan when it takes too long.
+func (l *txLane) reopen(ctx context.Context, e *egress) bool {
+	for {
+		l.shared.phase.fault.Store(true)
+		if !sleep(ctx, interfaceWait) {
+			return false
+		}
+		if e.reopen() == nil {
+			return true
+		}
+	}
+}
+
+// again makes the probes of positions anew that have not left, and tells how many they are.
+func (l *txLane) again(p *schedule.Pass, e *egress, positions []uint64) (n int) {
+	e.begin()
+	for _, pos := range positions {
+		addr, port := l.id.endpoint(pos)
+		if e.craft(l.id.key, addr, l.id.ports.Min+uint16(p.Attempt(pos)), port) {
+			e.positions[e.n] = pos
+			e.n++
+		}
+	}
+	n, e.n = e.n, 0
+	return n
 }
 
 // count counts probes that the kernel has accepted.
