@@ -90,7 +90,7 @@ type ScanEnd struct {
 	MissedOpen   *Estimate `json:"missed_open_estimate,omitempty"`
 	Evidence     *Evidence `json:"evidence,omitempty"` // nil: the backend keeps none
 
-	Coverage      float64 `json:"coverage"` // settled / probes
+	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes
 	Duration      float64 `json:"duration_s"`
 	PPS           float64 `json:"pps"` // probes of all phases / time spent sending, the resolution of addresses included
 	Phases        []Phase `json:"phases,omitempty"`

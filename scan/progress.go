@@ -19,7 +19,7 @@ type Progress struct {
 	Loss, Missed *results.Estimate
 	RxDrops      uint64
 	Paused       bool          // the outputs are behind
-	Outage       string        // what is waited for, with its cause in brackets: "eth0 (no-carrier)"; "" while evidence holds
+	Outage       string        // what is waited for, with its cause in brackets: "answers (no-carrier)"; "" while evidence holds
 	Elapsed      time.Duration // of the phase
 }
 
@@ -37,6 +37,12 @@ func (s *Scan) Progress() Progress {
 	p := Progress{
 		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent,
 		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, RxDrops: c.RxDrops, Paused: ph.Paused(), Elapsed: ph.Took(),
+	}
+	if cause, waits := ph.Outage(); waits {
+		p.Outage = "answers"
+		if cause != "" {
+			p.Outage += " (" + cause + ")"
+		}
 	}
 	p.Loss, p.Missed = ph.Estimates()
 	return p

@@ -15,6 +15,8 @@ import (
 type teller struct {
 	*sink.Tee
 	log *slog.Logger
+	// named says that beacons were asked for.
+	named bool
 
 	lost []string // what is said of the first maxLost of them
 	more int      // how many there are besides
@@ -130,7 +132,11 @@ func (t *teller) sumUp(e *results.Evidence, silent uint64) {
 	switch {
 	case e == nil:
 	case e.State == results.EvidenceStateNone && silent > 0:
-		t.log.Warn("nothing has answered at all: silence proves nothing here (evidence: none)", hintKey, "name a port that answers with Beacons", "evidence", e)
+		words, hint := "nothing has answered at all: silence proves nothing here (evidence: none)", "name a port that answers with Beacons"
+		if t.named {
+			words, hint = "nothing has answered at all, no beacon either: silence proves nothing here (evidence: none)", "check the way to the targets, and that the ports named with Beacons are open"
+		}
+		t.log.Warn(words, hintKey, hint, "evidence", e)
 	case e.State == results.EvidenceStateLost:
 		for _, words := range t.lost {
 			t.log.Warn(words)

@@ -111,6 +111,11 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 			}
 		}
 	}
+	var out strings.Builder
+	(&teller{log: logText.logger(&out), named: true}).sumUp(none.Evidence, 1)
+	if !strings.HasPrefix(out.String(), "synoptic: nothing has answered at all, no beacon either: ") || !strings.Contains(out.String(), "\nhint: check the way to the targets, and that the ports named with --beacon are open") {
+		t.Errorf("with beacons: %q", out.String())
+	}
 	said, _ := tell(t, false, logJSON, nil, lost)
 	m := messages(t, said)
 	if e, _ := m[len(m)-1]["evidence"].(map[string]any); len(m) != 2 || m[1]["msg"] != "not complete" || e["state"] != "lost" || e["unknown"] != 215.0 {

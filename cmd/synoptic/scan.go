@@ -156,7 +156,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	screen.begin(p)
 	stopProgress := screen.follow(s, outputs)
 	stop.scan()
-	told := &teller{Tee: outputs, log: screen.log}
+	told := &teller{Tee: outputs, log: screen.log, named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, told)
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting

@@ -36,6 +36,11 @@ func newBeacons(s *Session) *beacons {
 		paths = len(s.plan.Routes.Paths)
 	}
 	b.set = beacon.New(paths)
+	if s.plan.Routes != nil {
+		for _, a := range s.plan.Asked.Beacons {
+			b.set.Fix(beacon.Target{Addr: a.Addr(), Port: a.Port(), Path: b.routes.Lookup(a.Addr())})
+		}
+	}
 	return b
 }
 
