@@ -69,7 +69,7 @@ func (a askedFrom) first(t *testing.T, p synProbe) bool {
 // Every true answer comes one to five times, each copy on its own up to 300 ms late, so that the
 // answers of all ports are shuffled: one record each, and every other copy is a duplicate.
 func TestDuplicatedAndReordered(t *testing.T) {
-	eachBackend(t, duplicatedAndReordered, afpacket, ebpf)
+	eachBackendBeside(t, duplicatedAndReordered, afpacket, ebpf)
 }
 
 func duplicatedAndReordered(t *testing.T, b backend) {
@@ -152,7 +152,7 @@ func forgedReplies(t testing.TB) int {
 			t.Fatalf("SYNOPTIC_TEST_FORGED=%q is not a number of replies", s)
 		}
 		return n
-	case seeds(t) >= 10:
+	case seeds(t) >= manySeeds:
 		return 1_000_000
 	}
 	return 100_000

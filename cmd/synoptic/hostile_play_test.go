@@ -198,7 +198,7 @@ func witnessMissed(a netip.Addr) string {
 // playHostile runs the cases by the backends, dealt to networks that play at once, since an interface takes one
 // program: on each of them one case after the other.
 func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendBeside(t, func(t *testing.T, b backend) {
 		own := cases
 		if b.kernel {
 			own = slices.DeleteFunc(slices.Clone(cases), func(c hostileCase) bool { return c.userSpace })
