@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"synoptic/bench/lab/need"
+	"synoptic/bench/lab/receivers"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -41,7 +42,7 @@ func (r *receiver) file() string { return filepath.Join(r.dir, "synoptic.jsonl")
 // receiversDir holds what .ci/receivers has unpacked.
 func receiversDir(t *testing.T) string {
 	t.Helper()
-	dir := testnet.Receivers()
+	dir := receivers.Dir()
 	if _, err := os.Stat(filepath.Join(dir, "complete")); err != nil {
 		need.Peer(t, fmt.Errorf("no syslog receivers: %w; .ci/receivers %s unpacks them", err, dir))
 	}
@@ -264,7 +265,7 @@ func TestSyslogReceivers(t *testing.T) {
 		ports = 100
 	}
 	dir := t.TempDir()
-	pki := testnet.NewPKI(t)
+	pki := receivers.NewPKI(t)
 	receivers := makeReceivers(t, pki.Dir)
 	native := filepath.Join(dir, "native.jsonl")
 	args := []string{"scan", "127.1.0.0/22", "-p", fmt.Sprintf("1-%d", ports), "--show", "all", "--rate", "40k", "-q", "--ca-file", pki.CA, "-o", native}

@@ -203,7 +203,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 							eventually(t, func() bool { return strings.Contains(stderr.String(), c.said[0]) })
 							_ = cmd.Process.Signal(os.Interrupt)
 						}
-						_ = cmd.Wait() // the exit code says it
+						_ = cmd.Wait()        // the exit code says it
 						if ctx.Err() != nil { // a check that was over too late has found nothing, and the scan waits for the receiver
 							return fmt.Errorf("it goes on: %s", stderr.String())
 						}

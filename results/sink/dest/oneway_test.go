@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"synoptic/bench/lab/need"
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/receivers"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/sink/batch"
 )
@@ -293,7 +293,7 @@ func TestSlowConfirmation(t *testing.T) {
 // Slowness is told, and waited for: nothing is sent twice, nothing torn.
 func TestSlowReceiver(t *testing.T) {
 	need.Long(t)
-	files := testnet.NewPKI(t)
+	files := receivers.NewPKI(t)
 	for _, scheme := range []string{"syslog+tcp", "syslog+tls"} {
 		t.Run(scheme, func(t *testing.T) {
 			l := listenTCP(t, "127.0.0.1:0")
