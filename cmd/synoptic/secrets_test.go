@@ -207,15 +207,16 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 						if ctx.Err() != nil { // a check that was over too late has found nothing, and the scan waits for the receiver
 							return fmt.Errorf("it goes on: %s", stderr.String())
 						}
+						var late error // what a check that was over too late brings about: the scan goes on
 						if code := cmd.ProcessState.ExitCode(); c.code >= 0 && code != c.code {
-							t.Errorf("exit %d", code)
+							late = fmt.Errorf("exit %d: %s", code, stderr.String())
 						}
 						if c.code == exitComplete && e.took.Load() == 0 {
 							t.Error("nothing was taken: the receiver did not get the secret")
 						}
 						for _, said := range c.said {
 							if !strings.Contains(strings.ReplaceAll(stderr.String(), `"hint":"`, "hint: "), said) { // --log-format json has it so
-								t.Errorf("stderr lacks %q: %s", said, stderr.String())
+								late = fmt.Errorf("stderr lacks %q: %s", said, stderr.String())
 							}
 						}
 						if warned := strings.Contains(stderr.String(), "others may read the secret"); warned != (from == "file") {
@@ -243,7 +244,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 						if letters := everything[filepath.Join(dir, "spool", "dead-letters.jsonl")]; c.code == exitComplete && !strings.Contains(letters, "[secret]") {
 							t.Errorf("dead letters %q: the test has not looked at a reason", letters)
 						}
-						return nil
+						return late
 					})
 				})
 			}
