@@ -19,6 +19,10 @@ var rates = []float64{0.5, 1, 3, 9, 10, 11, 99.5, 500, 999, 1000, 1234.5, 5000, 
 // Every full second holds the rate within 1 %, where a second holds enough
 // tokens to tell; else every 200 periods.
 func TestRateInEverySecond(t *testing.T) {
+	seconds := 4
+	if testing.Short() {
+		seconds = 2
+	}
 	for _, rate := range rates {
 		for _, oversleep := range []time.Duration{0, 60 * time.Microsecond, time.Millisecond} {
 			random := rand.New(rand.NewPCG(1, uint64(oversleep)))
@@ -28,8 +32,8 @@ func TestRateInEverySecond(t *testing.T) {
 				clock.oversleep = func() time.Duration { return oversleep - time.Duration(random.Int64N(1e5)) }
 			}
 			second := max(time.Second, time.Duration(200/rate*1e9))
-			counts := make([]int, 4)
-			for _, g := range run(t, mustNew(t, rate, clock), clock, 1024, 4*second) {
+			counts := make([]int, seconds)
+			for _, g := range run(t, mustNew(t, rate, clock), clock, 1024, time.Duration(seconds)*second) {
 				counts[g.at/second] += g.n
 			}
 			for i, n := range counts {

@@ -30,6 +30,12 @@ func eachBackend(t *testing.T, test func(t *testing.T, b backend), backends ...b
 	}
 }
 
+// eachBackendBeside is eachBackend for a test whose parts begin with beside: the next test does not wait for them.
+func eachBackendBeside(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {
+	t.Parallel()
+	eachBackend(t, test, backends...)
+}
+
 // network is a network whose far end takes what the backend sends, in namespaces of the test's own. Where BPF
 // is not permitted it skips the test.
 func (b backend) network(t testing.TB, c testnet.Config) *testnet.Network {

@@ -56,6 +56,7 @@ func (c choice) check(t *testing.T, targets ...string) {
 
 // Which backend scans, and what it says for it: by rate, by what the far end takes, by where the targets lie.
 func TestChoice(t *testing.T) {
+	t.Parallel()
 	const enough, tooLow, tooLowForAuto = "200k", "99k", "150k"
 	t.Run("behind a gateway", func(t *testing.T) {
 		n := ebpf.beside(t, testnet.Config{Gateway: true})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
@@ -198,7 +199,7 @@ func witnessMissed(a netip.Addr) string {
 // playHostile runs the cases by the backends, dealt to networks that play at once, since an interface takes one
 // program: on each of them one case after the other.
 func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendBeside(t, func(t *testing.T, b backend) {
 		own := cases
 		if b.kernel {
 			own = slices.DeleteFunc(slices.Clone(cases), func(c hostileCase) bool { return c.userSpace })
@@ -259,8 +260,8 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 		a := caseAddress(i)
 		args := b.scan(10_000, a.String(), a.Next().String(), "--exclude", a.Next().String(),
 			"-p", fmt.Sprintf("%d,%d", subjectPort, witnessPort), "--source-port", fmt.Sprint(caseSourcePort(i)),
-			"--show", "all", "--retries", fmt.Sprint(cases[i].tries()-1), "--retry-gap", "100ms")
-		stall.Judge(t, keepsUp, func() error {
+			"--show", "all", "--retries", fmt.Sprint(cases[i].tries()-1), "--retry-gap", "100ms", "--wait", "1s")
+		stall.Judge(t, stall.Bound{Gap: 100 * time.Millisecond}, func() error { // which the wait bears ten times
 			o := finish(t, exec.Command(path, args...))
 			if strings.Contains(o.stdout, witnessMissed(a)) {
 				seen[i].reset(t)

@@ -16,6 +16,7 @@ import (
 
 // An interrupt before the first probe is a stop too.
 func TestInterruptWhileResolving(t *testing.T) {
+	t.Parallel()
 	check := func(t *testing.T, cmd *exec.Cmd, stderr *strings.Builder) {
 		t.Helper()
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {

@@ -57,6 +57,7 @@ func runningOn(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadClose
 // An interrupt ends the stream with whole lines, complete:false and exit code 3, and waits for nothing
 // that is in flight. Records come while the scan runs: the interrupt is the answer to some of them.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"--backend", "afpacket"}, {"--backend", "afpacket", "--lanes", "3"}, {"--backend", "connect"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			cmd, stdout, stderr := running(t, args...)
@@ -134,6 +135,7 @@ func interrupt(t *testing.T, cmd *exec.Cmd, stdout io.Reader, stderr *strings.Bu
 // Who reads standard output may have seen enough: the scan stops without a word, and other outputs
 // get their end.
 func TestReaderGoesAway(t *testing.T) {
+	t.Parallel()
 	leave := func(t *testing.T, args ...string) {
 		cmd, stdout, stderr := running(t, args...)
 		if !bufio.NewScanner(stdout).Scan() {

@@ -31,7 +31,7 @@ func probesOnTheWire(t *testing.T, frames []testnet.Frame) (probes map[endpoint]
 
 // On the wire: a silent position gets exactly N+1 probes, spaced by the gap, one that answers no
 // more after its answer. (xdp sends by the lanes of afpacket.)
-func TestRetriesOnTheWire(t *testing.T) { eachBackend(t, retriesOnTheWire, afpacket, ebpf) }
+func TestRetriesOnTheWire(t *testing.T) { eachBackendBeside(t, retriesOnTheWire, afpacket, ebpf) }
 
 func retriesOnTheWire(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/22")

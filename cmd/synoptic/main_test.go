@@ -2,13 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,54 +18,7 @@ import (
 	"synoptic/results"
 )
 
-// The test binary is the program when it is called by the program's name, so that tests run the
-// real thing as a child: flags, signals, exit codes and all.
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "synoptic" {
-		main()
-		return
-	}
-	testnet.Main(m)
-}
-
-// program links the test binary under the program's name and returns its path.
-func program(t testing.TB) string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "synoptic")
-	if err := os.Symlink(self, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// outcome is what a run of the program left behind.
-type outcome struct {
-	stdout, stderr string
-	code           int
-	cmd            *exec.Cmd
-}
-
-func synoptic(t testing.TB, args ...string) outcome {
-	t.Helper()
-	return finish(t, exec.Command(program(t), args...))
-}
-
-// finish runs a prepared command to its end.
-func finish(t testing.TB, cmd *exec.Cmd) outcome {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
-}
+func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
 
 // record holds the fields of all record types that tests look at.
 type record struct {
@@ -223,6 +174,7 @@ func (s stream) misses(t testing.TB, want truth) error {
 
 func TestScripts(t *testing.T) {
 	testnet.Require(t) // scripts scan loopback: that of the process, where no other test is that runs beside them
+	t.Parallel()
 	path := program(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",

@@ -14,7 +14,7 @@ import (
 // rate, the lanes, the batch, the window's memory, the shards and the TCP options leave the result as it is. The real
 // program over the real network path, with settings drawn at random.
 func TestSettingsDoNotChangeTheResult(t *testing.T) {
-	eachBackend(t, settingsDoNotChangeTheResult, afpacket, xdp, ebpf)
+	eachBackendBeside(t, settingsDoNotChangeTheResult, afpacket, xdp, ebpf)
 }
 
 func settingsDoNotChangeTheResult(t *testing.T, b backend) {

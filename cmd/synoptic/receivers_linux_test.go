@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"synoptic/bench/lab/need"
+	"synoptic/bench/lab/receivers"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -41,7 +42,7 @@ func (r *receiver) file() string { return filepath.Join(r.dir, "synoptic.jsonl")
 // receiversDir holds what .ci/receivers has unpacked.
 func receiversDir(t *testing.T) string {
 	t.Helper()
-	dir := testnet.Receivers()
+	dir := receivers.Dir()
 	if _, err := os.Stat(filepath.Join(dir, "complete")); err != nil {
 		need.Peer(t, fmt.Errorf("no syslog receivers: %w; .ci/receivers %s unpacks them", err, dir))
 	}
@@ -252,19 +253,22 @@ func waitForSize(ctx context.Context, name string, size int64) error {
 	}
 }
 
-// Three real receivers get every record of a scan, although each is stopped for ten seconds in
-// mid-scan and killed once.
+// Three real receivers get every record of a scan, although each is stopped for three seconds, in the gate for ten,
+// in mid-scan and killed once.
 func TestSyslogReceivers(t *testing.T) {
 	t.Parallel()
 	testnet.Apart(t)
 	here := testnet.Here(t)
 	const addresses, recordSize = 1024, 350 // a record is longer
-	ports := 200
+	ports, stopped := 200, 3*time.Second
+	if seeds(t) >= manySeeds {
+		stopped = 10 * time.Second
+	}
 	if raceEnabled {
 		ports = 100
 	}
 	dir := t.TempDir()
-	pki := testnet.NewPKI(t)
+	pki := receivers.NewPKI(t)
 	receivers := makeReceivers(t, pki.Dir)
 	native := filepath.Join(dir, "native.jsonl")
 	args := []string{"scan", "127.1.0.0/22", "-p", fmt.Sprintf("1-%d", ports), "--show", "all", "--rate", "40k", "-q", "--ca-file", pki.CA, "-o", native}
@@ -308,7 +312,7 @@ func TestSyslogReceivers(t *testing.T) {
 			}
 			t.Logf("%s stopped after %v", r.name, time.Since(begun))
 			r.cmd.Process.Signal(syscall.SIGSTOP)
-			time.Sleep(10 * time.Second)
+			time.Sleep(stopped)
 			r.cmd.Process.Signal(syscall.SIGCONT)
 			if err := waitForSize(ctx, native, total*int64(10+i)/20); err != nil {
 				t.Error(err)

@@ -81,7 +81,7 @@ func followsSchema(t *testing.T, schema *jsonschema.Schema, stdout string, reaso
 }
 
 func TestRecordsOfProgramsFollowTheSchema(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendBeside(t, func(t *testing.T, b backend) {
 		prefix := netip.MustParsePrefix("10.77.0.0/27")
 		n := b.beside(t, testnet.Config{Gateway: true})
 		populate(t, n, prefix)

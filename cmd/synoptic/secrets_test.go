@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -20,7 +21,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results/sink/dest"
 )
@@ -144,96 +147,105 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 			} {
 				testnet.Run(t, scheme+" from "+from+" "+c.what, func(t *testing.T) {
 					t.Parallel()
-					e := newEcho(t, c.opening)
-					dir := t.TempDir()
-					ca := filepath.Join(dir, "ca.pem")
-					writeTo(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw})), 0o600)
-					token := filepath.Join(t.TempDir(), "token") // not among what is looked through
-					writeTo(t, token, " "+testSecret+"\n", 0o644)
+					stall.Judge(t, keepsUp, func() error {
+						e := newEcho(t, c.opening)
+						dir := t.TempDir()
+						ca := filepath.Join(dir, "ca.pem")
+						writeTo(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw})), 0o600)
+						token := filepath.Join(t.TempDir(), "token") // not among what is looked through
+						writeTo(t, token, " "+testSecret+"\n", 0o644)
 
-					kind, rest := "hec+https", ""
-					env, flag := envHECToken, "--hec-token-file"
-					if scheme != "hec" {
-						kind, rest, env, flag = "elastic+https", "/logs-synoptic", envElasticKey, "--elastic-api-key-file"
-					}
-					args := []string{"scan", "127.0.0.1", "-p", port + ",1", "--show", "all", "--backend", "connect", "-o", "records.jsonl", "--spool", "spool"}
-					if from == "file" {
-						args = append(args, logging...)
-					}
-					if scheme == "elastic password" {
-						env, flag = envElasticPassword, "--elastic-password-file"
-						args = append(args, "--elastic-user", "synoptic")
-					}
-					at := strings.TrimPrefix(e.URL, "https")
-					switch c.what {
-					case "refused connection":
-						at = "://" + closed.Addr().String()
-					case "user information":
-						at = strings.Replace(at, "://", "://u:"+testSecret+"@", 1)
-					case "parameter":
-						rest += "?token=" + testSecret
-					case "no slashes":
-						at = strings.Replace(at, "://", ":"+testSecret+"@", 1)
-					case "socket":
-						kind, at, rest = "unix", ":/run/x", "?token="+testSecret
-					}
-					if c.what != "unknown authority" {
-						args = append(args, "--ca-file", ca)
-					}
-					cmd := exec.Command(path)
-					cmd.Dir, cmd.Env = dir, os.Environ()
-					if from == "file" {
-						args = append(args, flag, token)
-					} else {
-						cmd.Env = append(cmd.Env, env+"="+testSecret)
-					}
-					cmd.Args = append(append(cmd.Args, args...), "-o", kind+at+rest)
-					var stdout, stderr lockedBuffer
-					cmd.Stdout, cmd.Stderr = &stdout, &stderr
-					if err := cmd.Start(); err != nil {
-						t.Fatal(err)
-					}
-					if c.code < 0 { // it waits for the receiver until it is told to stop
-						eventually(t, func() bool { return strings.Contains(stderr.String(), c.said[0]) })
-						_ = cmd.Process.Signal(os.Interrupt)
-					}
-					_ = cmd.Wait() // the exit code says it
-					if code := cmd.ProcessState.ExitCode(); c.code >= 0 && code != c.code {
-						t.Errorf("exit %d", code)
-					}
-					if c.code == exitComplete && e.took.Load() == 0 {
-						t.Error("nothing was taken: the receiver did not get the secret")
-					}
-					for _, said := range c.said {
-						if !strings.Contains(strings.ReplaceAll(stderr.String(), `"hint":"`, "hint: "), said) { // --log-format json has it so
-							t.Errorf("stderr lacks %q: %s", said, stderr.String())
+						kind, rest := "hec+https", ""
+						env, flag := envHECToken, "--hec-token-file"
+						if scheme != "hec" {
+							kind, rest, env, flag = "elastic+https", "/logs-synoptic", envElasticKey, "--elastic-api-key-file"
 						}
-					}
-					if warned := strings.Contains(stderr.String(), "others may read the secret"); warned != (from == "file") {
-						t.Errorf("a file of mode 0644: %s", stderr.String())
-					}
-					everything := map[string]string{"stdout": stdout.String(), "stderr": stderr.String()}
-					if err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-						if err != nil || d.IsDir() {
+						args := []string{"scan", "127.0.0.1", "-p", port + ",1", "--show", "all", "--backend", "connect", "-o", "records.jsonl", "--spool", "spool"}
+						if from == "file" {
+							args = append(args, logging...)
+						}
+						if scheme == "elastic password" {
+							env, flag = envElasticPassword, "--elastic-password-file"
+							args = append(args, "--elastic-user", "synoptic")
+						}
+						at := strings.TrimPrefix(e.URL, "https")
+						switch c.what {
+						case "refused connection":
+							at = "://" + closed.Addr().String()
+						case "user information":
+							at = strings.Replace(at, "://", "://u:"+testSecret+"@", 1)
+						case "parameter":
+							rest += "?token=" + testSecret
+						case "no slashes":
+							at = strings.Replace(at, "://", ":"+testSecret+"@", 1)
+						case "socket":
+							kind, at, rest = "unix", ":/run/x", "?token="+testSecret
+						}
+						if c.what != "unknown authority" {
+							args = append(args, "--ca-file", ca)
+						}
+						ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+						defer cancel()
+						cmd := exec.CommandContext(ctx, path)
+						cmd.Dir, cmd.Env = dir, os.Environ()
+						if from == "file" {
+							args = append(args, flag, token)
+						} else {
+							cmd.Env = append(cmd.Env, env+"="+testSecret)
+						}
+						cmd.Args = append(append(cmd.Args, args...), "-o", kind+at+rest)
+						var stdout, stderr lockedBuffer
+						cmd.Stdout, cmd.Stderr = &stdout, &stderr
+						if err := cmd.Start(); err != nil {
+							t.Fatal(err)
+						}
+						if c.code < 0 { // it waits for the receiver until it is told to stop
+							eventually(t, func() bool { return strings.Contains(stderr.String(), c.said[0]) })
+							_ = cmd.Process.Signal(os.Interrupt)
+						}
+						_ = cmd.Wait()        // the exit code says it
+						if ctx.Err() != nil { // a check that was over too late has found nothing, and the scan waits for the receiver
+							return fmt.Errorf("it goes on: %s", stderr.String())
+						}
+						var late error // what a check that was over too late brings about: the scan goes on
+						if code := cmd.ProcessState.ExitCode(); c.code >= 0 && code != c.code {
+							late = fmt.Errorf("exit %d: %s", code, stderr.String())
+						}
+						if c.code == exitComplete && e.took.Load() == 0 {
+							t.Error("nothing was taken: the receiver did not get the secret")
+						}
+						for _, said := range c.said {
+							if !strings.Contains(strings.ReplaceAll(stderr.String(), `"hint":"`, "hint: "), said) { // --log-format json has it so
+								late = fmt.Errorf("stderr lacks %q: %s", said, stderr.String())
+							}
+						}
+						if warned := strings.Contains(stderr.String(), "others may read the secret"); warned != (from == "file") {
+							t.Errorf("a file of mode 0644: %s", stderr.String())
+						}
+						everything := map[string]string{"stdout": stdout.String(), "stderr": stderr.String()}
+						if err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+							if err != nil || d.IsDir() {
+								return err
+							}
+							data, err := os.ReadFile(name)
+							everything[name] = name + string(data)
 							return err
+						}); err != nil {
+							t.Fatal(err)
 						}
-						data, err := os.ReadFile(name)
-						everything[name] = name + string(data)
-						return err
-					}); err != nil {
-						t.Fatal(err)
-					}
-					if c.code != exitUsage && len(everything["stderr"])*len(everything[filepath.Join(dir, "records.jsonl")]) == 0 {
-						t.Errorf("nothing to look through: %d files", len(everything))
-					}
-					for where, text := range everything {
-						if found := leaks(text); found != nil {
-							t.Errorf("the secret is in %s: %q", where, found)
+						if c.code != exitUsage && len(everything["stderr"])*len(everything[filepath.Join(dir, "records.jsonl")]) == 0 {
+							t.Errorf("nothing to look through: %d files", len(everything))
 						}
-					}
-					if letters := everything[filepath.Join(dir, "spool", "dead-letters.jsonl")]; c.code == exitComplete && !strings.Contains(letters, "[secret]") {
-						t.Errorf("dead letters %q: the test has not looked at a reason", letters)
-					}
+						for where, text := range everything {
+							if found := leaks(text); found != nil {
+								t.Errorf("the secret is in %s: %q", where, found)
+							}
+						}
+						if letters := everything[filepath.Join(dir, "spool", "dead-letters.jsonl")]; c.code == exitComplete && !strings.Contains(letters, "[secret]") {
+							t.Errorf("dead letters %q: the test has not looked at a reason", letters)
+						}
+						return late
+					})
 				})
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -16,7 +17,7 @@ import (
 
 // Odd sets of targets: lists of ports, thousands of ranges, exclusions in them, and single ports of single
 // addresses. What is probed is the set, each once and nothing else, and every answer finds its probe.
-func TestSpaces(t *testing.T) { eachBackend(t, spaces, ebpf) }
+func TestSpaces(t *testing.T) { eachBackendBeside(t, spaces, ebpf) }
 
 func spaces(t *testing.T, b backend) {
 	n := b.beside(t, testnet.Config{Gateway: true})
@@ -85,24 +86,6 @@ func spaces(t *testing.T, b backend) {
 		testnet.Run(t, c.name, func(t *testing.T) {
 			want := map[endpoint]bool{}
 			args := c.make(t, want)
-			capture := n.Capture(t)
-			o := synoptic(t, b.scan(20_000, append(args, "--retries", "0", "--show", "all")...)...)
-			frames := capture.Stop()
-			if o.code != 0 {
-				t.Fatalf("exit %d: %s", o.code, o.stderr)
-			}
-			s := parseStream(t, o.stdout)
-			b.used(t, s)
-			probed := map[endpoint]bool{}
-			for _, f := range frames {
-				if e, ok := checkProbe(t, f); ok {
-					if probed[e] {
-						t.Fatalf("%s was probed twice", e)
-					}
-					probed[e] = true
-				}
-			}
-			sameSet(t, "probed", probed, want)
 			open, closed := map[endpoint]bool{}, map[endpoint]bool{}
 			for e := range want {
 				if e.Port() == 80 || e.Port() == 7 {
@@ -111,17 +94,40 @@ func spaces(t *testing.T, b backend) {
 					closed[e] = true
 				}
 			}
-			sameSet(t, "open", s.found(t, "open"), open)
-			sameSet(t, "closed", s.found(t, "closed"), closed)
-			if n := uint64(len(want)); s.end.Probes != n || s.end.Sent != n || s.end.Invalid != 0 || s.end.RxDrops != 0 {
-				t.Errorf("%d positions, scan_end %+v", n, s.end)
-			}
+			stall.Judge(t, keepsUp, func() error {
+				capture := n.Capture(t)
+				o := synoptic(t, b.scan(20_000, append(args, "--retries", "0", "--show", "all")...)...)
+				frames := capture.Stop()
+				if o.code != 0 {
+					t.Fatalf("exit %d: %s", o.code, o.stderr)
+				}
+				s := parseStream(t, o.stdout)
+				b.used(t, s)
+				probed := map[endpoint]bool{}
+				for _, f := range frames {
+					if e, ok := checkProbe(t, f); ok {
+						if probed[e] || !want[e] {
+							t.Fatalf("%s was probed: in the set %v, before %v", e, want[e], probed[e])
+						}
+						probed[e] = true
+					}
+				}
+				if n := uint64(len(want)); s.end.Probes != n || s.end.Sent != n || s.end.Invalid != 0 {
+					t.Errorf("%d positions, scan_end %+v", n, s.end)
+				}
+				if s.end.RxDrops != 0 {
+					return fmt.Errorf("%d replies were dropped", s.end.RxDrops)
+				}
+				// But for what the link drops.
+				return errors.Join(difference("probed", probed, want),
+					difference("open", s.found(t, "open"), open), difference("closed", s.found(t, "closed"), closed))
+			})
 		})
 	}
 }
 
 // Retries by the measured loss find what was asked for.
-func TestTargetRecall(t *testing.T) { eachBackend(t, targetRecall, ebpf) }
+func TestTargetRecall(t *testing.T) { eachBackendBeside(t, targetRecall, ebpf) }
 
 func targetRecall(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/20")

@@ -29,7 +29,7 @@ func suspected(s stream, suspicion string) (with, without map[netip.Addr]int) {
 
 // A host that says every port is open is found out: half-way by its answers, and with canaries before
 // its first record. A host with a few open ports is not.
-func TestSynackAll(t *testing.T) { eachBackend(t, synackAll, afpacket, ebpf) }
+func TestSynackAll(t *testing.T) { eachBackendBeside(t, synackAll, afpacket, ebpf) }
 
 func synackAll(t *testing.T, b backend) {
 	t.Parallel()
@@ -92,7 +92,7 @@ func TestWin0NoOpts(t *testing.T) {
 
 // Verification tells a port that only says SYN-ACK from one that takes connections, and keeps what a
 // server says first, byte by byte.
-func TestVerify(t *testing.T) { eachBackend(t, verifies, afpacket, xdp) }
+func TestVerify(t *testing.T) { eachBackendBeside(t, verifies, afpacket, xdp) }
 
 func verifies(t *testing.T, b backend) {
 	n := b.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24"), Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/32")}})
@@ -148,7 +148,7 @@ func verifies(t *testing.T, b backend) {
 }
 
 // Host summaries come after the ports, in order, one per address that answered.
-func TestShowHosts(t *testing.T) { eachBackend(t, showsHosts, afpacket, ebpf) }
+func TestShowHosts(t *testing.T) { eachBackendBeside(t, showsHosts, afpacket, ebpf) }
 
 func showsHosts(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/28")

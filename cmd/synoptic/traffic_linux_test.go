@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"synoptic/bench/lab/packet"
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -27,23 +29,7 @@ func onlyNetRaw(t *testing.T, args ...string) outcome {
 	t.Helper()
 	testnet.RequireUsers(t)
 	const capNetRaw, nobody = 13, 65534
-	// Where any user can find it.
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "synoptic")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := dir + "/synoptic"
-	for _, args := range [][]string{{"cp", self, path}, {"chmod", "755", dir, path}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v %s", args, err, out)
-		}
-	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(program(t), args...)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, AmbientCaps: []uintptr{capNetRaw}}
 	return finish(t, cmd)
@@ -52,6 +38,7 @@ func onlyNetRaw(t *testing.T, args ...string) outcome {
 // Every SYN-ACK is answered by one RST that closes the connection at the far end: sent by the program, or by
 // the host where the driver does not let the program send.
 func TestResets(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		backend
@@ -65,19 +52,25 @@ func TestResets(t *testing.T) {
 				n.NAPI(t)
 			}
 			n.Listen(t, "0.0.0.0:80")
-			capture := n.Capture(t)
-			s := parseStream(t, synoptic(t, c.scan(20_000, prefix.String(), "-p", "80,81", "--retries", "0", "--syn-profile", "linux")...).stdout)
-			c.used(t, s)
-			checkResets(t, capture.Stop(), prefix)
-			if s.end.Open != 2048 || s.end.Closed != 2048 {
-				t.Errorf("scan_end %+v", s.end)
-			}
+			stall.Judge(t, keepsUp, func() error {
+				capture := n.Capture(t)
+				s := parseStream(t, synoptic(t, c.scan(20_000, prefix.String(), "-p", "80,81", "--retries", "0", "--syn-profile", "linux")...).stdout)
+				c.used(t, s)
+				if err := checkResets(t, capture.Stop(), prefix); err != nil {
+					return err
+				}
+				if s.end.Open != 2048 || s.end.Closed != 2048 { // what the link drops is silent
+					return fmt.Errorf("scan_end %+v", s.end)
+				}
+				return nil
+			})
 		})
 	}
 }
 
-// checkResets holds each RST against the SYN-ACK that it answers (RFC 9293 section 3.10.7.1).
-func checkResets(t *testing.T, frames []testnet.Frame, prefix netip.Prefix) {
+// checkResets holds each RST against the SYN-ACK that it answers (RFC 9293 section 3.10.7.1). Its error is what a
+// link that drops brings about.
+func checkResets(t *testing.T, frames []testnet.Frame, prefix netip.Prefix) error {
 	t.Helper()
 	type flow struct {
 		target endpoint
@@ -104,19 +97,20 @@ func checkResets(t *testing.T, frames []testnet.Frame, prefix netip.Prefix) {
 			}
 		}
 	}
-	if len(synAcks) == 0 || len(resets) != len(synAcks) {
-		t.Errorf("%d SYN-ACKs, %d of them reset", len(synAcks), len(resets))
-	}
 	for k := range synAcks {
 		if !prefix.Contains(k.target.Addr()) {
 			t.Errorf("SYN-ACK of %v", k)
 		}
 	}
+	if len(synAcks) == 0 || len(resets) != len(synAcks) {
+		return fmt.Errorf("%d SYN-ACKs, %d of them reset", len(synAcks), len(resets))
+	}
+	return nil
 }
 
 // Other traffic of the host on the interface goes on while programs scan: connections, datagrams, echo
 // requests, and the ARP that they need.
-func TestOtherTraffic(t *testing.T) { eachBackend(t, otherTraffic, xdp, ebpf) }
+func TestOtherTraffic(t *testing.T) { eachBackendBeside(t, otherTraffic, xdp, ebpf) }
 
 func otherTraffic(t *testing.T, b backend) {
 	n := b.beside(t, testnet.Config{Gateway: true})
@@ -300,7 +294,7 @@ func ping(t *testing.T, from, to netip.Addr, seq int) {
 }
 
 // A scanner that is killed leaves no program on the interface, and the next scan works.
-func TestKilled(t *testing.T) { eachBackend(t, killed, xdp, ebpf) }
+func TestKilled(t *testing.T) { eachBackendBeside(t, killed, xdp, ebpf) }
 
 func killed(t *testing.T, b backend) {
 	n := b.beside(t, testnet.Config{Gateway: true})

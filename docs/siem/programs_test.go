@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"synoptic/bench/lab/need"
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/receivers"
 )
 
 // program finds a program or skips, or fails where the gate requires it. Receivers that cannot be
@@ -32,7 +32,7 @@ func program(t *testing.T, name, folder string) (path, root string) {
 			return p, "/"
 		}
 	}
-	root = filepath.Join(testnet.Receivers(), folder)
+	root = filepath.Join(receivers.Dir(), folder)
 	if p := filepath.Join(root, "usr/sbin", name); folder != "" && executable(p) {
 		return p, root
 	}

@@ -68,7 +68,7 @@ func nextRecord(t testing.TB, p *Programs) Record {
 // The program and the model take the same packets: a million of all kinds.
 func TestReceiveMatchesGo(t *testing.T) {
 	packets := 210_000
-	if raceEnabled {
+	if raceEnabled || testing.Short() {
 		packets = 20_000
 	}
 	for i, c := range []struct {

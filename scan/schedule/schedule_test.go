@@ -253,6 +253,9 @@ func TestScheduleKnowsWhatIsInFlight(t *testing.T) {
 
 // A window far smaller than the scan slides behind unfinished chunks and no result is lost.
 func TestScheduleKeepsToTheWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short") // the smallest window has 2 M positions
+	}
 	const n = 3 << 20 // positions, over a window of 2 M
 	rng := rand.New(rand.NewPCG(1, 1))
 	sim := &simulation{
@@ -283,7 +286,11 @@ func TestTargetRecall(t *testing.T) {
 		{"5 % each way, all answer", nobody, 0.0975}, {"20 % each way, half silent", half, 0.36},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(6) {
+			seeds := uint64(6)
+			if testing.Short() {
+				seeds = 2
+			}
+			for seed := range seeds {
 				rng := rand.New(rand.NewPCG(seed, 7))
 				sim := &simulation{
 					positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: 250 * time.Millisecond,

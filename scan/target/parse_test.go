@@ -202,9 +202,14 @@ func TestPatternLimit(t *testing.T) {
 	if _, err := parseOctets("", "0-64.*.*.1"); err == nil {
 		t.Error("more than 2^22 ranges accepted")
 	}
+	want := maxPatternRanges
+	if testing.Short() { // they take a gigabyte
+		o, err = parseOctets("", "0-63.*.255.1")
+		want >>= 8
+	}
 	var r ranges
 	o.addTo(&r)
-	if len(r.v4) != maxPatternRanges || r.v4[len(r.v4)-1].last.netip().String() != "63.255.255.1" {
-		t.Errorf("%d ranges", len(r.v4))
+	if err != nil || len(r.v4) != want || r.v4[len(r.v4)-1].last.netip().String() != "63.255.255.1" {
+		t.Errorf("%d ranges, %v", len(r.v4), err)
 	}
 }

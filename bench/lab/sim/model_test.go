@@ -12,6 +12,9 @@ import (
 
 // The model must be able to fail: a scan that agrees with it does not any more once anything of it is changed.
 func TestModelSees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short")
+	}
 	port := func(o *outcome, state results.State) *results.Port {
 		for i := range o.records.All {
 			if p := &o.records.All[i]; p.Reason.State() == state && p.Reason != results.NoResponse {

@@ -177,7 +177,7 @@ func TestRandomScans(t *testing.T) {
 	case *scansFlag > 0:
 		count = *scansFlag
 	case testing.Short():
-		count = 150
+		count = 40
 	}
 	t.Setenv("GODEBUG", "tracebacklabels=1") // a panic tells its seed
 	s := &sums{probes: map[Fate]int{}, answers: map[Fate]int{}, states: map[results.State]int{}, reasons: map[results.Reason]int{}}

@@ -117,8 +117,9 @@ type Frame struct {
 // namespace (and user namespace, unless root), or in place where that is not
 // allowed or not wanted (-short), and exits. At the end it says how many runs
 // were void (package stall). Tests on networks wait most of the time, so more
-// of them than processors run at once, unless -parallel says otherwise.
-func Main(m *testing.M) {
+// of them than processors run at once, unless -parallel says otherwise. What is to be done after all
+// tests, however they end, is in last.
+func Main(m *testing.M, last ...func()) {
 	flag.Parse()
 	if !testing.Short() {
 		_ = Enter() // the reason is kept for Require
@@ -129,6 +130,9 @@ func Main(m *testing.M) {
 		}
 	}
 	code := m.Run()
+	for _, f := range last {
+		f()
+	}
 	stall.Report(os.Stdout)
 	os.Exit(code)
 }

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/need"
+	"synoptic/bench/lab/receivers"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/sink/batch"
 )
@@ -291,7 +292,8 @@ func TestSlowConfirmation(t *testing.T) {
 
 // Slowness is told, and waited for: nothing is sent twice, nothing torn.
 func TestSlowReceiver(t *testing.T) {
-	files := testnet.NewPKI(t)
+	need.Long(t)
+	files := receivers.NewPKI(t)
 	for _, scheme := range []string{"syslog+tcp", "syslog+tls"} {
 		t.Run(scheme, func(t *testing.T) {
 			l := listenTCP(t, "127.0.0.1:0")
@@ -341,6 +343,7 @@ func TestSlowReceiver(t *testing.T) {
 
 // The end of the context, or Close, ends a call that waits for the receiver.
 func TestStuckCallsEnd(t *testing.T) {
+	need.Long(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	hold := make(chan struct{})
 	collect(t, l, func(*collector, int, net.Conn) { <-hold })

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/sink"
 )
@@ -112,6 +113,7 @@ func TestScanThroughFaults(t *testing.T) {
 
 // What waits behind a request that takes its time goes in few more, each within the limit.
 func TestScanIsFewRequests(t *testing.T) {
+	need.Long(t)
 	for scheme, c := range map[string]struct {
 		rest         string
 		limit, least int // bytes of a request, requests

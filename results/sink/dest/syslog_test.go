@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/receivers"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/sink/batch"
 )
@@ -98,7 +98,7 @@ func TestOneWayOptions(t *testing.T) {
 }
 
 // listenTLS puts TLS over a listener.
-func listenTLS(p *testnet.PKI, l net.Listener, cert tls.Certificate, clients bool) net.Listener {
+func listenTLS(p *receivers.PKI, l net.Listener, cert tls.Certificate, clients bool) net.Listener {
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: p.Roots}
 	if clients {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
@@ -115,7 +115,7 @@ func handshake(c net.Conn) {
 
 // Over TLS the receiver is verified and confirms; a client certificate is shown.
 func TestSyslogTLS(t *testing.T) {
-	files := testnet.NewPKI(t)
+	files := receivers.NewPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	c := collect(t, listenTLS(files, l, files.Good, true), readAll)
 	s := openOneWay(t, "syslog+tls://"+l.Addr().String(), Options{TLS: TLS{CAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key}}, 10_000)
@@ -140,7 +140,7 @@ func TestSyslogTLS(t *testing.T) {
 
 // What an operator has to fix is an error before the scan, with a hint.
 func TestSyslogTLSRefused(t *testing.T) {
-	files := testnet.NewPKI(t)
+	files := receivers.NewPKI(t)
 	plain := func(_ *collector, _ int, conn net.Conn) {
 		conn.Write([]byte("220 this is no TLS\r\n"))
 		io.Copy(io.Discard, conn) // closing with data unread would reset the connection
@@ -180,7 +180,7 @@ func TestSyslogTLSRefused(t *testing.T) {
 // A receiver that is down when the scan begins is waited for; that it shows the wrong certificate then is
 // told, and no reason to give up.
 func TestSyslogLater(t *testing.T) {
-	files := testnet.NewPKI(t)
+	files := receivers.NewPKI(t)
 	l := listenTCP(t, "127.0.0.1:0")
 	addr := l.Addr().String()
 	l.Close()

@@ -10,13 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/receivers"
 	"synoptic/results/sink/dest"
 )
 
 func TestTLSFiles(t *testing.T) {
-	files := testnet.NewPKI(t)
-	cert, key, otherKey := files.Cert, files.Key, testnet.NewPKI(t).Key
+	files := receivers.NewPKI(t)
+	cert, key, otherKey := files.Cert, files.Key, receivers.NewPKI(t).Key
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	must(t, os.WriteFile(empty, []byte("no PEM"), 0o600))
 	huge := filepath.Join(t.TempDir(), "huge.pem")
@@ -57,7 +57,7 @@ func TestTLSFiles(t *testing.T) {
 func TestReceiverIsVerified(t *testing.T) {
 	s := newHECStub(t, false)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	stranger := testnet.NewPKI(t).CA
+	stranger := receivers.NewPKI(t).CA
 	for what, file := range map[string]string{"unknown authority": "", "another authority": stranger} {
 		o := s.options()
 		o.TLS.CAFile = file
@@ -75,7 +75,7 @@ func TestReceiverIsVerified(t *testing.T) {
 }
 
 func TestClientCertificate(t *testing.T) {
-	files := testnet.NewPKI(t)
+	files := receivers.NewPKI(t)
 	s := newHECStub(t, false)
 	s.Close()
 	s.Server = httptest.NewUnstartedServer(s.stub)

@@ -187,6 +187,9 @@ func TestNmapXMLTakesSummaries(t *testing.T) {
 
 // All 65,535 ports of a host stay one element, though it is written in pieces.
 func TestNmapXMLOfAHostWithEveryPort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short")
+	}
 	var ports []results.Port
 	for n := 65535; n > 0; n-- {
 		ports = append(ports, results.Port{Time: 1, Addr: netip.MustParseAddr("10.0.0.1"), Port: uint16(n), Reason: results.SYNACK})

@@ -145,7 +145,7 @@ func TestConnectWaitsOutAShortage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const files = 8
 			var open atomic.Int64
-			b, ph := connectScan(t, "10.77.0.1", "1-200", 32, nil)
+			b, ph := connectScan(t, "10.77.0.1", "1-64", 32, nil)
 			silent := dial(func(netip.AddrPort) reaction { return reaction{after: time.Hour} })
 			b.dial = func(ctx context.Context, remote netip.AddrPort) (netip.AddrPort, error) {
 				if open.Add(1) > files {
@@ -159,7 +159,7 @@ func TestConnectWaitsOutAShortage(t *testing.T) {
 				t.Fatal(err)
 			}
 			end := ph.Counts()
-			if end.TxErrors != 0 || end.Filtered != 200 || end.TxRetries == 0 || end.Sent != 200 {
+			if end.TxErrors != 0 || end.Filtered != 64 || end.TxRetries == 0 || end.Sent != 64 {
 				t.Errorf("%v: %+v", shortage, end)
 			}
 		})

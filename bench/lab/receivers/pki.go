@@ -1,4 +1,4 @@
-package testnet
+package receivers
 
 import (
 	"crypto/ecdsa"

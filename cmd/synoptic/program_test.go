@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// program is the path of the program, built once for all tests as this binary was: so they run the real thing as a
+// child, flags, signals, exit codes and all. (This binary under the program's name would do as well, but what the
+// tests import takes three times the program's time to start, and they start it some hundred times.)
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var (
+	built    = sync.OnceValues(build)
+	builtDir string
+)
+
+// build makes the program from the warm build cache, in a folder that removeProgram removes.
+func build() (path string, err error) {
+	if builtDir, err = os.MkdirTemp("", "synoptic-test-"); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(builtDir, 0o755); err != nil { // some tests start it as another user
+		return "", err
+	}
+	path = filepath.Join(builtDir, "synoptic")
+	args := []string{"build", "-buildvcs=false", "-ldflags=-s -w", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+func removeProgram() {
+	if builtDir != "" {
+		os.RemoveAll(builtDir)
+	}
+}
+
+// outcome is what a run of the program left behind.
+type outcome struct {
+	stdout, stderr string
+	code           int
+	cmd            *exec.Cmd
+}
+
+func synoptic(t testing.TB, args ...string) outcome {
+	t.Helper()
+	return finish(t, exec.Command(program(t), args...))
+}
+
+// finish runs a prepared command to its end.
+func finish(t testing.TB, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd}
+}
