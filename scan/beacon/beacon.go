@@ -191,13 +191,16 @@ func (s *Set) Tick(now int64) {
 		s.awake += min(time.Duration(now-s.ticked), 2*TickStep)
 	}
 	s.ticked = now
-	p0 := s.lossRate()
+	k := s.known()
 	for _, m := range s.members {
 		if !m.flying || s.awake < m.expires {
 			continue
 		}
 		m.expired()
-		if w := m.surprise(p0); w > 0 {
+		if m.answers == 0 && m.lost > 1 {
+			continue // it has said what it can
+		}
+		if w := m.surprise(1, k); w > 0 {
 			s.pending = append(s.pending, loss{m.last, w, m.open})
 		}
 	}
@@ -269,8 +272,19 @@ func (s *Set) book() {
 	}
 }
 
-// lossRate is the share of beacons that are lost on a path that is up, on the side of caution.
-func (s *Set) lossRate() float64 { return (s.failures + 1) / (s.failures + s.answers + 8) }
+func (s *Set) known() known {
+	asked, mute := 4.0, 1.0
+	for _, m := range s.members {
+		switch {
+		case m.answers > 0:
+			asked++
+		case m.lost > 0 && m.good != 0:
+			asked++
+			mute++
+		}
+	}
+	return known{s.proven, (s.failures + 1) / (s.failures + s.answers + 8), mute / asked}
+}
 
 // newest is when the newest answered probe of any kind was sent.
 func (s *Set) newest() int64 { return max(s.good, s.heard.Load()) }

@@ -79,12 +79,22 @@ func (m *member) missedSince(t int64) (n int) {
 	return n
 }
 
-// surprise is what one more lost probe says against the path, in nats: the logarithm of how seldom one is lost,
-// by what is known of all beacons (p0) and of this one. Of one that has never answered a beacon it says nothing: it may
-// not answer the same SYN twice.
-func (m *member) surprise(p0 float64) float64 {
-	if m.answers == 0 || m.away {
+// surprise is what n lost probes say against the path, in nats: the logarithm of how seldom that happens, by what is
+// known of all beacons and of this one. One that has never answered a beacon may be of those that do not answer the
+// same SYN twice: however often it is silent, it says no more than that most of the others do answer.
+func (m *member) surprise(n int, k known) float64 {
+	switch {
+	case m.away || n == 0 || m.good == 0 || !k.proven:
 		return 0
+	case m.answers == 0:
+		return -math.Log(max(k.lost, k.mute))
 	}
-	return -math.Log(max(p0, (m.failures+1)/(m.failures+m.answers+4)))
+	return -float64(n) * math.Log(max(k.lost, (m.failures+1)/(m.failures+m.answers+4)))
+}
+
+// known is what is known of all beacons.
+type known struct {
+	proven bool    // one was answered
+	lost   float64 // the share of them that is lost on a path that is up,
+	mute   float64 // and of those asked that do not answer the same SYN twice; both on the side of caution
 }

@@ -121,7 +121,7 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	s.mark()
 	failing := false
 	for _, m := range s.members {
-		failing = failing || m.lost >= fewest && !m.away
+		failing = failing || m.lost > 0 && !m.away
 	}
 	if !failing {
 		return nil, back
@@ -181,9 +181,9 @@ func (s *Set) levels() (all []func(*member) key) {
 
 // groups are the beacons by a level, without those that are known to be lost, or have never answered.
 func (s *Set) groups(level func(*member) key) map[key]*group {
-	all, p0 := map[key]*group{}, s.lossRate()
+	all, k0 := map[key]*group{}, s.known()
 	for _, m := range s.members {
-		if m.away || m.answers == 0 {
+		if m.away || m.good == 0 {
 			continue
 		}
 		k := level(m)
@@ -199,7 +199,7 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 		for _, m := range g.members {
 			if n := m.missedSince(g.good); n > 0 {
 				g.lost += n
-				g.says += float64(n) * m.surprise(p0)
+				g.says += m.surprise(n, k0)
 				g.open = g.open || m.open
 			}
 		}

@@ -64,6 +64,9 @@ func (w *sentinel) check(now int64) {
 		case w.cause.word != c.word:
 			w.cause = c
 			w.waitFor(c)
+			if w.first.path == nil {
+				w.first = c
+			}
 		}
 		return
 	}
@@ -125,7 +128,10 @@ func (w *sentinel) explained(c cause) {
 		w.moved(c.claim.Link, c.claim.Addr, c.claim.MAC)
 	}
 	if w.release != nil && w.cause.path == nil && w.cause.word != results.CauseNextHopMoved {
-		w.cause = cause{word: c.word, path: nil, err: c.err}
+		w.cause = cause{word: c.word, err: c.err}
 		w.waitFor(w.cause)
+		if w.first.path == nil && w.first.word == results.CausePath {
+			w.first = w.cause
+		}
 	}
 }

@@ -184,6 +184,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	ph.cool(ctx)
 	close(stop)
 	watching.Wait()
+	guard.tellLater()
 	for _, r := range receivers {
 		r.wake()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -37,7 +38,11 @@ type sentinel struct {
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
 	cause   cause
-	found   chan cause // what a search for the cause has found
+	first   cause          // the first that the host has named in this outage
+	later   *results.Event // of what is over, until it is known what came of it
+	again0  uint64         // positions asked again before that
+	due     int64          // when it is to be told
+	found   chan cause     // what a search for the cause has found
 	seeking bool
 }
 
@@ -108,6 +113,9 @@ func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
 func (w *sentinel) tick(ctx context.Context, now int64) {
 	w.set.Tick(now)
 	w.session.beacons.send(w.rate(now))
+	if w.later != nil && now >= w.due {
+		w.tellLater()
+	}
 	w.done.note(now, w.phase)
 	if w.phase.fault.Swap(false) {
 		w.faulted = now
@@ -161,7 +169,8 @@ func (w *sentinel) rate(now int64) float64 {
 // pause stops the lanes.
 func (w *sentinel) pause(now, since int64, c cause) {
 	w.release = w.session.pacer.Hold()
-	w.paused, w.again, w.since, w.cause = now, now, since, c
+	w.tellLater()
+	w.paused, w.again, w.since, w.cause, w.first = now, now, since, c, c
 	w.set.Pause(now)
 	w.waitFor(c)
 	w.session.trust.outage(now, since)
@@ -184,10 +193,12 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	case evidence && w.set.Good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
 		w.resume(false)
 	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience:
-		w.tell(results.Event{
+		w.cause = w.first
+		w.later = &results.Event{
 			Kind: results.EventLost, Begin: w.since,
 			Message: w.words(fmt.Sprintf("evidence did not come back within %v", w.session.plan.Asked.Patience)),
-		})
+		}
+		w.again0, w.due = 0, math.MaxInt64 // the lanes stop first
 		w.session.trust.lost.Store(true)
 		w.shared.takeBack(w.takenSince())
 		w.end(errEvidence)
@@ -211,18 +222,38 @@ func (w *sentinel) resume(over bool) {
 		return
 	}
 	if !over {
-		was := w.phase.tally.again.Load()
+		w.again0 = w.phase.tally.again.Load()
 		w.shared.takeBack(w.takenSince())
-		w.tell(results.Event{
-			Kind: results.EventResumed, Begin: w.since, End: time.Now().UnixNano(), Again: w.phase.tally.again.Load() - was,
-			Message: w.words("answers come again: what was sent meanwhile is asked again"),
-		})
+		w.later = &results.Event{
+			Kind: results.EventResumed, Begin: w.since, End: time.Now().UnixNano(),
+			Message: "answers come again: what was sent meanwhile is asked again",
+		}
+		w.due = time.Now().UnixNano() + tellAfter
 	}
 	w.session.trust.resumed(time.Now().UnixNano())
 	w.set.Resume()
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil
+}
+
+// tellAfter is how long it takes at most until all lanes have said how far they had come.
+const tellAfter = int64(100 * time.Millisecond)
+
+// tellLater tells what is over, with what came of it.
+func (w *sentinel) tellLater() {
+	e := w.later
+	if e == nil {
+		return
+	}
+	w.later = nil
+	if e.Kind == results.EventResumed {
+		e.Again = w.phase.tally.again.Load() - w.again0
+	} else {
+		e.Unknown = w.phase.tally.unknown.Load()
+	}
+	w.cause = w.first
+	w.tell(*e)
 }
 
 // parts takes note of hosts, prefixes and paths that have stopped answering while others go on.
