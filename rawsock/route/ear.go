@@ -36,11 +36,11 @@ type Claim struct {
 // ask for each other all day, each frame would wake the scanner up, and a wrong MAC address of one of them
 // harms that one only; a host that falls silent can be asked for again by Resolve.
 type Ear struct {
-	claims chan Claim
-	link   Link
-	mac    [6]byte
-	src    uint32
-	socket earSocket
+	claims  chan Claim
+	link    Link
+	mac     [6]byte
+	src     uint32
+	request func(addr uint32) error // sends one
 
 	ctx    context.Context // ends the ear
 	rounds sync.WaitGroup
@@ -143,7 +143,7 @@ func (e *Ear) begin(u uint32, h *heard) *round {
 func (e *Ear) ask(u uint32, r *round) error {
 	gap := earGap
 	for range earTries {
-		if err := e.socket.request(u); err != nil {
+		if err := e.request(u); err != nil {
 			return err
 		}
 		select {

@@ -75,7 +75,7 @@ func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o Resolve
 		o.Progress(total-h.missing, total)
 		gap *= 2
 	}
-	for deadline := time.Now().Add(o.settle); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(o.settle); len(h.others) == 0 && time.Now().Before(deadline); {
 		if err := s.await(ctx, h, time.Until(deadline)); err != nil {
 			return err
 		}
@@ -95,21 +95,26 @@ func (h *hosts) readNeighbours(index int, o ResolveOptions) error {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return fmt.Errorf("read the neighbour table: %w", err)
 	}
-	for _, n := range all {
-		ip := n.IP.To4()
-		if n.State&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) != 0 || ip == nil || len(n.HardwareAddr) != 6 {
-			continue
-		}
-		i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip))
-		switch {
-		case !asked:
-		case n.State&sure != 0 && !o.anew:
-			h.set(i, [6]byte(n.HardwareAddr))
-		default:
-			h.unconfirmed[i] = [6]byte(n.HardwareAddr)
-		}
+	for i := range all {
+		h.take(&all[i], o.anew)
 	}
 	return nil
+}
+
+// take looks at one entry of the kernel's table. If that is doubted, the kernel is not sure of any.
+func (h *hosts) take(n *netlink.Neigh, doubted bool) {
+	ip := n.IP.To4()
+	if n.State&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) != 0 || ip == nil || len(n.HardwareAddr) != 6 {
+		return
+	}
+	i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip))
+	switch {
+	case !asked:
+	case n.State&sure != 0 && !doubted:
+		h.set(i, [6]byte(n.HardwareAddr))
+	default:
+		h.unconfirmed[i] = [6]byte(n.HardwareAddr)
+	}
 }
 
 // arpSocket is a packet socket that sees only what its filter passes of the ARP traffic: replies to our requests.
