@@ -1,0 +1,72 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"synoptic/bench/lab/testnet"
+)
+
+// outdated is a MAC address that nobody has: the one of a router or a host that has been replaced.
+var outdated = net.HardwareAddr{2, 0, 0, 0, 0, 0x99}
+
+// plant puts an entry into the kernel's neighbour table, as it is some minutes after it was last of use.
+func plant(t *testing.T, n *testnet.Network, addrs ...netip.Addr) {
+	t.Helper()
+	link, err := netlink.LinkByName(n.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		err := netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: a.AsSlice(), State: netlink.NUD_STALE, HardwareAddr: outdated})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The kernel's neighbour table has an outdated address for the gateway: it is asked, and everything is found.
+func TestStaleGateway(t *testing.T) { eachBackend(t, staleGateway, afpacket, xdp, ebpf) }
+
+func staleGateway(t *testing.T, b backend) {
+	n := b.beside(t, testnet.Config{Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	plant(t, n, n.GatewayAddr)
+	o := synoptic(t, b.scan(1000, "10.77.0.0/28", "-p", "80,81", "--show", "all")...)
+	if o.code != 0 {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	s := parseStream(t, o.stdout)
+	b.used(t, s)
+	if open, closed := len(s.found(t, "open")), len(s.found(t, "closed")); open != 16 || closed != 16 {
+		t.Errorf("%d open, %d closed, want 16 of each; scan_end %+v", open, closed, s.end)
+	}
+}
+
+// So it is with targets of the same network; of one that is gone nothing is believed, and nothing is sent to it.
+func TestStaleTargets(t *testing.T) { eachBackend(t, staleTargets, afpacket, xdp) }
+
+func staleTargets(t *testing.T, b backend) {
+	alive := netip.MustParsePrefix("10.77.0.8/29")
+	n := b.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/28"), Alive: []netip.Prefix{alive}})
+	n.Listen(t, "0.0.0.0:80")
+	var all []netip.Addr
+	for a := n.Prefix.Addr(); n.Prefix.Contains(a); a = a.Next() {
+		all = append(all, a)
+	}
+	plant(t, n, all...)
+	capture := n.Capture(t)
+	s := parseStream(t, synoptic(t, b.scan(1000, "10.77.0.0/28", "-p", "80,81", "--show", "all")...).stdout)
+	b.used(t, s)
+	if open, closed := len(s.found(t, "open")), len(s.found(t, "closed")); open != 8 || closed != 8 || s.end.NoARP != 16 {
+		t.Errorf("%d open, %d closed, want 8 of each; scan_end %+v", open, closed, s.end)
+	}
+	for _, f := range capture.Stop() {
+		if e, ok := checkProbe(t, f); ok && !alive.Contains(e.Addr()) {
+			t.Fatalf("probe to %s, which is gone", e)
+		}
+	}
+}
