@@ -3,7 +3,10 @@ package main
 import (
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -69,4 +72,58 @@ func staleTargets(t *testing.T, b backend) {
 			t.Fatalf("probe to %s, which is gone", e)
 		}
 	}
+}
+
+// A gateway that is not there yet, as behind a switch port that has just come up, is waited for.
+func TestLateGateway(t *testing.T) {
+	n := beside(t, testnet.Config{Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	silence := func(value string) error { // 8: no ARP request is answered
+		return n.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/all/arp_ignore", []byte(value), 0) })
+	}
+	if err := silence("8"); err != nil {
+		t.Skipf("the target cannot be silenced: %v", err)
+	}
+	before := received(t, n)
+	scan := exec.Command(program(t), "scan", "10.77.0.0/28", "-p", "80", "--patience", "10m")
+	done := make(chan outcome, 1)
+	place := testnet.Here(t)
+	go func() {
+		var o outcome
+		if err := place.Do(func() error { o = finish(t, scan); return nil }); err != nil {
+			t.Error(err)
+		}
+		done <- o
+	}()
+	// More than the three requests that every address gets.
+	for received(t, n) < before+5 {
+		select {
+		case o := <-done:
+			t.Fatalf("exit %d before the gateway was there: %s", o.code, o.stderr)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err := silence("0"); err != nil {
+		t.Fatal(err)
+	}
+	o := <-done
+	if s := parseStream(t, o.stdout); o.code != 0 || len(s.found(t, "open")) != 16 {
+		t.Errorf("exit %d, %d open: %s", o.code, len(s.found(t, "open")), o.stderr)
+	}
+}
+
+// received is how many frames have come to the target.
+func received(t *testing.T, n *testnet.Network) (frames uint64) {
+	t.Helper()
+	err := n.Do(func() error {
+		link, err := netlink.LinkByName(n.PeerLink)
+		if err == nil {
+			frames = link.Attrs().Statistics.RxPackets
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frames
 }
