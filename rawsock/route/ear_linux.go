@@ -28,6 +28,10 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 		claims: make(chan Claim, 16), ctx: ctx, link: link, hops: map[uint32]*heard{},
 		mac: [6]byte(link.HardwareAddr), src: binary.BigEndian.Uint32(b[:]),
 	}
+	permanent, err := permanentNeighbours(link.Index)
+	if err != nil {
+		return fail(err)
+	}
 	var senders []uint32
 	for _, hop := range hops {
 		if !hop.Addr.Is4() || hop.MAC != nil && len(hop.MAC) != 6 {
@@ -36,6 +40,12 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 		b := hop.Addr.As4()
 		h := &heard{}
 		copy(h.mac[:], hop.MAC)
+		if mac, ok := permanent[hop.Addr]; ok {
+			h.mac, h.fixed = mac, true
+		}
+		if link.NoARP {
+			h.mac, h.fixed = e.mac, true
+		}
 		e.hops[binary.BigEndian.Uint32(b[:])] = h
 		senders = append(senders, binary.BigEndian.Uint32(b[:]))
 	}

@@ -117,6 +117,39 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// An administrator's entry holds against whoever announces and answers, and so does a link without ARP.
+func TestListenFixed(t *testing.T) {
+	t.Parallel()
+	testnet.Apart(t)
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	path := pathTo(t, "10.77.0.1")
+	fixed := net.HardwareAddr{2, 0, 0, 0, 0, 0x99}
+	neighbour(t, path.Link, n.GatewayAddr.String(), netlink.NUD_PERMANENT, fixed)
+	e, err := Listen(t.Context(), path.Link, path.Src, []Hop{{n.GatewayAddr, fixed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	announce(t, n, n.GatewayAddr, n.PeerHardwareAddr, func() bool { return true })
+	if mac, conflicts, err := e.Confirm(t.Context(), n.GatewayAddr); err != nil || mac.String() != fixed.String() || len(conflicts) != 0 {
+		t.Errorf("%v, %v, %v", mac, conflicts, err)
+	}
+	e.hear(announcement(t, 1, hopIP, [6]byte(n.PeerHardwareAddr)))
+	e.mu.Lock()
+	if e.hops[hopIP].due {
+		t.Error("an announcement is looked into")
+	}
+	e.mu.Unlock()
+
+	path.Link.NoARP = true
+	e, err = Listen(t.Context(), path.Link, path.Src, []Hop{{Addr: netip.MustParseAddr("10.76.0.99")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mac, _, err := e.Confirm(t.Context(), netip.MustParseAddr("10.76.0.99")); err != nil || mac.String() != n.HardwareAddr.String() {
+		t.Errorf("without ARP: %v, %v", mac, err)
+	}
+}
+
 func TestListenRefuses(t *testing.T) {
 	t.Parallel()
 	testnet.Apart(t)

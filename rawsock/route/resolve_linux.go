@@ -85,20 +85,37 @@ func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o Resolve
 
 // readNeighbours takes what the kernel is sure of, and notes what else it says.
 func (h *hosts) readNeighbours(index int, o ResolveOptions) error {
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
-	}
-	defer handle.Close()
-	all, err := handle.NeighList(index, netlink.FAMILY_V4)
-	// An interrupted dump lacks some, which are asked for.
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return fmt.Errorf("read the neighbour table: %w", err)
-	}
+	all, err := neighbours(index)
 	for i := range all {
 		h.take(&all[i], o.anew)
 	}
-	return nil
+	return err
+}
+
+// neighbours are the kernel's IPv4 neighbours on a link. Where the reading was interrupted some lack, which are asked for.
+func neighbours(index int) ([]netlink.Neigh, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	defer handle.Close()
+	all, err := handle.NeighList(index, netlink.FAMILY_V4)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("read the neighbour table: %w", err)
+	}
+	return all, nil
+}
+
+// permanentNeighbours are those that an administrator has entered.
+func permanentNeighbours(index int) (map[netip.Addr][6]byte, error) {
+	all, err := neighbours(index)
+	permanent := map[netip.Addr][6]byte{}
+	for _, n := range all {
+		if a, ok := netip.AddrFromSlice(n.IP); ok && n.State&unix.NUD_PERMANENT != 0 && len(n.HardwareAddr) == 6 {
+			permanent[a.Unmap()] = [6]byte(n.HardwareAddr)
+		}
+	}
+	return permanent, err
 }
 
 // take looks at one entry of the kernel's table. If that is doubted, the kernel is not sure of any.
