@@ -1,16 +1,21 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
+	"synoptic/rawsock/route"
+	"synoptic/results"
 )
 
 // outdated is a MAC address that nobody has: the one of a router or a host that has been replaced.
@@ -19,12 +24,17 @@ var outdated = net.HardwareAddr{2, 0, 0, 0, 0, 0x99}
 // plant puts an entry into the kernel's neighbour table, as it is some minutes after it was last of use.
 func plant(t *testing.T, n *testnet.Network, addrs ...netip.Addr) {
 	t.Helper()
+	plantAs(t, n, outdated, addrs...)
+}
+
+func plantAs(t *testing.T, n *testnet.Network, mac net.HardwareAddr, addrs ...netip.Addr) {
+	t.Helper()
 	link, err := netlink.LinkByName(n.Link)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range addrs {
-		err := netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: a.AsSlice(), State: netlink.NUD_STALE, HardwareAddr: outdated})
+		err := netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: a.AsSlice(), State: netlink.NUD_STALE, HardwareAddr: mac})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,6 +120,51 @@ func TestLateGateway(t *testing.T) {
 	if s := parseStream(t, o.stdout); o.code != 0 || len(s.found(t, "open")) != 16 {
 		t.Errorf("exit %d, %d open: %s", o.code, len(s.found(t, "open")), o.stderr)
 	}
+}
+
+// Another host answers for the gateway's address, too: it is told, and what the kernel's table agrees with is used.
+func TestTwoGateways(t *testing.T) {
+	n := beside(t, testnet.Config{Gateway: true})
+	n.Listen(t, "0.0.0.0:80")
+	r := n.Respond(t, func(*testnet.Responder, []byte) {})
+	lie := route.Request(outdated, n.GatewayAddr, n.Source) // made a reply
+	lie[21] = 2
+	copy(lie, n.HardwareAddr)
+	copy(lie[32:], n.HardwareAddr)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+				if err := r.Send(lie); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	// The scan listens for a second answer for 40 ms.
+	stall.Judge(t, stall.Bound{Gap: 20 * time.Millisecond}, func() error {
+		plantAs(t, n, n.PeerHardwareAddr, n.GatewayAddr)
+		o := synoptic(t, "scan", "10.77.0.0/28", "-p", "80")
+		s := parseStream(t, o.stdout)
+		if o.code != 0 || len(s.found(t, "open")) != 16 || !s.end.Complete {
+			t.Errorf("exit %d, %d open: %s", o.code, len(s.found(t, "open")), o.stderr)
+		}
+		for _, e := range s.events {
+			if e.Event == "next-hop-changed" && e.Cause == results.CauseTwoNextHops && e.NextHop == n.GatewayAddr {
+				if !strings.Contains(e.Message, outdated.String()) || !strings.Contains(e.Message, n.PeerHardwareAddr.String()+" (used)") {
+					t.Errorf("%s", e.Message)
+				}
+				return nil
+			}
+		}
+		return fmt.Errorf("nothing is told: %v", s.events)
+	})
 }
 
 // received is how many frames have come to the target.

@@ -15,7 +15,7 @@ import (
 func TestWithin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &Plan{}
-		for next := uint32(0x0a4d0000 + rapid.Uint32Range(0, 20).Draw(t, "first")); len(p.Segments) < 6; {
+		for next := 0x0a4d0000 + rapid.Uint32Range(0, 20).Draw(t, "first"); len(p.Segments) < 6; {
 			length := rapid.Uint32Range(1, 20).Draw(t, "length")
 			p.Segments = append(p.Segments, Segment{addr4(next), addr4(next + length - 1), rapid.IntRange(0, 2).Draw(t, "path")})
 			next += length + rapid.Uint32Range(0, 20).Draw(t, "gap")

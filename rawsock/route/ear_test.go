@@ -196,7 +196,7 @@ func TestEarConfirm(t *testing.T) {
 		synctest.Wait()
 		before := len(*requests)
 		for range 10 {
-			go e.Confirm(t.Context(), hopAddr) //nolint:errcheck // nobody answers
+			go e.Confirm(t.Context(), hopAddr)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()

@@ -229,7 +229,7 @@ func (s *arpSocket) send(addr uint32) error {
 
 // failed is the error of a system call, unless it says that the interface is down and that is waited out.
 func (s *arpSocket) failed(call string, err error) error {
-	if s.patient && err == unix.ENETDOWN {
+	if s.patient && errors.Is(err, unix.ENETDOWN) {
 		return nil
 	}
 	return os.NewSyscallError(call, err)
