@@ -266,14 +266,14 @@ func onLink(t *testing.T, b backend) {
 	}
 }
 
-// A gateway that does not exist is an error before the first probe.
+// A gateway that does not exist is an error before the first probe, after it has been waited for.
 func TestSilentGateway(t *testing.T) {
 	n := beside(t, testnet.Config{Gateway: true})
 	if out, err := exec.Command("ip", "route", "add", "10.88.0.0/16", "via", strings.Replace(n.GatewayAddr.String(), ".0.2", ".0.77", 1)).CombinedOutput(); err != nil {
 		t.Skipf("no iproute2 to add a route with: %v %s", err, out)
 	}
 	capture := n.Capture(t)
-	o := synoptic(t, "scan", "10.88.0.0/24", "-p", "80")
+	o := synoptic(t, "scan", "10.88.0.0/24", "-p", "80", "--patience", "3s")
 	if o.code != 1 || !strings.Contains(o.stderr, "10.76.0.77") || !strings.Contains(o.stderr, "hint: ") || !strings.Contains(o.stderr, "--gateway-mac") {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}

@@ -36,11 +36,11 @@ type Claim struct {
 // ask for each other all day, each frame would wake the scanner up, and a wrong MAC address of one of them
 // harms that one only; a host that falls silent can be asked for again by Resolve.
 type Ear struct {
-	claims chan Claim
-	link   Link
-	mac    [6]byte
-	src    uint32
-	socket earSocket
+	claims  chan Claim
+	link    Link
+	mac     [6]byte
+	src     uint32
+	request func(addr uint32) error // sends one
 
 	ctx    context.Context // ends the ear
 	rounds sync.WaitGroup
@@ -52,6 +52,7 @@ type Ear struct {
 // heard is what an ear knows of a next hop.
 type heard struct {
 	mac   [6]byte   // in use
+	fixed bool      // whatever anybody says
 	round *round    // under way
 	due   bool      // a claim waits for its round
 	asked time.Time // when a claim was last looked into
@@ -80,6 +81,9 @@ const (
 
 // Listen opens an ear on a link for hops; src and the link's MAC address are whose name it asks in. The socket is
 // open when it returns, in the network namespace of the calling thread. It is closed when ctx ends.
+//
+// A hop with a PERMANENT entry in the kernel's neighbour table is never believed to be elsewhere: that is what
+// such entries are for. Nor is one on a link without ARP.
 func Listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, error) {
 	return listen(ctx, link, src, hops)
 }
@@ -93,6 +97,9 @@ func (e *Ear) Confirm(ctx context.Context, hop netip.Addr) (net.HardwareAddr, []
 	u, h := e.hop(hop)
 	if h == nil {
 		return nil, nil, &NoNeighbourError{Addr: hop, Link: e.link.Name}
+	}
+	if h.fixed {
+		return slices.Clone(h.mac[:]), nil, nil
 	}
 	r := e.begin(u, h)
 	select {
@@ -143,7 +150,7 @@ func (e *Ear) begin(u uint32, h *heard) *round {
 func (e *Ear) ask(u uint32, r *round) error {
 	gap := earGap
 	for range earTries {
-		if err := e.socket.request(u); err != nil {
+		if err := e.request(u); err != nil {
 			return err
 		}
 		select {
@@ -213,7 +220,7 @@ func (e *Ear) hear(b []byte) {
 		}
 		return
 	}
-	if mac == h.mac || h.due {
+	if h.fixed || mac == h.mac || h.due {
 		return
 	}
 	h.due = true

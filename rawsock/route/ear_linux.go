@@ -13,13 +13,6 @@ import (
 	"synoptic/rawsock"
 )
 
-// earSocket is a packet socket whose reader sleeps in the runtime's poller.
-type earSocket struct {
-	file *os.File
-	from [6]byte
-	src  uint32
-}
-
 func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, error) {
 	fail := func(err error) (*Ear, error) {
 		return nil, fmt.Errorf("listen for next hops on %s: %w", link.Name, err)
@@ -35,6 +28,10 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 		claims: make(chan Claim, 16), ctx: ctx, link: link, hops: map[uint32]*heard{},
 		mac: [6]byte(link.HardwareAddr), src: binary.BigEndian.Uint32(b[:]),
 	}
+	permanent, err := permanentNeighbours(link.Index)
+	if err != nil {
+		return fail(err)
+	}
 	var senders []uint32
 	for _, hop := range hops {
 		if !hop.Addr.Is4() || hop.MAC != nil && len(hop.MAC) != 6 {
@@ -43,6 +40,12 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 		b := hop.Addr.As4()
 		h := &heard{}
 		copy(h.mac[:], hop.MAC)
+		if mac, ok := permanent[hop.Addr]; ok {
+			h.mac, h.fixed = mac, true
+		}
+		if link.NoARP {
+			h.mac, h.fixed = e.mac, true
+		}
 		e.hops[binary.BigEndian.Uint32(b[:])] = h
 		senders = append(senders, binary.BigEndian.Uint32(b[:]))
 	}
@@ -50,12 +53,13 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 	if err != nil {
 		return fail(err)
 	}
-	e.socket = earSocket{file: os.NewFile(uintptr(s.fd), "ear"), from: e.mac, src: e.src} // non-blocking: it is polled
-	stop := context.AfterFunc(ctx, func() { e.socket.file.Close() })
+	file := os.NewFile(uintptr(s.fd), "ear") // non-blocking: its reader sleeps in the runtime's poller
+	e.request = func(addr uint32) error { return request(file, e.mac, e.src, addr) }
+	stop := context.AfterFunc(ctx, func() { file.Close() })
 	go func() {
 		defer stop()
 		for b := make([]byte, 128); ; {
-			n, err := e.socket.file.Read(b)
+			n, err := file.Read(b)
 			if err == nil {
 				e.hear(b[:n])
 			} else if ctx.Err() != nil || errors.Is(err, os.ErrClosed) {
@@ -72,10 +76,10 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 }
 
 // request sends one. What cannot be sent at the moment gets no answer, and the next try makes up for it.
-func (s *earSocket) request(addr uint32) error {
-	b := newRequest(s.from, s.src)
+func request(file *os.File, mac [6]byte, src, addr uint32) error {
+	b := newRequest(mac, src)
 	setTarget(b, addr)
-	_, err := s.file.Write(b)
+	_, err := file.Write(b)
 	if err == nil || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENETDOWN) {
 		return nil
 	}

@@ -92,7 +92,9 @@ func search(ctx context.Context, link Link, src netip.Addr, addrs iter.Seq[netip
 // another host answers for it, too: such are conflicts. A gateway that does not answer within o.Patience is a
 // *NoNeighbourError.
 func ResolveGateway(ctx context.Context, p *Path, o ResolveOptions) (mac net.HardwareAddr, conflicts []Conflict, err error) {
-	o.settle = settle
+	if o.settle == 0 {
+		o.settle = settle
+	}
 	t, err := search(ctx, p.Link, p.Src, func(yield func(netip.Addr) bool) { yield(p.Gateway) }, o)
 	if err != nil {
 		return nil, nil, err

@@ -228,11 +228,13 @@ func (n *news) route(data []byte) []Change {
 	for kind, value := range attributes(data[unix.SizeofRtMsg:]) {
 		switch kind {
 		case unix.RTA_DST:
-			if dst, ok := netip.AddrFromSlice(value); ok {
+			if dst, ok := netip.AddrFromSlice(value); ok && dst.Is4() == a.Is4() {
 				a = dst
 			}
 		case unix.RTA_OIF:
-			c.Link = int(binary.NativeEndian.Uint32(value))
+			if len(value) == 4 {
+				c.Link = int(binary.NativeEndian.Uint32(value))
+			}
 		}
 	}
 	c.Prefix, c.Name = netip.PrefixFrom(a, int(data[1])), n.links[c.Link].name

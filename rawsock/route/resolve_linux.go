@@ -75,7 +75,7 @@ func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o Resolve
 		o.Progress(total-h.missing, total)
 		gap *= 2
 	}
-	for deadline := time.Now().Add(o.settle); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(o.settle); len(h.others) == 0 && time.Now().Before(deadline); {
 		if err := s.await(ctx, h, time.Until(deadline)); err != nil {
 			return err
 		}
@@ -85,31 +85,53 @@ func resolve(ctx context.Context, link Link, src netip.Addr, h *hosts, o Resolve
 
 // readNeighbours takes what the kernel is sure of, and notes what else it says.
 func (h *hosts) readNeighbours(index int, o ResolveOptions) error {
+	all, err := neighbours(index)
+	for i := range all {
+		h.take(&all[i], o.anew)
+	}
+	return err
+}
+
+// neighbours are the kernel's IPv4 neighbours on a link. Where the reading was interrupted some lack, which are asked for.
+func neighbours(index int) ([]netlink.Neigh, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
+		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	defer handle.Close()
 	all, err := handle.NeighList(index, netlink.FAMILY_V4)
-	// An interrupted dump lacks some, which are asked for.
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return fmt.Errorf("read the neighbour table: %w", err)
+		return nil, fmt.Errorf("read the neighbour table: %w", err)
 	}
+	return all, nil
+}
+
+// permanentNeighbours are those that an administrator has entered.
+func permanentNeighbours(index int) (map[netip.Addr][6]byte, error) {
+	all, err := neighbours(index)
+	permanent := map[netip.Addr][6]byte{}
 	for _, n := range all {
-		ip := n.IP.To4()
-		if n.State&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) != 0 || ip == nil || len(n.HardwareAddr) != 6 {
-			continue
-		}
-		i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip))
-		switch {
-		case !asked:
-		case n.State&sure != 0 && !o.anew:
-			h.set(i, [6]byte(n.HardwareAddr))
-		default:
-			h.unconfirmed[i] = [6]byte(n.HardwareAddr)
+		if a, ok := netip.AddrFromSlice(n.IP); ok && n.State&unix.NUD_PERMANENT != 0 && len(n.HardwareAddr) == 6 {
+			permanent[a.Unmap()] = [6]byte(n.HardwareAddr)
 		}
 	}
-	return nil
+	return permanent, err
+}
+
+// take looks at one entry of the kernel's table. If that is doubted, the kernel is not sure of any.
+func (h *hosts) take(n *netlink.Neigh, doubted bool) {
+	ip := n.IP.To4()
+	if n.State&(unix.NUD_INCOMPLETE|unix.NUD_FAILED) != 0 || ip == nil || len(n.HardwareAddr) != 6 {
+		return
+	}
+	i, asked := slices.BinarySearch(h.addrs, binary.BigEndian.Uint32(ip))
+	switch {
+	case !asked:
+	case n.State&sure != 0 && !doubted:
+		h.set(i, [6]byte(n.HardwareAddr))
+	default:
+		h.unconfirmed[i] = [6]byte(n.HardwareAddr)
+	}
 }
 
 // arpSocket is a packet socket that sees only what its filter passes of the ARP traffic: replies to our requests.
@@ -207,7 +229,7 @@ func (s *arpSocket) send(addr uint32) error {
 
 // failed is the error of a system call, unless it says that the interface is down and that is waited out.
 func (s *arpSocket) failed(call string, err error) error {
-	if s.patient && err == unix.ENETDOWN {
+	if s.patient && errors.Is(err, unix.ENETDOWN) {
 		return nil
 	}
 	return os.NewSyscallError(call, err)

@@ -86,7 +86,7 @@ func TestResolveSome(t *testing.T) {
 	neighbour(t, path.Link, "10.77.0.1", netlink.NUD_PERMANENT, known)
 	neighbour(t, path.Link, "10.77.0.2", netlink.NUD_REACHABLE, known)
 	neighbour(t, path.Link, "10.77.0.3", netlink.NUD_FAILED, nil)
-	for i, state := range []int{netlink.NUD_STALE, netlink.NUD_DELAY, netlink.NUD_PROBE} { // of the dead, and of the living
+	for i, state := range []int{netlink.NUD_STALE, netlink.NUD_PROBE} { // of the dead, and of the living
 		neighbour(t, path.Link, fmt.Sprintf("10.77.0.%d", 4+i), state, known)
 		neighbour(t, path.Link, fmt.Sprintf("10.77.0.%d", 64+i), state, known)
 	}
@@ -122,7 +122,7 @@ func TestResolveSome(t *testing.T) {
 		case last >= 64 && last < 128 || last == 200:
 			want, requests = [6]byte(n.PeerHardwareAddr), 1
 		}
-		if last&^64 == 5 || last&^64 == 6 { // the kernel is about to ask, too
+		if last&^64 == 5 { // the kernel is about to ask, too
 			requests = count[a]
 		}
 		if ok != (want != [6]byte{}) || mac != want || count[a] != requests {
@@ -152,21 +152,6 @@ func TestResolveNone(t *testing.T) {
 	}
 	if _, ok := tab.MAC(netip.MustParseAddr("10.77.0.9")); ok {
 		t.Error("a host is in an empty table")
-	}
-}
-
-func TestResolveGateway(t *testing.T) {
-	n := testnet.New(t, testnet.Config{Gateway: true})
-	path := pathTo(t, "10.77.0.1")
-	mac, conflicts, err := ResolveGateway(t.Context(), &path, ResolveOptions{})
-	if len(conflicts) != 0 || err != nil || mac.String() != n.PeerHardwareAddr.String() {
-		t.Errorf("%v, %v", mac, err)
-	}
-	path.Gateway = netip.MustParseAddr("10.76.0.99")
-	_, _, err = ResolveGateway(t.Context(), &path, ResolveOptions{})
-	var none *NoNeighbourError
-	if !errors.As(err, &none) || none.Hint() == "" || none.Addr != path.Gateway {
-		t.Errorf("a gateway that does not exist: %v", err)
 	}
 }
 

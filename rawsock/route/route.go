@@ -11,8 +11,8 @@
 //     (RTM_GETROUTE), so that rules, metrics and preferences stay its business.
 //  3. Neighbouring pieces with the same answer become one Segment.
 //
-// The answer is as old as the Plan: a route that changes during a scan is not
-// noticed. Of an equal-cost multipath route each piece uses one next hop, the
+// The answer is as old as the Plan. Watch follows the kernel from then on, Check says whether a path still holds, and
+// an Ear (Listen) hears when a gateway's MAC address changes. Of an equal-cost multipath route each piece uses one next hop, the
 // kernel's choice for its first target.
 //
 // Linux only: elsewhere every function returns an error that Is

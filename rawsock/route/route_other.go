@@ -33,10 +33,6 @@ func (w *Watcher) state(int) (State, error) {
 	return State{}, fmt.Errorf("look interfaces up on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
-type earSocket struct{}
-
-func (*earSocket) request(uint32) error { return errors.ErrUnsupported }
-
 func listen(context.Context, Link, netip.Addr, []Hop) (*Ear, error) {
 	return nil, fmt.Errorf("ARP on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

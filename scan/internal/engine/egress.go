@@ -52,7 +52,7 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 				h.conflicts = h.neighbours.Conflicts()
 			}
 		case gateway == nil:
-			gateway, h.conflicts, err = m.ResolveGateway(ctx, h.path, route.ResolveOptions{})
+			gateway, h.conflicts, err = m.ResolveGateway(ctx, h.path, route.ResolveOptions{Patience: p.Asked.Patience})
 		}
 		if err != nil {
 			return nil, err
