@@ -104,11 +104,12 @@ func (d *receiverPair) packet(t *testing.T) {
 
 // mustReach holds the model itself against package probe: what is proven there is never passed by.
 func (d *receiverPair) mustReach(frame []byte, o *outcome) error {
-	if o.settled || o.raw || len(frame) < 34 || binary.BigEndian.Uint16(frame[12:]) != 0x0800 || [4]byte(frame[30:]) != d.config.Source.As4() {
+	if o.settled || o.raw {
 		return nil
 	}
 	var r probe.Reply
-	if probe.Parse(frame[14:], &r) != probe.Accepted || !d.key.Genuine(&r) || !d.ours(r.LocalPort) {
+	ip, _ := payload(frame)
+	if probe.Parse(ip, &r) != probe.Accepted || !d.key.Genuine(&r) || !d.ours(r.LocalPort) || r.Local != d.config.Source {
 		return nil
 	}
 	if _, ok := d.space.Index(r.Target, r.Port); !ok {
