@@ -65,10 +65,15 @@ func (d *receiverPair) position() uint64 {
 	return at % d.space.Len()
 }
 
-// packet puts one through both.
+// packet makes one and puts it through both.
 func (d *receiverPair) packet(t *testing.T) {
 	t.Helper()
-	frame := d.forger.packet(d.position())
+	d.check(t, d.forger.packet(d.position()))
+}
+
+// check puts a frame through both.
+func (d *receiverPair) check(t *testing.T, frame []byte) {
+	t.Helper()
 	want := d.receiverModel.packet(frame)
 	verdict, out := d.run.packet(t, frame)
 	if verdict != want.verdict {
@@ -118,8 +123,8 @@ func (d *receiverPair) mustReach(frame []byte, o *outcome) error {
 	return fmt.Errorf("a genuine reply is passed by: % x", frame)
 }
 
-// compare holds the counters and the whole map against each other.
-func (d *receiverPair) compare(t *testing.T) {
+// agree holds the counters and the whole map against each other.
+func (d *receiverPair) agree(t *testing.T) (got Tally) {
 	t.Helper()
 	got, err := d.programs.Tally()
 	if err != nil {
@@ -138,7 +143,13 @@ func (d *receiverPair) compare(t *testing.T) {
 			t.Fatalf("first answers of chunk %d:\n%v, want\n%v", i, got, d.losses[i])
 		}
 	}
-	// The packets went everywhere.
+	return got
+}
+
+// compare is agree, and that the packets went everywhere.
+func (d *receiverPair) compare(t *testing.T) {
+	t.Helper()
+	got := d.agree(t)
 	for _, f := range flaws {
 		if d.forger.reached[f.name] == 0 {
 			t.Errorf("no packet: %s", f.name)
