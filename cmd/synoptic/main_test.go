@@ -112,7 +112,6 @@ type record struct {
 	Banner      string
 	OpenPorts   []uint16 `json:"open_ports"`
 	First, Last string
-	Iface       string
 	Coverage    float64
 	Duration    float64 `json:"duration_s"`
 	PPS         float64

@@ -22,6 +22,7 @@ const xdpTX = 3
 //   - a TCP packet that is not for our source address or not to our ports is left to the host uncounted;
 //   - a reply with IP options or behind a tag of the number 0 is not looked into: it goes up raw if its port and flags
 //     are a reply's; other tags are left to the host;
+//   - a reply to a beacon, which has the last of our ports, goes up raw;
 //   - an ICMP error goes up raw if it quotes a probe's four-tuple and cookie. Of its own lengths and
 //     code nothing is checked, for user space does that;
 //   - of the replies that make no record, those to every 64th position go up for their round trip.
@@ -93,6 +94,9 @@ func (m *receiverModel) packet(frame []byte) outcome {
 	if !ok {
 		m.tally.Invalid++
 		return left
+	}
+	if r.LocalPort == m.config.PortMax {
+		return m.handOver(ip)
 	}
 	return m.settle(&r, m.permutation.Position(index), ip[:40+int(r.OptionLen)])
 }

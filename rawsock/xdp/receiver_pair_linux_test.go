@@ -159,7 +159,7 @@ func (d *receiverPair) compare(t *testing.T) {
 		"drop": uint64(d.verdicts[xdpDrop]), "pass": uint64(d.verdicts[xdpPass]), "TX": uint64(d.verdicts[xdpTX]),
 		"news": uint64(d.kinds[News]), "sample": uint64(d.kinds[Sample]) + uint64(bit(d.space.Len() < 64)), "raw": uint64(d.kinds[Raw]),
 		"duplicates": got.Duplicates, "outranked": got.Outranked, "invalid": got.Invalid,
-		"late": got.Late + uint64(bit(d.results.Covers())), "repeated": got.Repeated + uint64(bit(d.config.PortMin == d.config.PortMax)),
+		"late": got.Late + uint64(bit(d.results.Covers())), "repeated": got.Repeated + uint64(bit(d.config.PortMin+1 == d.config.PortMax)),
 	} {
 		if n == 0 && d.config.Emits != uint8(results.Open|results.Closed) {
 			t.Errorf("no packet: %s", name)

@@ -49,7 +49,6 @@ func newAnswers(ph *Phase, ifaces interfaceNames) answers {
 		beacons: ph.session.beacons, fault: &ph.fault,
 	}
 }
-}
 
 // interfaceNames are of those that packets come in by. A name is asked for once.
 type interfaceNames struct {
