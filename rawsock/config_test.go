@@ -49,6 +49,11 @@ func TestRingGeometry(t *testing.T) {
 	}{
 		{"zero values", func(*RxConfig) {}, nil},
 		{"no interface", func(c *RxConfig) { c.Interface = -1 }, []string{"interface index -1"}},
+		{"every interface", func(c *RxConfig) { c.Interface = 0 }, nil},
+		{"every interface but some", func(c *RxConfig) { c.Interface, c.Except = 0, []int{1, 2} }, nil},
+		{"one interface but some", func(c *RxConfig) { c.Except = []int{1, 2} }, []string{"index 1", "2 exceptions"}},
+		{"every interface and its header", func(c *RxConfig) { c.Interface, c.LinkHeader, c.Snap = 0, 14, 200 }, nil},
+		{"every interface and another header", func(c *RxConfig) { c.Interface, c.LinkHeader, c.Snap = 0, 16, 200 }, []string{"16 bytes", "14"}},
 		{"port 0", func(c *RxConfig) { c.PortMin = 0 }, []string{"0 to 61007"}},
 		{"one port", func(c *RxConfig) { c.PortMin = 61007 }, nil},
 		{"reversed ports", func(c *RxConfig) { c.PortMin = 61008 }, []string{"61008 to 61007"}},

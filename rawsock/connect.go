@@ -14,6 +14,7 @@ const (
 	ConnectRefused                               // a RST came back
 	ConnectHostUnreachable                       // a router or the own host said so
 	ConnectNetUnreachable                        // likewise
+	ConnectNoProtocol                            // the target said that it has no TCP
 	ConnectDenied                                // a policy of this host forbids it: no ICMP error becomes it (icmp_err_convert, net/ipv4/icmp.c, Linux 6.12)
 	ConnectExhausted                             // this host is out of descriptors or ephemeral ports, or has no source address: later it may go
 )
@@ -24,18 +25,22 @@ const ErrRefused = errRefused
 // ConnectFailureOf says what kind of failure an error of a connect is, of package net or the kernel's own.
 // A time-out is none of them.
 func ConnectFailureOf(err error) ConnectFailure {
-	for _, f := range connectFailures {
-		if errors.Is(err, f.errno) {
-			return f.is
+	for _, all := range [][]connectFailure{connectFailures, connectFailuresHere} {
+		for _, f := range all {
+			if errors.Is(err, f.errno) {
+				return f.is
+			}
 		}
 	}
 	return ConnectUnknown
 }
 
-var connectFailures = []struct {
+type connectFailure struct {
 	errno syscall.Errno
 	is    ConnectFailure
-}{
+}
+
+var connectFailures = []connectFailure{
 	{errRefused, ConnectRefused},
 	{errReset, ConnectRefused},
 	{errHostUnreachable, ConnectHostUnreachable},

@@ -2,12 +2,25 @@ package rawsock
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/net/bpf"
 )
 
 // Packet types of skb->pkt_type (include/uapi/linux/if_packet.h, Linux 6.12).
-const packetOutgoing = 4
+const (
+	packetOtherHost = 3
+	packetOutgoing  = 4
+)
+
+// Link layer types of dev->type (include/uapi/linux/if_arp.h) whose header is Ethernet's, or as long.
+const (
+	arphrdEther    = 1
+	arphrdLoopback = 772
+)
+
+// networkOffset is SKF_NET_OFF (include/uapi/linux/filter.h): loads from there on count from the network header.
+const networkOffset = 0xfff0_0000
 
 // incomingOnly is the filter's prologue: a packet that this host sends is dropped, so
 // that on lo, where every packet is sent and received, no reply shows twice. It is apart
@@ -16,6 +29,39 @@ var incomingOnly = []bpf.Instruction{
 	bpf.LoadExtension{Num: bpf.ExtType},
 	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetOutgoing, SkipTrue: 1},
 	bpf.RetConstant{Val: 0},
+}
+
+// filter is all that the socket of c keeps: an incoming packet, of an interface that is not left to others, that may be
+// a reply.
+func (c *RxConfig) filter(snap int) []bpf.Instruction {
+	replies := func() []bpf.Instruction { return replyFilter(c.PortMin, c.PortMax, snap) }
+	ins := slices.Concat(incomingOnly, c.exceptOthers())
+	switch {
+	case c.LinkHeader == 0:
+		return append(ins, replies()...)
+	case c.Interface != 0:
+		return append(ins, behind(uint32(c.LinkHeader), replies())...)
+	}
+	// Headers are of one length on Ethernet and loopback, and of any on other links.
+	ethernet, other := behind(etherHeader, replies()), behind(networkOffset, replies())
+	ins = append(ins,
+		bpf.LoadExtension{Num: bpf.ExtLinkLayerType},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arphrdEther, SkipTrue: uint8(1 + len(other))},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arphrdLoopback, SkipTrue: uint8(len(other))})
+	return slices.Concat(ins, other, ethernet)
+}
+
+// exceptOthers drops what comes in on the interfaces of Except, but for packets that are to another host there.
+func (c *RxConfig) exceptOthers() (ins []bpf.Instruction) {
+	for _, index := range c.Except {
+		ins = append(ins,
+			bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(index), SkipTrue: 3},
+			bpf.LoadExtension{Num: bpf.ExtType},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: packetOtherHost, SkipTrue: 1},
+			bpf.RetConstant{Val: 0})
+	}
+	return ins
 }
 
 // replyFilter passes snap bytes of an IPv4 packet that can be an answer to a probe sent
@@ -66,13 +112,12 @@ func replyFilter(portMin, portMax uint16, snap int) []bpf.Instruction {
 	p.add(bpf.LoadIndirect{Off: 0, Size: 1})
 	p.jump(bpf.JumpEqual, 3, "quote", next)
 	p.jump(bpf.JumpEqual, 11, "quote", drop)
-	// The quotation: an IPv4 header of sane length, first fragment, TCP.
+	// The quotation: an IPv4 header of sane length, TCP. Its fragment bits are not looked at: some stacks
+	// swap their bytes, so that DF reads as an offset.
 	p.label("quote")
 	p.add(bpf.LoadIndirect{Off: 8, Size: 1})
 	p.jump(bpf.JumpGreaterOrEqual, 0x45, next, drop)
 	p.jump(bpf.JumpGreaterThan, 0x4f, drop, next)
-	p.add(bpf.LoadIndirect{Off: 8 + 6, Size: 2})
-	p.jump(bpf.JumpBitsSet, 0x1fff, drop, next)
 	p.add(bpf.LoadIndirect{Off: 8 + 9, Size: 1})
 	p.jump(bpf.JumpEqual, 6, next, drop)
 	// X += quoted header length; msh takes only a fixed offset, so by arithmetic.
@@ -95,12 +140,10 @@ func replyFilter(portMin, portMax uint16, snap int) []bpf.Instruction {
 	return p.link()
 }
 
-// behind moves a filter's loads behind a link header of so many bytes, where the kernel runs it on a
-// socket that gets the header too (SOCK_RAW). Offsets relative to the network header (SKF_NET_OFF) would
-// need no such thing, but they reach only the linear part of a packet, and what lies in a driver's
-// page fragments behind it would be dropped.
-func behind(linkHeader int, filter []bpf.Instruction) []bpf.Instruction {
-	n := uint32(linkHeader)
+// behind moves a filter's loads by n bytes: behind the link header, where the kernel runs it on a socket that gets
+// the header too (SOCK_RAW), or to networkOffset, which suits every header but reaches only the linear part of a
+// packet: what lies in a driver's page fragments behind it would be dropped.
+func behind(n uint32, filter []bpf.Instruction) []bpf.Instruction {
 	for i, in := range filter {
 		switch in := in.(type) {
 		case bpf.LoadAbsolute:

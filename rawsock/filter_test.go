@@ -183,7 +183,7 @@ func TestReplyFilter(t *testing.T) {
 		}
 	}
 	add(false, "unreachable quotes udp", unreachable(t, reply{protocol: layers.IPProtocolUDP, src: testPortMin, dst: 53}))
-	add(false, "unreachable quotes a later fragment", unreachable(t, first.with(func(r *reply) { r.fragment = 9 })))
+	add(true, "unreachable quotes swapped or other fragment bits", unreachable(t, first.with(func(r *reply) { r.fragment = 9 })))
 	add(false, "unreachable is itself a later fragment", unreachable(t, first).with(func(r *reply) { r.fragment = 9 }))
 	add(false, "unreachable without a quotation", reply{protocol: layers.IPProtocolICMPv4, icmpType: 3})
 	add(true, "unreachable quotes up to the source port", unreachable(t, first).with(func(r *reply) { r.cut = 6 }))
@@ -258,8 +258,8 @@ func wanted(b []byte) bool {
 	ours := func(b []byte) bool {
 		return len(b) >= 2 && binary.BigEndian.Uint16(b) >= testPortMin && binary.BigEndian.Uint16(b) <= testPortMax
 	}
-	protocol, b, ok := transport(b)
-	if !ok {
+	protocol, fragment, b, ok := transport(b)
+	if !ok || fragment {
 		return false
 	}
 	switch protocol {
@@ -272,16 +272,16 @@ func wanted(b []byte) bool {
 		if len(b) < 8 || b[0] != 3 && b[0] != 11 {
 			return false
 		}
-		protocol, b, ok = transport(b[8:])
+		protocol, _, b, ok = transport(b[8:]) // some stacks swap the quoted fragment bits
 		return ok && protocol == 6 && ours(b)
 	}
 	return false
 }
 
-// transport returns what follows a first fragment's IPv4 header.
-func transport(b []byte) (protocol byte, rest []byte, ok bool) {
-	if len(b) < 10 || b[0]>>4 != 4 || b[0]&15 < 5 || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
-		return 0, nil, false
+// transport returns what follows an IPv4 header, and whether that is of a later fragment.
+func transport(b []byte) (protocol byte, later bool, rest []byte, ok bool) {
+	if len(b) < 10 || b[0]>>4 != 4 || b[0]&15 < 5 {
+		return 0, false, nil, false
 	}
-	return b[9], b[min(len(b), 4*int(b[0]&15)):], true
+	return b[9], binary.BigEndian.Uint16(b[6:])&0x1fff != 0, b[min(len(b), 4*int(b[0]&15)):], true
 }

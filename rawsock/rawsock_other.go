@@ -43,6 +43,7 @@ func NewRxGroup(RxConfig, int) ([]*Rx, error) { return nil, unsupported("open pa
 func (*Rx) Read([]Packet) int                            { return 0 }
 func (*Rx) AppendFrame(b []byte, _ Packet) ([]byte, int) { return b, 0 }
 func (*Rx) Wait(time.Duration) (bool, error)             { return false, unsupported("wait for packets") }
+func (*Rx) InterfaceName(int) string                     { return "" }
 func (*Rx) Wake()                                        {}
 func (*Rx) Stats() (RxStats, error)                      { return RxStats{}, unsupported("read packet statistics") }
 func (*Rx) Close() error                                 { return nil }

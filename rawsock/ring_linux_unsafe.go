@@ -34,3 +34,11 @@ func (r *Rx) giveBack(i int) {
 func (r *Rx) packetHeader(at int) *unix.Tpacket3Hdr {
 	return (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.ring[at]))
 }
+
+// Length of struct tpacket3_hdr, behind which stands where the packet came from.
+const packetHeader = (unix.SizeofTpacket3Hdr + unix.TPACKET_ALIGNMENT - 1) &^ (unix.TPACKET_ALIGNMENT - 1)
+
+// cameBy returns the struct sockaddr_ll of the packet whose header is at an offset in the ring.
+func (r *Rx) cameBy(at int) *unix.RawSockaddrLinklayer {
+	return (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&r.ring[at+packetHeader]))
+}

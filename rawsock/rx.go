@@ -33,9 +33,18 @@ const (
 	blockHeader = 48
 )
 
-// RxConfig describes an Rx. Interface and the ports are required.
+// RxConfig describes an Rx. The ports are required.
 type RxConfig struct {
-	Interface int // interface index, 1 or more
+	// Interface is the index of the interface to receive on. 0: on every interface, those too that come up
+	// later; the socket then outlives an interface that goes down or away. Each packet is seen once, on the
+	// uppermost device that it comes up by: the bond and not its member, the VLAN and not its trunk
+	// (__netif_receive_skb_core, net/core/dev.c, Linux 6.12).
+	Interface int
+
+	// Except are interfaces that are left to somebody else who receives there, such as an XDP program; with
+	// Interface 0 only. What is to another host there is received all the same: so the kernel marks frames
+	// with a VLAN tag that no device takes.
+	Except []int
 
 	// PortMin to PortMax, both included, are the source ports of our probes. The
 	// kernel passes only TCP SYN-ACK and RST to them, and ICMP type 3 and 11 that
@@ -59,8 +68,9 @@ type RxConfig struct {
 	Snap int
 
 	// LinkHeader is the length of the interface's link header where Rx.AppendFrame is to give frames with
-	// it, in bytes: 14 on Ethernet and loopback. Snap then counts from it, and is that much more at least.
-	// 0: packets begin at their IP header, which is all there is on links without a header of their own.
+	// it, in bytes: 14 on Ethernet and loopback, and so on Interface 0, where other links have what they have.
+	// Snap then counts from it, and is that much more at least. 0: packets begin at their IP header, which is
+	// all there is on links without a header of their own.
 	LinkHeader int
 
 	// Retire is the time after which a block that is not full is handed over, in
@@ -98,8 +108,12 @@ func (c RxConfig) geometry(pageSize int) (geometry, error) {
 		retireMs:   int(c.Retire / time.Millisecond),
 	}
 	switch {
-	case c.Interface < 1:
-		return g, fmt.Errorf("interface index %d: must be 1 or more", c.Interface)
+	case c.Interface < 0:
+		return g, fmt.Errorf("interface index %d: must be 1 or more, or 0 for every interface", c.Interface)
+	case len(c.Except) > 0 && c.Interface != 0:
+		return g, fmt.Errorf("interface index %d with %d exceptions: must be 0, every interface", c.Interface, len(c.Except))
+	case c.Interface == 0 && c.LinkHeader != 0 && c.LinkHeader != etherHeader:
+		return g, fmt.Errorf("link header of %d bytes on every interface: must be %d", c.LinkHeader, etherHeader)
 	case c.PortMin == 0 || c.PortMin > c.PortMax:
 		return g, fmt.Errorf("source ports %d to %d: must be an ascending range from 1", c.PortMin, c.PortMax)
 	case c.LinkHeader < 0 || c.LinkHeader > maxLinkHeader:
@@ -130,6 +144,8 @@ type Packet struct {
 	Data []byte // from the IP header on, at most RxConfig.Snap bytes
 	Time int64  // kernel's receive time, nanoseconds since the Unix epoch (CLOCK_REALTIME)
 	Len  int    // length before it was cut to the snap length, IP header included
+
+	Interface int // index of the interface that it came in by
 
 	at int // where its header lies in the ring
 }

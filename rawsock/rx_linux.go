@@ -31,8 +31,6 @@ type Rx struct {
 	left  uint32 // packets of it not yet returned
 	at    int    // offset in ring of the first of these
 
-	linkHeader int // bytes in the ring before each IP header
-
 	fd    int
 	wake  int // eventfd
 	index int
@@ -44,7 +42,7 @@ type Rx struct {
 }
 
 // NewRx opens a receiver. When it returns, every reply that reaches the interface from
-// then on is seen. The error Is ErrPermission without CAP_NET_RAW, and ErrInterface if
+// then on is seen. Packet sockets stand before the host's firewall and its reverse-path filter. The error Is ErrPermission without CAP_NET_RAW, and ErrInterface if
 // the interface is missing or down.
 func NewRx(c RxConfig) (*Rx, error) {
 	const op = "open packet receiver"
@@ -74,7 +72,6 @@ func NewRx(c RxConfig) (*Rx, error) {
 		index:      c.Interface,
 		blockBytes: g.blockBytes,
 		blocks:     g.blocks,
-		linkHeader: c.LinkHeader,
 		poll: [2]unix.PollFd{
 			{Fd: int32(fd), Events: unix.POLLIN},
 			{Fd: int32(wake), Events: unix.POLLIN},
@@ -92,7 +89,7 @@ func NewRx(c RxConfig) (*Rx, error) {
 }
 
 func (r *Rx) open(c RxConfig, g geometry) error {
-	if err := attachFilter(r.fd, behind(c.LinkHeader, replyFilter(c.PortMin, c.PortMax, g.snap))); err != nil {
+	if err := attachFilter(r.fd, c.filter(g.snap)); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	// Spares the filter a run per packet sent. The filter drops outgoing packets too, so a kernel
@@ -130,10 +127,7 @@ func (r *Rx) open(c RxConfig, g geometry) error {
 	return nil
 }
 
-func attachFilter(fd int, replies []bpf.Instruction) error {
-	var ins []bpf.Instruction
-	ins = append(ins, incomingOnly...)
-	ins = append(ins, replies...)
+func attachFilter(fd int, ins []bpf.Instruction) error {
 	raw, err := bpf.Assemble(ins)
 	if err != nil {
 		return err
@@ -164,8 +158,10 @@ func (r *Rx) Read(dst []Packet) int {
 		dst[i] = Packet{
 			Data: r.ring[data:end:end],
 			Time: int64(h.Sec)*int64(time.Second) + int64(h.Nsec),
-			Len:  int(h.Len) - r.linkHeader,
+			Len:  int(h.Len) - int(h.Net-h.Mac),
 			at:   r.at,
+
+			Interface: int(r.cameBy(r.at).Ifindex),
 		}
 		r.at += int(h.Next_offset)
 	}
@@ -181,6 +177,19 @@ func (r *Rx) AppendFrame(b []byte, p Packet) (frame []byte, length int) {
 	h := r.packetHeader(p.at)
 	begin := p.at + int(h.Mac)
 	return append(b, r.ring[begin:begin+int(h.Snaplen)]...), int(h.Len)
+}
+
+// InterfaceName is the name of an interface that a packet came in by; "" where it is gone.
+func (r *Rx) InterfaceName(index int) string {
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return ""
+	}
+	ifr.SetUint32(uint32(index))
+	if unix.IoctlIfreq(r.fd, unix.SIOCGIFNAME, ifr) != nil { // asks in the socket's namespace
+		return ""
+	}
+	return ifr.Name()
 }
 
 // take gives back the block that was read and takes the next if it is ready.

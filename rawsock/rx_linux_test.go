@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func TestFilterIncoming(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := attachFilter(fd, replyFilter(testPortMin, testPortMax, testSnap)); err != nil {
+	if err := attachFilter(fd, append(slices.Clone(incomingOnly), replyFilter(testPortMin, testPortMax, testSnap)...)); err != nil {
 		t.Fatal(err)
 	}
 	lo := interfaceIndex(t, "lo")

@@ -19,8 +19,10 @@ const xdpTX = 3
 // filter of package rawsock, made of the same parts (probe.Parse, probe.Key, target.Space,
 // permute.Permutation, window.Map). What the program does differently, on purpose:
 //
-//   - a packet that is not for our source address or not to our ports is left to the host uncounted;
-//   - a reply with IP options is not looked into: it goes up raw if its port and flags are a reply's;
+//   - a TCP packet that is not for our source address or not to our ports is left to the host uncounted;
+//   - a reply with IP options or behind a tag of the number 0 is not looked into: it goes up raw if its port and flags
+//     are a reply's; other tags are left to the host;
+//   - a reply to a beacon, which has the last of our ports, goes up raw;
 //   - an ICMP error goes up raw if it quotes a probe's four-tuple and cookie. Of its own lengths and
 //     code nothing is checked, for user space does that;
 //   - of the replies that make no record, those to every 64th position go up for their round trip.
@@ -60,19 +62,18 @@ func (m *receiverModel) ours(port uint16) bool {
 
 func (m *receiverModel) packet(frame []byte) outcome {
 	left := outcome{verdict: xdpPass}
-	if len(frame) < 14+20 || binary.BigEndian.Uint16(frame[12:]) != 0x0800 {
+	ip, tagged := payload(frame)
+	if len(ip) < 20 {
 		return left
 	}
-	ip := frame[14:]
 	ihl := int(ip[0]&15) * 4
-	if ip[0]>>4 != 4 || ihl < 20 || binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 ||
-		netip.AddrFrom4([4]byte(ip[16:])) != m.config.Source {
+	if ip[0]>>4 != 4 || ihl < 20 || binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 {
 		return left
 	}
 	switch {
 	case ip[9] == 1:
 		return m.icmp(ip, ihl)
-	case ip[9] != 6:
+	case ip[9] != 6, netip.AddrFrom4([4]byte(ip[16:])) != m.config.Source:
 		return left
 	case len(ip) < ihl+20 || !m.ours(binary.BigEndian.Uint16(ip[ihl+2:])):
 		return left
@@ -81,7 +82,7 @@ func (m *receiverModel) packet(frame []byte) outcome {
 	if flags&probe.FlagRST == 0 && flags != probe.FlagSYN|probe.FlagACK {
 		return left
 	}
-	if ihl > 20 {
+	if ihl > 20 || tagged {
 		return m.handOver(ip)
 	}
 	var r probe.Reply
@@ -94,7 +95,26 @@ func (m *receiverModel) packet(frame []byte) outcome {
 		m.tally.Invalid++
 		return left
 	}
+	if r.LocalPort == m.config.PortMax {
+		return m.handOver(ip)
+	}
 	return m.settle(&r, m.permutation.Position(index), ip[:40+int(r.OptionLen)])
+}
+
+// payload is the IP packet in a frame, empty where there is none or behind a tag of a number.
+func payload(frame []byte) (ip []byte, tagged bool) {
+	if len(frame) < 14 {
+		return nil, false
+	}
+	switch binary.BigEndian.Uint16(frame[12:]) {
+	case 0x0800:
+		return frame[14:], false
+	case 0x8100, 0x88a8:
+		if len(frame) >= 18 && binary.BigEndian.Uint16(frame[14:])&0xfff == 0 && binary.BigEndian.Uint16(frame[16:]) == 0x0800 {
+			return frame[18:], true
+		}
+	}
+	return nil, false
 }
 
 // icmp is about an error message; ip is its packet.

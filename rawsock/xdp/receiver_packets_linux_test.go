@@ -160,9 +160,10 @@ func (f *forger) packet(position uint64) []byte {
 		return f.icmp(&s)
 	case 2:
 		b := s.bytes()
-		f.reached["VLAN"]++
-		tag := []byte{0x81, 0, byte(f.rng.Uint32()), 1}
-		return slices.Insert(b, 12, tag...)
+		if f.rng.IntN(4) == 0 {
+			b = f.icmp(&s)
+		}
+		return f.tagged(b)
 	case 3:
 		b := s.bytes()
 		f.reached["noise"]++
@@ -187,6 +188,17 @@ func (f *forger) packet(position uint64) []byte {
 	return s.bytes()
 }
 
+// tagged puts a tag before a frame's type, most often one that is a priority only.
+func (f *forger) tagged(b []byte) []byte {
+	f.reached["VLAN"]++
+	tag := [][]byte{{0x81, 0}, {0x81, 0}, {0x88, 0xa8}, {0x91, 0}}[f.rng.IntN(4)]
+	tag = append(slices.Clone(tag), byte(f.rng.Uint32())&0xf0, 0)
+	if f.rng.IntN(4) == 0 {
+		tag[2+f.rng.IntN(2)] |= 1
+	}
+	return slices.Insert(b, 12, tag...)
+}
+
 // attempt is most often the first.
 func (f *forger) attempt() uint16 {
 	return uint16(f.rng.IntN(16) * f.rng.IntN(2) * f.rng.IntN(2))
@@ -199,6 +211,9 @@ func (f *forger) icmp(s *segment) []byte {
 	quote := segment{etherType: 0x0800, version: 4, total: -1, protocol: 6, offset: -1, src: s.dst, dst: addr, sport: s.dport, dport: port, flags: probe.FlagSYN}
 	quote.seq = probe.Cookie(f.key.Hash(s.dst, addr, s.dport, port))
 	router := segment{etherType: 0x0800, version: 4, total: -1, protocol: 1, offset: -1, src: netip.AddrFrom4([4]byte{10, 76, 0, 254}), dst: s.dst}
+	if f.rng.IntN(8) == 0 {
+		router.dst = netip.AddrFrom4([4]byte{10, 76, 0, byte(f.rng.Uint32())})
+	}
 	if f.rng.IntN(4) == 0 {
 		quote.ipOptions = f.rng.IntN(11)
 	}

@@ -303,3 +303,36 @@ func TestStray(t *testing.T) {
 		}
 	})
 }
+
+// Who hears every link hears answers that come back by another one, and outlives links that go down.
+func TestReceiverOfEveryLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		routes := gatewayOnly()
+		back := routes[0]
+		back.Prefix, back.Link.Index, back.Link.Name = netip.MustParsePrefix("192.0.2.0/24"), 7, "eth1"
+		routes[0].Back = back.Link.Name
+		p := newProber(t, allOpen(Config{
+			Routes: append(routes, back), Back: Leg{Delay: 20 * ms}, Faults: []Fault{{Kind: LinkDown, Begin: 50 * ms, End: 100 * ms, Link: "eth0"}},
+		}))
+		p.send(addr("10.0.0.1"), 80, 0)
+		if got := p.receive(25 * ms); len(got) != 0 {
+			t.Fatalf("%d answers on the link of the probes", len(got))
+		}
+		p.rx[0].Close()
+		rx, err := p.net.NewRx(rawsock.RxConfig{PortMin: firstSource, PortMax: lastSource}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.send(addr("10.0.0.2"), 80, 0)
+		var packets [2]rawsock.Packet
+		if ready, err := rx[0].Wait(time.Second); !ready || err != nil {
+			t.Fatalf("ready %v, %v", ready, err)
+		}
+		if n := rx[0].Read(packets[:]); n != 1 || packets[0].Interface != 7 || rx[0].InterfaceName(7) != "eth1" {
+			t.Errorf("%d packets, by interface %d", n, packets[0].Interface)
+		}
+		if ready, err := rx[0].Wait(time.Second); ready || err != nil {
+			t.Errorf("over the fault of a link: %v, %v", ready, err)
+		}
+	})
+}

@@ -78,10 +78,16 @@ func (all faults) changes(at time.Duration, gateway netip.Addr) (n uint64) {
 	return n
 }
 
+// anyLink is a name that stands for every link.
+const anyLink = "*"
+
+// of tells whether a fault is about a link.
+func (f *Fault) of(name string) bool { return f.Link == "" || f.Link == name || name == anyLink }
+
 // link gives the fault of a kind that a link has at a moment, or nil.
 func (all faults) link(k Kind, at time.Duration, name string) *Fault {
 	for i := range all {
-		if f := &all[i]; f.holds(k, at) && (f.Link == "" || f.Link == name) {
+		if f := &all[i]; f.holds(k, at) && f.of(name) {
 			return f
 		}
 	}
@@ -102,7 +108,7 @@ func (all faults) ever(k Kind) bool {
 func (all faults) next(k Kind, after time.Duration, name string) time.Duration {
 	first := never
 	for i := range all {
-		if f := &all[i]; f.Kind == k && f.Begin > after && (f.Link == "" || f.Link == name) {
+		if f := &all[i]; f.Kind == k && f.Begin > after && f.of(name) {
 			first = min(first, f.Begin)
 		}
 	}

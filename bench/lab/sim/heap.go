@@ -8,6 +8,7 @@ type arrival struct {
 	order  uint64 // among those of the same moment
 	answer int    // index into Log.Answers
 	packet []byte
+	link   *link // where it came in; nil: none that is known
 
 	// For those that have yet to pass a leg.
 	route       *Route

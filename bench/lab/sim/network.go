@@ -26,6 +26,7 @@ type Network struct {
 	times    map[tuple]uint32 // how often a four-tuple was probed
 	events   heap             // answers that have yet to pass an ordered leg
 	links    map[string]*link
+	anywhere []*Rx  // receivers of every link
 	sequence uint64 // of events: what comes at the same moment stays in order
 	handed   int    // answers to the engine
 	free     [][]byte
@@ -95,6 +96,14 @@ func (n *Network) byIndex(index int) *link {
 		}
 	}
 	return nil
+}
+
+// receiversOf are those that hear what comes in on a link.
+func (n *Network) receiversOf(l *link) []*Rx {
+	if l != nil && len(l.receivers) > 0 {
+		return l.receivers
+	}
+	return n.anywhere
 }
 
 // reached is the route to an address: the one with the longest prefix. nil: there is none.
@@ -221,7 +230,8 @@ func (n *Network) arrive(i int, r *Route, packet []byte, at time.Duration) {
 	if r.Back != "" {
 		l = n.links[r.Back]
 	}
-	if l == nil || len(l.receivers) == 0 {
+	receivers := n.receiversOf(l)
+	if l == nil || len(receivers) == 0 {
 		a.Fate = Unheard
 		return
 	}
@@ -231,8 +241,8 @@ func (n *Network) arrive(i int, r *Route, packet []byte, at time.Duration) {
 	}
 	a.Arrives = at
 	// All answers about a position go to one receiver, as a kernel's hash of the four-tuple does for TCP.
-	rx := l.receivers[n.chance.bits(ofLane, about(a.Addr), uint64(a.Port))%uint64(len(l.receivers))]
-	n.push(&rx.coming, arrival{at: at, answer: i, packet: packet})
+	rx := receivers[n.chance.bits(ofLane, about(a.Addr), uint64(a.Port))%uint64(len(receivers))]
+	n.push(&rx.coming, arrival{at: at, answer: i, packet: packet, link: l})
 	select {
 	case rx.sooner <- struct{}{}:
 	default:

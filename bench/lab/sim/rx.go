@@ -8,10 +8,10 @@ import (
 	"synoptic/rawsock"
 )
 
-// Rx is a receiver: a share of what comes in on a link.
+// Rx is a receiver: a share of what comes in on a link, or on all.
 type Rx struct {
 	net    *Network
-	link   *link
+	link   *link // nil: all
 	config rawsock.RxConfig
 	coming heap      // on its way, by the network's lock
 	ring   []arrival // there, not read yet
@@ -24,11 +24,11 @@ type Rx struct {
 	closed bool
 }
 
-// NewRx opens n receivers that share what comes in on a link.
+// NewRx opens n receivers that share what comes in on a link, or on all.
 func (n *Network) NewRx(c rawsock.RxConfig, count int) (group []*Rx, err error) {
 	l := n.byIndex(c.Interface)
 	switch {
-	case l == nil || n.faults.link(LinkDown, n.Now(), l.Name) != nil:
+	case c.Interface != 0 && (l == nil || n.faults.link(LinkDown, n.Now(), l.Name) != nil):
 		return nil, fmt.Errorf("open packet receiver: interface %d: %w", c.Interface, rawsock.ErrInterface)
 	case c.PortMin == 0 || c.PortMin > c.PortMax || count < 1:
 		return nil, fmt.Errorf("open %d packet receivers for source ports %d to %d", count, c.PortMin, c.PortMax)
@@ -42,8 +42,29 @@ func (n *Network) NewRx(c rawsock.RxConfig, count int) (group []*Rx, err error) 
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.receivers = append([]*Rx(nil), group...)
+	*n.listeners(l) = append([]*Rx(nil), group...)
 	return group, nil
+}
+
+// listeners are the receivers of a link, or of all.
+func (n *Network) listeners(l *link) *[]*Rx {
+	if l == nil {
+		return &n.anywhere
+	}
+	return &l.receivers
+}
+
+// down tells whether the receiver's link is; who hears all links outlives each.
+func (r *Rx) down(now time.Duration) bool {
+	return r.link != nil && r.net.faults.link(LinkDown, now, r.link.Name) != nil
+}
+
+// on is the name of the receiver's link as faults know it.
+func (r *Rx) on() string {
+	if r.link == nil {
+		return anyLink
+	}
+	return r.link.Name
 }
 
 // Wait blocks until packets are there (true), or until the timeout has passed or Wake was called (false). A
@@ -55,7 +76,7 @@ func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 		end = n.Now() + timeout
 	}
 	for {
-		n.stall(ReceiveStall, r.link.Name)
+		n.stall(ReceiveStall, r.on())
 		now := n.Now()
 		ready, next := r.look(now)
 		switch {
@@ -63,12 +84,12 @@ func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 			return false, fmt.Errorf("wait for packets: %w", os.ErrClosed)
 		case ready:
 			return true, nil
-		case n.faults.link(LinkDown, now, r.link.Name) != nil:
+		case r.down(now):
 			return false, fmt.Errorf("receive: interface %s: %w", r.link.Name, rawsock.ErrInterface)
 		case now >= end:
 			return false, nil
 		}
-		next = min(next, n.faults.next(LinkDown, now, r.link.Name), n.faults.next(ReceiveStall, now, r.link.Name))
+		next = min(next, n.faults.next(LinkDown, now, r.on()), n.faults.next(ReceiveStall, now, r.on()))
 		r.timer.Reset(min(end, next) - now)
 		select {
 		case <-r.timer.C:
@@ -145,6 +166,9 @@ func (r *Rx) Read(dst []rawsock.Packet) int {
 			data = data[:snap:snap]
 		}
 		dst[i] = rawsock.Packet{Data: data, Time: n.start.Add(a.at).UnixNano(), Len: len(a.packet)}
+		if a.link != nil {
+			dst[i].Interface = a.link.Index
+		}
 	}
 	r.lent = append(r.lent, r.ring[:k]...)
 	r.ring = append(r.ring[:0], r.ring[k:]...)
@@ -166,6 +190,14 @@ func (r *Rx) AppendFrame(b []byte, p rawsock.Packet) (frame []byte, length int) 
 		b = append(b, 0x08, 0x00)
 	}
 	return append(b, p.Data...), p.Len + r.config.LinkHeader
+}
+
+// InterfaceName is the name of the link with an index.
+func (r *Rx) InterfaceName(index int) string {
+	if l := r.net.byIndex(index); l != nil {
+		return l.Name
+	}
+	return ""
 }
 
 // Wake makes the Wait that runs, or else the next one that would block, return false.
@@ -192,6 +224,6 @@ func (r *Rx) Close() error {
 	defer r.net.mu.Unlock()
 	r.closed = true
 	r.giveBack()
-	r.link.receivers = nil
+	*r.net.listeners(r.link) = nil
 	return nil
 }

@@ -35,11 +35,11 @@ func (n *Network) sendStray() {
 	if r == nil {
 		return
 	}
-	l := n.links[r.Link.Name]
-	if len(l.receivers) == 0 {
+	receivers := n.receiversOf(n.links[r.Link.Name])
+	if len(receivers) == 0 {
 		return
 	}
-	ports := l.receivers[0].config
+	ports := receivers[0].config
 	s := &segment{
 		src: r.Src, dst: target.Addr(), sport: ports.PortMin + uint16(v>>16)%(ports.PortMax-ports.PortMin+1), dport: target.Port(),
 	}

@@ -5,6 +5,8 @@
 #include "cookie.h"
 
 #define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_VLAN 0x8100 // 802.1Q
+#define ETHERTYPE_QINQ 0x88a8 // 802.1ad
 #define PROTOCOL_ICMP 1
 #define PROTOCOL_TCP 6
 

@@ -13,9 +13,9 @@ inline struct tally *tally_words(void)
 	return bpf_map_lookup_elem(&tallies, &zero);
 }
 
-// hand_over gives user space a packet that may be ours and takes more looking into than is worth doing
-// here: IP options, ICMP errors.
-inline void hand_over(struct xdp_md *ctx, struct tally *t, u32 caplen)
+// hand_over gives user space a packet, caplen bytes from its IP header at `at` on, that may be ours and takes more
+// looking into than is worth doing here.
+inline void hand_over(struct xdp_md *ctx, struct tally *t, u32 at, u32 caplen)
 {
 	struct raw *r = bpf_ringbuf_reserve(&records, sizeof *r, 0);
 	if (!r) {
@@ -24,7 +24,7 @@ inline void hand_over(struct xdp_md *ctx, struct tally *t, u32 caplen)
 	}
 	u32 length = caplen < RAW_BYTES ? caplen : RAW_BYTES;
 	opaque(length);
-	if (length < 1 || length > RAW_BYTES || bpf_xdp_load_bytes(ctx, ETHER_LEN, r->packet, length) < 0) {
+	if (length < 1 || length > RAW_BYTES || bpf_xdp_load_bytes(ctx, at, r->packet, length) < 0) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 		return;
 	}
@@ -127,8 +127,9 @@ discard:
 
 inline int is_our_port(u16 port) { return port >= scan.port_min && port <= scan.port_max; }
 
-// receive_icmp hands over the errors that quote a probe of ours, and leaves all ICMP to the host.
-inline int receive_icmp(struct xdp_md *ctx, struct tally *t, u32 ihl, u32 caplen)
+// receive_icmp hands over the errors that quote a probe of ours, whoever they are sent to, and leaves all ICMP to the
+// host.
+inline int receive_icmp(struct xdp_md *ctx, struct tally *t, u32 at, u32 ihl, u32 caplen)
 {
 	// Type, code, checksum, unused; then the quoted IP header, and 8 bytes behind it.
 	struct {
@@ -141,43 +142,74 @@ inline int receive_icmp(struct xdp_md *ctx, struct tally *t, u32 ihl, u32 caplen
 		u16 source, target;
 		u32 seq;
 	} ports;
-	if (bpf_xdp_load_bytes(ctx, ETHER_LEN + ihl, &q, sizeof q) < 0 || (q.type != 3 && q.type != 11))
+	if (bpf_xdp_load_bytes(ctx, at + ihl, &q, sizeof q) < 0 || (q.type != 3 && q.type != 11))
 		return XDP_PASS;
 	u32 quoted = (q.ip.version_ihl & 15) * 4;
 	if (q.ip.protocol != PROTOCOL_TCP || q.ip.version_ihl >> 4 != 4 || quoted < sizeof q.ip ||
-	    bpf_xdp_load_bytes(ctx, ETHER_LEN + ihl + 8 + quoted, &ports, sizeof ports) < 0 || !is_our_port(ntohs(ports.source)))
+	    bpf_xdp_load_bytes(ctx, at + ihl + 8 + quoted, &ports, sizeof ports) < 0 || !is_our_port(ntohs(ports.source)))
 		return XDP_PASS;
 	if ((u32)cookie_hash(q.ip.source, q.ip.target, ports.source, ports.target) == ntohl(ports.seq))
-		hand_over(ctx, t, caplen);
+		hand_over(ctx, t, at, caplen);
 	else
 		t->invalid++;
 	return XDP_PASS;
+}
+
+// receive_rare is about packets that seldom come: ICMP errors, replies with IP options or behind a tag. Those that may
+// be ours are handed over, and all are left to the host, which sends the resets.
+apart int receive_rare(struct xdp_md *ctx, u32 at)
+{
+	struct ipv4 ip;
+	struct tcp tcp;
+	struct tally *t = tally_words();
+	if (!t || bpf_xdp_load_bytes(ctx, at, &ip, sizeof ip) < 0 || ip.version_ihl >> 4 != 4)
+		return XDP_PASS;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	u64 caplen = end - data;
+	opaque(caplen);
+	caplen -= at;
+	u32 ihl = (ip.version_ihl & 15) * 4;
+	if (ihl < sizeof ip || ip.fragment & htons(0x3fff))
+		return XDP_PASS;
+	if (ip.protocol == PROTOCOL_ICMP)
+		return receive_icmp(ctx, t, at, ihl, caplen);
+	if (ip.protocol != PROTOCOL_TCP || ip.target != scan.source)
+		return XDP_PASS;
+	if (bpf_xdp_load_bytes(ctx, at + ihl, &tcp, sizeof tcp) < 0 || !is_our_port(ntohs(tcp.target)) ||
+	    (!(tcp.flags & FLAG_RST) && (tcp.flags & (FLAG_SYN | FLAG_ACK)) != (FLAG_SYN | FLAG_ACK)))
+		return XDP_PASS;
+	hand_over(ctx, t, at, caplen);
+	return XDP_PASS;
+}
+
+// receive_tagged looks behind a tag of the number 0, which is a priority and no network. Frames of a numbered network
+// are left to the host's devices, and where it has none, to the packet socket (rawsock.RxConfig.Except).
+inline int receive_tagged(struct xdp_md *ctx)
+{
+	struct {
+		u16 tci, type;
+	} tag;
+	if (bpf_xdp_load_bytes(ctx, ETHER_LEN, &tag, sizeof tag) < 0 || tag.tci & htons(0x0fff) || tag.type != htons(ETHERTYPE_IPV4))
+		return XDP_PASS;
+	return receive_rare(ctx, ETHER_LEN + sizeof tag);
 }
 
 inline int receive_packet(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct headers h = headers_of(data);
-	if ((void *)h.tcp > end || h.ether->type != htons(ETHERTYPE_IPV4) || h.ip->version_ihl >> 4 != 4)
+	if ((void *)h.tcp > end)
 		return XDP_PASS;
-	u32 ihl = (h.ip->version_ihl & 15) * 4, caplen = end - data - ETHER_LEN;
-	if (ihl < sizeof *h.ip || h.ip->fragment & htons(0x3fff) || h.ip->target != scan.source)
+	if (h.ether->type != htons(ETHERTYPE_IPV4))
+		return h.ether->type == htons(ETHERTYPE_VLAN) || h.ether->type == htons(ETHERTYPE_QINQ) ? receive_tagged(ctx) : XDP_PASS;
+	if (h.ip->protocol == PROTOCOL_ICMP || (h.ip->protocol == PROTOCOL_TCP && h.ip->version_ihl != 0x45))
+		return receive_rare(ctx, ETHER_LEN);
+	u32 caplen = end - data - ETHER_LEN;
+	if (h.ip->protocol != PROTOCOL_TCP || h.ip->fragment & htons(0x3fff) || h.ip->target != scan.source)
 		return XDP_PASS;
 	struct tally *t = tally_words();
 	if (!t)
 		return XDP_PASS;
-	if (h.ip->protocol == PROTOCOL_ICMP)
-		return receive_icmp(ctx, t, ihl, caplen);
-	if (h.ip->protocol != PROTOCOL_TCP)
-		return XDP_PASS;
-	if (ihl != sizeof *h.ip) {
-		struct tcp tcp;
-		if (bpf_xdp_load_bytes(ctx, ETHER_LEN + ihl, &tcp, sizeof tcp) < 0 || !is_our_port(ntohs(tcp.target)) ||
-		    (!(tcp.flags & FLAG_RST) && (tcp.flags & (FLAG_SYN | FLAG_ACK)) != (FLAG_SYN | FLAG_ACK)))
-			return XDP_PASS;
-		hand_over(ctx, t, caplen);
-		return XDP_PASS; // the host sends the reset
-	}
 	if (data + HEADERS_LEN > end || !is_our_port(ntohs(h.tcp->target)))
 		return XDP_PASS;
 	u8 flags = h.tcp->flags & (FLAG_SYN | FLAG_ACK | FLAG_RST);
@@ -199,7 +231,7 @@ inline int receive_packet(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	if (attempt == scan.port_max - scan.port_min) { // a beacon's: user space knows it, and the host sends the reset
-		hand_over(ctx, t, caplen);
+		hand_over(ctx, t, ETHER_LEN, caplen);
 		return XDP_PASS;
 	}
 	settle(ctx, t, permute_position(index), state, attempt, sizeof *h.ip + offset);

@@ -276,6 +276,8 @@ func connectReason(err error) results.Reason {
 		return results.HostUnreachable
 	case failure == rawsock.ConnectNetUnreachable:
 		return results.NetUnreachable
+	case failure == rawsock.ConnectNoProtocol:
+		return results.ICMPProtocolUnreachable
 	case failure == rawsock.ConnectDenied:
 		return results.AdminProhibited
 	}

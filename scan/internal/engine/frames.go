@@ -2,7 +2,6 @@ package engine
 
 import (
 	"synoptic/rawsock"
-	"synoptic/rawsock/route"
 	"synoptic/results"
 )
 
@@ -25,11 +24,11 @@ type frames struct {
 		// AppendFrame appends a packet's frame and tells its whole length in bytes.
 		AppendFrame([]byte, rawsock.Packet) ([]byte, int)
 	}
-	link  results.LinkType
 	block []byte
 }
 
-// keep copies the frame of a packet, and tells its whole length in bytes.
+// keep copies the frame of a packet, and tells its whole length in bytes. It begins at the IP header unless the link's
+// is Ethernet's: others have no number in results.LinkType.
 func (f *frames) keep(p *rawsock.Packet) (frame []byte, length uint32, link results.LinkType) {
 	if cap(f.block)-len(f.block) < frameSnap {
 		f.block = make([]byte, 0, frameBlock)
@@ -37,13 +36,9 @@ func (f *frames) keep(p *rawsock.Packet) (frame []byte, length uint32, link resu
 	begin := len(f.block)
 	block, whole := f.source.AppendFrame(f.block, *p)
 	f.block = block
-	return block[begin:len(block):len(block)], uint32(whole), f.link
-}
-
-// linkOf is the link type of the frames of an interface, and the length of their link header.
-func linkOf(l *route.Link) (t results.LinkType, header int) {
-	if l.Framing == rawsock.None {
-		return results.LinkRaw, 0
+	link = results.LinkEthernet
+	if header := whole - p.Len; header != linkHeader {
+		begin, whole, link = begin+header, p.Len, results.LinkRaw
 	}
-	return results.LinkEthernet, linkHeader
+	return block[begin:len(block):len(block)], uint32(whole), link
 }

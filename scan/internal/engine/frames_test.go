@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"synoptic/rawsock"
-	"synoptic/rawsock/route"
 	"synoptic/results"
 )
 
@@ -38,8 +37,8 @@ func TestFramesOutliveRingAndBatches(t *testing.T) {
 	var got []results.Port // kept, as no real sink may, to see what becomes of their frames
 	sink := results.SinkFuncs{OnPorts: func(batch []results.Port) error { got = append(got, batch...); return nil }}
 	ring := &writtenOver{}
-	l := newAnswers(ph, "eth0")
-	l.news, l.frames = q.batch(), &frames{source: ring, link: results.LinkEthernet}
+	l := newAnswers(ph, interfaceNames{only: "eth0"})
+	l.news, l.frames = q.batch(), &frames{source: ring}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { q.pump(sink, stop, func(err error) { t.Error(err) }); close(done) }()
 	const n = 40 * queueBatch
@@ -53,7 +52,7 @@ func TestFramesOutliveRingAndBatches(t *testing.T) {
 		ring.put(header, reply)
 		addr, port := ph.id.endpoint(pos)
 		want[netip.AddrPortFrom(addr, port)] = slices.Concat(header, reply)
-		l.packet(&rawsock.Packet{Data: reply, Time: 1})
+		l.packet(&rawsock.Packet{Data: reply, Len: len(reply), Time: 1})
 		ring.put(nil, bytes.Repeat([]byte{0xff}, frameSnap))
 		l.packet(&rawsock.Packet{Data: reply, Time: 2}) // the duplicate's frame is no evidence
 		if pos%97 == 0 {
@@ -88,7 +87,7 @@ func TestFramesOutliveRingAndBatches(t *testing.T) {
 func TestNoFramesUnlessAsked(t *testing.T) {
 	_, ph := lanePhase(t, 1<<20)
 	ph.results.Advance(10, nil)
-	l := newAnswers(ph, "")
+	l := newAnswers(ph, interfaceNames{})
 	l.news = ph.rec.queue.batch()
 	l.packet(&rawsock.Packet{Data: ph.reply(5, 0, 0x12), Time: 1})
 	if len(l.news) != 1 || l.news[0].Frame != nil || l.news[0].FrameLen != 0 {
@@ -102,7 +101,7 @@ func TestFramesAllocateInBlocks(t *testing.T) {
 	ring.put(make([]byte, linkHeader), make([]byte, 44))
 	f := &frames{source: ring}
 	var kept []byte
-	if a := testing.AllocsPerRun(10_000, func() { kept, _, _ = f.keep(&rawsock.Packet{}) }); a >= 1 {
+	if a := testing.AllocsPerRun(10_000, func() { kept, _, _ = f.keep(&rawsock.Packet{Len: 44}) }); a >= 1 {
 		t.Errorf("%v allocations for a frame", a)
 	}
 	if len(kept) != linkHeader+44 {
@@ -110,14 +109,21 @@ func TestFramesAllocateInBlocks(t *testing.T) {
 	}
 }
 
-// Frames begin with what their link has before the IP header.
-func TestLinkOf(t *testing.T) {
-	for framing, want := range map[rawsock.Framing]struct {
-		link   results.LinkType
-		header int
-	}{rawsock.Ethernet: {results.LinkEthernet, 14}, rawsock.Loopback: {results.LinkEthernet, 14}, rawsock.None: {results.LinkRaw, 0}} {
-		if link, header := linkOf(&route.Link{Framing: framing}); link != want.link || header != want.header {
-			t.Errorf("%s: link %d, header of %d bytes, want %+v", framing, link, header, want)
+// Frames begin with an Ethernet header, or at their IP header where their link has another one or none.
+func TestFrameOfLink(t *testing.T) {
+	packet := bytes.Repeat([]byte{0x45}, 44)
+	for _, c := range []struct {
+		header, want int
+		link         results.LinkType
+	}{{14, 14, results.LinkEthernet}, {0, 0, results.LinkRaw}, {20, 0, results.LinkRaw}} {
+		ring := &writtenOver{}
+		ring.put(bytes.Repeat([]byte{1}, c.header), packet)
+		f := &frames{source: ring}
+		for range 3 {
+			frame, length, link := f.keep(&rawsock.Packet{Len: len(packet)})
+			if want := append(bytes.Repeat([]byte{1}, c.want), packet...); !bytes.Equal(frame, want) || int(length) != len(want) || link != c.link {
+				t.Errorf("link header of %d bytes: frame of %d bytes % x, link %d", c.header, length, frame, link)
+			}
 		}
 	}
 }

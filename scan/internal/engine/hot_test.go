@@ -251,7 +251,7 @@ func hotLanes(run hotRun, ph *Phase, lane *txLane, tx *rawsock.Tx) {
 		packets[i] = rawsock.Packet{Data: ph.reply(uint64(i), 0, 0x12), Time: 1}
 	}
 	run("engine.rxLane.packet/news", func(b *testing.B) {
-		rx := newAnswers(ph, "")
+		rx := newAnswers(ph, interfaceNames{})
 		rx.news = make([]results.Port, 0, queueBatch)
 		ph.ev.timesOf(0)
 		news := 0
@@ -276,7 +276,7 @@ func hotLanes(run hotRun, ph *Phase, lane *txLane, tx *rawsock.Tx) {
 		}
 	})
 	run("engine.rxLane.packet/duplicate", func(b *testing.B) {
-		rx := newAnswers(ph, "")
+		rx := newAnswers(ph, interfaceNames{})
 		rx.news = make([]results.Port, 0, queueBatch)
 		for b.Loop() {
 			rx.packet(&packets[0])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"synoptic/rawsock"
 	"synoptic/rawsock/xdp"
@@ -97,9 +98,11 @@ func (ph *Phase) release() {
 	k.programs.Close()
 }
 
-// kernelBackend receives by a program, and sends by AF_XDP or by the generator.
+// kernelBackend receives by a program on the interface that probes leave by and by a packet socket on all others, and
+// sends by AF_XDP or by the generator.
 type kernelBackend struct {
 	session   *Session
+	rings     []*ring
 	generates bool // the generator sends
 	resets    bool // the receiver can send its resets itself
 	hops      []*hop
@@ -118,6 +121,9 @@ func (b *kernelBackend) open(ctx context.Context) (err error) {
 	}()
 	s := b.session
 	if err := b.attach(s.phases[0]); err != nil {
+		return err
+	}
+	if b.rings, err = s.openRings(1, s.plan.Routes.Paths[0].Link.Index); err != nil {
 		return err
 	}
 	if b.hops, err = s.resolve(ctx); err != nil || b.generates {
@@ -202,16 +208,25 @@ func (b *kernelBackend) run(ctx context.Context, ph *Phase) error {
 		return err
 	}
 	s, shared := b.session, newSharedSchedule(ph)
-	rx := &kernelRx{answers: newAnswers(ph, ph.plan.Routes.Paths[0].Link.Name), programs: ph.kernel.programs, generates: b.generates}
+	programs := ph.kernel.programs
+	receivers := []receiver{&kernelRx{
+		answers: newAnswers(ph, interfaceNames{only: ph.plan.Routes.Paths[0].Link.Name}), programs: programs, generates: b.generates,
+	}}
+	for _, lane := range rxLanes(ph, b.rings) {
+		if b.generates {
+			lane.shift = func() time.Duration { return programs.SendClockOffset() - programs.ClockOffset() }
+		}
+		receivers = append(receivers, lane)
+	}
 	if !b.generates {
-		return ph.drive(ctx, shared, txLanes(s, ph, shared, b.lanes), []receiver{rx})
+		return ph.drive(ctx, shared, txLanes(s, ph, shared, b.lanes), receivers)
 	}
 	ph.useTimes()
 	frame, ipSum, tcpSum := b.hops[0].tmpl.Constants()
-	if err := ph.kernel.programs.SetFrame(frame, ipSum, tcpSum); err != nil {
+	if err := programs.SetFrame(frame, ipSum, tcpSum); err != nil {
 		return err
 	}
-	return ph.drive(ctx, shared, []sender{newGenerator(s, ph, shared, b.thread)}, []receiver{rx})
+	return ph.drive(ctx, shared, []sender{newGenerator(s, ph, shared, b.thread)}, receivers)
 }
 
 // close may be called again. The programs leave the interface when the session releases its phases.
@@ -219,7 +234,8 @@ func (b *kernelBackend) close() {
 	for _, out := range b.lanes {
 		closeAll(out)
 	}
-	b.lanes = nil
+	closeAll(b.rings)
+	b.lanes, b.rings = nil, nil
 	if b.thread != nil {
 		b.thread.Close()
 		b.thread = nil

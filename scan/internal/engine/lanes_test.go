@@ -78,7 +78,7 @@ func (ph *Phase) reply(pos uint64, attempt uint16, flags byte) []byte {
 func TestReceiverLane(t *testing.T) {
 	_, ph := lanePhase(t, 1<<20)
 	ph.results.Advance(1000, nil)
-	l := newAnswers(ph, "")
+	l := newAnswers(ph, interfaceNames{})
 	l.news = ph.rec.queue.batch()
 	const synAck, rst = 0x12, 0x14
 	for _, step := range []struct {
@@ -111,7 +111,7 @@ func TestLanesDoNotAllocate(t *testing.T) {
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	s, ph := lanePhase(t, 1<<20)
 	ph.results.Advance(ph.id.space.Len(), nil)
-	rx := newAnswers(ph, "")
+	rx := newAnswers(ph, interfaceNames{})
 	rx.news = make([]results.Port, 0, 1<<16)
 	ph.ev.timesOf(0)
 	var pos uint64

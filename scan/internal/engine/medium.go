@@ -15,7 +15,8 @@ import (
 type Medium interface {
 	// OpenTx opens the socket of a sender lane, from 0, for the frames that c describes.
 	OpenTx(lane int, c rawsock.TxConfig) (Tx, error)
-	// OpenRx opens n receivers that share what comes in on an interface: when it returns, no reply can be missed.
+	// OpenRx opens n receivers that share what comes in, on an interface or on all: when it returns, no reply can be
+	// missed.
 	OpenRx(c rawsock.RxConfig, n int) ([]Rx, error)
 	// ResolveGateway finds the MAC address of a path's gateway, and who else answers for it.
 	ResolveGateway(ctx context.Context, p *route.Path, o route.ResolveOptions) (net.HardwareAddr, []route.Conflict, error)
@@ -58,6 +59,7 @@ type Rx interface {
 	Wait(timeout time.Duration) (ready bool, err error)
 	Read(packets []rawsock.Packet) int
 	AppendFrame(b []byte, p rawsock.Packet) (frame []byte, length int)
+	InterfaceName(index int) string
 	Wake()
 	Stats() (rawsock.RxStats, error)
 	Close() error

@@ -6,11 +6,10 @@ import (
 	"time"
 
 	"synoptic/rawsock"
-	"synoptic/rawsock/route"
 )
 
 // packetBackend sends and receives raw packets over the session's medium: sender lanes that share a schedule, each
-// with a socket per path, and receiver lanes that share what comes in on an interface.
+// with a socket per path, and receiver lanes that share what comes in.
 type packetBackend struct {
 	session *Session
 	rings   []*ring
@@ -20,7 +19,6 @@ type packetBackend struct {
 // ring is a receiver's socket.
 type ring struct {
 	rx    Rx
-	link  *route.Link
 	drops uint64 // of the kernel, as published
 }
 
@@ -34,7 +32,7 @@ func (b *packetBackend) open(ctx context.Context) (err error) {
 		}
 	}()
 	s := b.session
-	if err := b.openRings(); err != nil {
+	if b.rings, err = s.openRings(s.choice.ReceiverLanes()); err != nil {
 		return err
 	}
 	hops, err := s.resolve(ctx)
@@ -78,41 +76,40 @@ func openLanes(hops []*hop, n int, open func(lane int, c rawsock.TxConfig) (Tx, 
 	return lanes, nil
 }
 
-// openRings opens receivers on each interface in use.
-func (b *packetBackend) openRings() error {
-	p := b.session.plan
-	seen := map[int]bool{}
-	for i := range p.Routes.Paths {
-		link := &p.Routes.Paths[i].Link
-		if seen[link.Index] {
-			continue
-		}
-		seen[link.Index] = true
-		config := rawsock.RxConfig{Interface: link.Index, PortMin: p.SourcePorts.Min, PortMax: p.SourcePorts.Max}
-		if p.Asked.Frames {
-			_, config.LinkHeader = linkOf(link)
-			config.Snap = frameSnap
-		}
-		group, err := b.session.medium.OpenRx(config, b.session.choice.ReceiverLanes())
-		if err != nil {
-			return fmt.Errorf("receive on %s: %w", link.Name, err)
-		}
-		for _, rx := range group {
-			b.rings = append(b.rings, &ring{rx: rx, link: link})
-		}
+// openRings opens n receivers that share what comes in on every interface but those excepted. A reply may come in
+// by another way than its probe has left by, and on an interface that comes up later; its cookie makes it safe to take.
+func (s *Session) openRings(n int, except ...int) (rings []*ring, err error) {
+	p := s.plan
+	config := rawsock.RxConfig{Except: except, PortMin: p.SourcePorts.Min, PortMax: p.SourcePorts.Max}
+	if p.Asked.Frames {
+		config.LinkHeader, config.Snap = linkHeader, frameSnap
 	}
-	return nil
+	group, err := s.medium.OpenRx(config, n)
+	if err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	for _, rx := range group {
+		rings = append(rings, &ring{rx: rx})
+	}
+	return rings, nil
+}
+
+// rxLanes makes a phase's receiver lanes over rings.
+func rxLanes(ph *Phase, rings []*ring) (all []*rxLane) {
+	for _, r := range rings {
+		lane := &rxLane{answers: newAnswers(ph, interfaceNames{of: r.rx}), ring: r}
+		if ph.plan.Asked.Frames {
+			lane.frames = &frames{source: r.rx}
+		}
+		all = append(all, lane)
+	}
+	return all
 }
 
 func (b *packetBackend) run(ctx context.Context, ph *Phase) error {
 	shared := newSharedSchedule(ph)
 	var receivers []receiver
-	for _, r := range b.rings {
-		lane := &rxLane{answers: newAnswers(ph, r.link.Name), ring: r}
-		if ph.plan.Asked.Frames {
-			t, _ := linkOf(r.link)
-			lane.frames = &frames{source: r.rx, link: t}
-		}
+	for _, lane := range rxLanes(ph, b.rings) {
 		receivers = append(receivers, lane)
 	}
 	return ph.drive(ctx, shared, txLanes(b.session, ph, shared, b.lanes), receivers)

@@ -13,7 +13,7 @@ import (
 	"synoptic/scan/probe"
 )
 
-// rxLane turns the packets of one ring into news, those of an interface or a share of them:
+// rxLane turns the packets of one ring into news, those of every interface or a share of them:
 //
 //	packet → parse → genuine? → position → mark → news?
 //
@@ -22,6 +22,8 @@ type rxLane struct {
 	answers
 	ring    *ring
 	packets []rawsock.Packet // as read
+	// shift is from the clock of the packets to that of the send times, now; nil: it is the same.
+	shift func() time.Duration
 }
 
 // answers is what a reply goes through, wherever it comes from.
@@ -31,7 +33,7 @@ type answers struct {
 	ev      *evidence
 	rec     *recorder
 	tally   *tally
-	iface   string
+	ifaces  interfaceNames
 	frames  *frames // nil where no output keeps any
 	beacons *beacons
 	fault   *atomic.Bool
@@ -41,11 +43,34 @@ type answers struct {
 	seen  rxTally
 }
 
-func newAnswers(ph *Phase, iface string) answers {
+func newAnswers(ph *Phase, ifaces interfaceNames) answers {
 	return answers{
-		id: &ph.id, results: ph.results, ev: &ph.ev, rec: &ph.rec, tally: &ph.tally, iface: iface,
+		id: &ph.id, results: ph.results, ev: &ph.ev, rec: &ph.rec, tally: &ph.tally, ifaces: ifaces,
 		beacons: ph.session.beacons, fault: &ph.fault,
 	}
+}
+
+// interfaceNames are of those that packets come in by. A name is asked for once.
+type interfaceNames struct {
+	only string // all come in by it
+	of   interface{ InterfaceName(index int) string }
+	seen map[int]string
+}
+
+func (n *interfaceNames) name(p *rawsock.Packet) string {
+	if n.of == nil {
+		return n.only
+	}
+	name, ok := n.seen[p.Interface]
+	if !ok {
+		if name = n.of.InterfaceName(p.Interface); name != "" {
+			if n.seen == nil {
+				n.seen = map[int]string{}
+			}
+			n.seen[p.Interface] = name
+		}
+	}
+	return name
 }
 
 // rxTally is a lane's own count, published once per wake-up.
@@ -92,11 +117,17 @@ func (l *rxLane) run(stop <-chan struct{}) error {
 			}
 		default:
 		}
+		shift := int64(0)
+		if l.shift != nil {
+			shift = int64(l.shift())
+		}
 		for n := l.ring.rx.Read(l.packets); n > 0; n = l.ring.rx.Read(l.packets) {
+			newest = l.packets[n-1].Time
 			for i := range l.packets[:n] {
+				l.packets[i].Time += shift
 				l.packet(&l.packets[i])
 			}
-			if newest = l.packets[n-1].Time; newest >= last {
+			if newest >= last {
 				break
 			}
 		}
@@ -180,7 +211,7 @@ func (a *answers) report(reason results.Reason, p *rawsock.Packet, rtt time.Dura
 	a.news = a.rec.emit(a.news, results.Port{
 		Time: p.Time, Addr: r.Target, Port: r.Port, Reason: reason,
 		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: a.id.attempt(r) + 1,
-		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: a.iface, Router: r.Router,
+		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: a.ifaces.name(p), Router: r.Router,
 		Frame: frame, FrameLen: length, Link: link,
 	})
 }
@@ -221,7 +252,7 @@ func (l *rxLane) publish() error {
 	l.publishSeen()
 	stats, err := l.ring.rx.Stats()
 	if err != nil {
-		return fmt.Errorf("read drop counter of %s: %w", l.iface, err)
+		return fmt.Errorf("read drop counter: %w", err)
 	}
 	l.tally.rxDrops.Add(stats.Drops - l.ring.drops)
 	l.ring.drops = stats.Drops
