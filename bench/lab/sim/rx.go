@@ -17,6 +17,7 @@ type Rx struct {
 	ring   []arrival // there, not read yet
 	lent   []arrival // read, and its memory not given back yet
 	stats  rawsock.RxStats
+	down   *Fault // of the link, that Wait has told of: it does so once
 
 	wake   chan struct{} // holds one token after Wake
 	sooner chan struct{} // holds one when something has been added to coming
@@ -58,12 +59,14 @@ func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 		n.stall(ReceiveStall, r.link.Name)
 		now := n.Now()
 		ready, next := r.look(now)
+		down := n.faults.link(LinkDown, now, r.link.Name)
 		switch {
 		case r.closed:
 			return false, fmt.Errorf("wait for packets: %w", os.ErrClosed)
 		case ready:
 			return true, nil
-		case n.faults.link(LinkDown, now, r.link.Name) != nil:
+		case down != nil && down != r.down:
+			r.down = down
 			return false, fmt.Errorf("receive: interface %s: %w", r.link.Name, rawsock.ErrInterface)
 		case now >= end:
 			return false, nil
