@@ -11,7 +11,7 @@ import (
 func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 	c, done, probes := s.main.Counts(), s.main.Done(), s.plan.Probes()
 	silent := c.Silent
-	if !complete {
+	if !s.main.Complete() {
 		silent = c.Left // what is still in the window was not waited for
 	}
 	choice := s.session.Choice()

@@ -22,8 +22,10 @@ type Scan struct {
 	Show     results.State // Open among them
 	Hosts    bool          // summaries
 	Lanes    int
-	Batch    int  // the most probes that a lane may have in its hands
-	Canaries bool // ports that are not Ports were asked first
+	// BeaconPort is the source port of beacons, which no attempt has.
+	BeaconPort uint16
+	Batch      int  // the most probes that a lane may have in its hands
+	Canaries   bool // ports that are not Ports were asked first
 	// Held says of a position whether a rule of the gate lets no probe to it out, and until when; nil: no rule.
 	Held     func(netip.AddrPort) (never bool, until time.Duration)
 	Patience time.Duration // the longest that Held says
@@ -38,7 +40,7 @@ type Scan struct {
 // Check holds a scan against the plain model of it: what had to be found, sent at most, and counted, given what
 // the network says that it was sent and that it handed over. It returns what does not agree.
 func Check(s *Scan, l *Log, r *Records) []error {
-	m := &model{Scan: s, log: l, records: r, end: r.Closing, places: map[netip.AddrPort]*place{}}
+	m := &model{Scan: s, records: r, end: r.Closing, places: map[netip.AddrPort]*place{}}
 	m.errs = append(append(m.errs, l.Malformed...), r.Broken...)
 	if m.end == nil {
 		if (s.Err == nil) || r.Opening != nil || len(l.Probes) > 0 {
@@ -46,11 +48,14 @@ func Check(s *Scan, l *Log, r *Records) []error {
 		}
 		return m.errs
 	}
+	m.split(l)
+	m.listen()
 	m.send()
 	m.hear()
 	m.checkCanaries()
 	m.checkSent()
 	m.checkPace()
+	m.checkBeacons()
 	m.checkFound()
 	m.checkTimes()
 	m.checkHosts()
@@ -61,11 +66,17 @@ func Check(s *Scan, l *Log, r *Records) []error {
 // model is what has happened, position by position.
 type model struct {
 	*Scan
-	log     *Log
+	log     *Log // without beacons
+	all     *Log
 	records *Records
 	end     *results.ScanEnd
 	places  map[netip.AddrPort]*place
 	errs    []error
+
+	outages []outage
+	cut     bool   // evidence did not come back
+	parts   int    // of the network that were told to be lost
+	unknown uint64 // positions that the scan says nothing about
 
 	ports map[uint16]bool // that were asked for; others are canaries
 	main  time.Duration   // the scan proper began, after its canaries
@@ -123,7 +134,7 @@ func (m *model) place(a netip.Addr, port uint16) *place {
 }
 
 // complete tells whether the scan had to come to its end.
-func (m *model) complete() bool { return !m.Stopped && m.Err == nil }
+func (m *model) complete() bool { return !m.Stopped && m.Err == nil && !m.cut }
 
 // stalls is how long a call of Send may have taken because of faults.
 func (m *model) stalls() (d time.Duration) {
@@ -171,9 +182,15 @@ func (m *model) send() {
 	}
 }
 
-// accepted tells whether the driver took the first probe to a position: then silence says something.
+// accepted tells whether the driver took the first probe to a position, and those in its place: then silence says
+// something.
 func (m *model) accepted(p *place) bool {
-	return len(p.tries) > 0 && m.log.Probes[p.tries[0]].Fate != Refused
+	for _, t := range p.tries {
+		if probe := &m.log.Probes[t]; probe.Fate == Refused && probe.SourcePort == m.log.Probes[p.tries[0]].SourcePort {
+			return false
+		}
+	}
+	return len(p.tries) > 0
 }
 
 // hear goes through what the engine was given, in that order: the best answer wins, and what is neither new

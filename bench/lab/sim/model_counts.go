@@ -21,6 +21,10 @@ func (m *model) checkCounts() {
 		m.wrong("scan_end: no_arp is %d, and %d positions have no link address", spared, m.sparedAll())
 	}
 	silent := m.silent()
+	if unknown := m.unknown; m.parts > 0 || m.cut { // which ones these are only records say, where they are shown
+		settled -= min(settled, unknown)
+		silent -= min(silent, unknown)
+	}
 	if !m.complete() {
 		silent = 0 // what is still in the window was not waited for
 	}
@@ -52,7 +56,7 @@ func (m *model) checkCounts() {
 	if want := float64(settled+spared) / float64(m.Positions); math.Abs(e.Coverage-want) > 1e-9 {
 		m.wrong("scan_end: coverage is %v, want %v", e.Coverage, want)
 	}
-	if e.Complete != m.complete() || (e.Error != "") != (m.Err != nil || e.TxErrors > 0) {
+	if e.Complete != (m.complete() && m.unknown == 0) || (e.Error != "") != (m.Err != nil || e.TxErrors > 0) {
 		m.wrong("scan_end: complete is %v with the error %q; Run said %v", e.Complete, e.Error, m.Err)
 	}
 	m.checkEstimates()
@@ -71,7 +75,7 @@ func (m *model) checkEstimates() {
 	if o != nil && !(o.Low >= 0 && o.Low <= o.Value && o.Value <= o.High) {
 		m.wrong("scan_end: missed_open_estimate is %+v", *o)
 	}
-	if m.Recall > 0 || !m.complete() {
+	if m.Recall > 0 || !m.complete() || len(m.outages) > 0 || m.parts > 0 {
 		return
 	}
 	open := estimate.Group{Attempts: m.Attempts, Answered: m.first[results.Open][:m.Attempts]}

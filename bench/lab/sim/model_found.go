@@ -42,6 +42,11 @@ func (m *model) checkFound() {
 			}
 			silences++
 			continue
+		case results.EvidenceLost:
+			if p := m.places[k]; p == nil || len(p.tries) == 0 || m.parts == 0 && len(m.outages) == 0 {
+				m.wrong("%v: evidence-lost was reported: %+v", k, p)
+			}
+			continue
 		case results.NoResponse:
 			if p := m.places[k]; p == nil || p.state != 0 || !m.accepted(p) {
 				m.wrong("%v: no-response was reported: %+v", k, p)
@@ -68,7 +73,7 @@ func (m *model) checkFound() {
 		}
 	}
 	if m.complete() && m.Show&results.Filtered != 0 {
-		if _, spared := m.settled(); uint64(silences) != m.silent()+m.sparedHere() {
+		if _, spared := m.settled(); uint64(silences) != m.silent()-min(m.silent(), m.unknown)+m.sparedHere() {
 			m.wrong("%d positions are reported as silent or without a host, want %d and %d", silences, m.silent(), spared)
 		}
 	}
@@ -142,6 +147,7 @@ func (m *model) checkTimes() {
 	const (
 		floor, blind = 500 * time.Millisecond, 2 * time.Second
 		everything   = 20 * time.Millisecond // where all have answered
+		proven       = 4 * time.Second       // a scan waits for a beacon after its last probe
 	)
 	wait := blind
 	switch {
@@ -174,6 +180,7 @@ func (m *model) checkTimes() {
 	if m.Canaries {
 		most += time.Duration(m.Attempts)*(m.RetryGap+200*time.Millisecond) + m.Wait + time.Second
 	}
+	most += 2*m.paused() + time.Duration(len(m.outages))*(time.Duration(m.Attempts)*m.RetryGap+4*time.Second) + proven
 	if m.Ended > most {
 		m.wrong("the scan took %v, want %v at most", m.Ended, most)
 	}

@@ -1,8 +1,8 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"synoptic/results"
@@ -50,11 +50,19 @@ func (m *model) checkSent() {
 }
 
 func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
-	slack := m.stalls() + time.Millisecond
+	slack, asked := m.stalls()+time.Millisecond, map[uint16]bool{}
 	for i, t := range p.tries {
 		probe := &m.log.Probes[t]
-		if probe.SourcePort != base+uint16(i) {
-			m.wrong("%v: try %d from port %d, the first probe of the scan left from %d", k, i+1, probe.SourcePort, base)
+		most := base
+		if i > 0 {
+			most = m.log.Probes[p.tries[i-1]].SourcePort + 1
+		}
+		again := i > 0 && m.takenBack(m.log.Probes[p.tries[i-1]].At, probe.At)
+		if probe.SourcePort != most && (!again || probe.SourcePort > most || probe.SourcePort < base) {
+			m.wrong("%v: try %d from port %d, want %d", k, i+1, probe.SourcePort, most)
+		}
+		if !m.void(probe) {
+			asked[probe.SourcePort-base] = true
 		}
 		if i == 0 {
 			continue
@@ -62,7 +70,7 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 		if m.log.Probes[p.tries[0]].Fate == Refused {
 			m.wrong("%v: tried again, and its first probe was refused", k)
 		}
-		if since, gap := probe.At-m.log.Probes[p.tries[i-1]].At, m.gap(probe.At); since < gap {
+		if since, gap := probe.At-m.log.Probes[p.tries[i-1]].At, m.gap(probe.At); since < gap && !again {
 			m.wrong("%v: try %d came %v after the one before, want %v", k, i+1, since, gap)
 		}
 		if p.state != 0 && probe.At > p.told+slack {
@@ -70,10 +78,10 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 		}
 	}
 	switch n := len(p.tries); {
-	case n > m.Attempts:
-		m.wrong("%v: %d tries, at most %d were asked for", k, n, m.Attempts)
-	case m.Recall == 0 && m.complete() && p.state == 0 && m.accepted(p) && n != m.Attempts:
-		m.wrong("%v: silent after %d tries, %d were asked for", k, n, m.Attempts)
+	case n > 0 && m.log.Probes[p.tries[n-1]].SourcePort-base >= uint16(m.Attempts):
+		m.wrong("%v: attempt %d, at most %d were asked for", k, m.log.Probes[p.tries[n-1]].SourcePort-base+1, m.Attempts)
+	case m.Recall == 0 && m.complete() && m.unknown == 0 && p.state == 0 && m.accepted(p) && len(asked) != m.Attempts:
+		m.wrong("%v: silent after %d attempts, %d were asked for: %s", k, len(asked), m.Attempts, m.history(p))
 	}
 }
 
@@ -100,32 +108,30 @@ const (
 	peak       = 2 * time.Millisecond
 )
 
-// checkPace: no interval, however chosen, holds more probes than the rate allows.
+// checkPace: no interval, however chosen, holds more packets than the rate allows. Beacons do not wait for their
+// tokens, others do for those that they have spent: so there may be as many more as beacons leave in a tick.
 func (m *model) checkPace() {
 	var held float64 // granted, and not sent yet: only where a call takes time
 	if m.stalls() > 0 {
 		held = float64(m.Lanes * m.Batch)
 	}
-	for _, c := range []struct {
-		rate   float64
-		memory time.Duration
-	}{{m.Rate, sustained}, {m.Rate * peakFactor, peak}} {
-		bucket := 1 + m.Rate*c.memory.Seconds() + held
-		var before, lowest float64
-		times := make([]time.Duration, len(m.log.Probes))
-		for i := range m.log.Probes {
-			times[i] = m.log.Probes[i].At
-		}
-		slices.Sort(times)
-		for _, at := range times {
-			lowest = min(lowest, before-c.rate*at.Seconds())
-			before++
-			if over := before - c.rate*at.Seconds() - lowest - bucket; over > 1e-6 {
-				m.wrong("%.1f probes too many up to %v, at %v pps", over, at, m.Rate)
-				return
-			}
-		}
+	times := make([]time.Duration, len(m.all.Probes))
+	for i := range m.all.Probes {
+		times[i] = m.all.Probes[i].At
 	}
+	burst := 2 + m.beaconRate(true)*beaconMemory.Seconds()
+	m.checkBucket("packets", times, m.Rate, 1+m.Rate*sustained.Seconds()+held+burst)
+	m.checkBucket("packets", times, m.Rate*peakFactor, 1+m.Rate*peak.Seconds()+held+burst)
+}
+
+// history is a position's tries, for people.
+func (m *model) history(p *place) string {
+	var all []string
+	for _, t := range p.tries {
+		probe := &m.log.Probes[t]
+		all = append(all, fmt.Sprintf("%v from %d %v", probe.At, probe.SourcePort, probe.Fate))
+	}
+	return fmt.Sprint(all, m.outages)
 }
 
 // whole tells that the scan is not a shard of one.

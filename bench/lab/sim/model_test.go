@@ -27,7 +27,7 @@ func TestModelSees(t *testing.T) {
 	retry := func(o *outcome) (first, second *Probe) {
 		for i := range o.log.Probes {
 			for j := range o.log.Probes[:i] {
-				if p, q := &o.log.Probes[j], &o.log.Probes[i]; p.Addr == q.Addr && p.Port == q.Port {
+				if p, q := &o.log.Probes[j], &o.log.Probes[i]; p.Addr == q.Addr && p.Port == q.Port && p.SourcePort != o.BeaconPort && q.SourcePort != o.BeaconPort {
 					return p, q
 				}
 			}
@@ -112,13 +112,18 @@ func TestModelSees(t *testing.T) {
 		}},
 		{"read too short", func(o *outcome) {
 			a := o.log.Answers[0]
-			a.Fate, a.Arrives = InFlight, o.log.Probes[len(o.log.Probes)-1].At+400*time.Millisecond
+			for i := range o.log.Probes {
+				if p := &o.log.Probes[i]; p.SourcePort != o.BeaconPort {
+					a.Arrives = max(a.Arrives, p.At)
+				}
+			}
+			a.Fate, a.Arrives = InFlight, a.Arrives+400*time.Millisecond
 			o.log.Answers = append(o.log.Answers, a)
 		}},
 		{"never ends", func(o *outcome) { o.Ended += time.Minute }},
 		{"told before it was tried again", func(o *outcome) {
 			for i := range o.log.Answers {
-				if a := &o.log.Answers[i]; a.Fate == Handed && a.SourcePort > o.log.Probes[0].SourcePort {
+				if a := &o.log.Answers[i]; a.Fate == Handed && a.SourcePort > o.log.Probes[0].SourcePort && a.SourcePort != o.BeaconPort {
 					a.Handed = o.log.Probes[a.Probe].At - time.Second
 				}
 			}

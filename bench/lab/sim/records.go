@@ -19,6 +19,7 @@ type Records struct {
 	All       []results.Port
 	Times     []time.Time // when each record was given
 	Told      []results.Event
+	ToldAfter []int // so many of All
 	Summaries []results.Host
 	Closing   *results.ScanEnd
 	Broken    []error // the contract
@@ -70,7 +71,7 @@ func (r *Records) Events(batch []results.Event) error {
 		if n := len(r.Told); n > 0 && r.Told[n-1].Time > e.Time {
 			r.Broken = append(r.Broken, fmt.Errorf("Events: %v of %v comes after %v of %v", e.Kind, e.Time, r.Told[n-1].Kind, r.Told[n-1].Time))
 		}
-		r.Told = append(r.Told, e)
+		r.Told, r.ToldAfter = append(r.Told, e), append(r.ToldAfter, len(r.All))
 	}
 	return nil
 }

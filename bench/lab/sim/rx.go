@@ -17,6 +17,7 @@ type Rx struct {
 	ring   []arrival // there, not read yet
 	lent   []arrival // read, and its memory not given back yet
 	stats  rawsock.RxStats
+	told   *Fault // of the link, that Wait has told of: it does so once
 
 	wake   chan struct{} // holds one token after Wake
 	sooner chan struct{} // holds one when something has been added to coming
@@ -54,9 +55,12 @@ func (n *Network) listeners(l *link) *[]*Rx {
 	return &l.receivers
 }
 
-// down tells whether the receiver's link is; who hears all links outlives each.
-func (r *Rx) down(now time.Duration) bool {
-	return r.link != nil && r.net.faults.link(LinkDown, now, r.link.Name) != nil
+// down is the fault by which the receiver's link is down, or nil; who hears all links outlives each.
+func (r *Rx) down(now time.Duration) *Fault {
+	if r.link == nil {
+		return nil
+	}
+	return r.net.faults.link(LinkDown, now, r.link.Name)
 }
 
 // on is the name of the receiver's link as faults know it.
@@ -79,12 +83,14 @@ func (r *Rx) Wait(timeout time.Duration) (bool, error) {
 		n.stall(ReceiveStall, r.on())
 		now := n.Now()
 		ready, next := r.look(now)
+		down := r.down(now)
 		switch {
 		case r.closed:
 			return false, fmt.Errorf("wait for packets: %w", os.ErrClosed)
 		case ready:
 			return true, nil
-		case r.down(now):
+		case down != nil && down != r.told:
+			r.told = down
 			return false, fmt.Errorf("receive: interface %s: %w", r.link.Name, rawsock.ErrInterface)
 		case now >= end:
 			return false, nil

@@ -67,9 +67,17 @@ func (r *Records) lines(t *testing.T) (b []byte) {
 		t.Fatal(err)
 	}
 	b = append(b, '\n')
+	told := 0
+	events := func(after int) {
+		for ; told < len(r.Told) && r.ToldAfter[told] <= after; told++ {
+			b = append(r.Told[told].AppendJSON(b, r.Opening.ScanID), '\n')
+		}
+	}
 	for i := range r.All {
+		events(i)
 		b = append(r.All[i].AppendJSON(b, r.Opening.ScanID), '\n')
 	}
+	events(len(r.All))
 	for i := range r.Summaries {
 		b = append(r.Summaries[i].AppendJSON(b, r.Opening.ScanID), '\n')
 	}

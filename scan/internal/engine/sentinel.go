@@ -159,9 +159,9 @@ func (w *sentinel) rate(now int64) float64 {
 	r := min(max(share*rate, floor), mostOfRate*rate, mostPerSecond)
 	switch {
 	case w.release != nil:
-		return min(pausedPerSecond, max(mostOfRate*rate, leastPerSecond))
-	case w.phase.cur.next.Load() == w.phase.plan.Positions.End:
-		return max(r, min(leastPerSecond, rate)) // first tries are over: little else is sent
+		return min(pausedPerSecond, max(mostOfRate*rate, min(leastPerSecond, rate)))
+	case w.phase.cur.done() >= w.phase.plan.Positions.Len():
+		return max(r, min(leastPerSecond, rate/4)) // first tries are over: little else is sent
 	}
 	return r
 }
