@@ -38,6 +38,7 @@ func (s *Scan) Progress() Progress {
 		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent,
 		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, RxDrops: c.RxDrops, Paused: ph.Paused(), Elapsed: ph.Took(),
 	}
-	p.Loss, p.Missed = ph.Estimates()
+	estimates := ph.Estimates()
+	p.Loss, p.Missed = estimates.Loss, estimates.Missed
 	return p
 }

@@ -9,7 +9,6 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/window"
-	"synoptic/scan/estimate"
 	"synoptic/scan/permute"
 )
 
@@ -48,10 +47,10 @@ func (sim *simulation) run(t tester) {
 		return n
 	}
 	chunkLen := ChunkLen(sim.rate, m.Reach(), false)
-	loss := NewLoss(sim.positions.Begin, chunkLen, sim.positions.Len())
+	loss := NewLoss(sim.positions.Begin, chunkLen, sim.positions.Len(), m.Reach(), m.CountSilent)
 	var policy Policy = FixedRetries{uint8(sim.retries), loss}
 	if sim.recall > 0 {
-		policy = TargetRecall{sim.recall, loss, silent}
+		policy = TargetRecall{sim.recall, loss}
 	}
 	s := New(Config{
 		Positions: sim.positions, ChunkLen: chunkLen, Reach: m.Reach(), Policy: policy, Silent: silent,
@@ -130,9 +129,6 @@ func (sim *simulation) walk(t tester, p *Pass, due []uint64, now time.Time) {
 			continue
 		default:
 			sim.probe(t, p, pos, now)
-		}
-		if p.Step == Sample {
-			sim.loss.Retried(1)
 		}
 	}
 }
@@ -316,50 +312,5 @@ func TestTargetRecall(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// The estimates that come out of the counters cover the truth.
-func TestEstimatesCoverTheTruth(t *testing.T) {
-	const p, n, seeds = 0.0975, 1 << 16, 20
-	var lossIn, missedIn int
-	for seed := range uint64(seeds) {
-		rng := rand.New(rand.NewPCG(seed, 9))
-		sim := &simulation{
-			positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: time.Second, retries: 1, maxBytes: 1 << 20,
-			silent: func(pos uint64) bool { return pos%4 == 0 }, lost: loseShare(rng, p),
-		}
-		sim.run(t)
-		counts := sim.loss.Counts()
-		groups, open := counts.Groups()
-		loss, ok := estimate.Loss(groups)
-		if !ok {
-			t.Fatal("no estimate")
-		}
-		missed := estimate.Missed(open, loss, n-sim.found)
-		truth := float64(n*3/4 - sim.found)
-		if loss.Low <= p && p <= loss.High {
-			lossIn++
-		}
-		if missed.Low <= truth && truth <= missed.High {
-			missedIn++
-		}
-	}
-	if lossIn < seeds*8/10 || missedIn < seeds*8/10 {
-		t.Errorf("the truth lies in %d loss and %d missed intervals of %d", lossIn, missedIn, seeds)
-	}
-}
-
-// After one attempt at everything nothing can be said.
-func TestNoEstimateWithoutRetries(t *testing.T) {
-	sim := &simulation{
-		positions: permute.Range{Begin: 0, End: 1000}, rate: 1e5, gap: time.Second, maxBytes: 1 << 20,
-		silent: func(uint64) bool { return false }, lost: neverLost,
-	}
-	sim.run(t)
-	counts := sim.loss.Counts()
-	groups, _ := counts.Groups()
-	if loss, ok := estimate.Loss(groups); ok {
-		t.Errorf("loss %+v from single attempts", loss)
 	}
 }

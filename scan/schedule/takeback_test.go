@@ -62,10 +62,10 @@ func (b *broken) run(t *rapid.T) {
 		return n
 	}
 	chunkLen := ChunkLen(b.rate, b.m.Reach(), false)
-	loss := NewLoss(b.positions.Begin, chunkLen, b.positions.Len())
+	loss := NewLoss(b.positions.Begin, chunkLen, b.positions.Len(), b.m.Reach(), b.m.CountSilent)
 	var policy Policy = FixedRetries{uint8(b.retries), loss}
 	if b.recall > 0 {
-		policy = TargetRecall{b.recall, loss, silent}
+		policy = TargetRecall{b.recall, loss}
 	}
 	b.s = New(Config{
 		Positions: b.positions, ChunkLen: chunkLen, Reach: b.m.Reach(), Policy: policy, Silent: silent,
@@ -199,7 +199,7 @@ func TestUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss := NewLoss(0, 64, 256)
+	loss := NewLoss(0, 64, 256, m.Reach(), m.CountSilent)
 	s := New(Config{
 		Positions: permute.Range{End: 256}, ChunkLen: 64, Reach: m.Reach(), Policy: FixedRetries{1, loss},
 		Gap: func() time.Duration { return time.Second }, Silent: func(begin, end uint64) uint64 { return end - begin },
