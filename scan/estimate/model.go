@@ -190,26 +190,28 @@ func (s *slice) reach(t, width float64) float64 {
 // noneDead is what d = 0 adds to the integral, relative to the maximum.
 func (s *slice) noneDead() float64 { return s.m.none * math.Exp(s.log(0)-s.top) }
 
-// integral is the log of the integral. It puts the nodes' d and weight, relative to the whole, into nodes.
+// integral is the log of the integral. It puts the nodes' d and weights, relative to the whole, into nodes.
 func (s *slice) integral(nodes *[deadNodes + 1]node) float64 {
 	s.bracket()
 	half, mid := (s.t-s.lo)/2, (s.t+s.lo)/2
 	sum := s.noneDead()
-	nodes[deadNodes] = node{0, sum}
+	nodes[deadNodes] = node{0, sum, 0}
 	for i, g := range &gauss {
 		t := mid + half*g.x
 		w := half * g.w * math.Exp(s.log(t*t)-s.top)
-		nodes[i] = node{t * t, w}
+		nodes[i] = node{t * t, w, w * t / (1 - t*t)}
 		sum += w
 	}
 	for i := range nodes {
 		nodes[i].weight /= sum
+		nodes[i].lower /= sum
 	}
 	return s.top + math.Log(sum)
 }
 
-// node is a point of an integration.
-type node struct{ at, weight float64 }
+// node is a point of an integration, with its weight with the prior of the upper end, and that with the prior of the
+// lower one: 1/(p·(1+p)) for the loss, 1/(1−d) for the dead.
+type node struct{ at, weight, lower float64 }
 
 // deadNodes is a number of nodes with which an integral over d is good to a thousandth.
 const deadNodes = 16

@@ -15,10 +15,11 @@ type posterior struct {
 
 // lossNode is a p with the distribution of d there.
 type lossNode struct {
-	p, weight float64                  // with a flat prior
-	lower     float64                  // the weight with the prior 1/p
-	rest      [MaxAttempts + 1]float64 // by class: pᵏ
-	dead      [deadNodes + 1]node
+	p      float64
+	weight float64                  // with the prior of the upper end
+	lower  float64                  // with that of the lower one, and but for that of d
+	rest   [MaxAttempts + 1]float64 // by class: pᵏ
+	dead   [deadNodes + 1]node
 }
 
 // posterior integrates. In v = √p the density is smooth where nothing was lost, too.
@@ -50,9 +51,11 @@ func (m *model) posterior() *posterior {
 	for i := range post.loss {
 		n := &post.loss[i]
 		n.weight = math.Exp(logs[i] - top)
-		n.lower = n.weight / n.p
+		n.lower = n.weight / (n.p * (1 + n.p))
 		sum += n.weight
-		sumLower += n.lower
+		for _, d := range n.dead {
+			sumLower += n.lower * d.lower
+		}
 	}
 	for i := range post.loss {
 		post.loss[i].weight /= sum
@@ -133,11 +136,16 @@ func ends(density func(v float64) float64, best float64) (lo, hi float64) {
 }
 
 // lossInterval: each end with the prior that errs to its side, as the interval of Clopper and Pearson for a
-// binomial share is made of two beta distributions.
+// binomial share is made of two beta distributions. With much silence and two attempts it is theirs.
 func (post *posterior) lossInterval() Interval {
 	i := Interval{Value: post.best}
 	if post.m.lost > 0 {
-		i.Low = post.lossQuantile(tail, func(n *lossNode) float64 { return n.lower })
+		i.Low = post.lossQuantile(tail, func(n *lossNode) (sum float64) {
+			for _, d := range n.dead {
+				sum += n.lower * d.lower
+			}
+			return sum
+		})
 	}
 	i.High = post.lossQuantile(1-tail, func(n *lossNode) float64 { return n.weight })
 	i.Low, i.High = math.Min(i.Low, i.Value), math.Max(i.High, i.Value)
@@ -173,12 +181,10 @@ func (post *posterior) missed() Interval {
 		for _, d := range n.dead[:deadNodes] {
 			count := post.m.missed(&n.rest, d.at)
 			spread.add(n.weight*d.weight, count)
-			lower.add(n.lower*d.weight, count)
+			lower.add(n.lower*d.lower, count)
 		}
 		none := n.dead[deadNodes]
-		count := post.m.missed(&n.rest, none.at)
-		spread.all.add(n.weight*none.weight, count)
-		lower.all.add(n.lower*none.weight, count)
+		spread.all.add(n.weight*none.weight, post.m.missed(&n.rest, none.at))
 	}
 	s := slice{m: post.m}
 	var nodes [deadNodes + 1]node
@@ -252,7 +258,7 @@ func (m *model) openShare() *share {
 		phi := (lo+hi)/2 + (hi-lo)/2*g.x
 		w := g.w * math.Exp(log(phi)-top)
 		sin := math.Sin(phi)
-		s[i] = node{sin * sin, w}
+		s[i] = node{at: sin * sin, weight: w}
 		sum += w
 	}
 	for i := range s {

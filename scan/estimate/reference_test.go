@@ -11,7 +11,7 @@ func grid(c *Counts) (loss, missed Interval) {
 	const ps, ds = 400, 320
 	answers := tallyOf(&c.Answered[Open]).plus(tallyOf(&c.Answered[Closed]))
 	m := newModel(c, answers, aside{})
-	type point struct{ p, d, log float64 }
+	type point struct{ p, d, log, low float64 }
 	var points []point
 	top := math.Inf(-1)
 	for i := range ps {
@@ -21,8 +21,9 @@ func grid(c *Counts) (loss, missed Interval) {
 			t := (float64(j) + 0.5) / ds
 			d := t * t
 			log := m.logLoss(p) + math.Log(v)
+			low := t / (1 - t*t) / (p * (1 + p))
 			if j == ds {
-				d = 0
+				d, low = 0, 0
 				log += math.Log(m.none * ds)
 			}
 			log += answers.n * math.Log1p(-d)
@@ -31,7 +32,7 @@ func grid(c *Counts) (loss, missed Interval) {
 					log += float64(n) * math.Log(d+(1-d)*math.Pow(p, float64(k)))
 				}
 			}
-			points = append(points, point{p, d, log})
+			points = append(points, point{p, d, log, low})
 			top = math.Max(top, log)
 		}
 	}
@@ -40,7 +41,7 @@ func grid(c *Counts) (loss, missed Interval) {
 	for i, x := range points {
 		w := math.Exp(x.log - top)
 		flatLoss[i/(ds+1)] += w
-		lowerLoss[i/(ds+1)] += w / x.p
+		lowerLoss[i/(ds+1)] += w * x.low
 		if w < 1e-7 {
 			continue
 		}
@@ -53,7 +54,7 @@ func grid(c *Counts) (loss, missed Interval) {
 		}
 		for n, p := range pmf {
 			flat[n] += w * p
-			lower[n] += w * p / x.p
+			lower[n] += w * p * x.low
 		}
 	}
 	quantile := func(of map[int]float64, prob float64) float64 {

@@ -9,6 +9,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/window"
+	"synoptic/scan/estimate"
 	"synoptic/scan/permute"
 )
 
@@ -34,6 +35,9 @@ type simulation struct {
 	probes []uint8     // by position, from the first
 	last   []time.Time // likewise
 	found  uint64
+
+	answered [2][MaxAttempts]uint64  // as of estimate.Counts
+	left     [MaxAttempts + 1]uint64 // silent positions by probes
 }
 
 func (sim *simulation) run(t tester) {
@@ -90,7 +94,7 @@ func (sim *simulation) run(t tester) {
 			}
 			if flying++; p.Begins() {
 				loss.Open(p.Begin)
-				m.Advance(p.End, nil)
+				m.Advance(p.End, func(pos uint64) { sim.left[sim.probes[pos-sim.positions.Begin]]++ })
 			}
 		}
 		due = p.Collect(m, due[:0])
@@ -114,6 +118,24 @@ func (sim *simulation) run(t tester) {
 	}
 	if s.flying != 0 || s.early != 0 || s.oldest() != sim.positions.End || len(s.parked) != 0 {
 		t.Fatalf("at the end %d passes are in flight, %d of them early, and position %d holds the window", s.flying, s.early, s.oldest())
+	}
+	loss.End(now)
+	sim.checkCounts(t)
+}
+
+// checkCounts: every position is among the answered or the silent, by its attempts.
+func (sim *simulation) checkCounts(t tester) {
+	t.Helper()
+	want := estimate.Counts{Answered: sim.answered}
+	sim.m.Silent(sim.positions.Begin, sim.positions.End, func(pos uint64) bool {
+		sim.left[sim.probes[pos-sim.positions.Begin]]++
+		return true
+	})
+	for k, n := range sim.left {
+		want.Silent[k], want.Left[k].Silent = n, n
+	}
+	if got := sim.loss.Counts(time.Time{}); got != want {
+		t.Fatalf("counted %v, want %v", got, want)
 	}
 }
 
@@ -151,6 +173,7 @@ func (sim *simulation) probe(t tester, p *Pass, pos uint64, now time.Time) {
 	}
 	if old, ok := sim.m.Mark(pos, results.Open); ok && old == 0 {
 		sim.found++
+		sim.answered[estimate.Open][attempt]++
 		sim.loss.Answer(pos, results.SYNACK, attempt)
 	}
 }

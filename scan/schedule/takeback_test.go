@@ -10,6 +10,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/window"
+	"synoptic/scan/estimate"
 	"synoptic/scan/permute"
 )
 
@@ -30,6 +31,7 @@ type broken struct {
 
 	m       *window.Map
 	s       *Schedule
+	loss    *Loss
 	now     time.Duration
 	good    []int // probes by position that travelled
 	all     []int // and all that were sent
@@ -63,6 +65,7 @@ func (b *broken) run(t *rapid.T) {
 	}
 	chunkLen := ChunkLen(b.rate, b.m.Reach(), false)
 	loss := NewLoss(b.positions.Begin, chunkLen, b.positions.Len(), b.m.Reach(), b.m.CountSilent)
+	b.loss = loss
 	var policy Policy = FixedRetries{uint8(b.retries), loss}
 	if b.recall > 0 {
 		policy = TargetRecall{b.recall, loss}
@@ -179,6 +182,21 @@ func TestTakeBack(t *testing.T) {
 			case b.recall == 0 && len(b.outages) == 0 && b.all[i] > want:
 				t.Fatalf("position %d was asked %d times, want %d", pos, b.all[i], want)
 			}
+		}
+		// What has not travelled is in no count.
+		b.loss.End(epoch.Add(b.now))
+		counts := b.loss.Counts(time.Time{})
+		var silent, counted uint64
+		for i := range b.good {
+			if b.silent(begin + uint64(i)) {
+				silent++
+			}
+		}
+		for i := range counts.Answered[estimate.Open] {
+			counted += counts.Answered[estimate.Open][i] + counts.Silent[i+1]
+		}
+		if counted != n || b.recall == 0 && counts.Silent[want] != silent {
+			t.Fatalf("counted %v of %d positions, %d of them silent to %d attempts", counts, n, silent, want)
 		}
 		if b.s.flying != 0 || b.s.early != 0 || len(b.s.aloft) != 0 || b.s.oldest() != b.positions.End {
 			t.Fatalf("at the end %d passes are in flight, %d early, position %d holds the window", b.s.flying, b.s.early, b.s.oldest())
