@@ -51,6 +51,7 @@ func (s *ScanStart) Fit() *ScanStart {
 func (s *ScanEnd) Fit() *ScanEnd {
 	fit := *s
 	fit.BackendReason = cut(s.BackendReason, roomReason)
+	fit.EstimateVoid = cut(s.EstimateVoid, roomWord)
 	fit.Error = cut(s.Error, roomError)
 	fit.Outputs = cutOutputs(s.Outputs, roomOutputs)
 	if s.Evidence != nil {

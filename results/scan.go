@@ -85,9 +85,10 @@ type ScanEnd struct {
 	TxRetries     uint64 `json:"tx_retries"` // back-pressure of the send path, waited out
 	RxDrops       uint64 `json:"rx_drops"`   // replies that the kernel dropped before we read them
 	// LossEstimate is the two-way loss, MissedOpen the open ports that no attempt found, both with
-	// their 95 % intervals (docs/accuracy.md); nil where nothing can be said.
+	// their 95 % intervals (docs/accuracy.md); nil where EstimateVoid says why.
 	LossEstimate *Estimate `json:"loss_estimate,omitempty"`
 	MissedOpen   *Estimate `json:"missed_open_estimate,omitempty"`
+	EstimateVoid string    `json:"estimate_void,omitempty"`
 	Evidence     *Evidence `json:"evidence,omitempty"` // nil: the backend keeps none
 
 	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes

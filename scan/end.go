@@ -24,7 +24,8 @@ func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 		Backend:  choice.Backend, BackendReason: choice.Reason, Complete: complete,
 		Phases: s.took(), Evidence: s.session.Evidence(),
 	}
-	end.LossEstimate, end.MissedOpen = s.main.Estimates()
+	estimates := s.main.Estimates()
+	end.LossEstimate, end.MissedOpen, end.EstimateVoid = estimates.Loss, estimates.Missed, estimates.Void
 	now := time.Now()
 	end.Time = results.Time(now)
 	end.Duration = now.Sub(start).Seconds()

@@ -44,6 +44,7 @@ func (s *Scan) Progress() Progress {
 			p.Outage += " (" + cause + ")"
 		}
 	}
-	p.Loss, p.Missed = ph.Estimates()
+	estimates := ph.Estimates()
+	p.Loss, p.Missed = estimates.Loss, estimates.Missed
 	return p
 }

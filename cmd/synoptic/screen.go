@@ -212,9 +212,29 @@ func (s *screen) finish(end *results.ScanEnd, err error) {
 	if end.Evidence != nil && end.Evidence.State == results.EvidenceStateHeld {
 		fmt.Fprintln(s.std.err, heldWords(end.Evidence))
 	}
-	if end.LossEstimate != nil {
+	switch {
+	case end.LossEstimate != nil:
 		fmt.Fprintf(s.std.err, "%s (95 %% between %.0f and %.0f)\n", lossWords(end.LossEstimate, end.MissedOpen), end.MissedOpen.Low, end.MissedOpen.High)
+	case end.EstimateVoid != "":
+		fmt.Fprintln(s.std.err, "open ports missed: unknown, "+voidWords(end.EstimateVoid))
 	}
+}
+
+// voidWords say why there is no estimate (results.ScanEnd.EstimateVoid).
+func voidWords(reason string) string {
+	switch reason {
+	case "no-answers":
+		return "for nothing has answered"
+	case "single-attempt":
+		return "for no silence was asked twice (hint: --retries 1 or more)"
+	case "first-attempts":
+		return "for first probes failed more often than later ones: more than chance is at work"
+	case "lasting-loss":
+		return "for what was lost once was mostly lost again: losses outlast the gap between attempts, or some paths are worse than others"
+	case "unmeasured":
+		return "for the kernel repeats connect()'s probes by itself"
+	}
+	return reason
 }
 
 // Start has nothing to show: begin has shown the plan.

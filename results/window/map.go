@@ -285,6 +285,23 @@ func (m *Map) Silent(from, to uint64, f func(position uint64) bool) {
 	}
 }
 
+// multiples has the lowest bit of each slot of a multiple of 2^i.
+var multiples = [...]uint64{slotOnes, 0x0101010101010101, 0x0001000100010001, 0x0000000100000001, 1}
+
+// CountSilent counts what Silent reports of the multiples of 2^log2.
+func (m *Map) CountSilent(from, to uint64, log2 uint8) (n uint64) {
+	wanted := multiples[min(int(log2), len(multiples)-1)]
+	to = min(to, m.high.Load())
+	for from = max(from, m.low.Load()); from < to; {
+		slots, next := wordSpan(from, to)
+		if from&^(wordSlots-1)&(1<<log2-1) == 0 || log2 < uint8(len(multiples)) {
+			n += uint64(bits.OnesCount64(silentSlots(atomic.LoadUint64(&m.words[from&m.mask/wordSlots])) & slots & wanted))
+		}
+		from = next
+	}
+	return n
+}
+
 // wordSpan returns all bits of the slots of [from, to) in the word of from, and
 // the position where the rest begins.
 func wordSpan(from, to uint64) (slots, next uint64) {

@@ -154,6 +154,17 @@ func TestMapAgainstReference(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("silent at the end: %v, want %v", got, want)
 		}
+		from := rapid.Uint64Range(0, ref.high).Draw(t, "count from")
+		log2 := rapid.Uint8Range(0, 6).Draw(t, "multiples of 2 to")
+		var multiples uint64
+		for _, p := range want {
+			if p >= from && p&(1<<log2-1) == 0 {
+				multiples++
+			}
+		}
+		if n := m.CountSilent(from, math.MaxUint64, log2); n != multiples {
+			t.Fatalf("%d silent multiples of 2^%d from %d, want %d", n, log2, from, multiples)
+		}
 		if len(want) > 1 {
 			n := 0
 			m.Silent(0, math.MaxUint64, func(uint64) bool { n++; return n < 2 })

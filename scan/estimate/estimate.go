@@ -1,29 +1,39 @@
-// Package estimate says how much a scan lost and missed, from the attempt at which each position was
-// first answered.
+// Package estimate says how much a scan lost and how many open ports it missed. Call Of with what was counted.
 //
-// It is a removal design (Zippin, Biometrics 12(2), 1956; Otis et al., Wildlife Monographs 62, 1978,
-// the special case of capture–recapture in which what was caught is not caught again): a position
-// that would answer is silent to each probe with the two-way loss p, is probed again only while it is
-// silent, and at most K times. First answers then fall off as 1, p, p², … over the attempts, and how
-// fast they do gives p and with it how many positions were still silent after the last one. Positions
-// where nobody is need not be known: they never answer and do not enter.
+// It is a removal design (Zippin, Biometrics 12(2), 1956; Otis et al., Wildlife Monographs 62, 1978, the special
+// case of capture–recapture in which what was caught is not caught again): a position that would answer is silent
+// to each attempt with the two-way loss p, and is asked again only while it is silent. First answers then fall off
+// as 1, p, p², … over the attempts. A share d of the positions would never answer. Of (p, d) there is a posterior
+// given all that was counted, silence included, and of it the distribution of what was missed.
 //
 // docs/accuracy.md has the derivation, and what the figures mean where losses are not independent.
 package estimate
 
-import "math"
+// MaxAttempts is how many attempts are told apart.
+const MaxAttempts = 16
 
-// Group counts positions that were treated alike: each was given up to Attempts probes while it stayed
-// silent, and Answered[k] of them were first answered on attempt k+1. len(Answered) is Attempts.
-//
-// Which group a position belongs to must not depend on its answer. A running scan therefore counts
-// by position: behind the last retry cursor in the group with all attempts, between two cursors in
-// that with fewer, whether or not the position had answered by then. A random sample that was
-// retried is a group with the positions of that sample which answered at once in Answered[0]; the
-// rest is a group of one attempt.
-type Group struct {
-	Attempts int
-	Answered []uint64
+// Kinds of answers.
+const (
+	Open   = iota // SYN-ACK
+	Closed        // RST
+)
+
+// Counts are of positions that were asked. Positions that were answered by ICMP are none of them: their silence is
+// over, and the answer tells nothing of loss.
+type Counts struct {
+	// Answered counts first answers by kind and attempt (from 0), to attempts that have been listened to.
+	Answered [2][MaxAttempts]uint64
+	// Silent counts the positions that stayed silent to so many attempts, all that were listened to. They may have
+	// been asked once more, and have answered since.
+	Silent [MaxAttempts + 1]uint64
+	// Left are those of Silent that are not asked again.
+	Left [MaxAttempts + 1]Left
+}
+
+// Left are positions that nobody will ask again: what was open among the silent ones is missed.
+type Left struct {
+	Silent uint64
+	Late   [2]uint64 // that answered to a last attempt, by kind; it has not been listened to long enough
 }
 
 // Interval is an estimate and its 95 % interval, Low ≤ Value ≤ High.
@@ -31,120 +41,102 @@ type Interval struct {
 	Value, Low, High float64
 }
 
-// unknown is a loss of which nothing is known.
-var unknown = Interval{0, 0, 1}
+// Void is why there are no intervals.
+type Void string
 
-// Quantiles of a 95 % interval.
+// The reasons.
 const (
-	tail       = 0.025
-	normalTail = 1.959963984540054  // 97.5 % point of the normal distribution
-	halfChi    = 1.9207294103470677 // half the 95 % point of chi-squared with one degree of freedom
+	None          Void = ""
+	NoAnswers     Void = "no-answers"     // nothing has answered
+	SingleAttempt Void = "single-attempt" // no silence was asked a second time
+	FirstAttempts Void = "first-attempts" // first attempts fail more often than later ones: more than loss is at work
+	LastingLoss   Void = "lasting-loss"   // what fails once fails again: losses last longer than the gap between attempts
 )
 
-// exactUpTo is the largest number of losses seen for which the interval comes from the exact
-// distribution. Above it the likelihood ratio holds its 95 % as well and costs less.
-const exactUpTo = 30
+// Result is what can be said: both intervals, or why there are none.
+type Result struct {
+	// Loss is the two-way loss p, in [0, 1].
+	Loss Interval
+	// Missed is the number of open ports among the positions left. Its interval is one for the true count, not for
+	// its expectation.
+	Missed Interval
+	Void   Void
+}
 
-// Loss is the two-way loss p in [0, 1], common to all groups, by maximum likelihood.
-//
-// The interval inverts the exact distribution of the number of lost attempts, as Clopper and Pearson's
-// does the binomial, and above 30 of them the likelihood ratio. With none lost it is 0 to about 3/n.
-// Where the counts do not fall from attempt to attempt they are compatible with total loss: Value
-// or High is 1. Low is 1 too where they rise so much that no loss explains them, as when first packets
-// are dropped while an address is being resolved.
-//
-// ok is false, and the interval 0 to 1, where nothing answered or no answered position would have
-// had a second attempt: p is then not identifiable.
-func Loss(groups []Group) (loss Interval, ok bool) {
-	s := newSample(groups)
-	if s.n == 0 {
-		return unknown, false
+// tail is what lies beyond each end of an interval: less than 2.5 %, which leaves room for the approximations here.
+const tail = 0.02
+
+// enoughOpen is how many open ports make an estimate of their own. Hosts limit the rate of their resets, which
+// looks like loss, so resets are only taken into account where SYN-ACKs are few.
+const enoughOpen = 200
+
+// Of says what follows of counts.
+func Of(c *Counts) Result {
+	m, void := c.model()
+	if void != None {
+		return Result{Void: void}
 	}
-	p := s.mostLikely()
-	loss = Interval{Value: p}
+	post := m.posterior()
+	if void = c.misfit(m, post); void != None {
+		return Result{Void: void}
+	}
+	return Result{Loss: post.lossInterval(), Missed: post.missed()}
+}
+
+// LossUpTo is the upper end of the loss, whether the model holds or not; 1 where nothing is known.
+func LossUpTo(c *Counts) float64 {
+	m, void := c.model()
+	if void != None {
+		return 1
+	}
+	return m.posterior().lossInterval().High
+}
+
+// model is the one that the counts allow.
+func (c *Counts) model() (*model, Void) {
+	open, closed := tallyOf(&c.Answered[Open]), tallyOf(&c.Answered[Closed])
+	both := open.plus(closed)
 	switch {
-	case s.lost == 0:
-		loss.High = s.upperAtZero()
-	case s.lost <= exactUpTo:
-		fewer, atMost := s.exactTails(p)
-		loss.Low = below(p, func(q float64) float64 { return math.Log1p(-tail) - fewer(q) })
-		loss.High = above(p, func(q float64) float64 { return math.Log(tail) - atMost(q) })
-	default:
-		top := s.highest(p)
-		excess := func(q float64) float64 { return top - s.logLikelihood(q) - halfChi }
-		loss.Low = below(p, func(q float64) float64 { return -excess(q) })
-		loss.High = above(p, excess)
+	case both.n == 0:
+		return nil, NoAnswers
+	case !c.askedTwice() && c.silence():
+		return nil, SingleAttempt
+	case open.n > 0 && (open.n >= enoughOpen || !alike(open, closed)):
+		return newModel(c, open, c.asideOf(open, closed)), None
 	}
-	return loss, true
+	m := newModel(c, both, aside{})
+	m.thinned, m.open, m.closed = true, open.n, closed.n
+	return m, None
 }
 
-// below finds the root under p of f, which rises with its argument and is expected to be positive
-// at p; where it is not, p itself is the end.
-func below(p float64, f func(float64) float64) float64 {
-	if f(p) <= 0 {
-		return p
-	}
-	for hi := p; hi > 0; hi /= 2 {
-		if f(hi/2) <= 0 {
-			return root(f, hi/2, hi)
+// askedTwice tells whether silence was asked again.
+func (c *Counts) askedTwice() bool {
+	for k := 2; k <= MaxAttempts; k++ {
+		if c.Silent[k] > 0 || c.Answered[Open][k-1] > 0 || c.Answered[Closed][k-1] > 0 {
+			return true
 		}
 	}
-	return 0
+	return false
 }
 
-// above finds the root over p > 0 of f, which rises with its argument and is expected to be negative at
-// p; the end is 1 where f is still negative there.
-func above(p float64, f func(float64) float64) float64 {
-	if p >= 1 || f(p) >= 0 {
-		return p
+// silence tells whether any position is or was silent.
+func (c *Counts) silence() bool { return c.Silent != [MaxAttempts + 1]uint64{} }
+
+// tally is what is sufficient of answers: how many, how many attempts were lost before them, and the sum of the
+// squares of these.
+type tally struct{ n, lost, squares float64 }
+
+func tallyOf(answered *[MaxAttempts]uint64) (t tally) {
+	for i, a := range answered {
+		n := number(a)
+		t.n += n
+		t.lost += float64(i) * n
+		t.squares += float64(i*i) * n
 	}
-	for lo := p; ; lo *= 2 {
-		hi := math.Min(2*lo, 1)
-		if f(hi) >= 0 {
-			return root(f, lo, hi)
-		}
-		if hi == 1 {
-			return 1
-		}
-	}
+	return t
 }
 
-// root finds x in [lo, hi] with f(x) = 0 for a rising f by Ridders' method, to a relative 1e-9.
-func root(f func(float64) float64, lo, hi float64) float64 {
-	flo, fhi := f(lo), f(hi)
-	switch {
-	case flo >= 0:
-		return lo
-	case fhi <= 0:
-		return hi
-	}
-	x := lo
-	for range 60 {
-		mid := (lo + hi) / 2
-		fmid := f(mid)
-		// Ridders: an exponential through three points makes them a straight line.
-		last := x
-		x = mid - (mid-lo)*fmid/math.Sqrt(fmid*fmid-flo*fhi)
-		x = math.Min(math.Max(x, lo), hi) // rounding must not leave the bracket, least of all to 0
-		fx := f(x)
-		if fx == 0 || math.Abs(x-last) <= 1e-9*x {
-			return x
-		}
-		a, fa, b, fb := mid, fmid, x, fx
-		if a > b {
-			a, fa, b, fb = b, fb, a, fa
-		}
-		switch {
-		case fa >= 0:
-			hi, fhi = a, fa
-		case fb >= 0:
-			lo, flo, hi, fhi = a, fa, b, fb
-		default:
-			lo, flo = b, fb
-		}
-		if hi-lo <= 1e-9*hi {
-			break
-		}
-	}
-	return x
-}
+// number is a count, or 2^50 where it is more: no scan has so many positions, and further digits are lost here.
+func number(count uint64) float64 { return float64(min(count, 1<<50)) }
+
+func (t tally) plus(u tally) tally { return tally{t.n + u.n, t.lost + u.lost, t.squares + u.squares} }

@@ -2,136 +2,128 @@ package estimate
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
-func TestLossEdges(t *testing.T) {
-	for _, c := range []struct {
-		name      string
-		groups    []Group
-		value     float64
-		low, high float64
-		ok        bool
-	}{
-		{"no groups", nil, 0, 0, 1, false},
-		{"nothing answered", []Group{{2, []uint64{0, 0}}}, 0, 0, 1, false},
-		{"one attempt only", []Group{{1, []uint64{5000}}}, 0, 0, 1, false},
-		{"second attempt for none that answered", []Group{{1, []uint64{5000}}, {3, make([]uint64, 3)}}, 0, 0, 1, false},
-		{"one answer", []Group{{2, []uint64{1, 0}}}, 0, 0, 1, true},
-		{"nothing lost: rule of three", []Group{{2, []uint64{1000, 0}}}, 0, 0, math.Expm1(math.Log(20) / 1000), true},
-		{"nothing lost, three attempts", []Group{{3, []uint64{100000, 0, 0}}}, 0, 0, 2.9956e-5, true},
-		{"one attempt beside", []Group{{2, []uint64{1000, 0}}, {1, []uint64{9999}}}, 0, 0, math.Expm1(math.Log(20) / 1000), true},
-		// The odds of Clopper–Pearson's interval for 2 of 22, by bisection of the binomial sums:
-		{"two of 22", []Group{{2, []uint64{20, 2}}}, 0.1, 0.011332574158762026, 0.41165723702261586, true},
-		{"as many on the second", []Group{{2, []uint64{500, 500}}}, 1, 0.8833, 1, true},
-		{"all on the second", []Group{{2, []uint64{0, 8}}}, 1, 1, 1, true},
-		{"all on the second of many", []Group{{2, []uint64{0, 8000}}}, 1, 1, 1, true},
-	} {
-		got, ok := Loss(c.groups)
-		if ok != c.ok || math.Abs(got.Value-c.value) > 1e-9 || math.Abs(got.Low-c.low) > 1e-4*c.low+1e-12 || math.Abs(got.High-c.high) > 1e-4*c.high {
-			t.Errorf("%s: %+v, %v; want %v %v–%v, %v", c.name, got, ok, c.value, c.low, c.high, c.ok)
-		}
-	}
-}
-
-// TestLossLargeCounts: few losses among up to some 2^59 answers, where a solver loses its digits first.
-func TestLossLargeCounts(t *testing.T) {
-	for n := uint64(1000); n < math.MaxUint64/20; n = n*17/13 + 1 {
-		for _, lost := range []uint64{1, 2, 7, 30, 31, 1000} {
-			for k := 2; k <= 10; k++ {
-				g := Group{k, make([]uint64, k)}
-				g.Answered[0], g.Answered[1] = n, lost
-				l, _ := Loss([]Group{g, {1, []uint64{n}}})
-				want := float64(lost) / float64(n)
-				if want < 0.01 && (math.Abs(l.Value/want-1) > 0.03 || !(l.Low < l.Value && l.Value < l.High)) {
-					t.Fatalf("%d lost of %d, %d attempts: %+v", lost, n, k, l)
-				}
-			}
-		}
-	}
-}
-
-func TestLossMergesGroups(t *testing.T) {
-	one, _ := Loss([]Group{{3, []uint64{900, 80, 11}}})
-	many, _ := Loss([]Group{{3, []uint64{400, 50, 1}}, {1, []uint64{7}}, {3, []uint64{500, 30, 10}}})
-	if one != many {
-		t.Errorf("split groups: %+v, whole: %+v", many, one)
-	}
-}
-
-func TestMissedEdges(t *testing.T) {
+func TestNothingIsSaid(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		groups []Group
-		loss   Interval
-		silent uint64
-		want   Interval
+		counts *Counts
+		want   Void
 	}{
-		{"unknown loss", []Group{{1, []uint64{10}}}, Interval{0, 0, 1}, 300, Interval{0, 0, 300}},
-		{"total loss", []Group{{2, []uint64{5, 9}}}, Interval{1, 1, 1}, 300, Interval{300, 300, 300}},
-		{"nobody silent", []Group{{1, []uint64{1000}}}, Interval{0.1, 0.05, 0.2}, 0, Interval{0, 0, 0}},
-		{"no loss", []Group{{2, []uint64{65536, 0}}}, Interval{0, 0, 4.6e-5}, 1000, Interval{0, 0, 0}},
-		{"no groups", nil, Interval{0.1, 0.1, 0.1}, 50, Interval{0, 0, 0}},
-		// Nothing answered a single probe with loss 0.5: q^(M+1) ≤ 2.5 % first at M = 5.
-		{"nothing answered", []Group{{1, []uint64{0}}}, Interval{0.5, 0.5, 0.5}, 50, Interval{0, 0, 5}},
-		// A loss known exactly leaves the negative binomial: 900 answered, q = 0.1.
-		{"known loss", []Group{{1, []uint64{900}}}, Interval{0.1, 0.1, 0.1}, 5000, Interval{100, 79, 122}},
-		{"sum of groups", []Group{{1, []uint64{900}}, {2, []uint64{900, 90}}}, Interval{0.1, 0.1, 0.1}, 5000, Interval{110, 89, 133}},
+		{"nothing", counts(nil, nil), NoAnswers},
+		{"nothing answered", counts(nil, map[int]uint64{2: 500}), NoAnswers},
+		{"one attempt only", counts([]uint64{5000}, map[int]uint64{1: 10}), SingleAttempt},
+		{"the first tries are on their way", counts([]uint64{5000}, map[int]uint64{0: 10}), SingleAttempt},
+		{"everything at once", counts([]uint64{5000}, nil), None},
+		{"a second attempt", counts([]uint64{5000, 0}, map[int]uint64{1: 10, 2: 1}), None},
+		{"first contacts", counts([]uint64{500, 450, 50}, map[int]uint64{3: 1000}), FirstAttempts},
+		{"first contacts, two attempts", counts([]uint64{500, 495}, map[int]uint64{2: 5}), FirstAttempts},
+		{"as many at the second attempt, and much silence", counts([]uint64{500, 500}, map[int]uint64{2: 1 << 20}), FirstAttempts},
+		{"bursts", counts([]uint64{900, 50, 25}, map[int]uint64{3: 1000}), LastingLoss},
+		{"losses as they should be", counts([]uint64{900, 90, 9}, map[int]uint64{3: 1000}), None},
 	} {
-		got := Missed(c.groups, c.loss, c.silent)
-		if math.Abs(got.Value-c.want.Value) > 1e-9 || math.Abs(got.Low-c.want.Low) > 1 || math.Abs(got.High-c.want.High) > 1 {
-			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		r := Of(c.counts)
+		if r.Void != c.want || r.Void != None && r != (Result{Void: r.Void}) {
+			t.Errorf("%s: %+v, want %q", c.name, r, c.want)
 		}
+	}
+}
+
+func TestOfEdges(t *testing.T) {
+	// All that was silent to the last attempt is bound to be missed, or nothing can have been.
+	if r := Of(counts([]uint64{5000}, nil)); r.Missed != (Interval{}) || r.Loss.Low != 0 || r.Loss.High < 3.0/5000 || r.Loss.High > 5.0/5000 {
+		t.Errorf("all answered at once: %+v", r)
+	}
+	if r := Of(counts([]uint64{9000, 900, 90}, map[int]uint64{3: 10})); r.Missed.High != 10 {
+		t.Errorf("silence is no more than what loss leaves: %+v", r)
+	}
+	if r := Of(counts([]uint64{9000, 900, 90}, map[int]uint64{3: 100_000})); r.Missed.Low > 10 || r.Missed.High < 10 || r.Missed.High > 30 {
+		t.Errorf("much silence: %+v", r)
+	}
+	// No loss is seen: nothing says that anything was missed.
+	if r := Of(counts([]uint64{1000, 0}, map[int]uint64{1: 3000, 2: 100})); r.Loss.Value != 0 || r.Missed.Low != 0 || r.Missed.Value != 0 || r.Missed.High < 10 {
+		t.Errorf("nothing found in a sample: %+v", r)
+	}
+	// What only begins to be listened to.
+	c := counts([]uint64{9000, 900}, map[int]uint64{2: 1000})
+	c.Silent[0], c.Left[0] = 1000, Left{Silent: 800, Late: [2]uint64{200, 0}}
+	if r := Of(c); r.Missed.Low < 750 || r.Missed.High > 880 || r.Missed.High < 820 {
+		t.Errorf("100 of 1000 silent, and 717 of the 800 whose answers are on their way: %+v", r)
+	}
+}
+
+// Hosts that limit their resets lose more than the network does: with enough open ports, or where it is seen, the
+// resets say nothing of the open ports missed.
+func TestOpenAndClosedApart(t *testing.T) {
+	for i, open := range []uint64{60, 1000} {
+		var inside int
+		const scans, p, limited = 200, 0.05, 0.5
+		for seed := range uint64(scans) {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			c := new(Counts)
+			missed := asked(r, c, Open, open, 2, p)
+			asked(r, c, Closed, 20_000, 2, limited)
+			c.silent(2, 30_000)
+			x := Of(c)
+			if x.Void != None {
+				t.Fatalf("%d open: %+v", open, x)
+			}
+			if x.Missed.Low <= float64(missed) && float64(missed) <= x.Missed.High {
+				inside++
+			}
+		}
+		if inside < scans*93/100 {
+			t.Errorf("%d open: missed in its interval in %d of %d scans", open, inside, scans)
+		}
+	}
+}
+
+// Where only some of the silence is asked again, closed ports are as many among the spared.
+func TestClosedAmongTheSpared(t *testing.T) {
+	var inside int
+	const scans, p = 200, 0.36
+	for seed := range uint64(scans) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		c := new(Counts)
+		missed := asked(r, c, Open, 300, 1, p) + asked(r, c, Open, 300, 4, p)
+		asked(r, c, Closed, 9_000, 1, p)
+		asked(r, c, Closed, 9_000, 4, p)
+		c.silent(1, 21_000)
+		c.silent(4, 21_000)
+		if x := Of(c); x.Missed.Low <= float64(missed) && float64(missed) <= x.Missed.High {
+			inside++
+		}
+	}
+	if inside < scans*93/100 {
+		t.Errorf("missed in its interval in %d of %d scans", inside, scans)
 	}
 }
 
 // FuzzEstimates: whatever is counted, the results are finite, in order and in their ranges.
 func FuzzEstimates(f *testing.F) {
-	f.Add(uint64(1000), uint64(20), uint64(1), uint64(0), uint64(70), 3, uint64(500))
-	f.Add(uint64(0), uint64(0), uint64(0), uint64(1), uint64(0), 4, uint64(0))
-	f.Add(uint64(math.MaxUint64), uint64(1), uint64(0), uint64(0), uint64(math.MaxUint64), 2, uint64(math.MaxUint64))
-	f.Add(uint64(1), uint64(math.MaxUint64), uint64(9), uint64(9), uint64(3), 4, uint64(1))
-	f.Add(uint64(31), uint64(30), uint64(0), uint64(0), uint64(3), 0, uint64(1))
-	f.Add(uint64(math.MaxUint64), uint64(1), uint64(0), uint64(0), uint64(0), 2, uint64(5))
-	f.Add(uint64(math.MaxUint64), uint64(0), uint64(1), uint64(math.MaxUint64), uint64(0), 3, uint64(5))
-	f.Fuzz(func(t *testing.T, a, b, c, d, single uint64, attempts int, silent uint64) {
-		groups := []Group{{attempts % 12, []uint64{a, b, c, d}}, {1, []uint64{single}}, {2, []uint64{c, d}}}
-		loss, ok := Loss(groups)
+	f.Add(uint64(1000), uint64(20), uint64(1), uint64(70), uint64(500), uint64(3), uint64(100), uint64(0))
+	f.Add(uint64(0), uint64(0), uint64(0), uint64(1), uint64(0), uint64(4), uint64(0), uint64(0))
+	f.Add(uint64(math.MaxUint64), uint64(1), uint64(0), uint64(math.MaxUint64), uint64(2), uint64(math.MaxUint64), uint64(0), uint64(9))
+	f.Add(uint64(1), uint64(math.MaxUint64), uint64(9), uint64(3), uint64(4), uint64(1), uint64(1), uint64(1))
+	f.Add(uint64(1<<32), uint64(31), uint64(0), uint64(1<<32), uint64(1<<20), uint64(5), uint64(7), uint64(100))
+	f.Add(uint64(2), uint64(3), uint64(1<<40), uint64(1<<39), uint64(0), uint64(1<<40), uint64(0), uint64(1<<40))
+	f.Fuzz(func(t *testing.T, a, b, c, closed, closedLater, silent, spared, late uint64) {
+		counts := counts([]uint64{a, b, c}, map[int]uint64{1: spared, 3: silent})
+		counts.Answered[Closed][0], counts.Answered[Closed][1] = closed, closedLater
+		counts.Silent[0], counts.Left[0] = late, Left{Silent: late / 2, Late: [2]uint64{late / 4, late / 4}}
 		check := func(what string, i Interval, limit float64) {
 			if !(0 <= i.Low && i.Low <= i.Value && i.Value <= i.High && i.High <= limit) {
-				t.Errorf("%s of %v with %d silent: %+v", what, groups, silent, i)
+				t.Errorf("%s of %v: %+v", what, *counts, i)
 			}
 		}
-		check("loss", loss, 1)
-		if !ok && loss != unknown {
-			t.Errorf("loss of %v: not ok, but %+v", groups, loss)
-		}
-		check("missed", Missed(groups, loss, silent), float64(silent))
-		if retried := min(a, silent); b <= retried {
-			check("sample", Sample(single, silent, retried, b, 0.999).Missed, 1)
-		}
-		if k := Attempts(loss, 0.999, 10); k < 1 || k > 10 {
-			t.Errorf("attempts for %+v: %d", loss, k)
+		r := Of(counts)
+		check("loss", r.Loss, 1)
+		check("missed", r.Missed, 1.001*(float64(silent)+float64(spared)+float64(late)))
+		check("sample", Sample(a, b, float64(c)/math.MaxUint64), 1)
+		if k := Attempts(LossUpTo(counts), 0.999, 10); k < 1 || k > 10 {
+			t.Errorf("attempts for %+v: %d", r, k)
 		}
 	})
-}
-
-var benchGroups = []Group{
-	{4, []uint64{41000, 4100, 400, 41}},
-	{3, []uint64{9000, 880, 90}},
-	{2, []uint64{5000, 490}},
-	{1, []uint64{3000}},
-}
-
-func BenchmarkProgress(b *testing.B) {
-	few := []Group{{4, []uint64{4100, 12, 1, 0}}, {3, []uint64{900, 3, 0}}, {2, []uint64{500, 2}}, {1, []uint64{300}}}
-	for name, groups := range map[string][]Group{"many-lost": benchGroups, "few-lost": few} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				loss, _ := Loss(groups)
-				Missed(groups, loss, 1<<20)
-			}
-		})
-	}
 }

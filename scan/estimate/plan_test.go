@@ -1,50 +1,48 @@
 package estimate
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 )
 
 func TestAttempts(t *testing.T) {
-	exactly := func(p float64) Interval { return Interval{p, p, p} }
 	for _, c := range []struct {
-		loss   Interval
+		loss   float64
 		recall float64
 		limit  int
 		want   int
 	}{
-		{exactly(0), 0.999, 10, 1},
-		{Interval{0, 0, 4.6e-5}, 0.999, 10, 1}, // nothing lost of 65,536
-		{Interval{0, 0, 0.003}, 0.999, 10, 2},  // nothing lost of 1000
-		{exactly(0.0004), 0.999, 10, 1},
-		{exactly(0.0006), 0.999, 10, 2}, // below 1−recall, but not safely
-		{exactly(0.0199), 0.999, 10, 2},
-		{exactly(0.0975), 0.999, 10, 4}, // three leave 0.00093: more than 0.001 in every fourth scan of 65,536
-		{exactly(0.36), 0.999, 10, 8},
-		{exactly(0.36), 0.999, 5, 5},
-		{exactly(0.36), 0.5, 10, 2},
-		{unknown, 0.999, 10, 10},
-		{exactly(0.1), 1, 7, 7},
-		{exactly(0.1), 0, 7, 1},
-		{exactly(0.1), 0.999, 0, 1},
+		{0, 0.999, 10, 1},
+		{4.6e-5, 0.999, 10, 1}, // nothing lost of 65,536
+		{0.003, 0.999, 10, 2},  // nothing lost of 1000
+		{0.0004, 0.999, 10, 1},
+		{0.0006, 0.999, 10, 2}, // below 1−recall, but not safely
+		{0.0199, 0.999, 10, 2},
+		{0.0975, 0.999, 10, 4}, // three leave 0.00093: more than 0.001 in every fourth scan of 65,536
+		{0.36, 0.999, 10, 8},
+		{0.36, 0.999, 5, 5},
+		{0.36, 0.5, 10, 2},
+		{1, 0.999, 10, 10},
+		{0.1, 1, 7, 7},
+		{0.1, 0, 7, 1},
+		{0.1, 0.999, 0, 1},
 	} {
 		if got := Attempts(c.loss, c.recall, c.limit); got != c.want {
-			t.Errorf("loss up to %v, recall %v, at most %d: %d attempts, want %d", c.loss.High, c.recall, c.limit, got, c.want)
+			t.Errorf("loss up to %v, recall %v, at most %d: %d attempts, want %d", c.loss, c.recall, c.limit, got, c.want)
 		}
 	}
 }
 
 // TestAttemptsReachRecall plays the whole decision: measure the loss on two attempts, plan, go on.
 func TestAttemptsReachRecall(t *testing.T) {
-	const n, recall, scans = 65536, 0.999, 1000
+	const n, recall, scans = 65536, 0.999, 300
 	for i, p := range []float64{0.002, 0.0199, 0.0975, 0.36} {
 		r := rand.New(rand.NewPCG(5, uint64(i)))
 		reached := 0
 		for range scans {
-			first, left := probe(r, n, 2, p)
-			loss, _ := Loss([]Group{first})
-			more := Attempts(loss, recall, 10) - 2
+			c := new(Counts)
+			left := asked(r, c, Open, n, 2, p)
+			more := Attempts(LossUpTo(c), recall, 10) - 2
 			for range more {
 				left = binomial(r, left, p)
 			}
@@ -52,7 +50,7 @@ func TestAttemptsReachRecall(t *testing.T) {
 				reached++
 			}
 		}
-		if reached < scans*999/1000 {
+		if reached < scans {
 			t.Errorf("loss %v: recall %v reached in %d of %d scans", p, recall, reached, scans)
 		}
 	}
@@ -93,12 +91,12 @@ func TestSample(t *testing.T) {
 			silent := hidden + c.dead
 			retried := uint64(float64(silent) * c.share)
 			found := binomial(r, drawn(r, silent, hidden, retried), 1-c.p)
-			v := Sample(answered, silent, retried, found, recall)
-			truth := float64(hidden-found) / float64(c.responsive)
-			if v.Missed.Low <= truth && truth <= v.Missed.High {
+			v := Sample(answered, found, float64(retried)/float64(silent))
+			truth := c.p * (1 - c.share*(1-c.p))
+			if v.Low <= truth && truth <= v.High {
 				in++
 			}
-			if v.Safe {
+			if v.High < 1-recall {
 				safe++
 			}
 		}
@@ -114,33 +112,10 @@ func TestSample(t *testing.T) {
 			t.Errorf("no loss: safe in %v of %v", safe, scans)
 		}
 	}
-	if v := Sample(0, 100, 50, 0, recall); v.Safe || v.Missed != unknown {
+	if v := Sample(0, 0, 0.5); v != (Interval{0, 0, 1}) {
 		t.Errorf("nothing answered: %+v", v)
 	}
-	if v := Sample(1000, 100, 0, 0, 0.5); v.Safe {
+	if v := Sample(1000, 0, 0); v != (Interval{0, 0, 1}) {
 		t.Errorf("nothing retried: %+v", v)
-	}
-}
-
-func TestSampleShare(t *testing.T) {
-	const silent = 1 << 30
-	for _, answered := range []uint64{1, 30, 3000, 4096, 65536, 1 << 24} {
-		for _, recall := range []float64{0.5, 0.9, 0.999, 0.9999} {
-			f := SampleShare(answered, recall)
-			if f <= 0 || f > 1 {
-				t.Fatalf("%d answered, recall %v: share %v", answered, recall, f)
-			}
-			retried := uint64(math.Ceil(f * silent))
-			if f < 1 && !Sample(answered, silent, retried, 0, recall).Safe {
-				t.Errorf("%d answered, recall %v: a share of %v with nothing found is not safe", answered, recall, f)
-			}
-			if Sample(answered, silent, retried*95/100, 0, recall).Safe {
-				t.Errorf("%d answered, recall %v: 5 %% less than %v is safe too", answered, recall, f)
-			}
-		}
-	}
-	// What the first pass of a loss-free /16 costs on top.
-	if f := SampleShare(65536, 0.999); f > 0.05 {
-		t.Errorf("65,536 answered, recall 0.999: share %v", f)
 	}
 }

@@ -44,38 +44,19 @@ func binomial(r *rand.Rand, n uint64, p float64) uint64 {
 	return uint64(mode)
 }
 
-// probe gives positions up to attempts probes each, all of which would answer.
-func probe(r *rand.Rand, positions uint64, attempts int, p float64) (g Group, missed uint64) {
-	g = Group{Attempts: attempts, Answered: make([]uint64, attempts)}
-	for k := range g.Answered {
-		g.Answered[k] = binomial(r, positions, 1-p)
-		positions -= g.Answered[k]
+// asked gives positions up to attempts probes each, all of which would answer, and counts them under kind.
+func asked(r *rand.Rand, c *Counts, kind int, positions uint64, attempts int, p float64) (missed uint64) {
+	for k := range attempts {
+		n := binomial(r, positions, 1-p)
+		c.Answered[kind][k] += n
+		positions -= n
 	}
-	return g, positions
+	c.silent(attempts, positions)
+	return positions
 }
 
-// design is a way to retry; sampled is the share of positions that got attempts, the rest got one.
-type design struct {
-	name     string
-	attempts int
-	sampled  float64
-}
-
-func (d design) scan(r *rand.Rand, positions uint64, p float64) (groups []Group, missed uint64) {
-	if d.sampled == 0 {
-		g, m := probe(r, positions, d.attempts, p)
-		return []Group{g}, m
-	}
-	in := binomial(r, positions, d.sampled)
-	a, m := probe(r, in, d.attempts, p)
-	b, rest := probe(r, positions-in, 1, p)
-	return []Group{a, b}, m + rest
-}
-
-var designs = []design{
-	{"K=2", 2, 0},
-	{"K=3", 3, 0},
-	{"K=4", 4, 0},
-	{"1/32 K=2, rest K=1", 2, 1.0 / 32},
-	{"1/4 K=3, rest K=1", 3, 0.25},
+// silent adds positions that were silent to so many attempts, and are not asked again.
+func (c *Counts) silent(attempts int, positions uint64) {
+	c.Silent[attempts] += positions
+	c.Left[attempts].Silent += positions
 }

@@ -4,30 +4,42 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"synoptic/results"
 	"synoptic/scan/estimate"
 )
 
-// Loss counts on which attempt positions were first answered, apart for groups that had
-// different numbers of attempts, which is what the estimates of loss and of missed ports need.
+// Loss counts on which attempt positions were first answered, and how many stayed silent to how many: all that the
+// estimates of loss and of missed ports need.
 //
-// Receiver lanes add to the counters of a chunk while it is in flight; the schedule says how many
-// attempts a chunk has had, and folds the chunk into the totals when its slot is taken again. All methods
-// may be called by several goroutines at once.
+// Receiver lanes add to the counters of a chunk while it is in flight. The policy notes what passes a chunk has had,
+// and which of them have been listened to for as long as answers take; the silent positions are counted in the
+// result map then. A chunk is folded into the totals when its slot is taken again, or at the end. All methods may be
+// called by several goroutines at once.
 type Loss struct {
-	begin    uint64
+	begin    uint64 // a multiple of chunkLen
 	chunkLen uint64
-	chunks   uint64      // that are kept apart
+	chunks   uint64 // that are kept apart
+	first    uint64 // the first position
+	end      uint64 // behind the last one
+	silent   Silent
 	ring     []ChunkLoss // by chunk number modulo its length
 
-	lost            atomic.Bool   // a first try: a later attempt has been answered
-	silent, retried atomic.Uint64 // positions of sampled chunks that were silent, and of their samples
+	lost atomic.Bool // a first try: a later attempt has been answered
 
 	mu      sync.Mutex
-	totals  Counts  // of chunks that have left the ring
-	samples samples // likewise
+	notes   []note          // as ring
+	totals  estimate.Counts // of chunks that have left the ring
+	sampled samples         // of all chunks
+	heards  uint64          // how often something new was known
+	high    float64         // the upper end of the loss, when there were highAt of them
+	highAt  uint64
+	ended   bool
 }
+
+// Silent counts the silent positions of [begin, end) that are multiples of 2^log2.
+type Silent func(begin, end uint64, log2 uint8) uint64
 
 // lossRing chunks are kept apart: at 20 ms of sending each, more than a minute of answers.
 const lossRing = 4096
@@ -38,47 +50,63 @@ type ChunkLoss struct {
 	// power of two that the position is a multiple of: it tells which samples the position is in,
 	// before the chunk's sample is chosen.
 	answered [2][MaxStride + 1][MaxAttempts]atomic.Uint32
-	// history is what the chunk's positions have had, once it has had its time; 0 before.
-	history atomic.Uint32
-	_       uint32 // as in rawsock/xdp's memory, whose elements are multiples of 8 bytes
+	_        [2]uint32 // the rest of an element there
 }
 
-// packHistory puts probes (of the positions outside the sample) and stride (0: no sample) into a word.
-func packHistory(c *Chunk) uint32 {
+// note is what is known of the chunk in a slot.
+type note struct {
+	begin, end uint64    // none where both are 0
+	heard      passes    // whose answers are in
+	sent       passes    // all that have ended
+	since      time.Time // the last of these ended
+	retired    bool
+	silent     [2]uint64 // to the passes heard, outside the sample and in it
+	sample     samples   // what of it is in the Loss's
+}
+
+// passes are what the positions of a chunk have had.
+type passes struct {
+	probes uint8 // outside the sample; in it one more
+	stride uint8 // 0: no sample
+}
+
+func passesOf(c *Chunk) passes {
 	if !c.Sampled {
-		return uint32(c.Probes) << 8
+		return passes{probes: c.Probes}
 	}
-	return uint32(c.Probes)<<8 | uint32(c.Stride)
+	return passes{c.Probes, c.Stride}
 }
 
-func unpackHistory(word uint32) (probes, stride int) { return int(word >> 8), int(word & 0xff) }
+// attempts is how many attempts positions have had, outside the sample (0) or in it (1).
+func (p passes) attempts(in int) int { return int(p.probes) + in }
 
-// Counts holds the first answers by evidence (SYN-ACK, RST), attempts given and attempt that was answered.
-type Counts [2][MaxAttempts + 1][MaxAttempts]uint64
+// sets is 2 where there is a sample and 1 where there is none.
+func (p passes) sets() int {
+	if p.stride > 0 {
+		return 2
+	}
+	return 1
+}
 
-// NewLoss counts for so many positions from begin, in chunks of chunkLen.
-func NewLoss(begin, chunkLen, positions uint64) *Loss {
-	l := &Loss{begin: begin &^ (chunkLen - 1), chunkLen: chunkLen} // as chunks are
-	l.chunks = min(lossRing, (begin-l.begin+positions+chunkLen-1)/chunkLen)
-	l.Use(make([]ChunkLoss, l.chunks))
+// NewLoss counts for so many positions from begin, in chunks of chunkLen, of which the result map holds reach
+// positions.
+func NewLoss(begin, chunkLen, positions, reach uint64, silent Silent) *Loss {
+	l := &Loss{begin: begin &^ (chunkLen - 1), chunkLen: chunkLen, first: begin, end: begin + positions, silent: silent}
+	// A chunk leaves the ring before it leaves the result map, where its silent positions are counted.
+	l.chunks = min(lossRing, max(reach/chunkLen, 1), (l.end-l.begin+chunkLen-1)/chunkLen)
+	l.ring = make([]ChunkLoss, l.chunks)
+	l.notes = make([]note, l.chunks)
 	return l
 }
 
-// Use puts the counters into other memory, or gives up that of the programs before it goes: what the
-// chunks hold is folded into the totals.
+// Use puts the counters into other memory, before anything is counted.
 func (l *Loss) Use(ring []ChunkLoss) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range l.ring {
-		l.ring[i].addTo(&l.totals)
-		l.ring[i].addSample(&l.samples)
-	}
 	l.ring = ring
 }
 
-func (l *Loss) chunk(pos uint64) *ChunkLoss {
-	return &l.ring[(pos-l.begin)/l.chunkLen%uint64(len(l.ring))]
-}
+func (l *Loss) slot(pos uint64) uint64 { return (pos - l.begin) / l.chunkLen % l.chunks }
 
 // Answer counts the first answer of a position. attempt counts from 0.
 func (l *Loss) Answer(pos uint64, reason results.Reason, attempt uint8) {
@@ -88,22 +116,25 @@ func (l *Loss) Answer(pos uint64, reason results.Reason, attempt uint8) {
 	if attempt > 0 {
 		l.lost.Store(true)
 	}
-	evidence := 0
+	evidence := estimate.Open
 	if reason == results.RST {
-		evidence = 1
+		evidence = estimate.Closed
 	}
 	divisor := min(bits.TrailingZeros64(pos), MaxStride)
-	l.chunk(pos).answered[evidence][divisor][attempt].Add(1)
+	l.ring[l.slot(pos)].answered[evidence][divisor][attempt].Add(1)
 }
 
 // Open begins a chunk: what its slot held before goes to the totals.
 func (l *Loss) Open(begin uint64) {
-	c := l.chunk(begin)
+	i := l.slot(begin)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.addTo(&l.totals)
-	c.addSample(&l.samples)
-	c.history.Store(0)
+	n, c := &l.notes[i], &l.ring[i]
+	if n.end > 0 {
+		n.heard = n.sent
+		l.fold(n, c, &l.totals)
+	}
+	*n = note{begin: begin, end: min(begin&^(l.chunkLen-1)+l.chunkLen, l.end)}
 	for i := range c.answered {
 		for j := range c.answered[i] {
 			for k := range c.answered[i][j] {
@@ -123,110 +154,253 @@ func (l *Loss) Lost() bool { return l.lost.Load() }
 // SawLoss says so, for who counts in memory of its own.
 func (l *Loss) SawLoss() { l.lost.Store(true) }
 
-// Retried counts positions of a sample that were asked again.
-func (l *Loss) Retried(n uint64) { l.retried.Add(n) }
-
-// settle notes what attempts a chunk has had.
-func (l *Loss) settle(c *Chunk) {
-	l.chunk(c.Begin).history.Store(packHistory(c))
+// of is the note of a chunk; nil where its slot has another chunk's.
+func (l *Loss) of(c *Chunk) *note {
+	if l.ended {
+		return nil
+	}
+	if n := &l.notes[l.slot(c.Begin)]; n.begin == c.Begin && n.end > 0 {
+		return n
+	}
+	return nil
 }
 
-// unsettle takes settle back.
-func (l *Loss) unsettle(c *Chunk) { l.chunk(c.Begin).history.Store(0) }
-
-func (c *ChunkLoss) addTo(t *Counts) {
-	probes, stride := unpackHistory(c.history.Load())
-	if probes == 0 {
-		return
-	}
-	for evidence := range c.answered {
-		for divisor := range c.answered[evidence] {
-			attempts := probes
-			if stride > 0 && divisor >= stride {
-				attempts++
-			}
-			for k := range attempts {
-				t[evidence][attempts][k] += uint64(c.answered[evidence][divisor][k].Load())
-			}
-		}
-	}
-}
-
-// addSample adds what the chunk's sample has shown.
-func (c *ChunkLoss) addSample(s *samples) {
-	_, stride := unpackHistory(c.history.Load())
-	if stride == 0 {
-		return
-	}
-	for evidence := range c.answered {
-		for divisor := range c.answered[evidence] {
-			s.answered += uint64(c.answered[evidence][divisor][0].Load())
-			if divisor >= stride {
-				s.found += uint64(c.answered[evidence][divisor][1].Load())
-			}
-		}
-	}
-}
-
-// sampled is what all samples so far have shown.
-func (l *Loss) sampled() samples {
+// sent notes that a pass over a chunk has ended; retired, that it was the last.
+func (l *Loss) sent(c *Chunk, retired bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.samples
-	for i := range l.ring {
-		l.ring[i].addSample(&s)
+	if n := l.of(c); n != nil {
+		n.sent, n.since, n.retired = passesOf(c), c.Since, retired
 	}
-	s.silent, s.retried = l.silent.Load(), l.retried.Load()
-	return s
 }
 
-// found is how many of a chunk's sample answered when asked again.
-func (l *Loss) found(c *Chunk) uint64 {
-	var s samples
-	l.chunk(c.Begin).addSample(&s)
-	return s.found
+// heard notes that the passes over a chunk have been listened to.
+func (l *Loss) heard(c *Chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.of(c)
+	if n == nil {
+		return
+	}
+	n.sent, n.since = passesOf(c), c.Since
+	l.listened(n)
+	l.heards++
 }
 
-// Counts are the totals with the chunks still in the ring.
-func (l *Loss) Counts() Counts {
+// retire notes that a chunk gets no further pass.
+func (l *Loss) retire(c *Chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := l.of(c); n != nil {
+		n.retired = true
+	}
+}
+
+// takenBack notes that a chunk's last passes count as not sent: it has had what its state says now.
+func (l *Loss) takenBack(c *Chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := l.of(c); n != nil {
+		n.sent, n.since, n.retired = passesOf(c), c.Since, false
+		l.listened(n)
+	}
+}
+
+// listened takes what was sent for heard, and counts the positions that were silent to it.
+func (l *Loss) listened(n *note) {
+	c := &l.ring[l.slot(n.begin)]
+	n.heard = n.sent
+	n.silent = l.silence(n)
+	answered := c.answers(n.heard)
+	for in := range n.heard.sets() {
+		for evidence := range answered[in] {
+			for _, late := range answered[in][evidence][n.heard.attempts(in):] {
+				n.silent[in] += late
+			}
+		}
+	}
+	l.sampled.subtract(n.sample)
+	if n.sample = (samples{}); n.heard.stride > 0 {
+		n.sample = n.sampled(c)
+		l.sampled.add(n.sample)
+	}
+}
+
+// silence counts the silent positions of a chunk, outside the sample and in it.
+func (l *Loss) silence(n *note) (silent [2]uint64) {
+	silent[0] = l.silent(n.begin, n.end, 0)
+	if n.heard.stride > 0 {
+		silent[1] = l.silent(n.begin, n.end, n.heard.stride)
+		silent[0] -= min(silent[0], silent[1])
+	}
+	return silent
+}
+
+// Counts are what is known while the scan runs. Passes that had ended by heardBy count as listened to.
+func (l *Loss) Counts(heardBy time.Time) estimate.Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.totals
-	for i := range l.ring {
-		l.ring[i].addTo(&t)
+	for i := range l.notes {
+		n := &l.notes[i]
+		if n.end == 0 {
+			continue
+		}
+		if n.retired && n.heard != n.sent && !n.since.After(heardBy) {
+			l.listened(n)
+		}
+		answered := l.ring[i].answers(n.heard)
+		for in := range n.heard.sets() {
+			k := n.heard.attempts(in)
+			answered[in].addTo(&t, k)
+			t.Silent[k] += n.silent[in]
+			if n.retired && n.heard == n.sent {
+				t.Left[k].Silent += n.silent[in] // late answers were among them
+			}
+		}
 	}
 	return t
 }
 
-// enoughOpen is how many open ports make an estimate of their own. Hosts limit the rate of their
-// resets, which looks like loss, so resets are only taken into account where SYN-ACKs are few.
-const enoughOpen = 200
-
-// Groups are the counts as the estimator wants them: those that tell of loss, and the open ones.
-func (t *Counts) Groups() (loss, open []estimate.Group) {
-	var opens uint64
-	for attempts := range t[0] {
-		for _, n := range t[0][attempts] {
-			opens += n
-		}
+// End folds all chunks into the totals: nothing is sent any more, nothing comes in, and neither the counters nor
+// the result map are looked at again. Passes that had ended by heardBy have been listened to. It may be called again.
+func (l *Loss) End(heardBy time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
 	}
-	for attempts := 1; attempts <= MaxAttempts; attempts++ {
-		both := estimate.Group{Attempts: attempts, Answered: make([]uint64, attempts)}
-		synAck := estimate.Group{Attempts: attempts, Answered: make([]uint64, attempts)}
-		var total uint64
-		for k := range attempts {
-			synAck.Answered[k] = t[0][attempts][k]
-			both.Answered[k] = t[0][attempts][k] + t[1][attempts][k]
-			total += both.Answered[k]
-		}
-		if total == 0 {
+	l.ended = true
+	for i := range l.notes {
+		n := &l.notes[i]
+		if n.end == 0 {
 			continue
 		}
-		open = append(open, synAck)
-		loss = append(loss, both)
+		if !n.since.After(heardBy) {
+			n.heard = n.sent
+		}
+		l.fold(n, &l.ring[i], &l.totals)
 	}
-	if opens >= enoughOpen {
-		loss = open
+	l.ring, l.notes = nil, nil
+}
+
+// fold adds a chunk whose positions are not asked again.
+func (l *Loss) fold(n *note, c *ChunkLoss, t *estimate.Counts) {
+	silent := l.silence(n)
+	answered := c.answers(n.heard)
+	for in := range n.heard.sets() {
+		k := n.heard.attempts(in)
+		late := answered[in].addTo(t, k)
+		t.Silent[k] += silent[in] + late[0] + late[1]
+		t.Left[k].Silent += silent[in]
+		for evidence := range late {
+			t.Left[k].Late[evidence] += late[evidence]
+		}
 	}
-	return loss, open
+}
+
+// answers are first answers by evidence and attempt.
+type answers [2][MaxAttempts]uint64
+
+// addTo adds those to the first k attempts, and returns how many came to later ones.
+func (a *answers) addTo(t *estimate.Counts, k int) (late [2]uint64) {
+	for evidence := range a {
+		for i, n := range a[evidence] {
+			if i < k {
+				t.Answered[evidence][i] += n
+			} else {
+				late[evidence] += n
+			}
+		}
+	}
+	return late
+}
+
+// answers are a chunk's, outside the sample and in it.
+func (c *ChunkLoss) answers(p passes) (sum [2]answers) {
+	for evidence := range c.answered {
+		for divisor := range c.answered[evidence] {
+			in := 0
+			if p.stride > 0 && divisor >= int(p.stride) {
+				in = 1
+			}
+			for k := range c.answered[evidence][divisor] {
+				sum[in][evidence][k] += uint64(c.answered[evidence][divisor][k].Load())
+			}
+		}
+	}
+	return sum
+}
+
+// samples are what the samples of silent positions have shown.
+type samples struct {
+	answered uint64 // positions of sampled chunks that answered the first try
+	spared   uint64 // positions that did not, and were not in the sample
+	silent   uint64 // positions that were in it, and did not answer then
+	found    uint64 // of the sample, answered then
+}
+
+func (s *samples) add(o samples) {
+	s.answered += o.answered
+	s.spared += o.spared
+	s.silent += o.silent
+	s.found += o.found
+}
+
+func (s *samples) subtract(o samples) {
+	s.answered -= o.answered
+	s.spared -= o.spared
+	s.silent -= o.silent
+	s.found -= o.found
+}
+
+// share is that of the silent positions that were in a sample.
+func (s *samples) share() float64 {
+	retried := float64(s.silent + s.found)
+	return retried / max(retried+float64(s.spared), 1)
+}
+
+// sampled is what a chunk's sample has shown, whatever passes came after it.
+func (n *note) sampled(c *ChunkLoss) (s samples) {
+	answered := c.answers(n.heard)
+	s.spared, s.silent = n.silent[0], n.silent[1]
+	for evidence := range answered[0] {
+		s.answered += answered[0][evidence][0] + answered[1][evidence][0]
+		s.found += answered[1][evidence][1]
+		for k := 1; k < MaxAttempts; k++ {
+			s.spared += answered[0][evidence][k]
+			if k > 1 {
+				s.silent += answered[1][evidence][k]
+			}
+		}
+	}
+	return s
+}
+
+// upTo is the upper end of the loss as it is known. It is found anew when there is some more to learn from.
+func (l *Loss) upTo() float64 {
+	l.mu.Lock()
+	known := l.heards - l.highAt
+	if l.highAt > 0 && known <= l.highAt/4 {
+		defer l.mu.Unlock()
+		return l.high
+	}
+	l.highAt = l.heards
+	l.mu.Unlock()
+	t := l.Counts(time.Time{})
+	high := estimate.LossUpTo(&t)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.high = high
+	return high
+}
+
+// samples are what all samples so far have shown, and what that of a chunk has.
+func (l *Loss) samples(c *Chunk) (all, own samples) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := l.of(c); n != nil {
+		own = n.sample
+	}
+	return l.sampled, own
 }

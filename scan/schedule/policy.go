@@ -12,26 +12,27 @@ type FixedRetries struct {
 	Loss    *Loss
 }
 
-// Final settles a chunk that has had them all.
+// Final is true where a chunk has had them all.
 func (f FixedRetries) Final(c *Chunk) bool {
-	if c.Probes <= f.Retries {
-		return false
-	}
-	f.Loss.settle(c)
-	return true
+	final := c.Probes > f.Retries
+	f.Loss.sent(c, final)
+	return final
 }
 
-// Answered counts the passes that would have been empty.
+// Answered notes that there is nobody to ask again.
 func (f FixedRetries) Answered(c *Chunk) {
-	c.Probes = f.Retries + 1
-	f.Loss.settle(c)
+	f.Loss.heard(c)
+	f.Loss.retire(c)
 }
 
-// TakenBack leaves the chunk out of the counts until it is settled again.
-func (f FixedRetries) TakenBack(c *Chunk) { f.Loss.unsettle(c) }
+// TakenBack notes it.
+func (f FixedRetries) TakenBack(c *Chunk) { f.Loss.takenBack(c) }
 
 // Step asks again.
-func (FixedRetries) Step(*Chunk, bool) Step { return All }
+func (f FixedRetries) Step(c *Chunk, _ bool) Step {
+	f.Loss.heard(c)
+	return All
+}
 
 // TargetRecall decides from what was lost so far how often silence is asked again: first a sample of
 // the silent positions; where nothing new comes back, the rest is spared; where it does, passes over
@@ -39,7 +40,6 @@ func (FixedRetries) Step(*Chunk, bool) Step { return All }
 type TargetRecall struct {
 	Recall float64 // the share of the responsive positions to find
 	Loss   *Loss
-	Silent func(begin, end uint64) uint64 // silent positions of a chunk
 }
 
 const (
@@ -57,39 +57,45 @@ func (r TargetRecall) Final(c *Chunk) bool {
 	if c.Sampled {
 		tries++ // of the positions in the sample
 	}
-	if tries < MaxTries {
-		return false
-	}
-	r.Loss.settle(c)
-	return true
+	final := tries >= MaxTries
+	r.Loss.sent(c, final)
+	return final
 }
 
-// Answered counts the pass that would have been empty.
+// Answered notes that there is nobody to ask again.
 func (r TargetRecall) Answered(c *Chunk) {
-	c.Probes = max(c.Probes, 2) // as the pass over nothing would have made it
-	r.Loss.settle(c)
+	r.Loss.heard(c)
+	r.Loss.retire(c)
 }
 
-// TakenBack leaves the chunk out of the counts until it is settled again.
-func (r TargetRecall) TakenBack(c *Chunk) { r.Loss.unsettle(c) }
+// TakenBack notes it.
+func (r TargetRecall) TakenBack(c *Chunk) { r.Loss.takenBack(c) }
 
 // Step decides on the sample, on the rest, and on further passes.
 func (r TargetRecall) Step(c *Chunk, more bool) Step {
-	r.Loss.settle(c)
+	r.Loss.heard(c)
+	step := r.step(c, more)
+	if step == Retire {
+		r.Loss.retire(c)
+	}
+	return step
+}
+
+func (r TargetRecall) step(c *Chunk, more bool) Step {
 	switch {
 	case c.Probes > 1:
 		return r.again(c)
 	case !c.Sampled:
 		return r.sample(c)
 	}
-	s := r.Loss.sampled()
-	v := estimate.Sample(s.answered, s.silent, s.retried, s.found, r.Recall)
+	all, own := r.Loss.samples(c)
+	missed := estimate.Sample(all.answered, all.found, all.share())
 	switch {
 	// Half of what may be missed is left for chance. A chunk whose own sample found something is
 	// not spared, whatever the average says: losses come in bursts.
-	case r.Loss.found(c) > 0, v.Missed.Value > (1-r.Recall)/2:
+	case own.found > 0, missed.Value > (1-r.Recall)/2:
 		return All
-	case more && v.Missed.High > spareBelow:
+	case more && missed.High > spareBelow:
 		return Postpone
 	}
 	return Retire
@@ -97,31 +103,19 @@ func (r TargetRecall) Step(c *Chunk, more bool) Step {
 
 // sample chooses the sample of a chunk: all of its silence where that is cheap.
 func (r TargetRecall) sample(c *Chunk) Step {
-	silent := r.Silent(c.Begin, c.End)
+	silent := r.Loss.silent(c.Begin, c.End, 0)
 	share := float64(silent) / float64(c.End-c.Begin)
 	if share <= sampleBudget {
 		return All
 	}
 	c.Stride = min(uint8(math.Ceil(math.Log2(share/sampleBudget))), MaxStride)
-	r.Loss.silent.Add(silent)
 	return Sample
 }
 
 // again decides on a pass after the second over all silence.
 func (r TargetRecall) again(c *Chunk) Step {
-	t := r.Loss.Counts()
-	groups, _ := t.Groups()
-	loss, _ := estimate.Loss(groups)
-	if int(c.Probes) >= estimate.Attempts(loss, r.Recall, MaxTries) {
+	if int(c.Probes) >= estimate.Attempts(r.Loss.upTo(), r.Recall, MaxTries) {
 		return Retire
 	}
 	return All
-}
-
-// samples are what the samples have shown.
-type samples struct {
-	answered uint64 // positions of sampled chunks that answered the first try
-	silent   uint64 // positions of sampled chunks that did not
-	retried  uint64 // of these, in the sample and asked again
-	found    uint64 // of these, answered then
 }

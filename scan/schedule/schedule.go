@@ -9,11 +9,12 @@ import (
 	"slices"
 	"time"
 
+	"synoptic/scan/estimate"
 	"synoptic/scan/permute"
 )
 
 // MaxAttempts is how many attempts are told apart: one source port is reserved for each.
-const MaxAttempts = 16
+const MaxAttempts = estimate.MaxAttempts
 
 // MaxTries bounds the probes that a position can get.
 const MaxTries = 10
@@ -71,7 +72,7 @@ type Policy interface {
 	Step(c *Chunk, more bool) Step
 	// Answered is told of a chunk that waits and has nothing silent left: its passes would be empty.
 	Answered(c *Chunk)
-	// TakenBack is told of a chunk whose last passes count as not sent.
+	// TakenBack is told of a chunk whose last passes count as not sent: its state is that before them.
 	TakenBack(c *Chunk)
 }
 

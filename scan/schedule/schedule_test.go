@@ -35,6 +35,9 @@ type simulation struct {
 	probes []uint8     // by position, from the first
 	last   []time.Time // likewise
 	found  uint64
+
+	answered [2][MaxAttempts]uint64  // as of estimate.Counts
+	left     [MaxAttempts + 1]uint64 // silent positions by probes
 }
 
 func (sim *simulation) run(t tester) {
@@ -48,10 +51,10 @@ func (sim *simulation) run(t tester) {
 		return n
 	}
 	chunkLen := ChunkLen(sim.rate, m.Reach(), false)
-	loss := NewLoss(sim.positions.Begin, chunkLen, sim.positions.Len())
+	loss := NewLoss(sim.positions.Begin, chunkLen, sim.positions.Len(), m.Reach(), m.CountSilent)
 	var policy Policy = FixedRetries{uint8(sim.retries), loss}
 	if sim.recall > 0 {
-		policy = TargetRecall{sim.recall, loss, silent}
+		policy = TargetRecall{sim.recall, loss}
 	}
 	s := New(Config{
 		Positions: sim.positions, ChunkLen: chunkLen, Reach: m.Reach(), Policy: policy, Silent: silent,
@@ -91,7 +94,7 @@ func (sim *simulation) run(t tester) {
 			}
 			if flying++; p.Begins() {
 				loss.Open(p.Begin)
-				m.Advance(p.End, nil)
+				m.Advance(p.End, func(pos uint64) { sim.left[sim.probes[pos-sim.positions.Begin]]++ })
 			}
 		}
 		due = p.Collect(m, due[:0])
@@ -116,6 +119,24 @@ func (sim *simulation) run(t tester) {
 	if s.flying != 0 || s.early != 0 || s.oldest() != sim.positions.End || len(s.parked) != 0 {
 		t.Fatalf("at the end %d passes are in flight, %d of them early, and position %d holds the window", s.flying, s.early, s.oldest())
 	}
+	loss.End(now)
+	sim.checkCounts(t)
+}
+
+// checkCounts: every position is among the answered or the silent, by its attempts.
+func (sim *simulation) checkCounts(t tester) {
+	t.Helper()
+	want := estimate.Counts{Answered: sim.answered}
+	sim.m.Silent(sim.positions.Begin, sim.positions.End, func(pos uint64) bool {
+		sim.left[sim.probes[pos-sim.positions.Begin]]++
+		return true
+	})
+	for k, n := range sim.left {
+		want.Silent[k], want.Left[k].Silent = n, n
+	}
+	if got := sim.loss.Counts(time.Time{}); got != want {
+		t.Fatalf("counted %v, want %v", got, want)
+	}
 }
 
 func chance(rng *rand.Rand, share float64) bool { return rng.Float64() < share }
@@ -130,9 +151,6 @@ func (sim *simulation) walk(t tester, p *Pass, due []uint64, now time.Time) {
 			continue
 		default:
 			sim.probe(t, p, pos, now)
-		}
-		if p.Step == Sample {
-			sim.loss.Retried(1)
 		}
 	}
 }
@@ -155,6 +173,7 @@ func (sim *simulation) probe(t tester, p *Pass, pos uint64, now time.Time) {
 	}
 	if old, ok := sim.m.Mark(pos, results.Open); ok && old == 0 {
 		sim.found++
+		sim.answered[estimate.Open][attempt]++
 		sim.loss.Answer(pos, results.SYNACK, attempt)
 	}
 }
@@ -323,50 +342,5 @@ func TestTargetRecall(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// The estimates that come out of the counters cover the truth.
-func TestEstimatesCoverTheTruth(t *testing.T) {
-	const p, n, seeds = 0.0975, 1 << 16, 20
-	var lossIn, missedIn int
-	for seed := range uint64(seeds) {
-		rng := rand.New(rand.NewPCG(seed, 9))
-		sim := &simulation{
-			positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: time.Second, retries: 1, maxBytes: 1 << 20,
-			silent: func(pos uint64) bool { return pos%4 == 0 }, lost: loseShare(rng, p),
-		}
-		sim.run(t)
-		counts := sim.loss.Counts()
-		groups, open := counts.Groups()
-		loss, ok := estimate.Loss(groups)
-		if !ok {
-			t.Fatal("no estimate")
-		}
-		missed := estimate.Missed(open, loss, n-sim.found)
-		truth := float64(n*3/4 - sim.found)
-		if loss.Low <= p && p <= loss.High {
-			lossIn++
-		}
-		if missed.Low <= truth && truth <= missed.High {
-			missedIn++
-		}
-	}
-	if lossIn < seeds*8/10 || missedIn < seeds*8/10 {
-		t.Errorf("the truth lies in %d loss and %d missed intervals of %d", lossIn, missedIn, seeds)
-	}
-}
-
-// After one attempt at everything nothing can be said.
-func TestNoEstimateWithoutRetries(t *testing.T) {
-	sim := &simulation{
-		positions: permute.Range{Begin: 0, End: 1000}, rate: 1e5, gap: time.Second, maxBytes: 1 << 20,
-		silent: func(uint64) bool { return false }, lost: neverLost,
-	}
-	sim.run(t)
-	counts := sim.loss.Counts()
-	groups, _ := counts.Groups()
-	if loss, ok := estimate.Loss(groups); ok {
-		t.Errorf("loss %+v from single attempts", loss)
 	}
 }

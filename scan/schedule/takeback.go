@@ -72,8 +72,8 @@ func (s *Schedule) TakeBack(since, now time.Time) (again uint64) {
 	for i := range back {
 		c := &back[i]
 		again += s.Silent(c.Begin, c.End)
-		s.Policy.TakenBack(c)
 		c.takeBack(since)
+		s.Policy.TakenBack(c)
 		s.wait(c, now)
 	}
 	return again

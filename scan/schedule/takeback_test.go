@@ -10,6 +10,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/window"
+	"synoptic/scan/estimate"
 	"synoptic/scan/permute"
 )
 
@@ -30,6 +31,7 @@ type broken struct {
 
 	m       *window.Map
 	s       *Schedule
+	loss    *Loss
 	now     time.Duration
 	good    []int // probes by position that travelled
 	all     []int // and all that were sent
@@ -62,10 +64,11 @@ func (b *broken) run(t *rapid.T) {
 		return n
 	}
 	chunkLen := ChunkLen(b.rate, b.m.Reach(), false)
-	loss := NewLoss(b.positions.Begin, chunkLen, b.positions.Len())
+	loss := NewLoss(b.positions.Begin, chunkLen, b.positions.Len(), b.m.Reach(), b.m.CountSilent)
+	b.loss = loss
 	var policy Policy = FixedRetries{uint8(b.retries), loss}
 	if b.recall > 0 {
-		policy = TargetRecall{b.recall, loss, silent}
+		policy = TargetRecall{b.recall, loss}
 	}
 	b.s = New(Config{
 		Positions: b.positions, ChunkLen: chunkLen, Reach: b.m.Reach(), Policy: policy, Silent: silent,
@@ -180,6 +183,21 @@ func TestTakeBack(t *testing.T) {
 				t.Fatalf("position %d was asked %d times, want %d", pos, b.all[i], want)
 			}
 		}
+		// What has not travelled is in no count.
+		b.loss.End(epoch.Add(b.now))
+		counts := b.loss.Counts(time.Time{})
+		var silent, counted uint64
+		for i := range b.good {
+			if b.silent(begin + uint64(i)) {
+				silent++
+			}
+		}
+		for i := range counts.Answered[estimate.Open] {
+			counted += counts.Answered[estimate.Open][i] + counts.Silent[i+1]
+		}
+		if counted != n || b.recall == 0 && counts.Silent[want] != silent {
+			t.Fatalf("counted %v of %d positions, %d of them silent to %d attempts", counts, n, silent, want)
+		}
 		if b.s.flying != 0 || b.s.early != 0 || len(b.s.aloft) != 0 || b.s.oldest() != b.positions.End {
 			t.Fatalf("at the end %d passes are in flight, %d early, position %d holds the window", b.s.flying, b.s.early, b.s.oldest())
 		}
@@ -199,7 +217,7 @@ func TestUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss := NewLoss(0, 64, 256)
+	loss := NewLoss(0, 64, 256, m.Reach(), m.CountSilent)
 	s := New(Config{
 		Positions: permute.Range{End: 256}, ChunkLen: 64, Reach: m.Reach(), Policy: FixedRetries{1, loss},
 		Gap: func() time.Duration { return time.Second }, Silent: func(begin, end uint64) uint64 { return end - begin },

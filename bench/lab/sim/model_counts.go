@@ -62,43 +62,38 @@ func (m *model) checkCounts() {
 	m.checkEstimates()
 }
 
-// enoughOpen open ports make an estimate of their own: hosts limit the rate of their resets.
-const enoughOpen = 200
-
-// checkEstimates: what was lost and missed is estimated from the attempts that positions have answered first, all
-// of them where the retries are fixed.
+// checkEstimates: what was lost and missed is estimated from the attempts that positions have answered first, and
+// from how many stayed silent: to all attempts, where the retries are fixed.
 func (m *model) checkEstimates() {
-	l, o := m.end.LossEstimate, m.end.MissedOpen
+	l, o, void := m.end.LossEstimate, m.end.MissedOpen, m.end.EstimateVoid
 	if l != nil && !(l.Low >= 0 && l.Low <= l.Value && l.Value <= l.High && l.High <= 1) {
 		m.wrong("scan_end: loss_estimate is %+v", *l)
 	}
 	if o != nil && !(o.Low >= 0 && o.Low <= o.Value && o.Value <= o.High) {
 		m.wrong("scan_end: missed_open_estimate is %+v", *o)
 	}
+	if (l == nil) != (o == nil) || (l == nil) != (void != "") {
+		m.wrong("scan_end: loss is estimated %v, missed ports %v; estimate_void is %q", l != nil, o != nil, void)
+		return
+	}
 	if m.Recall > 0 || !m.complete() || len(m.outages) > 0 || m.parts > 0 {
 		return
 	}
-	open := estimate.Group{Attempts: m.Attempts, Answered: m.first[results.Open][:m.Attempts]}
-	both := estimate.Group{Attempts: m.Attempts, Answered: make([]uint64, m.Attempts)}
-	var opens uint64
-	for k, n := range open.Answered {
-		both.Answered[k] = n + m.first[results.Closed][k]
-		opens += n
+	c := estimate.Counts{}
+	for kind, state := range []results.State{estimate.Open: results.Open, estimate.Closed: results.Closed} {
+		copy(c.Answered[kind][:], m.first[state][:m.Attempts])
 	}
-	if opens >= enoughOpen {
-		both = open
-	}
-	loss, known := estimate.Loss([]estimate.Group{both})
-	if (l != nil) != known || (o != nil) != known {
-		m.wrong("scan_end: loss is estimated %v, missed ports %v; that it can be is %v", l != nil, o != nil, known)
+	c.Silent[m.Attempts], c.Left[m.Attempts].Silent = m.silent(), m.silent()
+	r := estimate.Of(&c)
+	if void != string(r.Void) {
+		m.wrong("scan_end: estimate_void is %q, want %q", void, r.Void)
 		return
 	}
-	if !known {
+	if l == nil {
 		return
 	}
-	missed := estimate.Missed([]estimate.Group{open}, loss, m.silent())
-	if *l != (results.Estimate{Value: loss.Value, Low: loss.Low, High: loss.High}) || *o != (results.Estimate{Value: missed.Value, Low: missed.Low, High: missed.High}) {
-		m.wrong("scan_end: estimates %+v and %+v, of what was first answered %v and %v", *l, *o, loss, missed)
+	if *l != (results.Estimate{Value: r.Loss.Value, Low: r.Loss.Low, High: r.Loss.High}) || *o != (results.Estimate{Value: r.Missed.Value, Low: r.Missed.Low, High: r.Missed.High}) {
+		m.wrong("scan_end: estimates %+v and %+v, of what was first answered and stayed silent %v and %v", *l, *o, r.Loss, r.Missed)
 	}
 }
 

@@ -15,7 +15,7 @@ var plantedFlag = flag.Bool("planted", false, "plant faults and see that they ar
 
 // planted are faults, by the file that they are planted in: each is a piece of the code and what it becomes.
 var planted = []struct{ what, file, from, to string }{
-	{"schedule: a retry too few", "scan/schedule/policy.go", "if c.Probes <= f.Retries {", "if c.Probes < f.Retries {"},
+	{"schedule: a retry too few", "scan/schedule/policy.go", "final := c.Probes > f.Retries", "final := c.Probes >= f.Retries"},
 	{"schedule: half the gap", "scan/schedule/schedule.go", "if left := gap - now.Sub(c.Since); left > 0 {", "if left := gap/2 - now.Sub(c.Since); left > 0 {"},
 	{"schedule: the attempt is not counted on", "scan/schedule/schedule.go", "		c.Probes++\n", "		c.Probes = max(c.Probes, 1)\n"},
 	{"map: filtered passes for silent", "results/window/map.go", "	word |= word >> 2\n", ""},

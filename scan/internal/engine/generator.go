@@ -222,7 +222,6 @@ func (g *generator) collect() {
 	was := &g.seen
 	g.phase.tally.sent.Add(now.Sent - was.Sent)
 	g.phase.tally.retransmitted.Add(now.Retransmitted - was.Retransmitted)
-	g.phase.ev.loss.Retried(now.Sampled - was.Sampled)
 	*was = now
 	for ; g.finished < now.Finished; g.finished++ {
 		p := g.flying[0]

@@ -218,10 +218,10 @@ func hotSending(run hotRun, ph *Phase) {
 			b.Fatal(err)
 		}
 		chunkLen := schedule.ChunkLen(ph.plan.Pace.Max, m.Reach(), false)
-		loss := schedule.NewLoss(0, chunkLen, 1<<40)
+		loss := schedule.NewLoss(0, chunkLen, 1<<40, m.Reach(), m.CountSilent)
 		s := schedule.New(schedule.Config{
 			Positions: permute.Range{End: 1 << 40}, ChunkLen: chunkLen, Reach: m.Reach(), Policy: schedule.FixedRetries{Retries: 1, Loss: loss},
-			Gap: func() time.Duration { return time.Millisecond }, Silent: func(begin, end uint64) uint64 { return countSilent(m, begin, end) },
+			Gap: func() time.Duration { return time.Millisecond }, Silent: func(begin, end uint64) uint64 { return m.CountSilent(begin, end, 0) },
 		})
 		now, due := time.Unix(0, 0), make([]uint64, 0, 64)
 		for b.Loop() { // one pass over a chunk

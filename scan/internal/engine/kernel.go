@@ -90,7 +90,7 @@ func (ph *Phase) release() {
 		return
 	}
 	ph.tally.overruns.Add(ph.results.Overruns())
-	ph.ev.loss.Use(nil)
+	ph.ev.loss.End(time.Now())
 	for i := range ph.ev.times {
 		ph.ev.times[i].Store(nil)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"synoptic/results"
-	"synoptic/results/window"
 	"synoptic/scan/permute"
 	"synoptic/scan/plan"
 	"synoptic/scan/probe"
@@ -141,10 +140,4 @@ func (f *firstError) get() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
-}
-
-// countSilent is the number of silent positions in [begin, end).
-func countSilent(m *window.Map, begin, end uint64) (n uint64) {
-	m.Silent(begin, end, func(uint64) bool { n++; return true })
-	return n
 }

@@ -9,7 +9,6 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/window"
-	"synoptic/scan/estimate"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
 	"synoptic/scan/rtt"
@@ -38,6 +37,7 @@ type Phase struct {
 	cut          bool                   // evidence did not come back
 	fault        atomic.Bool            // an interface has told a lane that it is down or gone
 	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
+	estimates    lastEstimates
 }
 
 func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
@@ -65,7 +65,9 @@ func (ph *Phase) renew() (err error) {
 	}
 	if ph.plan.Choice.Backend != plan.BackendConnect {
 		recorded := ph.rec.emits&results.Filtered != 0
-		ph.ev.loss = schedule.NewLoss(positions.Begin, schedule.ChunkLen(ph.plan.Pace.Max, ph.results.Reach(), recorded), positions.Len())
+		reach := ph.results.Reach()
+		silent := func(begin, end uint64, log2 uint8) uint64 { return ph.results.CountSilent(begin, end, log2) }
+		ph.ev.loss = schedule.NewLoss(positions.Begin, schedule.ChunkLen(ph.plan.Pace.Max, reach, recorded), positions.Len(), reach, silent)
 	}
 	return nil
 }
@@ -73,10 +75,10 @@ func (ph *Phase) renew() (err error) {
 // newSchedule is the schedule of the phase's positions.
 func (ph *Phase) newSchedule() *schedule.Schedule {
 	asked := &ph.plan.Asked
-	silent := func(begin, end uint64) uint64 { return countSilent(ph.results, begin, end) }
+	silent := func(begin, end uint64) uint64 { return ph.results.CountSilent(begin, end, 0) }
 	var policy schedule.Policy = schedule.FixedRetries{Retries: uint8(asked.Attempts - 1), Loss: ph.ev.loss}
 	if asked.TargetRecall > 0 {
-		policy = schedule.TargetRecall{Recall: asked.TargetRecall, Loss: ph.ev.loss, Silent: silent}
+		policy = schedule.TargetRecall{Recall: asked.TargetRecall, Loss: ph.ev.loss}
 	}
 	_, chunkLen, _ := ph.ev.loss.Shape()
 	return schedule.New(schedule.Config{
@@ -190,6 +192,11 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	}
 	receiving.Wait()
 	ph.cut = errors.Is(context.Cause(ctx), errEvidence)
+	heard := time.Now()
+	if ctx.Err() != nil {
+		heard = heard.Add(-ph.listenTime())
+	}
+	ph.ev.loss.End(heard)
 	return stopCause(ctx)
 }
 
@@ -208,6 +215,9 @@ func (ph *Phase) cool(ctx context.Context) {
 		}
 	}
 }
+
+// listenTime is how long answers are on their way.
+func (ph *Phase) listenTime() time.Duration { return ph.ev.rtts.Settled(ph.plan.Asked.Wait) }
 
 // sleep reports false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -253,19 +263,3 @@ func (ph *Phase) unsent(positions []uint64) {
 }
 
 func (ph *Phase) overruns() uint64 { return ph.results.Overruns() + ph.tally.overruns.Load() }
-
-// Estimates are the loss and the number of open ports missed, with their intervals; nil where
-// nothing can be said, as after one attempt at everything.
-func (ph *Phase) Estimates() (loss, missed *results.Estimate) {
-	if ph.ev.loss == nil {
-		return nil, nil
-	}
-	t := ph.ev.loss.Counts()
-	groups, open := t.Groups()
-	p, ok := estimate.Loss(groups)
-	if !ok {
-		return nil, nil
-	}
-	m := estimate.Missed(open, p, ph.silent())
-	return &results.Estimate{Value: p.Value, Low: p.Low, High: p.High}, &results.Estimate{Value: m.Value, Low: m.Low, High: m.High}
-}

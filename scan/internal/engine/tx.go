@@ -311,12 +311,8 @@ func (l *txLane) again(p *schedule.Pass, e *egress, positions []uint64) (n int) 
 // count counts probes that the kernel has accepted.
 func (l *txLane) count(p *schedule.Pass, positions []uint64) {
 	l.tally.sent.Add(uint64(len(positions)))
-	if p.First {
-		return
-	}
-	l.tally.retransmitted.Add(uint64(len(positions)))
-	if p.Step == schedule.Sample {
-		l.ev.loss.Retried(uint64(len(positions)))
+	if !p.First {
+		l.tally.retransmitted.Add(uint64(len(positions)))
 	}
 }
 
