@@ -52,21 +52,6 @@ func checkRecords(t *testing.T, s hostileStream, want map[endpoint]string, also 
 	}
 }
 
-// askedFrom is the source port of the first probe to each port.
-type askedFrom map[endpoint]uint16
-
-// first tells whether a probe is the first to its port. Another attempt has another source port.
-func (a askedFrom) first(t *testing.T, p synProbe) bool {
-	port, again := a[p.endpoint()]
-	if again && port == p.sport {
-		t.Errorf("%s was probed twice", p.endpoint())
-	}
-	if !again {
-		a[p.endpoint()] = p.sport
-	}
-	return !again
-}
-
 // Every true answer comes one to five times, each copy on its own up to 300 ms late, so that the
 // answers of all ports are shuffled: one record each, and every other copy is a duplicate.
 func TestDuplicatedAndReordered(t *testing.T) {
@@ -95,7 +80,7 @@ func duplicatedAndReordered(t *testing.T, b backend) {
 				from := askedFrom{}
 				r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 					p := parseProbe(frame)
-					if !from.first(t, p) {
+					if from.beacon(t, r, p) || !from.first(t, p) {
 						return
 					}
 					answer, record := trueAnswer(t, p, rng)
@@ -194,7 +179,7 @@ func forgedFlood(t *testing.T, b backend, total int) {
 	window := int64(max(inFlight/each, 1))
 	r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 		p := parseProbe(frame)
-		if !from.first(t, p) {
+		if from.beacon(t, r, p) || !from.first(t, p) {
 			return
 		}
 		for end := time.Now().Add(patience); int64(len(want))-records.Load() > window; time.Sleep(time.Millisecond) {

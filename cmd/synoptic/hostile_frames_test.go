@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"synoptic/bench/lab/replies"
+	"synoptic/bench/lab/testnet"
 )
 
 // The frames of a hostile peer: those of package replies.
@@ -54,6 +55,33 @@ func (p synProbe) icmp(_ testing.TB, router netip.Addr, typ, code uint8, quote [
 
 // quote is the probe's IP header and the first n bytes behind it (RFC 792: 8).
 func (p synProbe) quote(n int) []byte { return p.known().Quote(n) }
+
+// askedFrom is the source port of the first probe to each port.
+type askedFrom map[endpoint]uint16
+
+// first tells whether a probe is the first to its port. Another attempt has another source port.
+func (a askedFrom) first(t *testing.T, p synProbe) bool {
+	port, again := a[p.endpoint()]
+	if again && port == p.sport {
+		t.Errorf("%s was probed twice", p.endpoint())
+	}
+	if !again {
+		a[p.endpoint()] = p.sport
+	}
+	return !again
+}
+
+// beacon answers a beacon, which asks what has answered again, from the last of the source ports.
+func (a askedFrom) beacon(t *testing.T, r *testnet.Responder, p synProbe) bool {
+	first, asked := a[p.endpoint()]
+	if !asked || p.sport != first+15 {
+		return false
+	}
+	if err := r.Send(p.synAck(t)); err != nil {
+		t.Error(err)
+	}
+	return true
+}
 
 // What package replies does, by the names that the cases have for it.
 var (
