@@ -54,6 +54,16 @@ func TestOfEdges(t *testing.T) {
 	}
 }
 
+// Of first tries that were not listened to, closed ports would answer as well.
+func TestFirstTriesOnTheirWay(t *testing.T) {
+	c := counts([]uint64{950, 48}, map[int]uint64{2: 70_000})
+	c.Answered[Closed] = [MaxAttempts]uint64{28_500, 1425}
+	c.Silent[0], c.Left[0].Silent = 10_000, 10_000
+	if r := Of(c); r.Missed.Low > 90 || r.Missed.High < 110 || r.Missed.High > 130 {
+		t.Errorf("1 %% of the 10,000 on their way are open: %+v", r)
+	}
+}
+
 // Hosts that limit their resets lose more than the network does: with enough open ports, or where it is seen, the
 // resets say nothing of the open ports missed.
 func TestOpenAndClosedApart(t *testing.T) {
@@ -87,16 +97,41 @@ func TestClosedAmongTheSpared(t *testing.T) {
 	for seed := range uint64(scans) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		c := new(Counts)
-		missed := asked(r, c, Open, 300, 1, p) + asked(r, c, Open, 300, 4, p)
-		asked(r, c, Closed, 9_000, 1, p)
-		asked(r, c, Closed, 9_000, 4, p)
-		c.silent(1, 21_000)
-		c.silent(4, 21_000)
+		missed := asked(r, c, Open, 3000, 1, p) + asked(r, c, Open, 3000, 4, p)
+		asked(r, c, Closed, 90_000, 1, p)
+		asked(r, c, Closed, 90_000, 4, p)
+		c.silent(1, 210_000)
+		c.silent(4, 210_000)
 		if x := Of(c); x.Missed.Low <= float64(missed) && float64(missed) <= x.Missed.High {
 			inside++
 		}
 	}
 	if inside < scans*93/100 {
+		t.Errorf("missed in its interval in %d of %d scans", inside, scans)
+	}
+}
+
+// Where few answers are open, few of the missed are.
+func TestFewOpen(t *testing.T) {
+	c := counts([]uint64{16, 3}, map[int]uint64{2: 10_000})
+	c.Answered[Closed] = [MaxAttempts]uint64{4000, 800}
+	if r := Of(c); r.Missed.Low > 0 || r.Missed.Value < 0.5 || r.Missed.Value > 1.2 || r.Missed.High < 2 || r.Missed.High > 5 {
+		t.Errorf("19 of 4819 answers are open, and 200 missed: %+v", r)
+	}
+}
+
+// Where everything answers, all that is silent is missed, be it more than usual.
+func TestAllAnswer(t *testing.T) {
+	var inside int
+	const scans = 200
+	for seed := range uint64(scans) {
+		c := new(Counts)
+		missed := asked(rand.New(rand.NewPCG(seed, 4)), c, Open, 8192, 2, 0.36)
+		if x := Of(c); x.Missed.Low <= float64(missed) && float64(missed) <= x.Missed.High {
+			inside++
+		}
+	}
+	if inside < scans*98/100 {
 		t.Errorf("missed in its interval in %d of %d scans", inside, scans)
 	}
 }

@@ -92,8 +92,10 @@ func (p passes) sets() int {
 // positions.
 func NewLoss(begin, chunkLen, positions, reach uint64, silent Silent) *Loss {
 	l := &Loss{begin: begin &^ (chunkLen - 1), chunkLen: chunkLen, first: begin, end: begin + positions, silent: silent}
-	// A chunk leaves the ring before it leaves the result map, where its silent positions are counted.
-	l.chunks = min(lossRing, max(reach/chunkLen, 1), (l.end-l.begin+chunkLen-1)/chunkLen)
+	l.chunks = min(lossRing, (l.end-l.begin+chunkLen-1)/chunkLen)
+	if positions > reach { // a chunk leaves the ring before it leaves the map, where its silent positions are counted
+		l.chunks = min(l.chunks, max(reach/chunkLen, 1))
+	}
 	l.ring = make([]ChunkLoss, l.chunks)
 	l.notes = make([]note, l.chunks)
 	return l

@@ -56,7 +56,7 @@ type Pass struct {
 }
 
 // Begins tells whether nothing of the chunk has been walked: its first pass, as it is handed out for the first time.
-func (p *Pass) Begins() bool { return p.First && p.wait == 0 }
+func (p *Pass) Begins() bool { return p.First && p.wait == 0 && p.Cursor == p.Begin }
 
 // Collect appends the next positions of the pass to due, as many as it has room for. Walked then tells how
 // many of them were dealt with.
