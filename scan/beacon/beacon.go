@@ -29,6 +29,7 @@ type Set struct {
 	hosts   map[netip.Addr]*host
 	opens   int
 	turn    int // of members: who is asked next
+	odd     int // 1 in every other call of Next
 	debt    float64
 	ticked  int64
 	awake   time.Duration // for how long this process has run, as far as Tick has seen

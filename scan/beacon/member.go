@@ -69,6 +69,9 @@ func (m *member) expired() {
 	m.lost++
 }
 
+// mute tells that the beacon does not seem to answer the same SYN twice.
+func (m *member) mute() bool { return !m.fixed && !m.flying && m.answers == 0 && m.lost >= fewest }
+
 // missedSince is how many of the lost probes that are remembered were sent after a time.
 func (m *member) missedSince(t int64) (n int) {
 	for _, at := range m.missed[:min(m.lost, missedKept)] {

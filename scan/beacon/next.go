@@ -12,7 +12,8 @@ const (
 )
 
 // Next appends the beacons to be asked now to due, at a rate in probes per second. Those that have just lost a probe
-// go first, with half of the rate: it is soon known whether they are lost for good.
+// go first, with half of the rate, be it one in two calls: it is soon known whether they are lost for good. Those that
+// have never answered as beacons have no such claim: they may never do.
 func (s *Set) Next(due []Target, now int64, rate float64) []Target {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,25 +24,37 @@ func (s *Set) Next(due []Target, now int64, rate float64) []Target {
 	}
 	first := len(due)
 	for _, m := range s.members {
-		if len(due)-first >= (n+1)/2 {
+		if len(due)-first >= (n+s.odd)/2 {
 			break
 		}
-		if m.lost > 0 && m.good != 0 && s.ready(m, now) {
+		if m.lost > 0 && m.answers > 0 && s.ready(m, now) {
 			due = s.take(due, m, now)
 		}
 	}
+	s.odd = 1 - s.odd
 	active := min(max(fewestActive, int(rate*round.Seconds())), len(s.members))
 	for range active {
 		if len(due)-first >= n {
 			break
 		}
 		s.turn++
-		if m := s.members[s.turn%active]; s.ready(m, now) {
+		if m := s.turnOf(active); s.ready(m, now) {
 			due = s.take(due, m, now)
 		}
 	}
 	s.debt -= float64(len(due) - first)
 	return due
+}
+
+// turnOf is the active beacon whose turn it is. One that has never answered as a beacon changes places with one that is
+// not active, if there is any.
+func (s *Set) turnOf(active int) *member {
+	i := s.turn % active
+	if rest := len(s.members) - active; rest > 0 && s.members[i].mute() {
+		j := active + s.turn%rest
+		s.members[i], s.members[j] = s.members[j], s.members[i]
+	}
+	return s.members[i]
 }
 
 func (s *Set) take(due []Target, m *member, now int64) []Target {

@@ -66,11 +66,11 @@ func (l *Log) main(m *model) time.Duration {
 // The promises about beacons: each at most four times a second; of the rate a hundredth, or 50 a second where that is
 // more, in the first two seconds of a phase twice as much; never more than a tenth of the rate, or 2,000 a second.
 // Where the rate is tiny, or nothing else is to be sent, up to four a second, and 20 in an outage, as far as the rate
-// allows. What was not sent in time is remembered for two ticks of 10 ms.
+// allows. What was not sent in time is remembered for two ticks of 10 ms, and a tick that came late may come again at once.
 const (
 	beaconGap    = 250 * time.Millisecond
 	beaconsStart = 2 * time.Second
-	beaconMemory = 20 * time.Millisecond
+	beaconMemory = 40 * time.Millisecond
 	pauseBeacons = 20
 	leastBeacons = 4
 )

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"net/netip"
 	"time"
 
 	"synoptic/results"
@@ -35,17 +36,36 @@ func (m *model) listen() {
 		m.unknown = m.end.Evidence.Unknown
 	}
 	for i := range m.outages {
-		o := &m.outages[i]
-		for j := range m.all.Answers {
-			a := &m.all.Answers[j]
-			if a.Fate != Handed || a.Probe < 0 || a.Probe >= len(m.all.Probes) || a.Handed > o.end {
-				continue
-			}
-			if p := &m.all.Probes[a.Probe]; p.At <= o.begun {
-				o.good = max(o.good, p.At)
+		m.outages[i].good = m.newest(m.outages[i].begun, m.outages[i].end)
+	}
+}
+
+// newest is when the newest probe before a moment was sent that had been answered by another, as far as a scanner can
+// know. All beacons to a target are the same SYN, and so are their answers: one that comes late, or again, as from a host
+// that has not heard of our reset, cannot be told from that to the beacon last sent.
+func (m *model) newest(before, by time.Duration) (good time.Duration) {
+	last := map[netip.AddrPort][]time.Duration{}
+	for i := range m.all.Probes {
+		if p := &m.all.Probes[i]; p.SourcePort == m.BeaconPort {
+			k := netip.AddrPortFrom(p.Addr, p.Port)
+			last[k] = append(last[k], p.At)
+		}
+	}
+	for i := range m.all.Answers {
+		a := &m.all.Answers[i]
+		if a.Fate != Handed || a.Probe < 0 || a.Probe >= len(m.all.Probes) || a.Handed > by {
+			continue
+		}
+		if at := m.all.Probes[a.Probe].At; at <= before {
+			good = max(good, at)
+		}
+		for _, at := range last[netip.AddrPortFrom(a.Addr, a.Port)] {
+			if a.SourcePort == m.BeaconPort && at <= before && at < a.Handed {
+				good = max(good, at)
 			}
 		}
 	}
+	return good
 }
 
 // under tells whether an outage was told of, and not its end.
@@ -62,10 +82,10 @@ func (m *model) takenBack(from, to time.Duration) bool {
 }
 
 // void tells whether a try must have been taken back: it was sent behind the newest probe that was answered, before an
-// outage was noticed that is over.
+// outage was noticed that is over. Where nothing had been answered yet, an outage is what the host tells of its link, at once.
 func (m *model) void(p *Probe) bool {
 	for i := range m.outages {
-		if o := &m.outages[i]; o.end != never && o.good > 0 && p.At > o.good+tripSlack && p.At <= o.begun {
+		if o := &m.outages[i]; o.end != never && o.since < o.begun && p.At > o.good+tripSlack && p.At <= o.begun {
 			return true
 		}
 	}

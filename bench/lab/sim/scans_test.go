@@ -24,8 +24,9 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("seed", 0, "run the one random scan of this seed")
-	scansFlag = flag.Int("scans", 0, "run so many random scans; 0: some hundred")
+	seedFlag    = flag.Uint64("seed", 0, "run the one random scan of this seed")
+	beaconsFlag = flag.Bool("beacons", false, "with -seed: tell of every beacon and answer")
+	scansFlag   = flag.Int("scans", 0, "run so many random scans; 0: some hundred")
 )
 
 // outcome is what a scan has come to.
@@ -233,6 +234,18 @@ func randomScan(t *testing.T, seed uint64, s *sums) {
 			s.add(o)
 			if *seedFlag != 0 {
 				t.Logf("%+v\n%+v\n%+v", d, o.records.Closing, o.records.Closing.Evidence)
+				if testing.Verbose() && *beaconsFlag {
+					for i := range o.log.Probes {
+						if p := &o.log.Probes[i]; p.SourcePort == o.BeaconPort {
+							t.Logf("beacon %d %v:%d at %v: %v", i, p.Addr, p.Port, p.At, p.Fate)
+						}
+					}
+					for i := range o.log.Answers {
+						if a := &o.log.Answers[i]; a.Fate == Handed {
+							t.Logf("answer to %d %v:%d from %d %v arrives %v handed %v sent %v %v", a.Probe, a.Addr, a.Port, a.SourcePort, a.Reason, a.Arrives, a.Handed, o.log.Probes[max(a.Probe, 0)].At, a.Fate)
+						}
+					}
+				}
 				for _, e := range o.records.Told {
 					t.Logf("%v at %v, %v to %v: %v, %v, %s", e.Kind, o.since(e.Time), o.since(e.Begin), o.since(e.End), e.Prefix, e.Again, e.Message)
 				}
