@@ -82,10 +82,11 @@ func (m *model) takenBack(from, to time.Duration) bool {
 }
 
 // void tells whether a try must have been taken back: it was sent behind the newest probe that was answered, before an
-// outage was noticed that is over. Where nothing had been answered yet, an outage is what the host tells of its link, at once.
+// outage was noticed that is over. Where nothing had been answered yet, an outage is what the host tells of
+// its link, and what may have been on its way is taken back.
 func (m *model) void(p *Probe) bool {
 	for i := range m.outages {
-		if o := &m.outages[i]; o.end != never && o.since < o.begun && p.At > o.good+tripSlack && p.At <= o.begun {
+		if o := &m.outages[i]; o.end != never && p.At > max(o.good, o.since)+tripSlack && p.At <= o.begun {
 			return true
 		}
 	}

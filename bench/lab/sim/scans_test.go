@@ -140,6 +140,25 @@ func (o *outcome) check() []error {
 // since is a Unix time in ns, from the network's start.
 func (o *outcome) since(t int64) time.Duration { return time.Unix(0, t).Sub(o.records.Begun) }
 
+// tell logs the events, and with a flag the beacons.
+func (o *outcome) tell(t *testing.T) {
+	if *beaconsFlag {
+		for i := range o.log.Probes {
+			if p := &o.log.Probes[i]; p.SourcePort == o.BeaconPort {
+				t.Logf("beacon %d %v:%d at %v: %v", i, p.Addr, p.Port, p.At, p.Fate)
+			}
+		}
+		for i := range o.log.Answers {
+			if a := &o.log.Answers[i]; a.Fate == Handed {
+				t.Logf("answer to %d %v:%d from %d, %v, arrives %v, handed over %v", a.Probe, a.Addr, a.Port, a.SourcePort, a.Reason, a.Arrives, a.Handed)
+			}
+		}
+	}
+	for _, e := range o.records.Told {
+		t.Logf("%v at %v, %v to %v: %v, %v, %s", e.Kind, o.since(e.Time), o.since(e.Begin), o.since(e.End), e.Prefix, e.Again, e.Message)
+	}
+}
+
 // sums are what many scans have seen of the world, so that none of it is left out unnoticed.
 type sums struct {
 	sync.Mutex
@@ -234,21 +253,7 @@ func randomScan(t *testing.T, seed uint64, s *sums) {
 			s.add(o)
 			if *seedFlag != 0 {
 				t.Logf("%+v\n%+v\n%+v", d, o.records.Closing, o.records.Closing.Evidence)
-				if testing.Verbose() && *beaconsFlag {
-					for i := range o.log.Probes {
-						if p := &o.log.Probes[i]; p.SourcePort == o.BeaconPort {
-							t.Logf("beacon %d %v:%d at %v: %v", i, p.Addr, p.Port, p.At, p.Fate)
-						}
-					}
-					for i := range o.log.Answers {
-						if a := &o.log.Answers[i]; a.Fate == Handed {
-							t.Logf("answer to %d %v:%d from %d %v arrives %v handed %v sent %v %v", a.Probe, a.Addr, a.Port, a.SourcePort, a.Reason, a.Arrives, a.Handed, o.log.Probes[max(a.Probe, 0)].At, a.Fate)
-						}
-					}
-				}
-				for _, e := range o.records.Told {
-					t.Logf("%v at %v, %v to %v: %v, %v, %s", e.Kind, o.since(e.Time), o.since(e.Begin), o.since(e.End), e.Prefix, e.Again, e.Message)
-				}
+				o.tell(t)
 			}
 		})
 	}

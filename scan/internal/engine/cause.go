@@ -76,12 +76,13 @@ func (w *sentinel) check(now int64) {
 	}
 }
 
-// newest is when the newest probe that was answered was sent; where none was, now.
+// newest is when the newest probe that was answered was sent. Where none was, the host says that there is a fault: what was
+// sent before it may still be on its way, for as long as the scan waits for answers.
 func (w *sentinel) newest(now int64) int64 {
 	if good := w.set.Good(); good != 0 {
 		return good
 	}
-	return now
+	return max(w.begun, now-int64(w.session.plan.Asked.Wait))
 }
 
 // claimed takes another MAC address of a gateway, which the ear has confirmed.
