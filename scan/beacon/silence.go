@@ -2,6 +2,7 @@ package beacon
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -128,8 +129,11 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	}
 	for _, level := range s.levels() {
 		for k, g := range s.groups(level) {
-			if g.lost < fewest || g.says < enoughOfPart || g.good >= s.newest() || !g.open && time.Duration(now-g.good) < resetsRefill {
+			if g.lost < fewest || g.says < enoughOfPart || g.good >= s.goodBeside(g) || !g.open && time.Duration(now-g.good) < resetsRefill {
 				continue
+			}
+			if len(g.members) == 1 && g.open {
+				continue // a listener whose queue is full is silent as well, and its host is not
 			}
 			p := narrow(k, g)
 			p.Since = g.good
@@ -139,6 +143,16 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 		s.mark() // they are not looked at by the smaller levels
 	}
 	return lost, back
+}
+
+// goodBeside is when the newest answered beacon was sent that does not belong to a group: others go on.
+func (s *Set) goodBeside(g *group) (good int64) {
+	for _, m := range s.members {
+		if !m.away && !slices.Contains(g.members, m) {
+			good = max(good, m.good)
+		}
+	}
+	return good
 }
 
 // goodWithin is when the newest answered beacon of a part was sent.

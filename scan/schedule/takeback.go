@@ -89,13 +89,10 @@ func earlier(a, b time.Time) time.Time {
 // wait puts a chunk whose pass was taken back where it is asked again.
 func (s *Schedule) wait(c *Chunk, now time.Time) {
 	c.Since = now
-	switch {
-	case c.Passes == 0:
+	if c.Passes == 0 {
 		c.anew, c.until = All, c.End
-		s.queues[0].push(*c)
-	default:
-		s.queues[c.Passes].push(*c)
 	}
+	s.queues[c.Passes].push(*c)
 }
 
 // Interrupted says of a pass that was in flight during TakeBack that it goes on from its cursor: what lies

@@ -88,6 +88,9 @@ func (w *sentinel) newest(now int64) int64 {
 // claimed takes another MAC address of a gateway, which the ear has confirmed.
 func (w *sentinel) claimed(c *route.Claim) {
 	w.tellConflicts(c.Conflicts)
+	if h := w.session.hopOf(c.Link, c.Addr); h == nil || h.mac.Load() == [6]byte(c.MAC) {
+		return // somebody else answers for it, too: that alone must not stop a scan
+	}
 	if w.release == nil {
 		w.pause(time.Now().UnixNano(), w.newest(time.Now().UnixNano()), cause{word: results.CauseNextHopMoved})
 	}

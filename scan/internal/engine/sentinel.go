@@ -261,7 +261,6 @@ func (w *sentinel) parts(now int64) {
 	lost, back := w.set.Parts(now)
 	for _, p := range lost {
 		n := w.shared.lose(p)
-		w.session.trust.lost.Store(true)
 		e := w.partEvent(p)
 		e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, n
 		e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", partName(p, w.session.plan))

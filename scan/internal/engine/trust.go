@@ -20,7 +20,7 @@ type trust struct {
 	begun   atomic.Int64 // of the outage under way, Unix time in ns; 0: there is none
 	since   atomic.Int64 // the newest probe that was answered before it
 	without atomic.Int64 // ns without evidence, of outages that are over
-	lost    atomic.Bool  // for good, or of some part
+	lost    atomic.Bool  // for good
 }
 
 func (t *trust) outage(now, since int64) {
@@ -48,7 +48,7 @@ func (s *Session) Evidence() *results.Evidence {
 		e.Answered += n.Answered
 	}
 	switch {
-	case s.trust.lost.Load():
+	case s.trust.lost.Load() || e.Unknown > 0:
 		e.State = results.EvidenceStateLost
 	case s.beacons.set.Good() == 0:
 		e.State = results.EvidenceStateNone
