@@ -195,14 +195,14 @@ const (
 	resetsWait         = 1500 * time.Millisecond
 )
 
-// evident tells whether there was evidence enough of a fault. What the host tells of its links and gateways is; of all
-// else there is what beacons say that had been answered before, were lost in it, and were overdue before it was over; and
+// evident tells whether there was evidence enough of a fault. What the host tells of its links and gateways is, once
+// somebody has answered: until then nothing is kept that could be taken back. Of all else there is what beacons say that had been answered before, were lost in it, and were overdue before it was over; and
 // where everything is concerned, the share of first tries that were answered before. Of a host or a net of which no
 // position had answered, of one that answers no SYN twice, and of an outage that was over before enough was lost, nobody
 // can know.
 func (w *witness) evident(f *Fault) bool {
 	if f.Kind == CarrierOut || f.Kind == LinkDown || f.Kind == NewMAC && !f.Silent {
-		return true
+		return w.proven(f.Begin) != never
 	}
 	type tally struct{ lost, answered float64 }
 	var all tally

@@ -13,6 +13,7 @@ type outage struct {
 	begun time.Duration // it was noticed
 	end   time.Duration // it was over; never: it was not
 	good  time.Duration // when the newest probe was sent, until it was noticed, whose answer had come by its end
+	known time.Duration // answers had come, and those to beacons among them; never: not before it was noticed
 	cut   bool          // it ended the scan
 }
 
@@ -29,14 +30,15 @@ func (m *model) listen() {
 		case e.Kind == results.EventLost:
 			m.parts++
 		case e.Kind == results.EventResumed && m.under() && m.outages[len(m.outages)-1].end == never && !e.Prefix.IsValid():
-			m.outages[len(m.outages)-1].end = at(e.Time)
+			m.outages[len(m.outages)-1].end = at(e.End) // it is told when it is known what came of it
 		}
 	}
 	if m.end.Evidence != nil {
 		m.unknown = m.end.Evidence.Unknown
 	}
 	for i := range m.outages {
-		m.outages[i].good = m.newest(m.outages[i].begun, m.outages[i].end)
+		o := &m.outages[i]
+		o.good, o.known = m.newest(o.begun, o.end), m.proven(o.begun)
 	}
 }
 
@@ -68,6 +70,23 @@ func (m *model) newest(before, by time.Duration) (good time.Duration) {
 	return good
 }
 
+// proven is when the first answer was handed over, where beacons were answered before a moment; else never.
+func (m *model) proven(before time.Duration) time.Duration {
+	first, beacons := never, false
+	for i := range m.all.Answers {
+		a := &m.all.Answers[i]
+		if a.Fate != Handed || a.Handed > before || a.Reason != results.SYNACK && a.Reason != results.RST {
+			continue
+		}
+		first = min(first, a.Handed)
+		beacons = beacons || a.SourcePort == m.BeaconPort
+	}
+	if !beacons {
+		return never
+	}
+	return first
+}
+
 // under tells whether an outage was told of, and not its end.
 func (m *model) under() bool { return len(m.outages) > 0 && m.outages[len(m.outages)-1].end == never }
 
@@ -82,11 +101,11 @@ func (m *model) takenBack(from, to time.Duration) bool {
 }
 
 // void tells whether a try must have been taken back: it was sent behind the newest probe that was answered, before an
-// outage was noticed that is over. Where nothing had been answered yet, an outage is what the host tells of
-// its link, and what may have been on its way is taken back.
+// outage was noticed that is over. As long as nobody has answered, a chunk is done with when its last pass is sent: there is
+// no evidence to wait for.
 func (m *model) void(p *Probe) bool {
 	for i := range m.outages {
-		if o := &m.outages[i]; o.end != never && p.At > max(o.good, o.since)+tripSlack && p.At <= o.begun {
+		if o := &m.outages[i]; o.end != never && p.At > max(o.good, o.since, o.known)+tripSlack && p.At <= o.begun {
 			return true
 		}
 	}
