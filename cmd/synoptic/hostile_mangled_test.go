@@ -192,7 +192,8 @@ func TestMangledAnswers(t *testing.T) {
 			frames: func(t testing.TB, p, _ synProbe) [][]byte {
 				return [][]byte{
 					tagged(p.tcp(t, "SA", p.seq+1, mss(1380)), 0x8100_0005),
-					tagged(p.synAck(t), 0x8100_0000), // priority only
+					// Priority only: a program takes it, and the others come by a socket. Which is first is open.
+					tagged(p.tcp(t, "SA", p.seq+1, mss(1380)), 0x8100_0000),
 					tagged(p.synAck(t), 0x8100_efff),
 					tagged(p.synAck(t), 0x88a8_0005), // 802.1ad
 					tagged(p.rst(t), 0x8100_0005),

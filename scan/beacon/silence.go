@@ -12,6 +12,9 @@ const (
 	enough = 23
 	// fewest beacons must be lost, whatever they say.
 	fewest = 3
+	// shortest is how long any silence must last, of time in which this process ran: answers that wait in a queue of a
+	// busy host are late, not lost.
+	shortest = 500 * time.Millisecond
 	// resetsRefill is how long a silence must last that only closed ports witness: hosts limit their resets by the
 	// second.
 	resetsRefill = 1500 * time.Millisecond
@@ -40,7 +43,8 @@ func (s *Set) Silent(now int64, e Expected) (since int64, silent bool) {
 			}
 		}
 	}
-	return good, open.sure(e.Open) || all.sure(e.All) && time.Duration(now-good) >= resetsRefill
+	quiet := time.Duration(now - max(good, s.stood))
+	return good, quiet >= shortest && open.sure(e.Open) || quiet >= resetsRefill && all.sure(e.All)
 }
 
 // witness is what lost beacons say together, in nats.

@@ -58,7 +58,9 @@ func TestFastScan(t *testing.T) {
 		}
 		var first, last time.Duration = o.log.Probes[0].At, 0
 		for i := range o.log.Probes {
-			last = max(last, o.log.Probes[i].At)
+			if p := &o.log.Probes[i]; p.SourcePort != o.BeaconPort {
+				last = max(last, p.At)
+			}
 		}
 		if took := last - first; took < 125*ms || took > 135*ms {
 			t.Errorf("131,072 probes took %v, want 131 ms", took)

@@ -33,6 +33,7 @@ type Phase struct {
 
 	begun, ended atomic.Int64 // Unix time in ns
 	sending      atomic.Int64 // ns from the first probe to the last
+	lastPass     atomic.Int64 // Unix time in ns when the last pass so far ended; 0: none has
 	complete     bool
 	cut          bool                   // evidence did not come back
 	fault        atomic.Bool            // an interface has told a lane that it is down or gone
@@ -178,12 +179,16 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	sending.Wait()
 	shared.abandonParked()
 	shared.abandonUnasked()
-	ph.sending.Store(int64(time.Since(begun)))
+	last := begun
+	if at := ph.lastPass.Load(); at != 0 { // behind it the lanes have waited for evidence only
+		last = time.Unix(0, at)
+	}
+	ph.sending.Store(int64(last.Sub(begun)))
 	for _, lane := range senders {
 		ph.tally.txRetries.Add(lane.backpressure())
 	}
 	ph.tally.txRetries.Add(-before)
-	ph.cool(ctx)
+	ph.cool(ctx, time.Since(last))
 	close(stop)
 	watching.Wait()
 	guard.tellLater()
@@ -200,8 +205,8 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	return stopCause(ctx)
 }
 
-// cool waits until the answers to the last probe must have come.
-func (ph *Phase) cool(ctx context.Context) {
+// cool waits until the answers to the last probe must have come, which left so long ago.
+func (ph *Phase) cool(ctx context.Context, ago time.Duration) {
 	clock := rtt.NewAwake(time.Now())
 	for {
 		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
@@ -209,7 +214,7 @@ func (ph *Phase) cool(ctx context.Context) {
 		if ph.silent() == 0 {
 			wait = ph.ev.rtts.Settled(wait)
 		}
-		left := wait - clock.Look(time.Now())
+		left := wait - ago - clock.Look(time.Now())
 		if left <= 0 || !sleep(ctx, min(left, rtt.AwakeStep)) {
 			return
 		}

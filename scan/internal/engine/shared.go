@@ -51,7 +51,9 @@ func (s *sharedSchedule) take() (p *schedule.Pass, wait time.Duration) {
 func (s *sharedSchedule) finish(p *schedule.Pass) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.schedule.Finish(p, time.Now())
+	now := time.Now()
+	s.schedule.Finish(p, now)
+	s.phase.lastPass.Store(now.UnixNano())
 }
 
 // park takes back a pass with positions that the gate has put off.
