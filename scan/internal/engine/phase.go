@@ -188,7 +188,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 		ph.tally.txRetries.Add(lane.backpressure())
 	}
 	ph.tally.txRetries.Add(-before)
-	ph.cool(ctx, time.Since(last))
+	ph.cool(ctx)
 	close(stop)
 	watching.Wait()
 	guard.tellLater()
@@ -205,8 +205,8 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	return stopCause(ctx)
 }
 
-// cool waits until the answers to the last probe must have come, which left so long ago.
-func (ph *Phase) cool(ctx context.Context, ago time.Duration) {
+// cool waits until the answers to the last probe must have come.
+func (ph *Phase) cool(ctx context.Context) {
 	clock := rtt.NewAwake(time.Now())
 	for {
 		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
@@ -214,7 +214,7 @@ func (ph *Phase) cool(ctx context.Context, ago time.Duration) {
 		if ph.silent() == 0 {
 			wait = ph.ev.rtts.Settled(wait)
 		}
-		left := wait - ago - clock.Look(time.Now())
+		left := wait - clock.Look(time.Now())
 		if left <= 0 || !sleep(ctx, min(left, rtt.AwakeStep)) {
 			return
 		}
