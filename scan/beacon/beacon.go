@@ -98,8 +98,9 @@ func (s *Set) Wants(addr netip.Addr, open bool) bool {
 	return s.seen[key/64].Load()&(1<<(key%64)) == 0
 }
 
-// Offer proposes a position that has answered the probe sent at a time; 0: not known, or not asked as a beacon is.
-func (s *Set) Offer(t Target, open bool, sent int64) {
+// Offer proposes a position that has answered the probe sent at a time, after a round trip; 0: not known, or not asked as
+// a beacon is.
+func (s *Set) Offer(t Target, open bool, sent int64, rtt time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := prefix16(t.Addr)
@@ -109,7 +110,7 @@ func (s *Set) Offer(t Target, open bool, sent int64) {
 		return
 	}
 	if m := s.add(t, open); m != nil {
-		m.good = sent
+		m.good, m.recent = sent, max(rtt, 0)
 		s.good = max(s.good, sent)
 		if len(s.members) == 1 {
 			s.offered = s.awake

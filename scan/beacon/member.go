@@ -40,8 +40,14 @@ const missedKept = 16
 // minTimeout bounds a time-out from below.
 const minTimeout = 20 * time.Millisecond
 
+// firstTimeout is that of a beacon whose round trip nobody knows (RFC 6298 section 2.1).
+const firstTimeout = time.Second
+
 // timeout is how long an answer may take. recent is the largest round trip of all beacons of late.
 func (m *member) timeout(recent time.Duration) time.Duration {
+	if m.recent == 0 {
+		return firstTimeout
+	}
 	return max(minTimeout, max(m.recent, recent)*3/2+10*time.Millisecond)
 }
 

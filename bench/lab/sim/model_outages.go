@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"synoptic/results"
@@ -25,11 +26,11 @@ func (m *model) listen() {
 		switch {
 		case e.Kind == results.EventOutage:
 			m.outages = append(m.outages, outage{since: at(e.Begin), begun: at(e.Time), end: never})
-		case e.Kind == results.EventLost && e.Scope != results.ScopePrefix && e.Scope != results.ScopeHost && m.under():
+		case e.Kind == results.EventLost && m.under() && strings.HasPrefix(e.Message, "evidence did not come back"):
 			m.outages[len(m.outages)-1].cut, m.cut = true, true
 		case e.Kind == results.EventLost:
 			m.parts++
-		case e.Kind == results.EventResumed && m.under() && m.outages[len(m.outages)-1].end == never && !e.Prefix.IsValid():
+		case e.Kind == results.EventResumed && m.under() && m.outages[len(m.outages)-1].end == never && strings.HasPrefix(e.Message, "answers come again"):
 			m.outages[len(m.outages)-1].end = at(e.End) // it is told when it is known what came of it
 		}
 	}

@@ -72,12 +72,12 @@ func (b *beacons) answer(r *probe.Reply, received int64) bool {
 	return true
 }
 
-// offer proposes a position that has answered the probe sent at a Unix time in ns.
-func (b *beacons) offer(r *probe.Reply, open bool, sent int64) {
+// offer proposes a position that has answered the probe sent at a Unix time in ns, after a round trip.
+func (b *beacons) offer(r *probe.Reply, open bool, sent int64, rtt time.Duration) {
 	if !b.set.Wants(r.Target, open) {
 		return
 	}
-	b.set.Offer(beacon.Target{Addr: r.Target, Port: r.Port, Path: b.routes.Lookup(r.Target)}, open, sent)
+	b.set.Offer(beacon.Target{Addr: r.Target, Port: r.Port, Path: b.routes.Lookup(r.Target)}, open, sent, rtt)
 }
 
 // send sends the beacons that are due at a rate in packets per second. A driver that takes none is none of their

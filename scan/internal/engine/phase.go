@@ -262,9 +262,10 @@ func (ph *Phase) abandon(p *schedule.Pass) {
 // unsent marks positions whose first probe was not sent, so that they do not pass for silent.
 func (ph *Phase) unsent(positions []uint64) {
 	for _, pos := range positions {
-		ph.results.Mark(pos, results.Unknown)
+		if old, ok := ph.results.Mark(pos, results.Unknown); ok && old == 0 { // else it has answered an earlier probe
+			ph.tally.unsent.Add(1)
+		}
 	}
-	ph.tally.unsent.Add(uint64(len(positions)))
 }
 
 func (ph *Phase) overruns() uint64 { return ph.results.Overruns() + ph.tally.overruns.Load() }

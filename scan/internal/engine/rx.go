@@ -193,7 +193,7 @@ func (a *answers) heard(reason results.Reason, received int64, rtt time.Duration
 	}
 	sent := received - int64(rtt)
 	a.seen.heard = max(a.seen.heard, sent)
-	a.beacons.offer(&a.reply, reason == results.SYNACK, sent)
+	a.beacons.offer(&a.reply, reason == results.SYNACK, sent, rtt)
 }
 
 // parse reads a packet into the lane's reply.

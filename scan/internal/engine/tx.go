@@ -217,9 +217,8 @@ func (l *txLane) hold(p *schedule.Pass, pos uint64, answer gate.Answer) bool {
 	switch {
 	case answer == gate.Later:
 		p.PutOff(pos)
-	case p.First: // never: it must not pass for silent
-		l.results.Mark(pos, results.Unknown)
-		l.tally.unsent.Add(1)
+	case p.First || p.Passes == 0: // never: it must not pass for silent
+		l.shared.phase.unsent([]uint64{pos})
 	}
 	return true
 }
@@ -365,7 +364,7 @@ func (l *txLane) refused(p *schedule.Pass, positions []uint64) {
 
 // lost takes note of probes that were not sent. A lost retry leaves its position as silent as it was.
 func (l *txLane) lost(p *schedule.Pass, positions []uint64) {
-	if p.First {
+	if p.First || p.Passes == 0 { // the latter: in the place of first tries that were taken back
 		l.shared.phase.unsent(positions)
 	}
 }
