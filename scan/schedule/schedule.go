@@ -44,6 +44,7 @@ type Schedule struct {
 	live   unfinished // chunks that have not retired
 	parked []*Pass    // with positions that could not be asked
 	free   []*Pass    // ended, to be used again
+	pasts  [][]before // of chunks that are done with, likewise
 	asking Chunk      // that the policy is asked about: here, for what is passed to it escapes
 }
 
@@ -186,6 +187,9 @@ func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
 		return nil, wait
 	}
 	c := Chunk{Begin: s.first, End: s.nextEnd()}
+	if k := len(s.pasts); k > 0 {
+		c.past, s.pasts = s.pasts[k-1], s.pasts[:k-1]
+	}
 	s.first = c.End
 	s.live.open()
 	p = s.launch(c, All, now)
@@ -278,8 +282,12 @@ func (s *Schedule) follow(c Chunk, step Step, now time.Time) *Pass {
 	}
 }
 
-// retire lets the window leave a chunk behind.
-func (s *Schedule) retire(c *Chunk) { s.live.retire(c.Begin / s.ChunkLen) }
+// retire lets the window leave a chunk behind. It must not be used any more.
+func (s *Schedule) retire(c *Chunk) {
+	s.live.retire(c.Begin / s.ChunkLen)
+	s.pasts = append(s.pasts, c.past[:0])
+	c.past = nil
+}
 
 // more tells whether chunks will come of which nothing is known yet.
 func (s *Schedule) more() bool {

@@ -115,7 +115,7 @@ func (o *outcome) judge(d *drawn) (errs []error, exempt int) {
 	}
 	known := map[*Fault]bool{} // faults that there was no evidence of
 	for k, p := range m.places {
-		if p.state != 0 || said[k] != results.NoResponse && !(m.end.Complete && said[k] == 0) {
+		if p.state != 0 || said[k] != results.NoResponse && (!m.end.Complete || said[k] != 0) {
 			continue
 		}
 		asked := false

@@ -5,10 +5,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Cut drops every IPv4 packet both ways until the function that it returns is called, which may be never. ARP goes on,
@@ -67,16 +67,16 @@ func (n *Network) FailOver(gateway netip.Addr, mac net.HardwareAddr) error {
 		if err := netlink.LinkSetHardwareAddr(link, mac); err != nil {
 			return err
 		}
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return os.NewSyscallError("socket", err)
-		}
-		defer unix.Close(fd)
 		a := gateway.As4()
 		frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac...)
 		frame = append(frame, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1) // ARP, Ethernet, IPv4, request
 		frame = append(append(frame, mac...), a[:]...)
 		frame = append(append(frame, 0, 0, 0, 0, 0, 0), a[:]...)
-		return os.NewSyscallError("announce", unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index}))
+		fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return os.NewSyscallError("socket", err)
+		}
+		defer syscall.Close(fd)
+		return os.NewSyscallError("announce", syscall.Sendto(fd, frame, 0, &syscall.SockaddrLinklayer{Ifindex: link.Attrs().Index}))
 	}))
 }
