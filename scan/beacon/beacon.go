@@ -21,7 +21,8 @@ type Set struct {
 	full  atomic.Bool                 // only open ports, and new /16s, are wanted
 	sated atomic.Bool                 // not even open ports
 	seen  [1 << 16 / 64]atomic.Uint64 // /16s (IPv6: /48, folded) that have a beacon
-	heard atomic.Int64                // by Heard
+	heard atomic.Int64                // by Heard: the newest,
+	until atomic.Int64                // and the newest that was sent before pausedAt, if there is a pause
 
 	mu      sync.Mutex
 	members []*member
@@ -38,7 +39,7 @@ type Set struct {
 
 	offered  time.Duration // by awake: when the first came
 	proven   bool          // a beacon was answered
-	pausedAt int64         // since Pause; 0: there is none
+	pausedAt atomic.Int64  // since Pause; 0: there is none
 	before   int64         // of what was sent until then, when the newest answered probe was
 
 	good     int64   // when the newest probe that was answered was sent
@@ -81,11 +82,16 @@ func (s *Set) Fix(t Target) {
 
 // Heard says that a probe sent at a time was answered, of whatever position.
 func (s *Set) Heard(sent int64) {
-	for {
-		old := s.heard.Load()
-		if sent <= old || s.heard.CompareAndSwap(old, sent) {
-			return
-		}
+	raise(&s.heard, sent)
+	// What a lane had been granted leaves behind the pause, and may find the way that was repaired meanwhile.
+	if p := s.pausedAt.Load(); p == 0 || sent <= p {
+		raise(&s.until, sent)
+	}
+}
+
+// raise makes a value at least so large.
+func raise(v *atomic.Int64, least int64) {
+	for old := v.Load(); least > old && !v.CompareAndSwap(old, least); old = v.Load() {
 	}
 }
 
@@ -258,7 +264,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	s.proven = true
 	s.paths[m.Path].Answered++
 	s.good = max(s.good, m.good)
-	if m.good <= s.pausedAt {
+	if m.good <= s.pausedAt.Load() {
 		s.before = max(s.before, m.good)
 	}
 	s.book()
@@ -321,14 +327,15 @@ func (s *Set) Trusted() (good int64, known bool) {
 func (s *Set) Pause(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pausedAt, s.before = now, s.newest()
+	s.pausedAt.Store(now)
+	s.before = s.newest()
 }
 
 // Resume says that probes are sent again.
 func (s *Set) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pausedAt = 0
+	s.pausedAt.Store(0)
 }
 
 // Before is when the newest probe was sent that was answered, of those sent until Pause: answers to them may come
@@ -336,7 +343,7 @@ func (s *Set) Resume() {
 func (s *Set) Before() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.before, min(s.heard.Load(), s.pausedAt))
+	return max(s.before, min(s.until.Load(), s.pausedAt.Load()))
 }
 
 // Paths are the counts by path, of beacons only.

@@ -69,7 +69,7 @@ func (s *Set) ready(m *member, now int64) bool {
 	if m.away {
 		wait = awayAgain
 	}
-	if (m.away || s.pausedAt != 0) && now-s.hosts[m.Addr].asked < awayAgain {
+	if (m.away || s.pausedAt.Load() != 0) && now-s.hosts[m.Addr].asked < awayAgain {
 		return false
 	}
 	return !m.flying && now-max(m.turn, m.last) >= wait
