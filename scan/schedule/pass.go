@@ -15,6 +15,9 @@ type Chunk struct {
 	Sampled    bool      // positions of the sample have had one probe more
 	Stride     uint8     // log2 of: one position in how many belongs to the sample
 
+	// Repeated: a pass of it was taken back, so an answer may be to either of two probes with one number.
+	Repeated bool
+
 	past  []before // its passes, in order: what TakeBack goes back to
 	anew  Step     // of a chunk of queues[0]: what its next pass is,
 	until uint64   // and up to where

@@ -88,7 +88,7 @@ func earlier(a, b time.Time) time.Time {
 
 // wait puts a chunk whose pass was taken back where it is asked again.
 func (s *Schedule) wait(c *Chunk, now time.Time) {
-	c.Since = now
+	c.Since, c.Repeated = now, true
 	if c.Passes == 0 {
 		c.anew, c.until = All, c.End
 	}
@@ -113,7 +113,7 @@ func (s *Schedule) Interrupted(p *Pass) (again uint64) {
 // repeat ends a pass of which a part is to be asked anew.
 func (s *Schedule) repeat(p *Pass, now time.Time) {
 	c := &p.Chunk
-	c.End, c.Since = p.full, now
+	c.End, c.Since, c.Repeated = p.full, now, true
 	if s.free = append(s.free, p); c.takeBack(p.since) {
 		s.Policy.TakenBack(c)
 		s.wait(c, now)

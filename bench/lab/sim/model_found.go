@@ -157,7 +157,7 @@ func (m *model) checkTimes() {
 	)
 	wait := blind
 	switch {
-	case m.silent() == 0 && m.replies == 0: // nothing was sent that could be answered
+	case m.silent() == 0 && (m.replies == 0 || len(m.outages) > 0): // nothing could be answered, or no round trip is known
 		wait = everything
 	case m.silent() == 0:
 		wait = max(everything, min(4*m.shortest, floor))

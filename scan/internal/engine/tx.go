@@ -349,7 +349,11 @@ func (l *txLane) sentAttempt(p *schedule.Pass, attempt uint8, positions []uint64
 		return // other chunks are a whole span ahead: the entries are theirs
 	}
 	for i, pos := range positions {
-		if p.Attempt(pos) == attempt {
+		switch {
+		case p.Attempt(pos) != attempt:
+		case p.Repeated: // Karn's problem (RFC 6298 section 3): no round trip rather than a wrong one
+			times.Forget(pos)
+		default:
 			times.Set(pos, begun+int64(i)*step)
 		}
 	}
