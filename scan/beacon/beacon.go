@@ -311,6 +311,13 @@ func (s *Set) Good() int64 {
 	return s.newest()
 }
 
+// GoodOf is when the newest beacon of a path was sent that was answered; 0 where none was.
+func (s *Set) GoodOf(path int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.goodWithin(&Part{Scope: Path, Path: path})
+}
+
 // muteAfter is how long positions that have answered are asked again before it is concluded that they do not answer
 // twice.
 const muteAfter = 3 * time.Second

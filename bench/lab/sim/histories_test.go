@@ -64,7 +64,9 @@ func drawHistory(seed uint64, faults bool) *drawn {
 		case CarrierOut, LinkDown:
 			f.Link = "eth0"
 		case NewMAC:
-			f.Silent = chanceOf(rng, 0.5)
+			if f.Silent = chanceOf(rng, 0.5); f.Silent {
+				f.End = 0 // it keeps it
+			}
 		case PrefixOut:
 			p := netip.MustParsePrefix(d.targets[rng.IntN(len(d.targets))])
 			if chanceOf(rng, 0.5) {
@@ -160,12 +162,20 @@ func (w *witness) unseen(probes []int) *Fault {
 		p := &w.all.Probes[i]
 		for j := range w.network.faults {
 			f := &w.network.faults[j]
-			if w.within(f, p.Addr) && p.At+w.trip() >= f.Begin && p.At < f.End && !w.evident(f) {
+			if w.within(f, p.Addr) && p.At+w.trip() >= f.Begin && p.At < f.end() && !w.evident(f) {
 				return f
 			}
 		}
 	}
 	return nil
+}
+
+// end is when it is over.
+func (f *Fault) end() time.Duration {
+	if f.End == 0 {
+		return never
+	}
+	return f.End
 }
 
 // trip is the round trip of the histories' networks, which have no jitter.
@@ -223,7 +233,7 @@ func (w *witness) evident(f *Fault) bool {
 				isOpen[k] = isOpen[k] || a.Reason == results.SYNACK
 			}
 		}
-		during := p.At+w.trip() >= f.Begin && p.At < f.End
+		during := p.At+w.trip() >= f.Begin && p.At < f.end()
 		if p.SourcePort != w.BeaconPort {
 			switch first := len(w.place(p.Addr, p.Port).tries) > 0 && w.log.Probes[w.place(p.Addr, p.Port).tries[0]].At == p.At; {
 			case first && p.At+w.trip() < f.Begin:
@@ -231,7 +241,7 @@ func (w *witness) evident(f *Fault) bool {
 				if answered {
 					hits++
 				}
-			case first && during && p.At+2*w.trip()+100*ms < f.End:
+			case first && during && p.At+2*w.trip()+100*ms < f.end():
 				expected++
 			}
 			continue
@@ -248,7 +258,7 @@ func (w *witness) evident(f *Fault) bool {
 		case !during:
 			t.lost++
 			all.lost++
-		case w.within(f, p.Addr) && t.answered > 0 && p.At+late < f.End:
+		case w.within(f, p.Addr) && t.answered > 0 && p.At+late < f.end():
 			says -= math.Log(max((all.lost+1)/(all.lost+all.answered+8), (t.lost+1)/(t.lost+t.answered+4)))
 			lost++
 			open = open || isOpen[k]
@@ -261,7 +271,7 @@ func (w *witness) evident(f *Fault) bool {
 			says += expected * hits / firsts
 		}
 	}
-	if !open && f.End-f.Begin < resetsWait+w.trip()+500*ms {
+	if !open && f.end()-f.Begin < resetsWait+w.trip()+500*ms {
 		return false // hosts limit their resets by the second
 	}
 	return lost >= 3 && says >= almost*need

@@ -140,7 +140,7 @@ func (m *model) complete() bool { return !m.Stopped && m.Err == nil && !m.cut }
 func (m *model) stalls() (d time.Duration) {
 	for _, f := range m.Faults {
 		switch f.Kind {
-		case TxFull, CarrierOut, SendStall:
+		case TxFull, CarrierOut, LinkDown, SendStall:
 			d += f.End - f.Begin
 		}
 	}

@@ -89,7 +89,9 @@ func (e *ear) run(ctx context.Context, hops []route.Hop) {
 	var moments []time.Duration
 	for _, f := range e.net.faults {
 		if f.Kind == NewMAC && !f.Silent {
-			moments = append(moments, f.Begin)
+			if moments = append(moments, f.Begin); f.End != 0 {
+				moments = append(moments, f.End)
+			}
 		}
 	}
 	slices.Sort(moments)

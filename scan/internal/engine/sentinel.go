@@ -190,7 +190,7 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	}
 	_, evidence := w.set.Trusted()
 	switch {
-	case evidence && w.set.Good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
+	case evidence && w.good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
 		w.resume(false)
 	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience:
 		w.cause = w.first
@@ -205,6 +205,17 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	case !w.seeking && w.cause.word != "" && now-w.paused > int64(time.Second):
 		w.seek(ctx)
 	}
+}
+
+// good is when the newest probe was sent that shows the outage to be over: where the host says that a path is at fault, what
+// comes over others shows nothing.
+func (w *sentinel) good() int64 {
+	for i := range w.session.plan.Routes.Paths {
+		if w.cause.path == &w.session.plan.Routes.Paths[i] {
+			return w.set.GoodOf(i)
+		}
+	}
+	return w.set.Good()
 }
 
 // takenSince is from when on what was sent has not travelled.
