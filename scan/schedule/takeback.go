@@ -45,6 +45,9 @@ func (s *Schedule) TakeBack(since, now time.Time) (again uint64) {
 			p.redo = p.full
 		}
 	}
+	for _, p := range s.parked { // in nobody's hands
+		again += s.Interrupted(p)
+	}
 	var back []Chunk
 	take := func(q *chunks) {
 		var kept chunks
