@@ -222,9 +222,7 @@ func checkProbe(t *testing.T, f testnet.Frame) (e endpoint, ok bool) {
 	return p.To(), true
 }
 
-// beaconPort is the last of the source ports that a scan takes where the host's ephemeral range is Linux' default: beacons
-// leave from there, and no probe does.
-const beaconPort = 61015
+const beaconPort = testnet.BeaconPort
 
 // On-link targets are addressed each by its own MAC address, and one that has none costs no probe.
 func TestOnLink(t *testing.T) { eachBackendBeside(t, onLink, afpacket, xdp) }

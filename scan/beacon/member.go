@@ -26,6 +26,7 @@ type member struct {
 	flying  bool          // and is still waited for,
 	expires time.Duration // until then, by Set.awake
 	base    time.Duration // the smallest round trip
+	doubted bool          // an answer came too early to be believed
 	recent  time.Duration // the largest of late
 
 	missed   [missedKept]int64 // when the probes lost since good were sent, the newest ones
@@ -51,13 +52,19 @@ func (m *member) timeout(recent time.Duration) time.Duration {
 	return max(minTimeout, max(m.recent, recent)*3/2+10*time.Millisecond)
 }
 
-// early tells that an answer after so long must be to the probe before the last one, which was given up: all
-// probes to a beacon are the same, and so are their answers.
-func (m *member) early(rtt time.Duration) bool { return m.lost > 0 && rtt < m.base/2 }
+// early tells that an answer after so long is rather to the probe before the last one, which was given up: all probes
+// to a beacon are the same, and so are their answers. It does so once: what comes so early again has become faster.
+func (m *member) early(rtt time.Duration) bool {
+	if m.lost == 0 || rtt >= m.base/2 || m.doubted {
+		return false
+	}
+	m.doubted = true
+	return true
+}
 
 // answered takes in the answer to the probe last sent.
 func (m *member) answered(rtt time.Duration) {
-	m.flying = false
+	m.flying, m.doubted = false, false
 	m.good = m.last
 	m.answers++
 	m.failures += float64(m.lost)

@@ -52,6 +52,9 @@ type Config struct {
 	// LocalNet is not simulated: its packets are left to the target's kernel, as ARP and IPv6 are. It
 	// should hold the link's own network. The zero value excepts nothing.
 	LocalNet netip.Prefix
+	// BeaconPort is a source port whose probes are answered and not counted: a scanner that asks again what has answered
+	// does so from there. 0: testnet.BeaconPort.
+	BeaconPort uint16
 }
 
 // Counters tell what became of the packets that reached the program, since Attach. Of the probes,

@@ -91,6 +91,11 @@ func parametrize(c Config) (*ebpf.CollectionSpec, error) {
 		parameters["local_net"] = binary.NativeEndian.Uint32(a[:])
 		parameters["local_mask"] = binary.NativeEndian.Uint32(mask)
 	}
+	port := c.BeaconPort
+	if port == 0 {
+		port = testnet.BeaconPort
+	}
+	parameters["beacon_port"] = binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, port))
 	for name, value := range parameters {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set parameter %s: %w", name, err)

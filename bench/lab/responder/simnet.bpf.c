@@ -25,6 +25,7 @@ const volatile __u64 alive_below = 1ULL << 32, answer_all_below = 0;
 const volatile __u64 lost_in_below = 0, lost_out_below = 0, twice_below = 0;
 const volatile __u64 reset_interval = 0; // ns between two RSTs of an address; 0: no limit
 const volatile __u64 reset_burst = 0;    // ns worth of RSTs that an address may send at once
+const volatile __u16 beacon_port = 0; // network byte order
 const volatile __u32 has_local = 0, local_net = 0, local_mask = 0; // network byte order
 
 struct counters {
@@ -42,7 +43,7 @@ struct counters {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, struct counters);
 } counts SEC(".maps");
@@ -166,14 +167,17 @@ static __always_inline int answer(struct xdp_md *ctx)
 	struct ethhdr *eth = data;
 	struct iphdr *ip = (void *)(eth + 1);
 	struct tcphdr *tcp = (void *)(ip + 1);
-	const __u32 zero = 0;
+	__u32 slot = 0;
 
 	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP))
 		return XDP_PASS; // ARP, IPv6
 	if (has_local && (ip->daddr & local_mask) == local_net)
 		return XDP_PASS;
 
-	struct counters *c = bpf_map_lookup_elem(&counts, &zero);
+	if ((void *)(tcp + 1) <= end && *(__u8 *)ip == 0x45 && *(__be16 *)tcp == beacon_port)
+		slot = 1; // answered, and counted apart
+
+	struct counters *c = bpf_map_lookup_elem(&counts, &slot);
 
 	if (!c)
 		return XDP_DROP;

@@ -40,6 +40,7 @@ const (
 	simnetVarAliveBelow     = "alive_below"
 	simnetVarAnswerAllBelow = "answer_all_below"
 	simnetVarAnsweredBelow  = "answered_below"
+	simnetVarBeaconPort     = "beacon_port"
 	simnetVarHasLocal       = "has_local"
 	simnetVarKeyA           = "key_a"
 	simnetVarKeyB           = "key_b"
@@ -117,6 +118,7 @@ type simnetVariableSpecs struct {
 	AliveBelow     *ebpf.VariableSpec `ebpf:"alive_below"`
 	AnswerAllBelow *ebpf.VariableSpec `ebpf:"answer_all_below"`
 	AnsweredBelow  *ebpf.VariableSpec `ebpf:"answered_below"`
+	BeaconPort     *ebpf.VariableSpec `ebpf:"beacon_port"`
 	HasLocal       *ebpf.VariableSpec `ebpf:"has_local"`
 	KeyA           *ebpf.VariableSpec `ebpf:"key_a"`
 	KeyB           *ebpf.VariableSpec `ebpf:"key_b"`
@@ -169,6 +171,7 @@ type simnetVariables struct {
 	AliveBelow     *ebpf.Variable `ebpf:"alive_below"`
 	AnswerAllBelow *ebpf.Variable `ebpf:"answer_all_below"`
 	AnsweredBelow  *ebpf.Variable `ebpf:"answered_below"`
+	BeaconPort     *ebpf.Variable `ebpf:"beacon_port"`
 	HasLocal       *ebpf.Variable `ebpf:"has_local"`
 	KeyA           *ebpf.Variable `ebpf:"key_a"`
 	KeyB           *ebpf.Variable `ebpf:"key_b"`

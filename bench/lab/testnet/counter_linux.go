@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/google/nftables"
@@ -15,7 +16,7 @@ type Counter struct {
 
 // CountSYN counts from now on the TCP segments with SYN and without ACK that m matches, as they
 // come over the link and before any loss: the probes that a scanner put on the wire. What the
-// driver did not deliver (veth drops when its ring of 256 is full) is not in it.
+// driver did not deliver (veth drops when its ring of 256 is full) is not in it, nor are beacons.
 func (n *Network) CountSYN(m Match) (*Counter, error) {
 	match, err := m.expressions()
 	if err != nil {
@@ -38,6 +39,8 @@ func (n *Network) CountSYN(m Match) (*Counter, error) {
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1}, // flags
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{syn | ack}, Xor: []byte{0}},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{syn}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2}, // source port
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binary.BigEndian.AppendUint16(nil, BeaconPort)},
 		&expr.Objref{Type: int(nftables.ObjTypeCounter), Name: c.object.Name})
 	if err := n.append(conn, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, match...); err != nil {
 		return nil, n.check(err)

@@ -89,6 +89,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// BeaconPort is the source port from which synoptic asks again what has answered, the last of its sixteen, where the
+// ephemeral range is Linux' default. Such probes are beacons: no count of probes holds them.
+const BeaconPort = 61015
+
 // Match selects packets on their way to the targets. The zero value matches
 // everything IPv4.
 type Match struct {
