@@ -224,9 +224,16 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 		g.good = max(g.good, m.good)
 	}
 	for _, g := range all {
+		var beside int64 // what was lost behind that may have been lost everywhere
 		for _, m := range g.members {
-			// One that had begun to lose while others of the group were answered says nothing of them, but of itself.
-			if n := m.missedSince(g.good); n > 0 && n == min(m.lost, missedKept) {
+			n := m.missedSince(g.good)
+			if n == 0 || n < min(m.lost, missedKept) {
+				continue // one that had begun to lose while others of the group were answered says nothing of them
+			}
+			if beside == 0 {
+				beside = s.goodBeside(g)
+			}
+			if n -= m.missedSince(max(beside, g.good)); n > 0 {
 				g.lost += n
 				g.says += m.surprise(n, k0)
 				g.open = g.open || m.open
