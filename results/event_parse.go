@@ -13,17 +13,7 @@ import (
 func (r *parser) event(line []byte, e *Event) error {
 	*e = Event{}
 	has := 0
-	for l := (lexer{b: line}); ; {
-		name, v, err := l.next()
-		if err != nil {
-			return err
-		}
-		if name == nil {
-			return missing(has, eventNeeds)
-		}
-		if v.null() {
-			continue
-		}
+	err := fields(line, func(name []byte, v value) (err error) {
 		switch string(name) {
 		case "ts":
 			has |= hasTime
@@ -61,10 +51,12 @@ func (r *parser) event(line []byte, e *Event) error {
 			text, err = v.text()
 			e.Message = string(text)
 		}
-		if err != nil {
-			return fmt.Errorf("field %q: %w", name, err)
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return missing(has, eventNeeds)
 }
 
 func eventKind(v value) (EventKind, error) {

@@ -51,23 +51,29 @@ func missing(has, needs int) error {
 	return nil
 }
 
+// fields calls f for every field of a record that is not null, and says which one f has something against.
+func fields(line []byte, f func(name []byte, v value) error) error {
+	for l := (lexer{b: line}); ; {
+		name, v, err := l.next()
+		if err != nil || name == nil {
+			return err
+		}
+		if v.null() {
+			continue
+		}
+		if err := f(name, v); err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+	}
+}
+
 // port is the inverse of Port.AppendJSON. What follows from other fields (event_id, range) is not
 // read; fields that are not known are left alone. The banner's memory is used again.
 func (r *parser) port(line []byte, p *Port) error {
 	*p = Port{Banner: p.Banner[:0]}
 	has := 0
 	var state []byte
-	for l := (lexer{b: line}); ; {
-		name, v, err := l.next()
-		if err != nil {
-			return err
-		}
-		if name == nil {
-			break
-		}
-		if v.null() {
-			continue
-		}
+	err := fields(line, func(name []byte, v value) (err error) {
 		var n uint64
 		switch string(name) {
 		case "ts":
@@ -141,9 +147,10 @@ func (r *parser) port(line []byte, p *Port) error {
 		case "banner":
 			p.Banner, err = parseBanner(p.Banner[:0], v)
 		}
-		if err != nil {
-			return fmt.Errorf("field %q: %w", name, err)
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if err := missing(has, portNeeds); err != nil {
 		return err
@@ -158,17 +165,7 @@ func (r *parser) port(line []byte, p *Port) error {
 func (r *parser) host(line []byte, h *Host) error {
 	*h = Host{Open: h.Open[:0]}
 	has := 0
-	for l := (lexer{b: line}); ; {
-		name, v, err := l.next()
-		if err != nil {
-			return err
-		}
-		if name == nil {
-			return missing(has, hostNeeds)
-		}
-		if v.null() {
-			continue
-		}
+	err := fields(line, func(name []byte, v value) (err error) {
 		var n uint64
 		switch string(name) {
 		case "scan_id":
@@ -199,10 +196,12 @@ func (r *parser) host(line []byte, h *Host) error {
 		case "suspect":
 			h.Suspect, err = suspects(v)
 		}
-		if err != nil {
-			return fmt.Errorf("field %q: %w", name, err)
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return missing(has, hostNeeds)
 }
 
 // scan notes the scan that the record is of.

@@ -115,35 +115,11 @@ func (r *Reader) record(kind string, into *Records) error {
 	var err error
 	switch kind {
 	case "port":
-		if len(into.Ports) != into.len() {
-			return errOther
-		}
-		n := len(into.Ports)
-		into.Ports = grow(into.Ports)
-		if err = r.parser.port(r.line, &into.Ports[n]); err != nil || !empty && r.parser.scanID != id {
-			into.Ports = into.Ports[:n]
-		}
-		id = r.parser.scanID
+		id, err = add(r, into, &into.Ports, r.parser.port)
 	case "event":
-		if len(into.Events) != into.len() {
-			return errOther
-		}
-		n := len(into.Events)
-		into.Events = grow(into.Events)
-		if err = r.parser.event(r.line, &into.Events[n]); err != nil || !empty && r.parser.scanID != id {
-			into.Events = into.Events[:n]
-		}
-		id = r.parser.scanID
+		id, err = add(r, into, &into.Events, r.parser.event)
 	case "host":
-		if len(into.Hosts) != into.len() {
-			return errOther
-		}
-		n := len(into.Hosts)
-		into.Hosts = grow(into.Hosts)
-		if err = r.parser.host(r.line, &into.Hosts[n]); err != nil || !empty && r.parser.scanID != id {
-			into.Hosts = into.Hosts[:n]
-		}
-		id = r.parser.scanID
+		id, err = add(r, into, &into.Hosts, r.parser.host)
 	case "scan_start", "scan_end":
 		if !empty {
 			return errOther
@@ -168,6 +144,8 @@ func (r *Reader) record(kind string, into *Records) error {
 		return nil
 	}
 	switch {
+	case err == errOther:
+		return err
 	case err != nil:
 		return &LineError{r.number, err}
 	case empty:
@@ -176,6 +154,21 @@ func (r *Reader) record(kind string, into *Records) error {
 		return errOther
 	}
 	return nil
+}
+
+// add parses the line into one more element of a list of into's, which must be the only one that is not empty, and
+// returns the ID of the element's scan. If that is another one the element is taken back: it is for the next batch.
+func add[T any](r *Reader, into *Records, list *[]T, parse func(line []byte, element *T) error) (id string, err error) {
+	n, first := len(*list), into.empty()
+	if n != into.len() {
+		return "", errOther
+	}
+	*list = grow(*list)
+	err = parse(r.line, &(*list)[n])
+	if id = r.parser.scanID; err != nil || !first && id != into.ScanID {
+		*list = (*list)[:n]
+	}
+	return id, err
 }
 
 // grow makes room for one more, with the memory that the element had before.
