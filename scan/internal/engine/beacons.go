@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"synoptic/ratelimit"
@@ -143,7 +143,7 @@ func (s *Session) follow(ctx context.Context) {
 			byLink[h.path.Link.Index] = append(byLink[h.path.Link.Index], h)
 		}
 	}
-	for _, hops := range byLink {
+	for _, hops := range byLink { // each in one ear
 		var gateways []route.Hop
 		for _, h := range hops {
 			mac := h.mac.Load()
@@ -151,6 +151,9 @@ func (s *Session) follow(ctx context.Context) {
 		}
 		if ear, err := s.medium.Listen(ctx, hops[0].path.Link, hops[0].path.Src, gateways); err == nil {
 			s.ears = append(s.ears, ear)
+			for _, h := range hops {
+				h.ear = ear
+			}
 		}
 	}
 }
@@ -173,7 +176,7 @@ func (s *Session) move(h *hop, mac [6]byte) error {
 		return nil
 	}
 	frame, ipSum, tcpSum := h.tmpl.Constants()
-	frame = append([]byte(nil), frame...)
+	frame = slices.Clone(frame)
 	h.tmpl.PatchMAC(frame, mac)
-	return errors.Join(k.attached.kernel.programs.SetFrame(frame, ipSum, tcpSum))
+	return k.attached.kernel.programs.SetFrame(frame, ipSum, tcpSum)
 }

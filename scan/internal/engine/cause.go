@@ -62,7 +62,6 @@ func (w *sentinel) check(now int64) {
 		case w.release == nil:
 			w.pause(now, w.newest(now), c)
 		case w.cause.word != c.word:
-			w.cause = c
 			w.waitFor(c)
 			if w.first.path == nil {
 				w.first = c
@@ -71,8 +70,8 @@ func (w *sentinel) check(now int64) {
 		return
 	}
 	if w.release != nil && w.cause.path != nil {
-		w.cause, w.again = cause{}, now // mended; a beacon that is sent from now on will tell
-		w.waitFor(w.cause)
+		w.again = now // mended; a beacon that is sent from now on will tell
+		w.waitFor(cause{})
 	}
 }
 
@@ -91,8 +90,8 @@ func (w *sentinel) claimed(c *route.Claim) {
 	if h := w.session.hopOf(c.Link, c.Addr); h == nil || h.mac.Load() == [6]byte(c.MAC) {
 		return // somebody else answers for it, too: that alone must not stop a scan
 	}
-	if w.release == nil {
-		w.pause(time.Now().UnixNano(), w.newest(time.Now().UnixNano()), cause{word: results.CauseNextHopMoved})
+	if now := time.Now().UnixNano(); w.release == nil {
+		w.pause(now, w.newest(now), cause{word: results.CauseNextHopMoved})
 	}
 	w.moved(c.Link, c.Addr, c.MAC)
 }
@@ -103,22 +102,20 @@ func (w *sentinel) seek(ctx context.Context) {
 		return
 	}
 	w.seeking = true
-	hops, ears := w.session.hops, w.session.ears
+	hops := w.session.hops
 	go func() {
 		c := cause{word: results.CausePath}
 		for _, h := range hops {
-			if !h.path.Gateway.IsValid() {
+			if h.ear == nil {
 				continue
 			}
-			for _, ear := range ears {
-				mac, conflicts, err := ear.Confirm(ctx, h.path.Gateway)
-				var silent *route.NoNeighbourError
-				switch {
-				case errors.As(err, &silent) && silent.Link == h.path.Link.Name:
-					c = cause{word: results.CauseNextHopSilent, path: h.path, err: err}
-				case err == nil:
-					c.claim = &route.Claim{Link: h.path.Link.Name, Addr: h.path.Gateway, MAC: mac, Conflicts: conflicts}
-				}
+			mac, conflicts, err := h.ear.Confirm(ctx, h.path.Gateway)
+			var silent *route.NoNeighbourError
+			switch {
+			case errors.As(err, &silent):
+				c = cause{word: results.CauseNextHopSilent, path: h.path, err: err}
+			case err == nil:
+				c.claim = &route.Claim{Link: h.path.Link.Name, Addr: h.path.Gateway, MAC: mac, Conflicts: conflicts}
 			}
 		}
 		w.found <- c
@@ -132,8 +129,7 @@ func (w *sentinel) explained(c cause) {
 		w.moved(c.claim.Link, c.claim.Addr, c.claim.MAC)
 	}
 	if w.release != nil && w.cause.path == nil && w.cause.word != results.CauseNextHopMoved {
-		w.cause = cause{word: c.word, err: c.err}
-		w.waitFor(w.cause)
+		w.waitFor(cause{word: c.word, err: c.err})
 		if w.first.path == nil && w.first.word == results.CausePath {
 			w.first = w.cause
 		}

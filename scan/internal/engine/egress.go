@@ -20,6 +20,7 @@ type hop struct {
 	neighbours *route.Table // MAC addresses of on-link targets; nil where the template has the next hop's
 	conflicts  []route.Conflict
 	mac        route.NextHop // of the gateway, by now; zero where there is none
+	ear        Ear           // that hears of the gateway; nil where none does
 }
 
 // egress is one lane's own way out, ready to send.

@@ -6,7 +6,7 @@ import (
 	"synoptic/scan/beacon"
 )
 
-// history remembers how many first tries were sent by when, and how many of the positions answered.
+// history remembers how many first tries had been sent by when.
 type history struct {
 	marks [512]mark // a ring: five seconds
 	n     int

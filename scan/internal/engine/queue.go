@@ -77,11 +77,16 @@ func (q *queue) put(b []results.Port) (next []results.Port) {
 	q.records += len(b)
 	q.full.Store(q.records > highWater)
 	q.mu.Unlock()
+	q.notify()
+	return next
+}
+
+// notify wakes the pump.
+func (q *queue) notify() {
 	select {
 	case q.wake <- struct{}{}:
-	default:
+	default: // it has been
 	}
-	return next
 }
 
 // tell hands over an event.
@@ -89,10 +94,7 @@ func (q *queue) tell(e results.Event) {
 	q.mu.Lock()
 	q.events = append(q.events, e)
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	q.notify()
 }
 
 // told takes the events that wait.

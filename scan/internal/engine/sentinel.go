@@ -170,17 +170,17 @@ func (w *sentinel) rate(now int64) float64 {
 func (w *sentinel) pause(now, since int64, c cause) {
 	w.release = w.session.pacer.Hold()
 	w.tellLater()
-	w.paused, w.again, w.since, w.cause, w.first = now, now, since, c, c
+	w.paused, w.again, w.since, w.first = now, now, since, c
 	w.set.Pause(now)
 	w.waitFor(c)
 	w.session.trust.outage(now, since)
 	w.tell(results.Event{Kind: results.EventOutage, Begin: since, Message: w.words("nothing travels any more")})
 }
 
-// waitFor has the progress line say what is waited for.
+// waitFor takes note of what is waited for, which the progress line says.
 func (w *sentinel) waitFor(c cause) {
-	word := c.word
-	w.phase.outage.Store(&word)
+	w.cause = c
+	w.phase.outage.Store(&c.word)
 }
 
 // wait looks whether an outage is over.

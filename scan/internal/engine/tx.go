@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -198,10 +199,17 @@ func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
 		}
 	}
 	e := l.egress[l.routes.Lookup(addr)]
-	// The attempt rides in the source port, so that a reply tells which one it answers.
-	if !e.craft(l.id.key, addr, l.id.ports.Min+uint16(p.Attempt(pos)), port) {
+	if !l.put(p, e, pos, addr, port) {
 		l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
-		return true
+	}
+	return true
+}
+
+// put puts the probe of a position into its path's batch; false where its host has no MAC address. The attempt rides
+// in the source port, so that a reply tells which one it answers.
+func (l *txLane) put(p *schedule.Pass, e *egress, pos uint64, addr netip.Addr, port uint16) bool {
+	if !e.craft(l.id.key, addr, l.id.ports.Min+uint16(p.Attempt(pos)), port) {
+		return false
 	}
 	e.positions[e.n] = pos
 	e.n++
@@ -298,10 +306,7 @@ func (l *txLane) again(p *schedule.Pass, e *egress, positions []uint64) (n int) 
 	e.begin()
 	for _, pos := range positions {
 		addr, port := l.id.endpoint(pos)
-		if e.craft(l.id.key, addr, l.id.ports.Min+uint16(p.Attempt(pos)), port) {
-			e.positions[e.n] = pos
-			e.n++
-		}
+		l.put(p, e, pos, addr, port)
 	}
 	n, e.n = e.n, 0
 	return n
