@@ -18,20 +18,7 @@ import (
 // announce sends gratuitous ARP from the target's end of the link until done.
 func announce(t *testing.T, n *testnet.Network, addr netip.Addr, mac net.HardwareAddr, done func() bool) {
 	t.Helper()
-	var fd int
-	err := n.Do(func() (err error) {
-		iface, err := net.InterfaceByName(n.PeerLink)
-		if err != nil {
-			return err
-		}
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
-			return err
-		}
-		return unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: iface.Index})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fd := peerSocket(t, n, 0)
 	defer unix.Close(fd)
 	b := addr.As4()
 	for begin := time.Now(); ; {

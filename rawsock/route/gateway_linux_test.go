@@ -202,16 +202,15 @@ func TestResolveConflicts(t *testing.T) {
 	}
 }
 
-// respond sends replies from the target's end whenever there is an ARP request there, until the test ends.
-func respond(t *testing.T, n *testnet.Network, replies [][]byte) {
+// peerSocket is a packet socket on the target's end of the link, for a protocol in network byte order; with 0 it only sends.
+// A read gives up after 20 ms, to see whether it is to end.
+func peerSocket(t *testing.T, n *testnet.Network, protocol uint16) (fd int) {
 	t.Helper()
-	var fd int
 	err := n.Do(func() (err error) {
 		iface, err := net.InterfaceByName(n.PeerLink)
 		if err != nil {
 			return err
 		}
-		protocol := binary.NativeEndian.Uint16([]byte{0x08, 0x06})
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(protocol)); err != nil {
 			return err
 		}
@@ -223,6 +222,13 @@ func respond(t *testing.T, n *testnet.Network, replies [][]byte) {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20_000}); err != nil {
 		t.Fatal(err)
 	}
+	return fd
+}
+
+// respond sends replies from the target's end whenever there is an ARP request there, until the test ends.
+func respond(t *testing.T, n *testnet.Network, replies [][]byte) {
+	t.Helper()
+	fd := peerSocket(t, n, binary.NativeEndian.Uint16([]byte{0x08, 0x06}))
 	var stop atomic.Bool
 	done := make(chan struct{})
 	go func() {

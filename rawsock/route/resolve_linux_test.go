@@ -184,25 +184,7 @@ func TestResolveForged(t *testing.T) {
 		forge(10, nil),  // good
 		forge(11, func(b []byte) { copy(b, []byte{255, 255, 255, 255, 255, 255}) }), // good, RFC 3927
 	}
-	var fd int
-	err := n.Do(func() (err error) {
-		iface, err := net.InterfaceByName(n.PeerLink)
-		if err != nil {
-			return err
-		}
-		protocol := binary.NativeEndian.Uint16([]byte{0x08, 0x06})
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(protocol)); err != nil {
-			return err
-		}
-		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: iface.Index})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The forger wakes up now and then to see whether it is to end.
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20_000}); err != nil {
-		t.Fatal(err)
-	}
+	fd := peerSocket(t, n, binary.NativeEndian.Uint16([]byte{0x08, 0x06}))
 	question := packet.ARP(packet.Operation(packet.ARPRequest), packet.Target(make(net.HardwareAddr, 6), netip.MustParseAddr("10.77.0.9")))
 	var stop atomic.Bool
 	var rounds atomic.Int32
