@@ -111,7 +111,8 @@ var errOther = errors.New("another kind of record")
 
 // record adds the line's record to into.
 func (r *Reader) record(kind string, into *Records) error {
-	empty, id, line := into.empty(), into.ScanID, r.number
+	empty, line := into.empty(), r.number
+	var id string
 	var err error
 	switch kind {
 	case "port":
@@ -144,7 +145,7 @@ func (r *Reader) record(kind string, into *Records) error {
 		return nil
 	}
 	switch {
-	case err == errOther:
+	case errors.Is(err, errOther):
 		return err
 	case err != nil:
 		return &LineError{r.number, err}
