@@ -258,6 +258,9 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 		m.open = true
 		s.opens++
 	}
+	if m.away || s.pausedAt.Load() != 0 {
+		m.lost = 0 // that was the part's, or the outage's
+	}
 	m.answered(rtt)
 	s.recent = max(rtt, s.recent-s.recent/256)
 	s.answers++
@@ -270,14 +273,14 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	s.book()
 }
 
-// book counts what was lost before the newest answered probe as lost on a path that was up.
+// book counts what was lost before the newest answered probe as lost on a path that was up, which it was not in an outage.
 func (s *Set) book() {
 	good, kept := s.newest(), s.pending[:0]
 	for _, l := range s.pending {
 		switch {
 		case l.sent > good:
 			kept = append(kept, l)
-		case l.weight > 0:
+		case l.weight > 0 && (s.pausedAt.Load() == 0 || l.sent <= s.before):
 			s.failures++
 		}
 	}
@@ -338,10 +341,15 @@ func (s *Set) Pause(now int64) {
 	s.before = s.newest()
 }
 
-// Resume says that probes are sent again.
+// Resume says that probes are sent again. What was lost meanwhile says nothing against single beacons.
 func (s *Set) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.book()
+	s.pending = s.pending[:0]
+	for _, m := range s.members {
+		m.lost = 0
+	}
 	s.pausedAt.Store(0)
 }
 

@@ -117,6 +117,7 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	for _, p := range s.parts {
 		if p.Until = s.goodWithin(p); p.Until > p.Since {
 			back = append(back, p)
+			s.forget(p)
 			continue
 		}
 		p.Until = 0
@@ -157,6 +158,15 @@ func (s *Set) goodBeside(g *group) (good int64) {
 		}
 	}
 	return good
+}
+
+// forget says that what beacons have lost was their part's: those that are asked again later are not lost one by one.
+func (s *Set) forget(p *Part) {
+	for _, m := range s.members {
+		if p.Holds(m.Addr, m.Path) {
+			m.lost = 0
+		}
+	}
 }
 
 // goodWithin is when the newest answered beacon of a part was sent.
@@ -214,8 +224,16 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 		g.good = max(g.good, m.good)
 	}
 	for _, g := range all {
+		var beside int64 // what was lost behind that may have been lost everywhere
 		for _, m := range g.members {
-			if n := m.missedSince(g.good); n > 0 {
+			n := m.missedSince(g.good)
+			if n == 0 || n < min(m.lost, missedKept) {
+				continue // one that had begun to lose while others of the group were answered says nothing of them
+			}
+			if beside == 0 {
+				beside = s.goodBeside(g)
+			}
+			if n -= m.missedSince(max(beside, g.good)); n > 0 {
 				g.lost += n
 				g.says += m.surprise(n, k0)
 				g.open = g.open || m.open

@@ -218,9 +218,9 @@ func (w *witness) evident(f *Fault) bool {
 	var all tally
 	of := map[netip.AddrPort]*tally{}
 	late := max(20*ms, w.trip()*3/2+10*ms) + 2*10*ms
-	var says float64
-	var lost int
-	var open bool
+	var says, opens float64 // all, and open ports alone
+	var lost, lostOpen int
+	witnesses := map[netip.AddrPort]bool{}
 	var firsts, hits, expected float64
 	isOpen := map[netip.AddrPort]bool{}
 	for i := range w.all.Probes {
@@ -259,9 +259,14 @@ func (w *witness) evident(f *Fault) bool {
 			t.lost++
 			all.lost++
 		case w.within(f, p.Addr) && t.answered > 0 && p.At+late < f.end():
-			says -= math.Log(max((all.lost+1)/(all.lost+all.answered+8), (t.lost+1)/(t.lost+t.answered+4)))
+			nats := -math.Log(max((all.lost+1)/(all.lost+all.answered+8), (t.lost+1)/(t.lost+t.answered+4)))
+			says += nats
 			lost++
-			open = open || isOpen[k]
+			if isOpen[k] {
+				opens += nats
+				lostOpen++
+			}
+			witnesses[k] = true
 		}
 	}
 	need := float64(partNats)
@@ -271,8 +276,11 @@ func (w *witness) evident(f *Fault) bool {
 			says += expected * hits / firsts
 		}
 	}
-	if !open && f.end()-f.Begin < resetsWait+w.trip()+500*ms {
-		return false // hosts limit their resets by the second
+	switch {
+	case len(witnesses) == 1 && lostOpen > 0:
+		return false // one listener whose queue is full is silent, and its host is not
+	case f.end()-f.Begin < resetsWait+w.trip()+500*ms: // hosts limit their resets by the second
+		return lostOpen >= 3 && opens >= almost*need
 	}
 	return lost >= 3 && says >= almost*need
 }

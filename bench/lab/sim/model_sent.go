@@ -158,7 +158,7 @@ func (m *model) settled() (n, spared uint64) {
 		case p.spared && m.reportedSpared():
 			n++
 			spared++
-		case m.accepted(p):
+		case m.accepted(p), p.state != 0:
 			n++
 		}
 	}

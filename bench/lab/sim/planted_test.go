@@ -18,6 +18,8 @@ var planted = []struct{ what, file, from, to string }{
 	{"schedule: a retry too few", "scan/schedule/policy.go", "final := c.Probes > f.Retries", "final := c.Probes >= f.Retries"},
 	{"schedule: half the gap", "scan/schedule/schedule.go", "if left := gap - now.Sub(c.Since); left > 0 {", "if left := gap/2 - now.Sub(c.Since); left > 0 {"},
 	{"schedule: the attempt is not counted on", "scan/schedule/schedule.go", "		c.Probes++\n", "		c.Probes = max(c.Probes, 1)\n"},
+	{"schedule: what was sent in an outage is not taken back", "scan/schedule/takeback.go", "if n := len(c.past); n > 0 && c.past[n-1].ended.After(since) {", "if n := len(c.past); n > 0 && c.past[n-1].ended.After(now) {"},
+	{"beacon: one that is lost counts as answered", "scan/beacon/beacon.go", "		m.expired()\n", "		m.answered(0)\n		s.good = max(s.good, m.good)\n		s.paths[m.Path].Answered++\n"},
 	{"map: filtered passes for silent", "results/window/map.go", "	word |= word >> 2\n", ""},
 	{"map: unsent passes for silent", "results/window/map.go", "	word |= word >> 2\n", "	word |= word >> 1\n"},
 	{"map: the last position of a word is passed over", "results/window/map.go", "last := (next - 1) % wordSlots", "last := (next - 1) % wordSlots &^ 1"},
@@ -27,7 +29,7 @@ var planted = []struct{ what, file, from, to string }{
 	{"judge: the first answer is the last", "scan/judge/hosts.go", "s.first, s.last = min(s.first, p.Time)", "s.first, s.last = max(s.first, p.Time)"},
 }
 
-// A laboratory that no fault of the engine can get past: each one planted on purpose in schedule, map or judge is
+// A laboratory that no fault of the engine can get past: each one planted on purpose in schedule, beacon, map or judge is
 // found by the random scans, and the seed that found it is told:
 //
 //	go test ./bench/lab/sim -run TestPlantedFaults -planted -v

@@ -178,6 +178,9 @@ func (a *answers) packet(p *rawsock.Packet) {
 	a.tally.count(old, reason)
 	if old.Best() == 0 {
 		a.ev.loss.Answer(pos, reason, attempt)
+		if old != 0 { // it counted as not sent, for a later probe was refused
+			a.tally.unsent.Add(^uint64(0))
+		}
 	}
 	rtt, hasRTT := a.ev.roundTrip(r.Target, pos, attempt, p.Time)
 	a.heard(reason, p.Time, rtt, hasRTT)
