@@ -223,6 +223,11 @@ func (w *witness) evident(f *Fault) bool {
 	witnesses := map[netip.AddrPort]bool{}
 	var firsts, hits, expected float64
 	isOpen := map[netip.AddrPort]bool{}
+	whole := f.Kind == PathOut || len(w.network.config.Routes) == 1 && f.Kind != PrefixOut
+	until := f.end()
+	if !whole {
+		until = w.beside(f)
+	}
 	for i := range w.all.Probes {
 		p := &w.all.Probes[i]
 		k := netip.AddrPortFrom(p.Addr, p.Port)
@@ -258,7 +263,7 @@ func (w *witness) evident(f *Fault) bool {
 		case !during:
 			t.lost++
 			all.lost++
-		case w.within(f, p.Addr) && t.answered > 0 && p.At+late < f.end():
+		case w.within(f, p.Addr) && t.answered > 0 && p.At+late < f.end() && p.At <= until:
 			nats := -math.Log(max((all.lost+1)/(all.lost+all.answered+8), (t.lost+1)/(t.lost+t.answered+4)))
 			says += nats
 			lost++
@@ -270,7 +275,7 @@ func (w *witness) evident(f *Fault) bool {
 		}
 	}
 	need := float64(partNats)
-	if f.Kind == PathOut || len(w.network.config.Routes) == 1 && f.Kind != PrefixOut {
+	if whole {
 		need = pathNats
 		if hits >= 50 {
 			says += expected * hits / firsts
@@ -283,6 +288,23 @@ func (w *witness) evident(f *Fault) bool {
 		return lostOpen >= 3 && opens >= almost*need
 	}
 	return lost >= 3 && says >= almost*need
+}
+
+// beside is when the last beacon that a fault does not concern was sent while it lasted, and was answered: what is lost
+// behind that, in a second fault, may have been lost everywhere.
+func (w *witness) beside(f *Fault) (last time.Duration) {
+	for i := range w.all.Probes {
+		p := &w.all.Probes[i]
+		if p.At >= f.end() || w.within(f, p.Addr) {
+			continue
+		}
+		for _, a := range w.answers[i] {
+			if a.Fate == Handed {
+				last = max(last, p.At)
+			}
+		}
+	}
+	return last
 }
 
 // histories are what many have come to.

@@ -63,7 +63,7 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 		}
 		again := i > 0 && m.takenBack(from, probe.At)
 		if probe.SourcePort != most && (!again || probe.SourcePort > most || probe.SourcePort < base) {
-			m.wrong("%v: try %d from port %d, want %d", k, i+1, probe.SourcePort, most)
+			m.wrong("%v: try %d from port %d, want %d: %s", k, i+1, probe.SourcePort, most, m.history(p))
 		}
 		if !m.void(probe) {
 			asked[probe.SourcePort-base] = true
