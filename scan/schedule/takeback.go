@@ -107,7 +107,9 @@ func (s *Schedule) Interrupted(p *Pass) (again uint64) {
 	if c := p.Chunk; c.takeBack(p.since) { // the passes before it have not travelled either
 		p.End, p.redo = p.Cursor, p.full
 	}
-	if p.redo <= p.End {
+	if p.redo > p.End {
+		p.End = p.Cursor // what it has not come to is asked with the rest
+	} else {
 		p.redo = p.Cursor
 	}
 	return s.Silent(p.Begin, p.redo)
