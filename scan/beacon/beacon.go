@@ -211,11 +211,12 @@ func (s *Set) Tick(now int64) {
 		if !m.flying || s.awake < m.expires {
 			continue
 		}
+		before := m.contradicted(s.newest())
 		m.expired()
 		if m.answers == 0 && m.lost > 1 {
 			continue // it has said what it can
 		}
-		if w := m.surprise(1, k); w > 0 {
+		if w := m.surprise(1, before, k); w > 0 {
 			s.pending = append(s.pending, loss{m.last, w, m.open})
 		}
 	}
@@ -258,7 +259,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 		m.open = true
 		s.opens++
 	}
-	if m.away || s.pausedAt.Load() != 0 {
+	if m.away || s.pausedAt.Load() != 0 || m.excused() {
 		m.lost = 0 // that was the part's, or the outage's
 	}
 	m.answered(rtt)
@@ -341,14 +342,15 @@ func (s *Set) Pause(now int64) {
 	s.before = s.newest()
 }
 
-// Resume says that probes are sent again. What was lost meanwhile says nothing against single beacons.
+// Resume says that probes are sent again. What was lost meanwhile says nothing against beacons that
+// are answered when they are asked next.
 func (s *Set) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.book()
 	s.pending = s.pending[:0]
 	for _, m := range s.members {
-		m.lost = 0
+		m.grace = s.ticked
 	}
 	s.pausedAt.Store(0)
 }

@@ -371,6 +371,28 @@ func TestAfterAnOutage(t *testing.T) {
 	}
 }
 
+// Where most beacons are gone, and are not of one part, those that are left are enough to know that the path is up.
+func TestMostAreGone(t *testing.T) {
+	w := newWorld(t, 1)
+	w.rate = 14
+	w.open = func(Target) bool { return false }
+	w.offer("10.0.0.0", 16, 1, 0)
+	w.run(10 * time.Second)
+	w.down = func(t Target, _ time.Duration) bool { return t.Addr != netip.MustParseAddr("10.0.0.3") }
+	for range 100 {
+		w.run(time.Second)
+		if w.silent != 0 { // as the scan does: it waits for an answer
+			w.set.Pause(w.unix())
+			w.run(2 * time.Second)
+			w.set.Resume()
+			w.silent = 0
+			if w.now > time.Hour+time.Minute {
+				t.Fatal("an outage is seen again and again")
+			}
+		}
+	}
+}
+
 // What was sent before a pause and is answered in it tells how far what was sent then has travelled; what left behind
 // the pause does not.
 func TestBefore(t *testing.T) {

@@ -31,6 +31,7 @@ type member struct {
 
 	missed   [missedKept]int64 // when the probes lost since good were sent, the newest ones
 	lost     int               // how many were
+	grace    int64             // those sent until then may have been an outage's, or a part's, which is over
 	failures float64           // probes lost before another was answered
 	answers  float64
 }
@@ -95,17 +96,24 @@ func (m *member) missedSince(t int64) (n int) {
 	return n
 }
 
+// excused tells whether all that the beacon has lost may have been an outage's.
+func (m *member) excused() bool { return m.lost > 0 && m.missedSince(m.grace) == 0 }
+
+// contradicted is how many of the probes lost since the last answer were sent before a time at which others were answered.
+func (m *member) contradicted(good int64) int { return m.lost - m.missedSince(good) }
+
 // surprise is what n lost probes say against the path, in nats: the logarithm of how seldom that happens, by what is
-// known of all beacons and of this one. One that has never answered a beacon may be of those that do not answer the
+// known of all beacons and of this one, which has lost some before while others were answered. One that has never answered a beacon may be of those that do not answer the
 // same SYN twice: however often it is silent, it says no more than that most of the others do answer.
-func (m *member) surprise(n int, k known) float64 {
+func (m *member) surprise(n, before int, k known) float64 {
 	switch {
 	case m.away || n == 0 || m.good == 0 || !k.proven:
 		return 0
 	case m.answers == 0:
 		return -math.Log(max(k.lost, k.mute))
 	}
-	return -float64(n) * math.Log(max(k.lost, (m.failures+1)/(m.failures+m.answers+4)))
+	failures := m.failures + float64(before)
+	return -float64(n) * math.Log(max(k.lost, (failures+1)/(failures+m.answers+4)))
 }
 
 // known is what is known of all beacons.

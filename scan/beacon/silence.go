@@ -160,11 +160,12 @@ func (s *Set) goodBeside(g *group) (good int64) {
 	return good
 }
 
-// forget says that what beacons have lost was their part's: those that are asked again later are not lost one by one.
+// forget says that what beacons have lost may have been their part's: those that are asked again later are not lost one by
+// one.
 func (s *Set) forget(p *Part) {
 	for _, m := range s.members {
 		if p.Holds(m.Addr, m.Path) {
-			m.lost = 0
+			m.grace = s.ticked
 		}
 	}
 }
@@ -227,15 +228,15 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 		var beside int64 // what was lost behind that may have been lost everywhere
 		for _, m := range g.members {
 			n := m.missedSince(g.good)
-			if n == 0 || n < min(m.lost, missedKept) {
+			if n < min(m.lost, missedKept) {
 				continue // one that had begun to lose while others of the group were answered says nothing of them
 			}
-			if beside == 0 {
+			if n > 0 && beside == 0 {
 				beside = s.goodBeside(g)
 			}
-			if n -= m.missedSince(max(beside, g.good)); n > 0 {
+			if n = m.missedSince(max(g.good, m.grace)) - m.missedSince(max(beside, g.good, m.grace)); n > 0 {
 				g.lost += n
-				g.says += m.surprise(n, k0)
+				g.says += m.surprise(n, 0, k0)
 				g.open = g.open || m.open
 			}
 		}

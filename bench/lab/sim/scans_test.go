@@ -249,12 +249,12 @@ func randomScan(t *testing.T, seed uint64, s *sums) {
 			if o == nil {
 				return
 			}
-			errs = o.check()
-			s.add(o)
 			if *seedFlag != 0 {
 				t.Logf("%+v\n%+v\n%+v", d, o.records.Closing, o.records.Closing.Evidence)
 				o.tell(t)
 			}
+			errs = o.check()
+			s.add(o)
 		})
 	}
 	pprof.Do(t.Context(), pprof.Labels("seed", fmt.Sprint(seed)), scan)
