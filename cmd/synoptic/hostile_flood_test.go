@@ -77,10 +77,10 @@ func duplicatedAndReordered(t *testing.T, b backend) {
 				var late, end sync.WaitGroup
 				var held [][]byte // the last host's answers
 				asked := 0        // of its ports
-				from := askedFrom{}
+				from := newFirstTries()
 				r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 					p := parseProbe(frame)
-					if from.beacon(t, r, p) || !from.first(t, p) {
+					if from.beacon(t, r, p) || !from.first(p) {
 						return
 					}
 					answer, record := trueAnswer(t, p, rng)
@@ -125,6 +125,7 @@ func duplicatedAndReordered(t *testing.T, b backend) {
 					t.Fatalf("exit %d, %d ports probed: %s", o.code, len(want), o.stderr)
 				}
 				got := parseHostile(t, o.stdout)
+				from.check(t, got)
 				if got.end.NoResponse > 0 { // every port is answered, but too late where the machine stands still
 					return fmt.Errorf("%d of %d ports without an answer", got.end.NoResponse, positions)
 				}
@@ -173,13 +174,13 @@ func forgedFlood(t *testing.T, b backend, total int) {
 	b.prepare(t, n)
 	f := newForger(t)
 	f.program = b.kernel
-	want, from := map[endpoint]string{}, askedFrom{}
+	want, from := map[endpoint]string{}, newFirstTries()
 	var records atomic.Int64 // seen so far
 	var invalid, unseen uint64
 	window := int64(max(inFlight/each, 1))
 	r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 		p := parseProbe(frame)
-		if from.beacon(t, r, p) || !from.first(t, p) {
+		if from.beacon(t, r, p) || !from.first(p) {
 			return
 		}
 		for end := time.Now().Add(patience); int64(len(want))-records.Load() > window; time.Sleep(time.Millisecond) {
@@ -240,7 +241,9 @@ func forgedFlood(t *testing.T, b backend, total int) {
 			t.Errorf("no forged reply of kind %d", kind)
 		}
 	}
-	checkRecords(t, parseHostile(t, stdout.String()), want, counters{Invalid: invalid})
+	got := parseHostile(t, stdout.String())
+	from.check(t, got)
+	checkRecords(t, got, want, counters{Invalid: invalid})
 }
 
 // forger makes forged replies fast: templates by gopacket, changed in place.

@@ -56,24 +56,29 @@ func (p synProbe) icmp(_ testing.TB, router netip.Addr, typ, code uint8, quote [
 // quote is the probe's IP header and the first n bytes behind it (RFC 792: 8).
 func (p synProbe) quote(n int) []byte { return p.known().Quote(n) }
 
-// askedFrom is the source port of the first probe to each port.
-type askedFrom map[endpoint]uint16
+// firstTries are the first probes that have come to each port.
+type firstTries struct {
+	from  map[endpoint]uint16 // source ports
+	again []endpoint          // ports that were probed from the same source port once more, by what is no beacon
+}
+
+func newFirstTries() *firstTries { return &firstTries{from: map[endpoint]uint16{}} }
 
 // first tells whether a probe is the first to its port. Another attempt has another source port.
-func (a askedFrom) first(t *testing.T, p synProbe) bool {
-	port, again := a[p.endpoint()]
-	if again && port == p.sport {
-		t.Errorf("%s was probed twice", p.endpoint())
+func (f *firstTries) first(p synProbe) bool {
+	port, known := f.from[p.endpoint()]
+	switch {
+	case !known:
+		f.from[p.endpoint()] = p.sport
+	case port == p.sport:
+		f.again = append(f.again, p.endpoint())
 	}
-	if !again {
-		a[p.endpoint()] = p.sport
-	}
-	return !again
+	return !known
 }
 
 // beacon answers a beacon, which asks what has answered again, from the last of the source ports.
-func (a askedFrom) beacon(t *testing.T, r *testnet.Responder, p synProbe) bool {
-	first, asked := a[p.endpoint()]
+func (f *firstTries) beacon(t *testing.T, r *testnet.Responder, p synProbe) bool {
+	first, asked := f.from[p.endpoint()]
 	if !asked || p.sport != first+15 {
 		return false
 	}
@@ -81,6 +86,14 @@ func (a askedFrom) beacon(t *testing.T, r *testnet.Responder, p synProbe) bool {
 		t.Error(err)
 	}
 	return true
+}
+
+// check says that nothing was probed twice but for an outage, which a peer makes that stands still for so long.
+func (f *firstTries) check(t *testing.T, s hostileStream) {
+	t.Helper()
+	if len(f.again) > 0 && s.outages == 0 {
+		t.Errorf("probed twice without an outage: %v", f.again)
+	}
 }
 
 // What package replies does, by the names that the cases have for it.

@@ -102,6 +102,7 @@ type counters struct {
 // hostileStream is what a scan among forgers wrote: the records by endpoint, in order, and the end.
 type hostileStream struct {
 	records map[endpoint][]found
+	outages int
 	end     counters
 }
 
@@ -111,13 +112,17 @@ func parseHostile(t testing.TB, stdout string) hostileStream {
 	s := hostileStream{records: map[endpoint][]found{}}
 	for line := range strings.Lines(stdout) {
 		var r struct {
-			Type string
+			Type, Event string
 			found
 		}
 		err := json.Unmarshal([]byte(line), &r)
 		switch r.Type {
 		case "port":
 			s.records[r.endpoint()] = append(s.records[r.endpoint()], r.found)
+		case "event":
+			if r.Event == "outage" {
+				s.outages++
+			}
 		case "scan_end":
 			err = json.Unmarshal([]byte(line), &s.end)
 		}
