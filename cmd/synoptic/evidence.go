@@ -95,6 +95,9 @@ func lostWords(e *results.Event) string {
 	if e.Unknown > 0 {
 		unknown = count(e.Unknown, "port is", "ports are")
 	}
+	if e.Cause == results.CauseFirstContacts {
+		return "first contacts got lost: " + unknown + " unknown, not filtered"
+	}
 	return fmt.Sprintf("%s stopped answering at %s: %s unknown, not filtered", what, time.Unix(0, at).Format(time.TimeOnly), unknown)
 }
 

@@ -231,6 +231,8 @@ func voidWords(reason string) string {
 		return "for first probes failed more often than later ones: more than chance is at work"
 	case "lasting-loss":
 		return "for what was lost once was mostly lost again: losses outlast the gap between attempts, or some paths are worse than others"
+	case "first-contacts":
+		return "for first probes to what had not answered yet got lost on the way (hint: a lower --rate)"
 	case "unmeasured":
 		return "for the kernel repeats connect()'s probes by itself"
 	}

@@ -370,6 +370,30 @@ func (s *Set) Paths() []PathCount {
 	return append([]PathCount(nil), s.paths...)
 }
 
+// Totals are the counts of all paths.
+func (s *Set) Totals() (asked, answered uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.paths {
+		asked += p.Asked
+		answered += p.Answered
+	}
+	return asked, answered
+}
+
+// Away is the share of the beacons whose host, prefix or path is lost.
+func (s *Set) Away() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var away float64
+	for _, m := range s.members {
+		if m.away {
+			away++
+		}
+	}
+	return away / max(float64(len(s.members)), 1)
+}
+
 // Len is the number of beacons, and how many of these are open ports.
 func (s *Set) Len() (all, open int) {
 	s.mu.Lock()

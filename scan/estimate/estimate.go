@@ -51,6 +51,7 @@ const (
 	SingleAttempt Void = "single-attempt" // no silence was asked a second time
 	FirstAttempts Void = "first-attempts" // first attempts fail more often than later ones: more than loss is at work
 	LastingLoss   Void = "lasting-loss"   // what fails once fails again: losses last longer than the gap between attempts
+	FirstContacts Void = "first-contacts" // said by who asks: first probes get lost where later ones do not (FewerContacts, StillFound)
 )
 
 // Result is what can be said: both intervals, or why there are none.

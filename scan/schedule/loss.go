@@ -32,6 +32,7 @@ type Loss struct {
 	notes   []note          // as ring
 	totals  estimate.Counts // of chunks that have left the ring
 	sampled samples         // of all chunks
+	cohorts cohorts         // of chunks that have left the ring
 	heards  uint64          // how often something new was known
 	high    float64         // the upper end of the loss, when there were highAt of them
 	highAt  uint64
@@ -98,6 +99,7 @@ func NewLoss(begin, chunkLen, positions, reach uint64, silent Silent) *Loss {
 	}
 	l.ring = make([]ChunkLoss, l.chunks)
 	l.notes = make([]note, l.chunks)
+	l.cohorts = newCohorts(l.begin, l.end, chunkLen)
 	return l
 }
 
@@ -243,13 +245,11 @@ func (l *Loss) Counts(heardBy time.Time) estimate.Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.totals
+	l.hear(heardBy)
 	for i := range l.notes {
 		n := &l.notes[i]
 		if n.end == 0 {
 			continue
-		}
-		if n.retired && n.heard != n.sent && !n.since.After(heardBy) {
-			l.listened(n)
 		}
 		answered := l.ring[i].answers(n.heard)
 		for in := range n.heard.sets() {
@@ -262,6 +262,31 @@ func (l *Loss) Counts(heardBy time.Time) estimate.Counts {
 		}
 	}
 	return t
+}
+
+// hear takes the last passes that had ended by a time for listened to.
+func (l *Loss) hear(by time.Time) {
+	for i := range l.notes {
+		if n := &l.notes[i]; n.end > 0 && n.retired && n.heard != n.sent && !n.since.After(by) {
+			l.listened(n)
+		}
+	}
+}
+
+// Cohorts are those of the chunks that are not asked again, of whose passes those that had ended by heardBy count as
+// listened to: at most maxCohorts, in order.
+func (l *Loss) Cohorts(heardBy time.Time) []estimate.Cohort {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.cohorts.clone()
+	l.hear(heardBy)
+	for i := range l.notes {
+		if n := &l.notes[i]; n.end > 0 && n.retired && n.heard == n.sent {
+			answered := l.ring[i].answers(n.heard)
+			all.add(n, &answered)
+		}
+	}
+	return all.known()
 }
 
 // End folds all chunks into the totals: nothing is sent any more, nothing comes in, and neither the counters nor
@@ -290,6 +315,7 @@ func (l *Loss) End(heardBy time.Time) {
 func (l *Loss) fold(n *note, c *ChunkLoss, t *estimate.Counts) {
 	silent := l.silence(n)
 	answered := c.answers(n.heard)
+	l.cohorts.add(n, &answered)
 	for in := range n.heard.sets() {
 		k := n.heard.attempts(in)
 		late := answered[in].addTo(t, k)

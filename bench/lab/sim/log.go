@@ -54,7 +54,7 @@ type Fate uint8
 const (
 	InFlight   Fate = iota
 	Refused         // by the driver
-	Swallowed       // by a link address that nobody has, or a dead gateway
+	Swallowed       // by a link address that nobody has, a dead gateway, or a router without room for another neighbour
 	Cut             // by an outage
 	Lost            // by chance
 	Overflowed      // at a full queue

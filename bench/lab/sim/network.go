@@ -23,8 +23,9 @@ type Network struct {
 	log      Log
 	out      way
 	back     way
-	times    map[tuple]uint32 // how often a four-tuple was probed
-	events   heap             // answers that have yet to pass an ordered leg
+	times    map[tuple]uint32             // how often a four-tuple was probed
+	table    map[netip.Addr]time.Duration // neighbours of the last router, and until when it keeps them
+	events   heap                         // answers that have yet to pass an ordered leg
 	links    map[string]*link
 	anywhere []*Rx  // receivers of every link
 	sequence uint64 // of events: what comes at the same moment stays in order
@@ -59,7 +60,7 @@ type tuple struct {
 func New(c Config) *Network {
 	n := &Network{
 		config: c, chance: chance{mix(c.Seed)}, faults: c.Faults, start: time.Now(),
-		times: map[tuple]uint32{}, links: map[string]*link{}, stray: never,
+		times: map[tuple]uint32{}, table: map[netip.Addr]time.Duration{}, links: map[string]*link{}, stray: never,
 	}
 	n.out = n.newWay(&n.config.Out, ofLeg)
 	n.back = n.newWay(&n.config.Back, ofLeg+legStreams)
@@ -165,6 +166,10 @@ func (n *Network) transmit(s *segment, probe int) {
 	for i, at := range arrives {
 		if n.faults.path(at) {
 			p.Fate = Cut
+			continue
+		}
+		if !n.resolves(s.dst, at) {
+			p.Fate = Swallowed
 			continue
 		}
 		n.answer(s, r, probe, at, who, copies+uint64(i)<<36)

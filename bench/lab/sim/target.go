@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"net/netip"
 	"time"
@@ -37,6 +38,28 @@ func (n *Network) State(a netip.Addr, port uint16) results.State {
 		return results.Filtered
 	}
 	return 0
+}
+
+// asksFor is how long a router asks for a neighbour that does not answer: three times, a second each (Linux' mcast_solicit and
+// retrans_time_ms, arp(7)).
+const asksFor = 3 * time.Second
+
+// resolves tells whether the last router has, or gets, an entry for a target in its table of neighbours.
+func (n *Network) resolves(a netip.Addr, at time.Duration) bool {
+	room := n.config.Neighbours
+	if until, known := n.table[a]; room == 0 || known && until > at {
+		return true
+	}
+	if len(n.table) >= room {
+		maps.DeleteFunc(n.table, func(_ netip.Addr, until time.Duration) bool { return until <= at })
+	}
+	if len(n.table) >= room {
+		return false
+	}
+	if n.table[a] = never; !n.alive(a) {
+		n.table[a] = at + asksFor
+	}
+	return true
 }
 
 // answer lets the target say to a probe what it has to say.

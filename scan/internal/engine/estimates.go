@@ -44,6 +44,9 @@ func (ph *Phase) Estimates() Estimates {
 	counts := ph.ev.loss.Counts(now.Add(-ph.listenTime()))
 	l.made, l.final, l.e = now, ended, Estimates{}
 	r := estimate.Of(&counts)
+	if ph.limited.Load() {
+		r.Void = estimate.FirstContacts
+	}
 	if l.e.Void = string(r.Void); r.Void == estimate.None {
 		l.e.Loss, l.e.Missed = written(r.Loss), written(r.Missed)
 	}

@@ -38,6 +38,7 @@ type Phase struct {
 	cut          bool                   // evidence did not come back
 	fault        atomic.Bool            // an interface has told a lane that it is down or gone
 	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
+	limited      atomic.Bool            // first contacts were
 	estimates    lastEstimates
 }
 
@@ -202,6 +203,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 		heard = heard.Add(-ph.listenTime())
 	}
 	ph.ev.loss.End(heard)
+	guard.judgeContacts(heard)
 	return stopCause(ctx)
 }
 

@@ -27,10 +27,11 @@ type sentinel struct {
 	set     *beacon.Set
 	end     context.CancelCauseFunc
 
-	begun   int64 // Unix time in ns, as all that follow
-	done    history
-	looked  int64 // when parts were last looked for
-	checked int64 // when paths were last looked at
+	begun    int64 // Unix time in ns, as all that follow
+	done     history
+	contacts contacts
+	looked   int64 // when parts were last looked for
+	checked  int64 // when paths were last looked at
 
 	release func() // ends the pause; nil while there is none
 	paused  int64  // when it began
@@ -59,7 +60,7 @@ var errEvidence = errors.New("evidence did not come back")
 
 func newSentinel(ph *Phase, shared *sharedSchedule, end context.CancelCauseFunc) *sentinel {
 	s := ph.session
-	return &sentinel{session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, found: make(chan cause, 1)}
+	return &sentinel{session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, found: make(chan cause, 1), contacts: newContacts(ph)}
 }
 
 const (
@@ -117,6 +118,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		w.tellLater()
 	}
 	w.done.note(now, w.phase)
+	w.contacts.note(w.phase.cur.done(), w.beacons())
 	if w.phase.fault.Swap(false) {
 		w.faulted = now
 		if w.check(now); w.release == nil { // the host does not know, or does not say
@@ -137,6 +139,9 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	if now-w.looked >= lookEvery {
 		w.looked = now
 		w.parts(now)
+	}
+	if now-w.contacts.looked >= contactsEvery {
+		w.lookAtContacts(now)
 	}
 }
 
