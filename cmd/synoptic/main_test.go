@@ -73,6 +73,7 @@ type record struct {
 	Begin, End                                   string
 	Again, Unknown                               uint64
 	Evidence                                     *results.Evidence
+	EstimateVoid                                 string `json:"estimate_void"`
 }
 
 // stream is a parsed record stream.

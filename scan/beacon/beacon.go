@@ -33,8 +33,9 @@ type Set struct {
 	odd     int // 1 in every other call of Next
 	debt    float64
 	ticked  int64
-	stood   int64         // when the process last stood still
-	awake   time.Duration // for how long this process has run, as far as Tick has seen
+	awake   time.Duration // for how long this process has run, as far as Tick has seen,
+	last    int64         // what newest was then,
+	heardAt time.Duration // and since when, by awake
 	recent  time.Duration // the largest round trip of late
 
 	offered  time.Duration // by awake: when the first came
@@ -192,20 +193,17 @@ func prefix16(a netip.Addr) uint16 {
 // as two: no answer gets in meanwhile.
 const TickStep = 10 * time.Millisecond
 
-// stoodStill between two ticks says that other threads of the process did not run either.
-const stoodStill = 10 * TickStep
-
 // Tick notes the time: beacons whose answers are overdue are lost.
 func (s *Set) Tick(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ticked != 0 {
-		gap := time.Duration(now - s.ticked)
-		if s.awake += min(gap, 2*TickStep); gap > stoodStill {
-			s.stood = now
-		}
+		s.awake += min(time.Duration(now-s.ticked), 2*TickStep)
 	}
 	s.ticked = now
+	if newest := s.newest(); newest != s.last {
+		s.last, s.heardAt = newest, s.awake
+	}
 	k := s.known()
 	for _, m := range s.members {
 		if !m.flying || s.awake < m.expires {

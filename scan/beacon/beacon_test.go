@@ -15,6 +15,7 @@ type world struct {
 	rng  *rand.Rand
 	now  time.Duration
 	rate float64
+	step time.Duration // between two ticks
 
 	trip     time.Duration
 	loss     float64
@@ -37,7 +38,7 @@ type answer struct {
 
 func newWorld(t *testing.T, paths int) *world {
 	return &world{
-		T: t, set: New(paths), rng: rand.New(rand.NewPCG(1, 2)), now: time.Hour, rate: 100, trip: 30 * time.Millisecond,
+		T: t, set: New(paths), rng: rand.New(rand.NewPCG(1, 2)), now: time.Hour, rate: 100, trip: 30 * time.Millisecond, step: TickStep,
 		sent: map[Target]int{}, budget: map[netip.Addr]float64{},
 	}
 }
@@ -74,7 +75,7 @@ func (w *world) offerAll(all []Target) {
 func (w *world) run(d time.Duration) {
 	var due []Target
 	for end := w.now + d; w.now < end; {
-		w.now += TickStep
+		w.now += w.step
 		for i := 0; i < len(w.coming); {
 			if a := w.coming[i]; a.at <= w.now {
 				w.set.Answered(a.Addr, a.Port, w.isOpen(a.Target), int64(a.at))
@@ -90,7 +91,7 @@ func (w *world) run(d time.Duration) {
 			w.set.Sent(t, w.unix())
 			w.answer(t)
 		}
-		if _, silent := w.set.Silent(w.unix(), w.expected); silent && w.silent == 0 {
+		if _, silent := w.set.Silent(w.expected); silent && w.silent == 0 {
 			w.silent = w.now
 		}
 		if w.now%(10*TickStep) == 0 {
@@ -161,6 +162,21 @@ func TestStall(t *testing.T) {
 		}
 	}
 	w.quiet("stalls")
+}
+
+// A process that gets little of its processor looks seldom, and sees an outage all the same, if later.
+func TestSlowProcess(t *testing.T) {
+	w := newWorld(t, 1)
+	w.step, w.rate = 15*TickStep, 200
+	w.offer("10.0.0.0", 50, 1, 0)
+	w.run(time.Minute)
+	w.quiet("a slow process")
+	begun := w.now
+	w.down = func(Target, time.Duration) bool { return true }
+	w.run(10 * time.Second)
+	if after := w.silent - begun; w.silent == 0 || after > 6*time.Second {
+		t.Errorf("the outage was seen after %v, want 6 s at most", after)
+	}
 }
 
 // An answer that comes after its time-out is one all the same.

@@ -2,7 +2,6 @@ package beacon
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -26,7 +25,7 @@ type Expected struct{ Open, All float64 } // of open ports, of any
 
 // Silent tells whether nothing travels any more, and since when at the earliest: the newest probe that was answered
 // was sent then.
-func (s *Set) Silent(now int64, e Expected) (since int64, silent bool) {
+func (s *Set) Silent(e Expected) (since int64, silent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.book()
@@ -43,7 +42,7 @@ func (s *Set) Silent(now int64, e Expected) (since int64, silent bool) {
 			}
 		}
 	}
-	quiet := time.Duration(now - max(good, s.stood))
+	quiet := s.awake - s.heardAt
 	return good, quiet >= shortest && open.sure(e.Open) || quiet >= resetsRefill && all.sure(e.All)
 }
 
@@ -96,7 +95,8 @@ const enoughOfPart = 20
 // group is what the beacons of a part say together.
 type group struct {
 	members []*member
-	good    int64
+	good    int64 // when the newest of them that was answered was sent,
+	beside  int64 // and of all other groups: others go on
 	lost    int
 	says    float64
 	open    bool
@@ -134,7 +134,7 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	}
 	for _, level := range s.levels() {
 		for k, g := range s.groups(level) {
-			if g.lost < fewest || g.says < enoughOfPart || g.good >= s.goodBeside(g) || !g.open && time.Duration(now-g.good) < resetsRefill {
+			if g.lost < fewest || g.says < enoughOfPart || g.good >= g.beside || !g.open && time.Duration(now-g.good) < resetsRefill {
 				continue
 			}
 			if len(g.members) == 1 && g.open {
@@ -148,16 +148,6 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 		s.mark() // they are not looked at by the smaller levels
 	}
 	return lost, back
-}
-
-// goodBeside is when the newest answered beacon was sent that does not belong to a group: others go on.
-func (s *Set) goodBeside(g *group) (good int64) {
-	for _, m := range s.members {
-		if !m.away && !slices.Contains(g.members, m) {
-			good = max(good, m.good)
-		}
-	}
-	return good
 }
 
 // forget says that what beacons have lost may have been their part's: those that are asked again later are not lost one by
@@ -224,17 +214,15 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 		g.members = append(g.members, m)
 		g.good = max(g.good, m.good)
 	}
+	apart(all)
 	for _, g := range all {
-		var beside int64 // what was lost behind that may have been lost everywhere
 		for _, m := range g.members {
 			n := m.missedSince(g.good)
 			if n < min(m.lost, missedKept) {
 				continue // one that had begun to lose while others of the group were answered says nothing of them
 			}
-			if n > 0 && beside == 0 {
-				beside = s.goodBeside(g)
-			}
-			if n = m.missedSince(max(g.good, m.grace)) - m.missedSince(max(beside, g.good, m.grace)); n > 0 {
+			// What was lost behind the last answer of the others may have been lost everywhere.
+			if n = m.missedSince(max(g.good, m.grace)) - m.missedSince(max(g.beside, g.good, m.grace)); n > 0 {
 				g.lost += n
 				g.says += m.surprise(n, 0, k0)
 				g.open = g.open || m.open
@@ -242,6 +230,23 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 		}
 	}
 	return all
+}
+
+// apart finds for each group when the newest answered beacon of the others was sent.
+func apart(all map[key]*group) {
+	var first, second int64
+	for _, g := range all {
+		if g.good > first {
+			first, second = g.good, first
+		} else {
+			second = max(second, g.good)
+		}
+	}
+	for _, g := range all {
+		if g.beside = first; g.good == first {
+			g.beside = second
+		}
+	}
 }
 
 // narrow is the smallest part that holds all beacons of a group.

@@ -137,4 +137,3 @@ func (w *sentinel) judgeContacts(heardBy time.Time) {
 	}
 	w.emit(e)
 }
-

@@ -129,7 +129,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		w.wait(ctx, now)
 		return
 	}
-	if since, silent := w.set.Silent(now, w.expected(now)); silent {
+	if since, silent := w.set.Silent(w.expected(now)); silent {
 		if w.check(now); w.release == nil {
 			w.pause(now, since, cause{word: results.CausePath})
 			w.seek(ctx)
