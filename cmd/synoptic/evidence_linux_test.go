@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,17 +26,20 @@ type faulty struct {
 	t        *testing.T
 	n        *testnet.Network
 	prefix   netip.Prefix
+	ports    []string
 	expected uint64
 	wire     *testnet.Counter
 }
 
 func newFaulty(t *testing.T, b backend) *faulty {
-	f := &faulty{backend: b, t: t, prefix: netip.MustParsePrefix("10.77.0.0/17"), expected: 1 << 15}
-	if b.least > 0 { // a scan of a second at that rate
-		f.prefix, f.expected = netip.MustParsePrefix("10.77.0.0/16"), 1<<16
+	f := &faulty{backend: b, t: t, prefix: netip.MustParsePrefix("10.77.0.0/17"), ports: []string{"80"}, expected: 1 << 15}
+	if b.least > 0 { // a scan of two seconds, too, at that rate
+		f.prefix, f.ports, f.expected = netip.MustParsePrefix("10.77.0.0/16"), []string{"80", "81", "443"}, 3<<16
 	}
 	f.n = b.network(t, testnet.Config{Gateway: true})
-	f.n.Listen(t, "0.0.0.0:80")
+	for _, port := range f.ports {
+		f.n.Listen(t, "0.0.0.0:"+port)
+	}
 	var err error
 	if f.wire, err = f.n.CountSYN(testnet.Match{}); err != nil {
 		t.Fatal(err)
@@ -46,7 +50,7 @@ func newFaulty(t *testing.T, b backend) *faulty {
 // run scans, and calls each fault when a third of the probes is out.
 func (f *faulty) run(fault func(), more ...string) (outcome, stream) {
 	f.t.Helper()
-	cmd := exec.Command(program(f.t), append(f.scan(20_000, f.prefix.String(), "-p", "80", "--show", "all"), more...)...)
+	cmd := exec.Command(program(f.t), append(f.scan(20_000, f.prefix.String(), "-p", strings.Join(f.ports, ","), "--show", "all"), more...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {

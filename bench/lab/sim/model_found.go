@@ -128,13 +128,23 @@ func (m *model) differs(n *news, r *results.Port) error {
 // probes share an entry.
 const tripSlack = 10 * time.Microsecond
 
+// spread is how long a call may take for so many frames whose probes pass for having left one after the other during it. Of a
+// longer one no round trip is told.
+func spread(frames int) time.Duration {
+	return 100*time.Microsecond + time.Duration(frames)*10*time.Microsecond
+}
+
 // wrongTrip says what is wrong with a round trip. Of an answer that was read before the call that sent its probe
 // had returned it may count from when the call began.
 func (m *model) wrongTrip(p *Probe, a *Answer, r *results.Port) error {
 	trip := a.Arrives - p.At
 	least, most := trip-tripSlack, trip+tripSlack
-	if a.Handed <= p.Ended {
+	short := p.Ended-p.Begun <= spread(m.Batch)
+	if short || a.Handed <= p.Ended {
 		most += p.At - p.Begun
+	}
+	if short {
+		least -= p.Ended - p.At
 	}
 	switch {
 	case !r.HasRTT && p.Begun == p.Ended && trip < time.Second && len(m.outages) == 0:
