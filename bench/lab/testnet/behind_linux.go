@@ -1,11 +1,8 @@
 package testnet
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -36,6 +33,9 @@ func (n *Network) behind(prefix netip.Prefix, alive []netip.Addr) (hosts *Networ
 		c.Alive = append(c.Alive, netip.PrefixFrom(a, 32))
 	}
 	err = n.Do(func() error {
+		if err := settleIn(); err != nil {
+			return err
+		}
 		if hosts, err = Open(c); err != nil {
 			return err
 		}
@@ -53,14 +53,4 @@ func (n *Network) behind(prefix netip.Prefix, alive []netip.Addr) (hosts *Networ
 			LinkIndex: link.Attrs().Index, Dst: ipNet(netip.PrefixFrom(n.Source, 32)), Gw: hosts.Source.AsSlice(),
 		})
 	})
-}
-
-// NeighbourLimit is how many entries the machine's table of neighbours holds, all namespaces together
-// (net.ipv4.neigh.default.gc_thresh3, ip-sysctl); 0: not known.
-func NeighbourLimit() (limit int, err error) {
-	data, err := os.ReadFile("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
-	if err != nil {
-		return 0, fmt.Errorf("the table of neighbours: %w", err)
-	}
-	return strconv.Atoi(strings.TrimSpace(string(data)))
 }
