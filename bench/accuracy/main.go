@@ -6,6 +6,7 @@
 //	go run ./bench/accuracy              the table, some ten minutes
 //	go run ./bench/accuracy -quick       a smaller one, some two minutes
 //	go run ./bench/accuracy -seeds 10    synoptic alone against what it promises, some two minutes
+//	go run ./bench/accuracy -intervals 40  how often its intervals of missed ports hold the truth, some ten minutes
 //
 // With -write the result goes into docs/accuracy.md as well. The exit code is 1 where a run failed or
 // a promise was not kept.
@@ -32,6 +33,8 @@ type options struct {
 	quick bool
 	seeds int
 	write bool
+
+	intervals int // scans of each cell
 }
 
 func main() {
@@ -41,10 +44,11 @@ func main() {
 	flag.IntVar(&o.rate, "rate", 10_000, "packets per second for synoptic and masscan")
 	flag.BoolVar(&o.quick, "quick", false, "a /22 at most, three networks, up to one retry")
 	flag.IntVar(&o.seeds, "seeds", 0, "run synoptic alone with that many seeds and check what it promises")
+	flag.IntVar(&o.intervals, "intervals", 0, "make that many scans of each kind and see whether their intervals hold the truth")
 	flag.BoolVar(&o.write, "write", false, "put the result into "+document+" too")
 	flag.Parse()
-	if o.bits < 16 || o.bits > 26 || o.rate < 100 || o.rate > 1_000_000 || o.seeds < 0 || o.seeds > 1000 || flag.NArg() > 0 {
-		log.Print("want -size 16 to 26, -rate 100 to 1000000, -seeds up to 1000, and no arguments")
+	if o.bits < 16 || o.bits > 26 || o.rate < 100 || o.rate > 1_000_000 || o.seeds < 0 || o.seeds > 1000 || o.intervals < 0 || o.intervals > 1000 || o.seeds > 0 && o.intervals > 0 || flag.NArg() > 0 {
+		log.Print("want -size 16 to 26, -rate 100 to 1000000, -seeds or -intervals up to 1000, and no arguments")
 		os.Exit(2)
 	}
 	if o.quick {
@@ -75,10 +79,14 @@ func run(ctx context.Context, o options) error {
 	var text strings.Builder
 	var failed error
 	name := "measured"
-	if o.seeds > 0 {
+	switch {
+	case o.seeds > 0:
 		name = "promised"
 		failed = promises(ctx, &text, us, o)
-	} else {
+	case o.intervals > 0:
+		name = "intervals"
+		failed = intervals(ctx, &text, us, o)
+	default:
 		failed = compare(ctx, &text, us, o)
 	}
 	if ctx.Err() != nil {

@@ -76,7 +76,7 @@ func lossFree(ctx context.Context, us scanner, o options) (once, recalled probes
 	} {
 		begun := time.Now()
 		*run.sent, err = f.during(func() error {
-			_, err := us.scan(ctx, f.targets, o.rate, run.flags...)
+			_, err := us.scan(ctx, f.targets, portList, o.rate, run.flags...)
 			return err
 		})
 		if err != nil {
@@ -90,7 +90,7 @@ func lossFree(ctx context.Context, us scanner, o options) (once, recalled probes
 func atRecall(ctx context.Context, us scanner, o options, f *field, seed int) (r seedRun, err error) {
 	r.seed = seed
 	r.probes, err = f.during(func() error {
-		out, err := us.scan(ctx, f.targets, o.rate, "--target-recall", fmt.Sprint(recallAsked), "--seed", fmt.Sprint(seed))
+		out, err := us.scan(ctx, f.targets, portList, o.rate, "--target-recall", fmt.Sprint(recallAsked), "--seed", fmt.Sprint(seed))
 		if err != nil {
 			return err
 		}

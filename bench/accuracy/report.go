@@ -23,6 +23,9 @@ func (o options) command() string {
 	if o.seeds > 0 {
 		s += fmt.Sprintf(" -seeds %d", o.seeds)
 	}
+	if o.intervals > 0 { // whose kinds of scans have a size and a rate of their own
+		s = fmt.Sprintf("go run ./bench/accuracy -intervals %d", o.intervals)
+	}
 	return s
 }
 

@@ -57,8 +57,8 @@ type end struct {
 }
 
 // scan runs synoptic over targets.
-func (s scanner) scan(ctx context.Context, targets netip.Prefix, rate int, flags ...string) (r found, err error) {
-	args := append([]string{"scan", targets.String(), "-p", portList, "--rate", strconv.Itoa(rate)}, flags...)
+func (s scanner) scan(ctx context.Context, targets netip.Prefix, ports string, rate int, flags ...string) (r found, err error) {
+	args := append([]string{"scan", targets.String(), "-p", ports, "--rate", strconv.Itoa(rate)}, flags...)
 	r.command = strings.Join(append([]string{"synoptic"}, args...), " ")
 	ctx, cancel := context.WithTimeout(ctx, runBound)
 	defer cancel()
