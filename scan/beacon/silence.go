@@ -80,6 +80,8 @@ type Part struct {
 	Path   int
 	Since  int64 // when the newest probe that it answered was sent
 	Until  int64 // when the probe was sent by which it was seen to answer again; 0: it has not
+
+	held bool // Return ends it, not an answer
 }
 
 // Holds tells whether the part holds a target.
@@ -115,6 +117,10 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	defer s.mu.Unlock()
 	kept := s.parts[:0]
 	for _, p := range s.parts {
+		if p.held {
+			kept = append(kept, p)
+			continue
+		}
 		if p.Until = s.goodWithin(p); p.Until > p.Since {
 			back = append(back, p)
 			s.forget(p)
