@@ -138,7 +138,7 @@ func (w *sentinel) newestOn(now int64, path int) int64 {
 // suspect has a part's gateway asked before the part is told to be lost, where the scan has several paths; false where
 // there is none to ask.
 func (w *sentinel) suspect(ctx context.Context, p *beacon.Part) bool {
-	if len(w.session.hops) == 1 || w.session.hops[w.pathOf(p)].ear == nil {
+	if len(w.session.hops) == 1 || w.session.hops[p.Path].ear == nil {
 		return false
 	}
 	if w.suspects = append(w.suspects, p); !w.seeking {
@@ -147,19 +147,11 @@ func (w *sentinel) suspect(ctx context.Context, p *beacon.Part) bool {
 	return true
 }
 
-// pathOf is the path that a part is reached by.
-func (w *sentinel) pathOf(p *beacon.Part) int {
-	if p.Scope == beacon.Path {
-		return p.Path
-	}
-	return max(w.session.plan.Routes.Lookup(p.Prefix.Addr()), 0) // a prefix may begin with an address that is no target
-}
-
 // judgeSuspects tells which parts are lost, and which only have a silent gateway that may come back.
 func (w *sentinel) judgeSuspects(f *finding) {
 	now := time.Now().UnixNano()
 	for _, p := range w.suspects {
-		i := w.pathOf(p)
+		i := p.Path
 		c, silent := f.silent[i]
 		switch {
 		case !silent || w.release != nil || !w.others(i):
