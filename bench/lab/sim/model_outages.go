@@ -117,7 +117,7 @@ func (m *model) under(path string) *outage {
 // untried is how many positions were not tried at all, for their path was given up.
 func (m *model) untried() uint64 {
 	tried := uint64(len(m.places)) + m.never
-	if !m.left || !m.whole() || tried > m.Positions {
+	if !m.gaveUp && (!m.left || m.complete()) || !m.whole() || tried > m.Positions {
 		return 0
 	}
 	return m.Positions - tried

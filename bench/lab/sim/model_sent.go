@@ -44,7 +44,7 @@ func (m *model) checkSent() {
 		m.checkTries(k, p, base)
 	}
 	tried, want := uint64(len(m.places)), m.Positions-m.never
-	if want = min(want, tried+m.untried()); m.complete() && tried < want && m.whole() || spared == 0 && (tried > want || m.complete() && tried != want) {
+	if want -= m.untried(); m.complete() && tried < want && m.whole() || spared == 0 && (tried > want || m.complete() && tried != want) {
 		m.wrong("%d positions were tried, of %d", tried, want)
 	}
 }
