@@ -166,6 +166,28 @@ func (w *sentinel) judgeSuspects(f *finding) {
 	w.suspects = nil
 }
 
+// tellLost makes unknown what was asked of a part since it has stopped answering.
+func (w *sentinel) tellLost(p *beacon.Part) {
+	e := w.partEvent(p)
+	e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, w.shared.lose(p)
+	e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", partName(p, w.session.plan))
+	w.emit(e)
+}
+
+// part ends what waits for an answer when the phase ends.
+func (w *sentinel) part() {
+	for _, p := range w.suspects {
+		w.tellLost(p)
+	}
+	for i, a := range w.away {
+		if a != nil { // the next phase may find it up
+			w.session.hops[i].away.Store(false)
+			w.set.Return(i)
+		}
+	}
+	w.session.trust.away.Store(0)
+}
+
 // others tells whether a path is left to send on besides one.
 func (w *sentinel) others(path int) bool {
 	for i, a := range w.away {
