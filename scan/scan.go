@@ -127,7 +127,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if outputs, ok := results.SinkAs[settler](sink); ok {
 		outputs.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
-	end := s.end(start, s.main.Complete() && s.main.Counts().Unknown == 0, err)
+	end := s.end(start, s.main.Complete() && s.main.Counts().Unknown == 0 && !s.session.Lost(), err)
 	return end, errors.Join(err, sink.End(end))
 }
 

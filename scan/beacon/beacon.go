@@ -313,25 +313,6 @@ func (s *Set) Good() int64 {
 	return s.newest()
 }
 
-// GoodOf is when the newest beacon of a path was sent that was answered; 0 where none was.
-func (s *Set) GoodOf(path int) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.goodWithin(&Part{Scope: Path, Path: path})
-}
-
-// muteAfter is how long positions that have answered are asked again before it is concluded that they do not answer
-// twice.
-const muteAfter = 3 * time.Second
-
-// Trusted is Good, where there are beacons that answer. known is false where there are none: then silence proves nothing,
-// whatever is waited for.
-func (s *Set) Trusted() (good int64, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.newest(), s.proven || len(s.members) > 0 && s.good != 0 && s.awake-s.offered < muteAfter
-}
-
 // Pause says that no more probes are sent from now on, until Resume.
 func (s *Set) Pause(now int64) {
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package beacon
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -76,9 +77,11 @@ const (
 type Part struct {
 	Scope  Scope
 	Prefix netip.Prefix // of a host: its address
-	Path   int
-	Since  int64 // when the newest probe that it answered was sent
-	Until  int64 // when the probe was sent by which it was seen to answer again; 0: it has not
+	Path   int          // of a host or a prefix: that of its first beacon
+	Since  int64        // when the newest probe that it answered was sent
+	Until  int64        // when the probe was sent by which it was seen to answer again; 0: it has not
+
+	held bool // Return ends it, not an answer
 }
 
 // Holds tells whether the part holds a target.
@@ -115,6 +118,10 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	defer s.mu.Unlock()
 	kept := s.parts[:0]
 	for _, p := range s.parts {
+		if p.held {
+			kept = append(kept, p)
+			continue
+		}
 		if p.Until = s.goodWithin(p); p.Until > p.Since {
 			back = append(back, p)
 			s.forget(p)
@@ -140,7 +147,7 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 			if len(g.members) == 1 && g.open {
 				continue // a listener whose queue is full is silent as well, and its host is not
 			}
-			p := narrow(k, g)
+			p := s.narrow(k, g)
 			p.Since = g.good
 			lost = append(lost, p)
 			s.parts = append(s.parts, p)
@@ -249,25 +256,32 @@ func apart(all map[key]*group) {
 	}
 }
 
-// narrow is the smallest part that holds all beacons of a group.
-func narrow(k key, g *group) *Part {
-	first := g.members[0].Addr
-	for _, n := range []int{first.BitLen(), first.BitLen() * 3 / 4, first.BitLen() / 2} { // /32, /24, /16; IPv6: /128, /96, /64
-		p, _ := first.Prefix(n)
-		all := true
-		for _, m := range g.members {
-			all = all && p.Contains(m.Addr)
+// narrow is the smallest part that holds all beacons of a group, and none of another path.
+func (s *Set) narrow(k key, g *group) *Part {
+	first := g.members[0]
+	part := func(scope Scope, prefix netip.Prefix) *Part {
+		return &Part{Scope: scope, Prefix: prefix, Path: first.Path}
+	}
+	for _, n := range []int{first.Addr.BitLen(), first.Addr.BitLen() * 3 / 4, first.Addr.BitLen() / 2} { // /32, /24, /16; IPv6: /128, /96, /64
+		p, _ := first.Addr.Prefix(n)
+		if k.path >= 0 && s.shares(p, k.path) {
+			break
 		}
-		if all {
-			scope := Prefix
-			if n == first.BitLen() {
-				scope = Host
-			}
-			return &Part{Scope: scope, Prefix: p}
+		if slices.ContainsFunc(g.members, func(m *member) bool { return !p.Contains(m.Addr) }) {
+			continue
 		}
+		if n == first.Addr.BitLen() {
+			return part(Host, p)
+		}
+		return part(Prefix, p)
 	}
 	if k.path >= 0 {
-		return &Part{Scope: Path, Path: k.path}
+		return part(Path, netip.Prefix{})
 	}
-	return &Part{Scope: Prefix, Prefix: k.prefix}
+	return part(Prefix, k.prefix)
+}
+
+// shares tells whether a prefix has beacons of other paths.
+func (s *Set) shares(prefix netip.Prefix, path int) bool {
+	return slices.ContainsFunc(s.members, func(m *member) bool { return m.Path != path && prefix.Contains(m.Addr) })
 }

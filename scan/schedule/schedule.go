@@ -304,6 +304,9 @@ func (s *Schedule) room() bool {
 	return s.first != s.Positions.End && s.nextEnd() <= s.oldest()+s.Reach
 }
 
+// Oldest is the first position whose chunk is not done with.
+func (s *Schedule) Oldest() uint64 { return s.oldest() }
+
 // oldest is the first position whose answers may still change what is sent: it must stay in the window.
 func (s *Schedule) oldest() uint64 {
 	return min(max(s.live.first*s.ChunkLen, s.Positions.Begin), s.first)

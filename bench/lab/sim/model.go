@@ -76,6 +76,8 @@ type model struct {
 	outages []outage
 	cut     bool   // evidence did not come back
 	parts   int    // of the network that were told to be lost
+	left    bool   // a path was at fault while others went on,
+	gaveUp  bool   // and did not come back in time
 	unknown uint64 // positions that the scan says nothing about
 
 	ports map[uint16]bool // that were asked for; others are canaries

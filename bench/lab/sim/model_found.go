@@ -43,7 +43,7 @@ func (m *model) checkFound() {
 			silences++
 			continue
 		case results.EvidenceLost:
-			if p := m.places[k]; p == nil || len(p.tries) == 0 || m.parts == 0 && len(m.outages) == 0 {
+			if p := m.places[k]; !m.left && (p == nil || len(p.tries) == 0) || m.parts == 0 && len(m.outages) == 0 {
 				m.wrong("%v: evidence-lost was reported: %+v", k, p)
 			}
 			continue
@@ -73,7 +73,7 @@ func (m *model) checkFound() {
 		}
 	}
 	if m.complete() && m.Show&results.Filtered != 0 {
-		if _, spared := m.settled(); uint64(silences) != m.silent()-min(m.silent(), m.unknown)+m.sparedHere() {
+		if _, spared := m.settled(); uint64(silences) != m.silent()-min(m.silent(), m.doubted())+m.sparedHere() {
 			m.wrong("%d positions are reported as silent or without a host, want %d and %d", silences, m.silent(), spared)
 		}
 	}

@@ -16,6 +16,8 @@ type outage struct {
 	good  time.Duration // when the newest probe was sent, until it was noticed, whose answer had come by its end
 	known time.Duration // answers had come, and those to beacons among them; never: not before it was noticed
 	cut   bool          // it ended the scan
+	path  string        // the one that it is about, while others go on; "": all
+	lost  bool          // that path was given up
 }
 
 // listen goes through what the scan told of its evidence.
@@ -23,15 +25,26 @@ func (m *model) listen() {
 	at := func(t int64) time.Duration { return time.Unix(0, t).Sub(m.records.Begun) }
 	for i := range m.records.Told {
 		e := &m.records.Told[i]
+		path, on := "", strings.Contains(e.Message, "the rest goes on")
+		resumes := e.Kind == results.EventResumed && strings.HasPrefix(e.Message, "answers come again")
+		if on || resumes && !strings.HasPrefix(e.Message, "answers come again:") {
+			path = e.Iface + " " + e.NextHop.String()
+			m.left = true
+		}
+		o := m.under(path)
 		switch {
 		case e.Kind == results.EventOutage:
-			m.outages = append(m.outages, outage{since: at(e.Begin), begun: at(e.Time), end: never})
-		case e.Kind == results.EventLost && m.under() && strings.HasPrefix(e.Message, "evidence did not come back"):
-			m.outages[len(m.outages)-1].cut, m.cut = true, true
+			m.outages = append(m.outages, outage{since: at(e.Begin), begun: at(e.Time), end: never, path: path})
+		case e.Kind == results.EventLost && o != nil && strings.HasPrefix(e.Message, "evidence did not come back"):
+			if path != "" {
+				o.lost, m.parts, m.gaveUp = true, m.parts+1, true
+				continue
+			}
+			o.cut, m.cut = true, true
 		case e.Kind == results.EventLost:
 			m.parts++
-		case e.Kind == results.EventResumed && m.under() && m.outages[len(m.outages)-1].end == never && strings.HasPrefix(e.Message, "answers come again"):
-			m.outages[len(m.outages)-1].end = at(e.End) // it is told when it is known what came of it
+		case resumes && o != nil && !o.lost:
+			o.end = at(e.End) // it is told when it is known what came of it
 		}
 	}
 	if m.end.Evidence != nil {
@@ -88,8 +101,30 @@ func (m *model) proven(before time.Duration) time.Duration {
 	return first
 }
 
-// under tells whether an outage was told of, and not its end.
-func (m *model) under() bool { return len(m.outages) > 0 && m.outages[len(m.outages)-1].end == never }
+// under is the outage of a path, or of all, that was told of, and not its end; nil where there is none.
+func (m *model) under(path string) *outage {
+	for i := len(m.outages) - 1; i >= 0; i-- {
+		if o := &m.outages[i]; o.path == path {
+			if o.end == never {
+				return o
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// untried is how many positions were not tried at all, for their path was given up.
+func (m *model) untried() uint64 {
+	tried := uint64(len(m.places)) + m.never
+	if !m.gaveUp && (!m.left || m.complete()) || !m.whole() || tried > m.Positions {
+		return 0
+	}
+	return m.Positions - tried
+}
+
+// doubted is how many of the positions that were tried the scan says nothing about.
+func (m *model) doubted() uint64 { return m.unknown - min(m.unknown, m.untried()) }
 
 // takenBack tells whether an outage has ended between two moments: what was sent before may be sent again.
 func (m *model) takenBack(from, to time.Duration) bool {

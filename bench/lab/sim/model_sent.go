@@ -44,7 +44,7 @@ func (m *model) checkSent() {
 		m.checkTries(k, p, base)
 	}
 	tried, want := uint64(len(m.places)), m.Positions-m.never
-	if m.complete() && tried < want && m.whole() || spared == 0 && (tried > want || m.complete() && tried != want) {
+	if want -= m.untried(); m.complete() && tried < want && m.whole() || spared == 0 && (tried > want || m.complete() && tried != want) {
 		m.wrong("%d positions were tried, of %d", tried, want)
 	}
 }
@@ -84,7 +84,7 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 	switch n := len(p.tries); {
 	case n > 0 && m.log.Probes[p.tries[n-1]].SourcePort-base >= uint16(m.Attempts):
 		m.wrong("%v: attempt %d, at most %d were asked for", k, m.log.Probes[p.tries[n-1]].SourcePort-base+1, m.Attempts)
-	case m.Recall == 0 && m.complete() && m.unknown == 0 && p.state == 0 && m.accepted(p) && len(asked) != m.Attempts:
+	case m.Recall == 0 && m.complete() && m.unknown == 0 && !m.gaveUp && p.state == 0 && m.accepted(p) && len(asked) != m.Attempts:
 		m.wrong("%v: silent after %d attempts, %d were asked for: %s", k, len(asked), m.Attempts, m.history(p))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
@@ -78,5 +79,26 @@ func (n *Network) FailOver(gateway netip.Addr, mac net.HardwareAddr) error {
 		}
 		defer syscall.Close(fd)
 		return os.NewSyscallError("announce", syscall.Sendto(fd, frame, 0, &syscall.SockaddrLinklayer{Ifindex: link.Attrs().Index}))
+	}))
+}
+
+// Remake deletes the link of the network and makes it anew, under the same names and, on the scanner's end, with another
+// MAC address, after a while in which there is none. c is what the network was made of.
+func (n *Network) Remake(c Config, mac net.HardwareAddr, after time.Duration) error {
+	c = c.withDefaults()
+	return n.check(within(n.home, func() error {
+		link, err := netlink.LinkByName(n.Link)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkDel(link); err != nil {
+			return err
+		}
+		time.Sleep(after)
+		n.HardwareAddr = mac
+		if err := n.makeLink(c); err != nil {
+			return err
+		}
+		return n.route(c)
 	}))
 }

@@ -232,6 +232,11 @@ func (n *Network) makeRoutes(c Config) error {
 			return fmt.Errorf("add local route %v: %w", p, err)
 		}
 	}
+	return n.route(c)
+}
+
+// route makes the scanner's route to the targets.
+func (n *Network) route(c Config) error {
 	link, err := netlink.LinkByName(n.Link)
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -113,8 +113,12 @@ func (b *beacons) batch() (n int) {
 		now := time.Now().UnixNano()
 		k := 0
 		if e.n > 0 {
-			k, _ = e.tx.Send(0, e.n)
+			var err error
+			k, err = e.tx.Send(0, e.n)
 			b.pace.Spend(k)
+			if errors.Is(err, rawsock.ErrInterface) {
+				_ = e.replace() // or the next time
+			}
 		}
 		for _, t := range asked {
 			if b.out[t.Path] == e && k > 0 {
@@ -127,41 +131,10 @@ func (b *beacons) batch() (n int) {
 	return n
 }
 
-// follow has the host watched, where that can be: without, only silence tells of faults.
-func (s *Session) follow(ctx context.Context) {
-	if s.unwatch != nil {
-		s.unwatch()
-	}
-	ctx, s.unwatch = context.WithCancel(ctx)
-	s.watcher, s.ears = nil, nil
-	if w, err := s.medium.Watch(ctx); err == nil {
-		s.watcher = w
-	}
-	byLink := map[int][]*hop{}
-	for _, h := range s.hops {
-		if h.path.Gateway.IsValid() && h.path.Link.Framing == rawsock.Ethernet && s.plan.Asked.GatewayMAC == nil {
-			byLink[h.path.Link.Index] = append(byLink[h.path.Link.Index], h)
-		}
-	}
-	for _, hops := range byLink { // each in one ear
-		var gateways []route.Hop
-		for _, h := range hops {
-			mac := h.mac.Load()
-			gateways = append(gateways, route.Hop{Addr: h.path.Gateway, MAC: mac[:]})
-		}
-		if ear, err := s.medium.Listen(ctx, hops[0].path.Link, hops[0].path.Src, gateways); err == nil {
-			s.ears = append(s.ears, ear)
-			for _, h := range hops {
-				h.ear = ear
-			}
-		}
-	}
-}
-
 // hopOf is the hop with a gateway on a link, or nil.
 func (s *Session) hopOf(link string, gateway netip.Addr) *hop {
 	for _, h := range s.hops {
-		if h.path.Link.Name == link && h.path.Gateway == gateway {
+		if path := h.now.Load().path; path.Link.Name == link && path.Gateway == gateway {
 			return h
 		}
 	}
@@ -175,8 +148,9 @@ func (s *Session) move(h *hop, mac [6]byte) error {
 	if !ok || !k.generates || k.attached == nil {
 		return nil
 	}
-	frame, ipSum, tcpSum := h.tmpl.Constants()
+	tmpl := h.now.Load().tmpl
+	frame, ipSum, tcpSum := tmpl.Constants()
 	frame = slices.Clone(frame)
-	h.tmpl.PatchMAC(frame, mac)
+	tmpl.PatchMAC(frame, mac)
 	return k.attached.kernel.programs.SetFrame(frame, ipSum, tcpSum)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"synoptic/rawsock/route"
@@ -13,66 +14,116 @@ import (
 // What the sentinel knows of the host, and how it finds out why nothing travels.
 
 // news are the channels of what the session follows; nil where that cannot be.
-func (s *Session) news() (changes <-chan route.Change, claims <-chan route.Claim) {
-	if s.watcher != nil {
-		changes = s.watcher.Changes()
+func (h *host) news() (changes <-chan route.Change, claims <-chan route.Claim) {
+	if h.watcher != nil {
+		changes = h.watcher.Changes()
 	}
-	switch len(s.ears) {
-	case 0:
-	case 1:
-		claims = s.ears[0].Claims()
-	default:
-		all := make(chan route.Claim)
-		for _, ear := range s.ears {
-			go func() {
-				for c := range ear.Claims() {
-					all <- c
-				}
-			}()
-		}
-		claims = all
-	}
-	return changes, claims
+	return changes, h.claims
 }
 
+// stray is a target whose route is another, or may be.
+type stray struct {
+	path   int
+	target netip.Addr
+}
+
+// maxStrayed bounds how many such targets are looked up again and again: each costs two questions to the kernel.
+const maxStrayed = 64
+
 // changed looks at the paths that a change of the host may concern.
-func (w *sentinel) changed(c *route.Change) {
+func (w *sentinel) changed(ctx context.Context, c *route.Change) {
 	switch c.Kind {
 	case route.NeighbourChanged, route.NeighbourFailed, route.AddressAdded:
 		return // gateways are listened to
+	case route.RouteChanged:
+		concerned := false
+		for path, target := range w.session.plan.Routes.Within(c.Prefix) {
+			if len(w.strayed) == maxStrayed {
+				break
+			}
+			if s := (stray{path, target}); w.session.host.targets[path].IsValid() && !slices.Contains(w.strayed, s) {
+				w.strayed = append(w.strayed, s)
+				concerned = true
+			}
+		}
+		if !concerned {
+			return
+		}
 	}
-	w.check(time.Now().UnixNano())
+	w.check(ctx, time.Now().UnixNano())
 }
 
-// check asks the host about the paths: a fault begins an outage, and one that is over may end it.
-func (w *sentinel) check(now int64) {
+// check asks the host about the paths. Those that are at fault are left; where no other would be, all pauses. A fault that
+// is over may end either.
+func (w *sentinel) check(ctx context.Context, now int64) {
 	w.checked = now
-	if w.session.watcher == nil {
+	if w.session.host.watcher == nil {
 		return
 	}
-	for i := range w.session.plan.Routes.Paths {
-		path := &w.session.plan.Routes.Paths[i]
-		err := w.session.watcher.Check(path, netip.Addr{}, route.Options{})
-		var fault *route.FaultError
-		if !errors.As(err, &fault) {
+	faults, usable := w.faults(), 0
+	for i, f := range faults {
+		if f == nil && w.away[i] == nil {
+			usable++
+		}
+	}
+	named := false // the cause of a pause
+	for i, f := range faults {
+		if f != nil {
+			w.remake(ctx, i, f)
+		}
+		if a := w.away[i]; a != nil {
+			if a.faulted && f == nil {
+				a.again = now // mended; a beacon that is sent from now on will tell
+			}
+			a.faulted = f != nil
 			continue
 		}
-		c := cause{word: string(fault.Cause), path: path, err: fault}
+		if f == nil || named {
+			continue
+		}
+		c := cause{word: string(f.Cause), path: &w.session.plan.Routes.Paths[i], err: f}
+		if usable > 0 {
+			w.leave(now, w.newestOn(now, i), i, c, true)
+			continue
+		}
+		named = true
 		switch {
 		case w.release == nil:
 			w.pause(now, w.newest(now), c)
-		case w.cause.word != c.word:
+		case w.cause.word != c.word || w.cause.path != c.path:
 			w.waitFor(c)
 			if w.first.path == nil {
 				w.first = c
 			}
 		}
-		return
 	}
-	if w.release != nil && w.cause.path != nil {
+	if !named && w.release != nil && w.cause.path != nil {
 		w.again = now // mended; a beacon that is sent from now on will tell
 		w.waitFor(cause{})
 	}
+}
+
+// faults are what the host has to say of each path, or nil; of targets whose route has changed it tells until it is back.
+func (w *sentinel) faults() []*route.FaultError {
+	host := &w.session.host
+	all := make([]*route.FaultError, len(w.session.hops))
+	ask := func(i int, target netip.Addr) (f *route.FaultError) {
+		if err := host.watcher.Check(w.session.hops[i].now.Load().path, target, w.session.routeOptions()); !errors.As(err, &f) {
+			return nil
+		}
+		return f
+	}
+	for i := range all {
+		all[i] = ask(i, host.targets[i])
+	}
+	w.strayed = slices.DeleteFunc(w.strayed, func(s stray) bool {
+		f := ask(s.path, s.target)
+		if all[s.path] == nil {
+			all[s.path] = f
+		}
+		return f == nil
+	})
+	return all
 }
 
 // newest is when the newest probe that was answered was sent. Where none was, the host says that there is a fault: what was
@@ -96,40 +147,59 @@ func (w *sentinel) claimed(c *route.Claim) {
 	w.moved(c.Link, c.Addr, c.MAC)
 }
 
+// finding is what asking the gateways has come to.
+type finding struct {
+	silent map[int]cause // by path
+	claims []route.Claim
+}
+
 // seek asks the gateways whether they are there, beside everything else: it takes a second where one is not.
 func (w *sentinel) seek(ctx context.Context) {
-	if len(w.session.ears) == 0 {
+	type question struct {
+		path int
+		ear  Ear
+	}
+	var all []question
+	for i, h := range w.session.hops {
+		if h.ear != nil {
+			all = append(all, question{i, h.ear})
+		}
+	}
+	if len(all) == 0 {
 		return
 	}
 	w.seeking = true
-	hops := w.session.hops
+	paths := w.session.plan.Routes.Paths
 	go func() {
-		c := cause{word: results.CausePath}
-		for _, h := range hops {
-			if h.ear == nil {
-				continue
-			}
-			mac, conflicts, err := h.ear.Confirm(ctx, h.path.Gateway)
+		f := finding{silent: map[int]cause{}}
+		for _, q := range all {
+			path := &paths[q.path]
+			mac, conflicts, err := q.ear.Confirm(ctx, path.Gateway)
 			var silent *route.NoNeighbourError
 			switch {
 			case errors.As(err, &silent):
-				c = cause{word: results.CauseNextHopSilent, path: h.path, err: err}
+				f.silent[q.path] = cause{word: results.CauseNextHopSilent, path: path, err: err}
 			case err == nil:
-				c.claim = &route.Claim{Link: h.path.Link.Name, Addr: h.path.Gateway, MAC: mac, Conflicts: conflicts}
+				f.claims = append(f.claims, route.Claim{Link: path.Link.Name, Addr: path.Gateway, MAC: mac, Conflicts: conflicts})
 			}
 		}
-		w.found <- c
+		w.found <- f
 	}()
 }
 
 // explained takes over what seek has found.
-func (w *sentinel) explained(c cause) {
-	if c.claim != nil {
-		w.tellConflicts(c.claim.Conflicts)
-		w.moved(c.claim.Link, c.claim.Addr, c.claim.MAC)
+func (w *sentinel) explained(f *finding) {
+	for _, claim := range f.claims {
+		w.tellConflicts(claim.Conflicts)
+		w.moved(claim.Link, claim.Addr, claim.MAC)
 	}
+	w.judgeSuspects(f)
 	if w.release != nil && w.cause.path == nil && w.cause.word != results.CauseNextHopMoved {
-		w.waitFor(cause{word: c.word, err: c.err})
+		c := cause{word: results.CausePath}
+		for _, silent := range f.silent {
+			c = cause{word: silent.word, err: silent.err}
+		}
+		w.waitFor(c)
 		if w.first.path == nil && w.first.word == results.CausePath {
 			w.first = w.cause
 		}

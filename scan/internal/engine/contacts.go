@@ -69,7 +69,7 @@ func (w *sentinel) kinds() []int {
 
 // fewer looks for cohorts that have answered too seldom.
 func (w *sentinel) fewer(heardBy time.Time) (begin, end uint64, e results.Event, ok bool) {
-	if w.set.Away() > partsLost {
+	if w.set.Away() > partsLost || w.anyAway() {
 		return 0, 0, e, false
 	}
 	cohorts := w.phase.ev.loss.Cohorts(heardBy)

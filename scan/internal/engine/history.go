@@ -42,6 +42,9 @@ const (
 // expected is how many answers should have come to the first tries sent since the newest probe that was answered, by
 // their share so far.
 func (w *sentinel) expected(now int64) (e beacon.Expected) {
+	if w.anyAway() {
+		return e // what the others answer is another share
+	}
 	open := w.phase.tally.open.Load()
 	all := open + w.phase.tally.closed.Load()
 	if all < hitsKnown {

@@ -222,7 +222,7 @@ func (b *kernelBackend) run(ctx context.Context, ph *Phase) error {
 		return ph.drive(ctx, shared, txLanes(s, ph, shared, b.lanes), receivers)
 	}
 	ph.useTimes()
-	frame, ipSum, tcpSum := b.hops[0].tmpl.Constants()
+	frame, ipSum, tcpSum := b.hops[0].now.Load().tmpl.Constants()
 	if err := programs.SetFrame(frame, ipSum, tcpSum); err != nil {
 		return err
 	}

@@ -173,6 +173,6 @@ func laneOut(t testing.TB, s *Session, ph *Phase, peer net.HardwareAddr) (*txLan
 	}
 	t.Cleanup(func() { tx.Close() })
 	tx.Prepare(tmpl.Fill)
-	out := &egress{hop: &hop{path: path, tmpl: tmpl}, tx: tx, positions: make([]uint64, tx.Batch())}
+	out := &egress{hop: &hop{}, way: &way{path, tmpl}, tx: tx, positions: make([]uint64, tx.Batch())}
 	return newTxLane(s, ph, newSharedSchedule(ph), []*egress{out}), tx
 }

@@ -178,6 +178,9 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 		})
 	}
 	sending.Wait()
+	if ctx.Err() != nil {
+		shared.abandonAway()
+	}
 	shared.abandonParked()
 	shared.abandonUnasked()
 	last := begun

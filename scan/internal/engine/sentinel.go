@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"synoptic/rawsock/route"
@@ -43,16 +44,22 @@ type sentinel struct {
 	later   *results.Event // of what is over, until it is known what came of it
 	again0  uint64         // positions asked again before that
 	due     int64          // when it is to be told
-	found   chan cause     // what a search for the cause has found
+	found   chan finding   // what a search for the cause has found
 	seeking bool
+	sought  int64 // when the last one ended
+
+	away     []*away        // by path; nil: it is sent on
+	suspects []*beacon.Part // that are lost, or their gateway is
+	strayed  []stray        // targets whose routes may have changed
+	remade   chan remade    // interfaces made anew
+	remaking bool
 }
 
 // cause is why nothing travels.
 type cause struct {
-	word  string
-	path  *route.Path
-	err   error
-	claim *route.Claim // of a next hop that has moved
+	word string
+	path *route.Path // as it was planned
+	err  error
 }
 
 // errEvidence ends a phase whose evidence did not come back. It is no failure of the program.
@@ -60,7 +67,10 @@ var errEvidence = errors.New("evidence did not come back")
 
 func newSentinel(ph *Phase, shared *sharedSchedule, end context.CancelCauseFunc) *sentinel {
 	s := ph.session
-	return &sentinel{session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, found: make(chan cause, 1), contacts: newContacts(ph)}
+	return &sentinel{
+		session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, contacts: newContacts(ph),
+		found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.hops)),
+	}
 }
 
 const (
@@ -79,7 +89,8 @@ func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
 	tick := time.NewTicker(beacon.TickStep)
 	defer tick.Stop()
 	defer w.resume(true)
-	changes, claims := w.session.news()
+	defer w.part()
+	changes, claims := w.session.host.news()
 	for _, h := range w.session.hops {
 		w.tellConflicts(h.conflicts)
 	}
@@ -94,16 +105,15 @@ func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
 				changes = nil
 				continue
 			}
-			w.changed(&c)
-		case c, ok := <-claims:
-			if !ok {
-				claims = nil
-				continue
-			}
+			w.changed(ctx, &c)
+		case c := <-claims:
 			w.claimed(&c)
-		case c := <-w.found:
-			w.seeking = false
-			w.explained(c)
+		case f := <-w.found:
+			w.seeking, w.sought = false, time.Now().UnixNano()
+			w.explained(&f)
+		case r := <-w.remade:
+			w.remaking = false
+			w.reattach(&r)
 		case <-tick.C:
 			w.tick(ctx, time.Now().UnixNano())
 		}
@@ -121,16 +131,17 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	w.contacts.note(w.phase.cur.done(), w.beacons())
 	if w.phase.fault.Swap(false) {
 		w.faulted = now
-		if w.check(now); w.release == nil { // the host does not know, or does not say
+		if w.check(ctx, now); w.release == nil && !w.anyAway() { // the host does not know, or does not say
 			w.pause(now, w.newest(now), cause{word: results.CauseInterfaceDown})
 		}
 	}
+	w.lookAtAway(ctx, now)
 	if w.release != nil {
 		w.wait(ctx, now)
 		return
 	}
 	if since, silent := w.set.Silent(w.expected(now)); silent {
-		if w.check(now); w.release == nil {
+		if w.check(ctx, now); w.release == nil {
 			w.pause(now, since, cause{word: results.CausePath})
 			w.seek(ctx)
 		}
@@ -138,7 +149,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	}
 	if now-w.looked >= lookEvery {
 		w.looked = now
-		w.parts(now)
+		w.parts(ctx, now)
 	}
 	if now-w.contacts.looked >= contactsEvery {
 		w.lookAtContacts(now)
@@ -191,13 +202,13 @@ func (w *sentinel) waitFor(c cause) {
 // wait looks whether an outage is over.
 func (w *sentinel) wait(ctx context.Context, now int64) {
 	if now-w.checked >= checkEvery {
-		w.check(now)
+		w.check(ctx, now)
 	}
 	_, evidence := w.set.Trusted()
 	switch {
 	case evidence && w.good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
 		w.resume(false)
-	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience:
+	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience, w.hopeless():
 		w.cause = w.first
 		w.later = &results.Event{
 			Kind: results.EventLost, Begin: w.since,
@@ -212,11 +223,14 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	}
 }
 
-// good is when the newest probe was sent that shows the outage to be over: where the host says that a path is at fault, what
-// comes over others shows nothing.
+// good is when the newest probe was sent that shows the outage to be over: not before the host no longer says that a path
+// is at fault, but where its interface has another MAC address: some take on frames for the old one.
 func (w *sentinel) good() int64 {
 	for i := range w.session.plan.Routes.Paths {
 		if w.cause.path == &w.session.plan.Routes.Paths[i] {
+			if w.cause.word != string(route.CauseInterfaceChanged) {
+				return 0
+			}
 			return w.set.GoodOf(i)
 		}
 	}
@@ -273,16 +287,18 @@ func (w *sentinel) tellLater() {
 }
 
 // parts takes note of hosts, prefixes and paths that have stopped answering while others go on.
-func (w *sentinel) parts(now int64) {
+func (w *sentinel) parts(ctx context.Context, now int64) {
 	lost, back := w.set.Parts(now)
 	for _, p := range lost {
-		n := w.shared.lose(p)
-		e := w.partEvent(p)
-		e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, n
-		e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", partName(p, w.session.plan))
-		w.emit(e)
+		if !w.suspect(ctx, p) {
+			w.tellLost(p)
+		}
 	}
 	for _, p := range back {
+		if i := slices.Index(w.suspects, p); i >= 0 {
+			w.suspects = slices.Delete(w.suspects, i, i+1)
+			w.tellLost(p)
+		}
 		e := w.partEvent(p)
 		e.Kind, e.Begin, e.End = results.EventResumed, p.Since, p.Until
 		e.Message = fmt.Sprintf("%s answers again", partName(p, w.session.plan))

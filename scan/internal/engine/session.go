@@ -28,9 +28,7 @@ type Session struct {
 	beacons   *beacons
 	trust     trust
 	hops      []*hop
-	watcher   Watcher // nil where the host cannot be followed
-	ears      []Ear   // one for each link with gateways
-	unwatch   context.CancelFunc
+	host      host
 	resolving atomic.Int64 // ns that the resolution of addresses took
 }
 
@@ -214,9 +212,7 @@ var ErrUndrained = errors.New("stopped while an output took no more records: wha
 func (s *Session) Close() {
 	s.backend.close()
 	s.beacons.close()
-	if s.unwatch != nil {
-		s.unwatch()
-	}
+	s.host.leave()
 	for _, ph := range s.phases {
 		ph.release()
 	}

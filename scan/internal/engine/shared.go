@@ -23,10 +23,11 @@ type sharedSchedule struct {
 	epoch atomic.Uint64    // how often passes were taken back
 	asked []schedule.Asked // chunks done with of late
 	parts []*beacon.Part   // that are lost, or were
+	away  map[int]uint64   // paths that are not sent on, and the first position that this may concern
 }
 
 func newSharedSchedule(ph *Phase) *sharedSchedule {
-	s := &sharedSchedule{phase: ph, schedule: ph.newSchedule(), news: ph.rec.queue.batch()}
+	s := &sharedSchedule{phase: ph, schedule: ph.newSchedule(), news: ph.rec.queue.batch(), away: map[int]uint64{}}
 	s.silent = ph.silentRecorder(&s.news)
 	s.schedule.Settled = s.settled
 	return s

@@ -20,6 +20,7 @@ type trust struct {
 	begun   atomic.Int64 // of the outage under way, Unix time in ns; 0: there is none
 	since   atomic.Int64 // the newest probe that was answered before it
 	without atomic.Int64 // ns without evidence, of outages that are over
+	away    atomic.Int64 // since when a path that may come back is at fault, while others go on; 0: none is
 	lost    atomic.Bool  // for good
 }
 
@@ -56,6 +57,9 @@ func (s *Session) Evidence() *results.Evidence {
 	return e
 }
 
+// Lost tells whether evidence, of all or of a path, did not come back in time.
+func (s *Session) Lost() bool { return s.trust.lost.Load() }
+
 // Outage is the cause of the outage that is waited for; false where there is none.
 func (ph *Phase) Outage() (cause string, waits bool) {
 	if p := ph.outage.Load(); p != nil {
@@ -67,11 +71,18 @@ func (ph *Phase) Outage() (cause string, waits bool) {
 // trusted is the time up to which what was sent is known to have travelled.
 func (ph *Phase) trusted() time.Time {
 	good, known := ph.session.beacons.set.Trusted()
-	switch t := &ph.session.trust; {
+	t := &ph.session.trust
+	away := t.away.Load()
+	switch {
 	case t.begun.Load() != 0:
 		good = t.since.Load()
-	case !known:
+	case !known && away == 0:
 		return time.Now() // nobody answers: there is nothing to wait for
+	case !known:
+		good = away
+	}
+	if away != 0 {
+		good = min(good, away)
 	}
 	return time.Unix(0, good-int64(ph.ev.rtts.Longest()))
 }

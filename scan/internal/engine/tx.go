@@ -199,6 +199,10 @@ func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
 		}
 	}
 	e := l.egress[l.routes.Lookup(addr)]
+	if e.skips {
+		l.pace.Return(1) // it is asked when the path is back
+		return true
+	}
 	if !l.put(p, e, pos, addr, port) {
 		l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
 	}
@@ -266,13 +270,19 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 		switch {
 		case err == nil:
 		case errors.Is(err, rawsock.ErrBackpressure):
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				l.lost(p, e.positions[sent:n])
 				return nil
+			case e.away.Load():
+				return nil // they are asked when the path is back
 			}
 		case errors.Is(err, rawsock.ErrInterface):
-			if !l.reopen(ctx, e) {
+			switch l.reopen(ctx, e) {
+			case stopped:
 				l.lost(p, e.positions[sent:n])
+				return nil
+			case putOff:
 				return nil
 			}
 			sent, n = 0, l.again(p, e, slices.Clone(e.positions[sent:n]))
@@ -288,15 +298,22 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 	return nil
 }
 
-// reopen waits for an interface that is down, as the sentinel does, who ends the scan when it takes too long.
-func (l *txLane) reopen(ctx context.Context, e *egress) bool {
+// reopen waits for an interface that is down, as the sentinel does, who ends the scan when it takes too long, or has the
+// others go on without it: then what was to leave by it is put off until it is back.
+func (l *txLane) reopen(ctx context.Context, e *egress) walkEnd {
+	again := e.reopen
+	if len(l.egress) > 1 {
+		again = e.replace // of the socket that it leaves when the path is away, the frames are still used
+	}
 	for {
 		l.shared.phase.fault.Store(true)
-		if !sleep(ctx, interfaceWait) {
-			return false
-		}
-		if e.reopen() == nil {
-			return true
+		switch {
+		case !sleep(ctx, interfaceWait):
+			return stopped
+		case e.away.Load():
+			return putOff
+		case again() == nil:
+			return walked
 		}
 	}
 }

@@ -1,0 +1,85 @@
+package beacon
+
+import (
+	"slices"
+	"time"
+)
+
+// GoodOf is when the newest beacon of a path was sent that was answered; 0 where none was.
+func (s *Set) GoodOf(path int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.goodWithin(&Part{Scope: Path, Path: path})
+}
+
+// ProvenOn tells whether a beacon of a path was answered.
+func (s *Set) ProvenOn(path int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paths[path].Answered > 0
+}
+
+// Leave says that a path is known to be at fault while others are not: its beacons count no more, and are asked seldom,
+// until Return. Parts has nothing to tell of it meanwhile.
+func (s *Set) Leave(path int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = append(s.parts, &Part{Scope: Path, Path: path, held: true})
+	s.pending = s.pending[:0] // some of it was lost there
+	s.mark()
+}
+
+// Return says that a path is up again.
+func (s *Set) Return(path int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = slices.DeleteFunc(s.parts, func(p *Part) bool { return p.held && p.Path == path })
+	s.forget(&Part{Scope: Path, Path: path})
+	s.mark()
+}
+
+// Drop forgets a part that Parts has told of: it will not be told that it answers again.
+func (s *Set) Drop(part *Part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = slices.DeleteFunc(s.parts, func(p *Part) bool { return p == part })
+	s.mark()
+}
+
+// muteAfter is how long positions that have answered are asked again before it is concluded that they do not answer
+// twice.
+const muteAfter = 3 * time.Second
+
+// pathLag is how much older the newest answer of a path may be than that of others without holding up what is trusted:
+// that it is silent is found out in less.
+const pathLag = int64(3 * time.Second)
+
+// newestOfAll is newest, or of several paths, as far as their beacons tell, that of the one which lags behind.
+func (s *Set) newestOfAll() int64 {
+	newest := s.newest()
+	if len(s.paths) == 1 {
+		return newest
+	}
+	lags := newest
+	for i, n := range s.paths {
+		part := Part{Scope: Path, Path: i}
+		if n.Answered == 0 || s.holds(i) {
+			continue
+		}
+		lags = min(lags, s.goodWithin(&part))
+	}
+	return max(lags, newest-pathLag)
+}
+
+// holds tells whether a path was left.
+func (s *Set) holds(path int) bool {
+	return slices.ContainsFunc(s.parts, func(p *Part) bool { return p.held && p.Path == path })
+}
+
+// Trusted is Good, as far as it holds for every path, where there are beacons that answer. known is false where there are
+// none: then silence proves nothing, whatever is waited for.
+func (s *Set) Trusted() (good int64, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newestOfAll(), s.proven || len(s.members) > 0 && s.good != 0 && s.awake-s.offered < muteAfter
+}
