@@ -20,6 +20,9 @@ var (
 	afpacket = backend{name: "afpacket"}
 	xdp      = backend{name: "xdp", kernel: true}
 	ebpf     = backend{name: "ebpf", least: 100_000, kernel: true}
+
+	// connect sends none, and is here for what holds for it all the same.
+	connect = backend{name: "connect"}
 )
 
 // eachBackend runs a test over the backends. Of what xdp and ebpf have in common, everything behind the probe's

@@ -8,6 +8,7 @@ import (
 
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/scan/plan"
 )
 
 // What the sentinel knows of the host, and how it finds out why nothing travels.
@@ -50,11 +51,12 @@ func (w *sentinel) check(now int64) {
 	if w.session.watcher == nil {
 		return
 	}
-	for i := range w.session.plan.Routes.Paths {
-		path := &w.session.plan.Routes.Paths[i]
+	paths := w.session.paths()
+	for i := range paths {
+		path := &paths[i]
 		err := w.session.watcher.Check(path, netip.Addr{}, route.Options{})
 		var fault *route.FaultError
-		if !errors.As(err, &fault) {
+		if !errors.As(err, &fault) || w.session.bears(fault.Cause) {
 			continue
 		}
 		c := cause{word: string(fault.Cause), path: path, err: fault}
@@ -73,6 +75,14 @@ func (w *sentinel) check(now int64) {
 		w.again = now // mended; a beacon that is sent from now on will tell
 		w.waitFor(cause{})
 	}
+}
+
+// bears tells whether what is sent travels in spite of a fault: the kernel gives its own connections the addresses that there are.
+func (s *Session) bears(c route.Cause) bool {
+	if s.choice.Backend != plan.BackendConnect {
+		return false
+	}
+	return c == route.CauseInterfaceChanged || c == route.CauseAddressRemoved && !s.plan.Asked.Source.IsValid()
 }
 
 // newest is when the newest probe that was answered was sent. Where none was, the host says that there is a fault: what was

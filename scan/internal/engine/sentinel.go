@@ -12,10 +12,9 @@ import (
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/beacon"
-	"synoptic/scan/plan"
 )
 
-// sentinel watches over a phase of raw probes: it sends beacons, and where nothing travels any more it has the lanes
+// sentinel watches over a phase: it sends beacons, and where nothing travels any more it has the senders
 // pause, finds the cause, waits, and takes back what was sent meanwhile.
 //
 //	beacons, hit share, news of the host ─▶ outage: lanes pause, beacons go on ─▶ one is answered: take back, resume
@@ -23,7 +22,7 @@ import (
 type sentinel struct {
 	session *Session
 	phase   *Phase
-	shared  *sharedSchedule
+	asked   asked
 	set     *beacon.Set
 	end     context.CancelCauseFunc
 
@@ -47,6 +46,16 @@ type sentinel struct {
 	seeking bool
 }
 
+// asked is what a phase has asked: passes of a schedule, or connections.
+type asked interface {
+	// takeBack says that what was sent since a time, up to now, has not travelled: it is asked again.
+	takeBack(since time.Time)
+	// lose says that a part has stopped answering, and tells how many positions have become unknown by that; back, that
+	// it answers again.
+	lose(p *beacon.Part) (unknown uint64)
+	back(p *beacon.Part)
+}
+
 // cause is why nothing travels.
 type cause struct {
 	word  string
@@ -58,9 +67,9 @@ type cause struct {
 // errEvidence ends a phase whose evidence did not come back. It is no failure of the program.
 var errEvidence = errors.New("evidence did not come back")
 
-func newSentinel(ph *Phase, shared *sharedSchedule, end context.CancelCauseFunc) *sentinel {
+func newSentinel(ph *Phase, asked asked, end context.CancelCauseFunc) *sentinel {
 	s := ph.session
-	return &sentinel{session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, found: make(chan cause, 1), contacts: newContacts(ph)}
+	return &sentinel{session: s, phase: ph, asked: asked, set: s.beacons.set, end: end, found: make(chan cause, 1), contacts: newContacts(ph)}
 }
 
 const (
@@ -205,7 +214,7 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 		}
 		w.again0, w.due = 0, math.MaxInt64 // the lanes stop first
 		w.session.trust.lost.Store(true)
-		w.shared.takeBack(w.takenSince())
+		w.asked.takeBack(w.takenSince())
 		w.end(errEvidence)
 	case !w.seeking && w.cause.word != "" && now-w.paused > int64(time.Second):
 		w.seek(ctx)
@@ -215,8 +224,9 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 // good is when the newest probe was sent that shows the outage to be over: where the host says that a path is at fault, what
 // comes over others shows nothing.
 func (w *sentinel) good() int64 {
-	for i := range w.session.plan.Routes.Paths {
-		if w.cause.path == &w.session.plan.Routes.Paths[i] {
+	paths := w.session.paths()
+	for i := range paths {
+		if w.cause.path == &paths[i] {
 			return w.set.GoodOf(i)
 		}
 	}
@@ -239,7 +249,7 @@ func (w *sentinel) resume(over bool) {
 	}
 	if !over {
 		w.again0 = w.phase.tally.again.Load()
-		w.shared.takeBack(w.takenSince())
+		w.asked.takeBack(w.takenSince())
 		w.later = &results.Event{
 			Kind: results.EventResumed, Begin: w.since, End: time.Now().UnixNano(),
 			Message: "answers come again: what was sent meanwhile is asked again",
@@ -276,16 +286,17 @@ func (w *sentinel) tellLater() {
 func (w *sentinel) parts(now int64) {
 	lost, back := w.set.Parts(now)
 	for _, p := range lost {
-		n := w.shared.lose(p)
+		n := w.asked.lose(p)
 		e := w.partEvent(p)
 		e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, n
-		e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", partName(p, w.session.plan))
+		e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", w.partName(p))
 		w.emit(e)
 	}
 	for _, p := range back {
+		w.asked.back(p)
 		e := w.partEvent(p)
 		e.Kind, e.Begin, e.End = results.EventResumed, p.Since, p.Until
-		e.Message = fmt.Sprintf("%s answers again", partName(p, w.session.plan))
+		e.Message = fmt.Sprintf("%s answers again", w.partName(p))
 		w.emit(e)
 	}
 }
@@ -298,7 +309,7 @@ func (w *sentinel) partEvent(p *beacon.Part) results.Event {
 	case beacon.Prefix:
 		e.Scope = results.ScopePrefix
 	case beacon.Path:
-		path := &w.session.plan.Routes.Paths[p.Path]
+		path := &w.session.paths()[p.Path]
 		e.Scope, e.Iface, e.NextHop = results.ScopeNextHop, path.Link.Name, path.Gateway
 		if !path.Gateway.IsValid() {
 			e.Scope = results.ScopeInterface
@@ -307,12 +318,12 @@ func (w *sentinel) partEvent(p *beacon.Part) results.Event {
 	return e
 }
 
-func partName(p *beacon.Part, pl *plan.Plan) string {
+func (w *sentinel) partName(p *beacon.Part) string {
 	switch p.Scope {
 	case beacon.Host:
 		return p.Prefix.Addr().String()
 	case beacon.Path:
-		return "what is reached " + pl.Routes.Paths[p.Path].String()
+		return "what is reached " + w.session.paths()[p.Path].String()
 	}
 	return p.Prefix.String()
 }
