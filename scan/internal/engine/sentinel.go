@@ -31,12 +31,14 @@ type sentinel struct {
 	contacts contacts
 	looked   int64 // when parts were last looked for
 	checked  int64 // when paths were last looked at
+	lull     lull
 
 	release func() // ends the pause; nil while there is none
 	paused  int64  // when it began
 	faulted int64  // when a lane was last told that an interface is down
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
+	past    bool   // it was over when it was seen
 	cause   cause
 	first   cause          // the first that the host has named in this outage
 	later   *results.Event // of what is over, until it is known what came of it
@@ -138,6 +140,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		w.wait(ctx, now)
 		return
 	}
+	w.lookBack(now)
 	if since, silent := w.set.Silent(now, w.expected(now)); silent {
 		if w.check(now); w.release == nil {
 			w.pause(now, since, cause{word: results.CausePath})
@@ -236,7 +239,7 @@ func (w *sentinel) good() int64 {
 // takenSince is from when on what was sent has not travelled.
 func (w *sentinel) takenSince() time.Time {
 	before := w.set.Before()
-	if before == 0 {
+	if before == 0 || w.past {
 		before = w.since
 	}
 	return time.Unix(0, before-int64(w.phase.ev.rtts.Longest()))
@@ -258,6 +261,7 @@ func (w *sentinel) resume(over bool) {
 	}
 	w.session.trust.resumed(time.Now().UnixNano())
 	w.set.Resume()
+	w.lull = lull{}
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil

@@ -21,6 +21,7 @@ type trust struct {
 	since   atomic.Int64 // the newest probe that was answered before it
 	without atomic.Int64 // ns without evidence, of outages that are over
 	lost    atomic.Bool  // for good
+	seen    atomic.Int64 // the newest answered probe that the sentinel has looked at
 }
 
 func (t *trust) outage(now, since int64) {
@@ -66,8 +67,10 @@ func (ph *Phase) Outage() (cause string, waits bool) {
 
 // trusted is the time up to which what was sent is known to have travelled.
 func (ph *Phase) trusted() time.Time {
-	good, known := ph.session.beacons.set.Trusted()
-	switch t := &ph.session.trust; {
+	_, known := ph.session.beacons.set.Trusted()
+	t := &ph.session.trust
+	good := t.seen.Load()
+	switch {
 	case t.begun.Load() != 0:
 		good = t.since.Load()
 	case !known:
