@@ -16,6 +16,7 @@ const (
 	ConnectNetUnreachable                        // likewise
 	ConnectNoProtocol                            // the target said that it has no TCP
 	ConnectDenied                                // a policy of this host forbids it: no ICMP error becomes it (icmp_err_convert, net/ipv4/icmp.c, Linux 6.12)
+	ConnectNetDown                               // the interface is down
 	ConnectExhausted                             // this host is out of descriptors or ephemeral ports, or has no source address: later it may go
 )
 
@@ -46,6 +47,7 @@ var connectFailures = []connectFailure{
 	{errHostUnreachable, ConnectHostUnreachable},
 	{errNetUnreachable, ConnectNetUnreachable},
 	{errAccess, ConnectDenied},
+	{errNetDown, ConnectNetDown},
 	{syscall.EPERM, ConnectDenied},
 	{errAddrNotAvail, ConnectExhausted},
 	{errProcessFiles, ConnectExhausted},

@@ -10,6 +10,7 @@ const (
 	errReset           = syscall.ECONNRESET
 	errHostUnreachable = syscall.EHOSTUNREACH
 	errNetUnreachable  = syscall.ENETUNREACH
+	errNetDown         = syscall.ENETDOWN
 	errAccess          = syscall.EACCES
 	errAddrNotAvail    = syscall.EADDRNOTAVAIL // no ephemeral port is free, or there is no source address
 	errProcessFiles    = syscall.EMFILE

@@ -8,6 +8,7 @@ const (
 	errReset           = syscall.Errno(10054) // WSAECONNRESET
 	errHostUnreachable = syscall.Errno(10065) // WSAEHOSTUNREACH
 	errNetUnreachable  = syscall.Errno(10051) // WSAENETUNREACH
+	errNetDown         = syscall.Errno(10050) // WSAENETDOWN
 	errAccess          = syscall.Errno(10013) // WSAEACCES
 	errAddrNotAvail    = syscall.Errno(10049) // WSAEADDRNOTAVAIL
 	errProcessFiles    = syscall.Errno(10024) // WSAEMFILE

@@ -29,6 +29,7 @@ func TestConnectFailureOf(t *testing.T) {
 		errReset:                 ConnectRefused,
 		errHostUnreachable:       ConnectHostUnreachable,
 		errNetUnreachable:        ConnectNetUnreachable,
+		errNetDown:               ConnectNetDown,
 		errAccess:                ConnectDenied,
 		errAddrNotAvail:          ConnectExhausted,
 		errProcessFiles:          ConnectExhausted,

@@ -10,8 +10,8 @@ import (
 // backend is one of those that send raw packets: what holds for one of them holds for all.
 type backend struct {
 	name string
-	// least is the rate below which another one takes its place.
-	least int
+	// least is the rate below which another one takes its place, most what a listener of the tests accepts; 0: no matter.
+	least, most int
 	// kernel: BPF programs receive.
 	kernel bool
 }
@@ -20,6 +20,9 @@ var (
 	afpacket = backend{name: "afpacket"}
 	xdp      = backend{name: "xdp", kernel: true}
 	ebpf     = backend{name: "ebpf", least: 100_000, kernel: true}
+
+	// connect sends none, and is here for what holds for it all the same.
+	connect = backend{name: "connect", most: 5000}
 )
 
 // eachBackend runs a test over the backends. Of what xdp and ebpf have in common, everything behind the probe's
@@ -59,8 +62,11 @@ func (b backend) prepare(t testing.TB, n *testnet.Network) {
 	}
 }
 
-// scan is the command line that scans by the backend, at the rate or the least that the backend is for.
+// scan is the command line that scans by the backend, at the rate or the nearest that the backend is for.
 func (b backend) scan(rate int, more ...string) []string {
+	if b.most > 0 {
+		rate = min(rate, b.most)
+	}
 	return append([]string{"scan", "--backend", b.name, "--rate", fmt.Sprint(max(rate, b.least))}, more...)
 }
 

@@ -126,7 +126,7 @@ func TestCarrierLost(t *testing.T) {
 			f.must(f.n.Carrier(true))
 		})
 		f.exact(o, s, results.CauseNoCarrier)
-	}, afpacket, xdp, ebpf)
+	}, afpacket, xdp, ebpf, connect)
 }
 
 func TestInterfaceDown(t *testing.T) {
@@ -147,7 +147,7 @@ func TestInterfaceDown(t *testing.T) {
 			}
 		})
 		f.exact(o, s, results.CauseInterfaceDown)
-	}, afpacket, xdp, ebpf)
+	}, afpacket, xdp, ebpf, connect)
 }
 
 func TestPathCutForAWhile(t *testing.T) {
@@ -163,7 +163,7 @@ func TestPathCutForAWhile(t *testing.T) {
 		if s.end.Evidence.Without < 1 || s.end.Evidence.Again == 0 {
 			t.Errorf("%v s without evidence, %d positions asked again", s.end.Evidence.Without, s.end.Evidence.Again)
 		}
-	}, afpacket, xdp, ebpf)
+	}, afpacket, xdp, ebpf, connect)
 }
 
 // A path that does not come back: what was asked in vain is unknown, and nobody is told that nothing was missed.
@@ -185,5 +185,5 @@ func TestPathCutForGood(t *testing.T) {
 		if e := s.end.Evidence; e.State != results.EvidenceStateLost || float64(s.end.Open)/float64(f.expected) != s.end.Coverage {
 			t.Errorf("evidence %+v, coverage %v with %d open of %d", e, s.end.Coverage, s.end.Open, f.expected)
 		}
-	}, afpacket, xdp, ebpf)
+	}, afpacket, xdp, ebpf, connect)
 }

@@ -1,6 +1,9 @@
 package beacon
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 const (
 	// again is the least time between two probes to a beacon, awayAgain to one that is known to be lost.
@@ -73,4 +76,16 @@ func (s *Set) ready(m *member, now int64) bool {
 		return false
 	}
 	return !m.flying && now-max(m.turn, m.last) >= wait
+}
+
+// Unsent takes back the last Sent: the beacon has not left after all, or nobody waits for its answer any more.
+func (s *Set) Unsent(t Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.index[netip.AddrPortFrom(t.Addr, t.Port)]
+	if m == nil || !m.flying {
+		return // it is lost by now
+	}
+	m.flying = false
+	s.paths[m.Path].Asked--
 }

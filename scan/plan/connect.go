@@ -2,7 +2,6 @@ package plan
 
 import (
 	"errors"
-	"net/netip"
 
 	"synoptic/rawsock/route"
 	"synoptic/scan/probe"
@@ -36,9 +35,9 @@ func refusesConnect(asked *Config, reason string) error {
 	return nil
 }
 
-// connectBroadcast finds the broadcast addresses among the targets. It refuses before the first probe what
-// the routing table rules out, as raw probes do.
-func connectBroadcast(asked *Config, targets *target.Set) ([]netip.Addr, error) {
+// connectRoutes finds the ways of connections to the targets, and the broadcast addresses among these; nil where the
+// host does not say. It refuses before the first probe what the routing table rules out, as raw probes do.
+func connectRoutes(asked *Config, targets *target.Set) (*route.Plan, error) {
 	routes, err := asked.Host.Routes(targets.Ranges(), route.Options{Source: asked.Source})
 	var broadcast *route.BroadcastError
 	var none *route.NoRouteError
@@ -49,5 +48,5 @@ func connectBroadcast(asked *Config, targets *target.Set) ([]netip.Addr, error) 
 		// Another system, or a way that only raw frames cannot go: each connect will tell.
 		return nil, nil
 	}
-	return routes.Broadcast, nil
+	return routes, nil
 }

@@ -24,6 +24,7 @@ type Plan struct {
 	Positions   permute.Range // the whole scan, or this shard of it
 
 	Routes      *route.Plan    // nil for the connect backend
+	OwnRoutes   *route.Plan    // of the host's own connections, for the connect backend; nil where the host does not say
 	Broadcast   []netip.Addr   // directly connected broadcast addresses inside the targets, left out
 	SourcePorts PortRange      // ours, one per attempt; empty for the connect backend
 	Window      uint64         // positions that the result map holds at once
@@ -92,8 +93,11 @@ func (p *Plan) planConnect(reason string) (err error) {
 	if err := refusesConnect(&p.Asked, reason); err != nil {
 		return err
 	}
-	if p.Broadcast, err = connectBroadcast(&p.Asked, p.Space.Addrs()); err != nil {
+	if p.OwnRoutes, err = connectRoutes(&p.Asked, p.Space.Addrs()); err != nil {
 		return err
+	}
+	if p.OwnRoutes != nil {
+		p.Broadcast = p.OwnRoutes.Broadcast
 	}
 	p.Space, err = leaveOut(p.Space, p.Broadcast)
 	return err

@@ -17,31 +17,55 @@ import (
 
 // beacons sends the session's beacons, and takes their answers from the receiver lanes. Their source port is the last of
 // ours, which no attempt has. So they are told apart from probes by it, and to their target they are
-// retransmissions of one SYN.
+// retransmissions of one SYN. The connect backend sends them otherwise.
 type beacons struct {
-	set    *beacon.Set
-	key    probe.Key
-	port   uint16
-	routes *route.Plan
-	gate   *gate.Gate
-	pace   *ratelimit.Pacer
-	out    []*egress // one for each hop
-	due    []beacon.Target
+	set      *beacon.Set
+	key      probe.Key
+	port     uint16
+	routes   *route.Plan
+	gate     *gate.Gate
+	pace     *ratelimit.Pacer
+	out      []*egress       // one for each hop
+	connects *connectBeacons // where they are connections; else nil
+	due      []beacon.Target
 }
 
 func newBeacons(s *Session) *beacons {
-	b := &beacons{key: s.key, port: s.plan.SourcePorts.Max, routes: s.plan.Routes, gate: s.gate, pace: s.pacer}
-	paths := 1
-	if s.plan.Routes != nil {
-		paths = len(s.plan.Routes.Paths)
-	}
-	b.set = beacon.New(paths)
-	if s.plan.Routes != nil {
-		for _, a := range s.plan.Asked.Beacons {
-			b.set.Fix(beacon.Target{Addr: a.Addr(), Port: a.Port(), Path: b.routes.Lookup(a.Addr())})
-		}
+	b := &beacons{key: s.key, port: s.plan.SourcePorts.Max, routes: s.routes, gate: s.gate, pace: s.pacer}
+	b.set = beacon.New(max(len(s.paths()), 1))
+	for _, a := range s.plan.Asked.Beacons {
+		b.set.Fix(b.target(a.Addr(), a.Port()))
 	}
 	return b
+}
+
+// target is what a beacon asks.
+func (b *beacons) target(addr netip.Addr, port uint16) beacon.Target {
+	return beacon.Target{Addr: addr, Port: port, Path: lookup(b.routes, addr)}
+}
+
+// lookup is the path to a target: the only one where the host does not say.
+func lookup(routes *route.Plan, addr netip.Addr) int {
+	if routes == nil {
+		return 0
+	}
+	return routes.Lookup(addr)
+}
+
+// paths are the ways to the targets; none where the host does not say.
+func (s *Session) paths() []route.Path {
+	if s.routes == nil {
+		return nil
+	}
+	return s.routes.Paths
+}
+
+// path is a way as it is now: its interface may have been made anew.
+func (s *Session) path(i int) *route.Path {
+	if i < len(s.hops) {
+		return s.hops[i].now.Load().path
+	}
+	return &s.paths()[i]
 }
 
 // open opens packet sockets, whatever the backend is. lane is a number that no sender lane has.
@@ -73,17 +97,20 @@ func (b *beacons) answer(r *probe.Reply, received int64) bool {
 }
 
 // offer proposes a position that has answered the probe sent at a Unix time in ns, after a round trip.
-func (b *beacons) offer(r *probe.Reply, open bool, sent int64, rtt time.Duration) {
-	if !b.set.Wants(r.Target, open) {
-		return
+func (b *beacons) offer(addr netip.Addr, port uint16, open bool, sent int64, rtt time.Duration) {
+	if b.set.Wants(addr, open) {
+		b.set.Offer(b.target(addr, port), open, sent, rtt)
 	}
-	b.set.Offer(beacon.Target{Addr: r.Target, Port: r.Port, Path: b.routes.Lookup(r.Target)}, open, sent, rtt)
 }
 
 // send sends the beacons that are due at a rate in packets per second. A driver that takes none is none of their
 // business: a beacon that did not leave was not asked.
 func (b *beacons) send(rate float64) {
 	b.due = b.set.Next(b.due[:0], time.Now().UnixNano(), rate)
+	if b.connects != nil {
+		b.connects.ask(b.due)
+		return
+	}
 	for len(b.due) > 0 {
 		b.due = b.due[b.batch():]
 	}
@@ -101,7 +128,7 @@ func (b *beacons) batch() (n int) {
 			break
 		}
 		n++
-		if !b.gate.Open() && b.gate.Ask(0, t.Addr, t.Port) != gate.Go {
+		if !b.goes(t) {
 			continue
 		}
 		if e.craft(b.key, t.Addr, b.port, t.Port) {
@@ -129,6 +156,11 @@ func (b *beacons) batch() (n int) {
 		e.n = 0
 	}
 	return n
+}
+
+// goes tells whether the gate lets a beacon go.
+func (b *beacons) goes(t beacon.Target) bool {
+	return b.gate.Open() || b.gate.Ask(0, t.Addr, t.Port) == gate.Go
 }
 
 // hopOf is the hop with a gateway on a link, or nil.

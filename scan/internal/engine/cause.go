@@ -9,6 +9,7 @@ import (
 
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/scan/plan"
 )
 
 // What the sentinel knows of the host, and how it finds out why nothing travels.
@@ -37,7 +38,10 @@ func (w *sentinel) changed(ctx context.Context, c *route.Change) {
 		return // gateways are listened to
 	case route.RouteChanged:
 		concerned := false
-		for path, target := range w.session.plan.Routes.Within(c.Prefix) {
+		if w.session.routes == nil {
+			return
+		}
+		for path, target := range w.session.routes.Within(c.Prefix) {
 			if len(w.strayed) == maxStrayed {
 				break
 			}
@@ -68,7 +72,7 @@ func (w *sentinel) check(ctx context.Context, now int64) {
 	}
 	named := false // the cause of a pause
 	for i, f := range faults {
-		if f != nil {
+		if f != nil && w.shared != nil {
 			w.remake(ctx, i, f)
 		}
 		if a := w.away[i]; a != nil {
@@ -81,8 +85,8 @@ func (w *sentinel) check(ctx context.Context, now int64) {
 		if f == nil || named {
 			continue
 		}
-		c := cause{word: string(f.Cause), path: &w.session.plan.Routes.Paths[i], err: f}
-		if usable > 0 {
+		c := cause{word: string(f.Cause), path: &w.session.paths()[i], err: f}
+		if usable > 0 && w.shared != nil {
 			w.leave(now, w.newestOn(now, i), i, c, true)
 			continue
 		}
@@ -106,9 +110,10 @@ func (w *sentinel) check(ctx context.Context, now int64) {
 // faults are what the host has to say of each path, or nil; of targets whose route has changed it tells until it is back.
 func (w *sentinel) faults() []*route.FaultError {
 	host := &w.session.host
-	all := make([]*route.FaultError, len(w.session.hops))
+	all := make([]*route.FaultError, len(w.session.paths()))
 	ask := func(i int, target netip.Addr) (f *route.FaultError) {
-		if err := host.watcher.Check(w.session.hops[i].now.Load().path, target, w.session.routeOptions()); !errors.As(err, &f) {
+		err := host.watcher.Check(w.session.path(i), target, w.session.routeOptions())
+		if !errors.As(err, &f) || w.session.bears(f.Cause) {
 			return nil
 		}
 		return f
@@ -124,6 +129,14 @@ func (w *sentinel) faults() []*route.FaultError {
 		return f == nil
 	})
 	return all
+}
+
+// bears tells whether what is sent travels in spite of a fault: the kernel gives its own connections the addresses that there are.
+func (s *Session) bears(c route.Cause) bool {
+	if s.choice.Backend != plan.BackendConnect {
+		return false
+	}
+	return c == route.CauseInterfaceChanged || c == route.CauseAddressRemoved && !s.plan.Asked.Source.IsValid()
 }
 
 // newest is when the newest probe that was answered was sent. Where none was, the host says that there is a fault: what was

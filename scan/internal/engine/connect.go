@@ -17,12 +17,14 @@ import (
 
 // connectBackend is for the unprivileged and for other systems: every position is asked by a connect(2) of its own,
 //
-//	pace grants n → position → gate → index → (address, port) → connect → reason → mark → news
+//	position → index → (address, port) → slot → pace → gate → connect → reason ─▶ mark → news
+//	                                                     no answer: unanswered └─▶ trusted: mark → news; outage: again
 //
-// with as many under way as the file limit allows.
+// with as many under way as the file limit allows. Beacons are connects besides.
 type connectBackend struct {
 	session  *Session
-	slots    chan struct{} // one token per connection under way
+	slots    chan struct{} // one token per connection under way to a position,
+	spare    chan struct{} // and to a beacon
 	timeouts rtt.Timeouts
 	able     atomic.Int64 // Unix time in ns when a connection was last not refused for want of files or ports
 
@@ -34,6 +36,8 @@ const (
 	// connectMax bounds the connections under way: beyond some thousand, time-outs of silent
 	// targets cost memory without speed.
 	connectMax = 4096
+	// One in beaconSlots connections may be to a beacon, mostBeaconSlots at most.
+	beaconSlots, mostBeaconSlots = 16, 64
 	// filesKept are left for outputs, the runtime and the resolver.
 	filesKept = 64
 	// connectWait is waited when the host has no file or port to spare just now.
@@ -57,7 +61,8 @@ func (b *connectBackend) open(context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.slots = make(chan struct{}, n)
+	spare := max(1, min(n/beaconSlots, mostBeaconSlots))
+	b.slots, b.spare = make(chan struct{}, max(1, n-spare)), make(chan struct{}, spare)
 	b.dial = b.connect
 	return nil
 }
@@ -65,13 +70,25 @@ func (b *connectBackend) open(context.Context) error {
 func (b *connectBackend) close() {}
 
 func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
-	r := &connectRun{connectBackend: b, phase: ph}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	begun := time.Now()
 	b.able.Store(begun.UnixNano())
-	r.first(ctx)
-	r.later(ctx)
-	ph.sending.Store(int64(time.Since(begun)))
+	r := &connectRun{connectBackend: b, phase: ph, next: ph.plan.Positions.Begin, last: begun}
+	r.silent.phase = ph
+	beacons := newConnectBeacons(ctx, b)
+	guard, stop := newSentinel(ph, &r.silent, cancel), make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { guard.run(ctx, stop) })
+	r.feed(ctx)
 	r.pending.Wait()
+	ph.sending.Store(int64(r.last.Sub(begun)))
+	close(stop)
+	watching.Wait()
+	beacons.stop()
+	r.silent.giveUp()
+	guard.tellLater()
+	ph.cut = errors.Is(context.Cause(ctx), errEvidence)
 	return stopCause(ctx)
 }
 
@@ -79,167 +96,250 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 type connectRun struct {
 	*connectBackend
 	phase   *Phase
+	next    uint64 // the first position that was not asked yet
+	held    []turn // that the gate has put off
+	round   []turn // of these, to be asked about now
+	looked  time.Time
+	settled time.Time // when verdicts were last settled
+	last    time.Time // when the last connect so far began
+	flying  atomic.Int64
 	pending sync.WaitGroup
-	held    []uint64 // positions that the gate has put off
+	silent  unanswered
 }
 
-// first asks every position once.
-func (r *connectRun) first(ctx context.Context) {
-	end := r.phase.plan.Positions.End
-	for pos := r.phase.plan.Positions.Begin; pos < end && r.phase.rec.queue.waitRoom(ctx); {
-		n, err := r.session.pacer.Take(ctx, int(min(uint64(cap(r.slots)), end-pos)))
-		if err != nil {
-			return // stopped
+// turn is a position that is to be asked.
+type turn struct {
+	pos      uint64
+	repeated bool // for its last connect was under way in an outage
+}
+
+// settleEvery is how often verdicts are settled while there is something to ask.
+const settleEvery = 100 * time.Millisecond
+
+// feed asks every position, those again that an outage has hidden, until each has its state or ctx ends.
+func (r *connectRun) feed(ctx context.Context) {
+	for r.phase.rec.queue.waitRoom(ctx) && ctx.Err() == nil {
+		if now := time.Now(); now.Sub(r.settled) >= settleEvery {
+			r.settled = now
+			r.silent.settle(false)
 		}
-		for stop := pos + uint64(n); pos < stop; pos++ {
-			r.phase.advance(pos+1, nil) // no position leaves the window silent: each connect ends in a state
-			if !r.start(ctx, pos) {
-				r.unsettled(pos)
-				return
+		t, ok := r.turn()
+		switch {
+		case ok:
+			if !r.start(ctx, t) {
+				r.phase.unsettled(t.pos)
 			}
+		case r.over(), !sleep(ctx, connectWait):
+			r.giveUpHeld()
+			return
 		}
+	}
+	r.giveUpHeld()
+}
+
+// turn is the next position to be asked; false where there is none just now.
+func (r *connectRun) turn() (t turn, ok bool) {
+	if pos, ok := r.silent.next(); ok {
+		return turn{pos, true}, true
+	}
+	if r.next < r.phase.plan.Positions.End {
+		t.pos = r.next
+		r.next++
+		r.phase.advance(r.next, nil) // no position leaves the window silent: each connect ends in a state
+		return t, true
+	}
+	if now := time.Now(); len(r.round) == 0 && now.Sub(r.looked) >= connectWait {
+		r.looked = now
+		r.session.gate.Unpark(len(r.held))
+		r.round, r.held = r.held, nil
+	}
+	if len(r.round) == 0 {
+		return t, false
+	}
+	t, r.round = r.round[0], r.round[1:]
+	return t, true
+}
+
+// over tells that there is nothing left to ask or to wait for.
+func (r *connectRun) over() bool {
+	// In this order: who ends a connect has handed its verdict on before.
+	return len(r.held) == 0 && r.flying.Load() == 0 && r.silent.settle(true) == 0
+}
+
+// giveUpHeld takes back what was put off and is not asked any more.
+func (r *connectRun) giveUpHeld() {
+	r.session.gate.Unpark(len(r.held))
+	for _, t := range append(r.round, r.held...) {
+		r.phase.unsettled(t.pos)
 	}
 }
 
-// later asks again about the positions that were put off, until none is left.
-func (r *connectRun) later(ctx context.Context) {
-	for len(r.held) > 0 && sleep(ctx, connectWait) {
-		held := r.held
-		r.held = nil
-		r.session.gate.Unpark(len(held))
-		for i, pos := range held {
-			if _, err := r.session.pacer.Take(ctx, 1); err != nil || !r.start(ctx, pos) {
-				r.held = append(r.held, held[i:]...)
-				break
-			}
-		}
+// start asks a position if the gate lets it go, once there is room for one more connection and the pace grants it; false
+// when ctx ended first.
+func (r *connectRun) start(ctx context.Context, t turn) bool {
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
 	}
-	for _, pos := range r.held { // stopped
-		r.unsettled(pos)
+	addr, port := r.phase.id.endpoint(t.pos)
+	answer, ok := r.granted(ctx, t.pos, addr, port)
+	if !ok || answer != gate.Go {
+		<-r.slots
 	}
-}
-
-// start asks a position if the gate lets it go, once there is room for one more connection; false when ctx ended first.
-func (r *connectRun) start(ctx context.Context, pos uint64) bool {
-	for {
-		addr, port := r.phase.id.endpoint(pos)
-		switch r.session.gate.Ask(pos, addr, port) {
-		case gate.Never:
-			r.session.pacer.Return(1)
-			r.unsettled(pos)
-			return true
-		case gate.Later:
-			if r.session.gate.Park() {
-				r.session.pacer.Return(1)
-				r.held = append(r.held, pos)
-				return true
-			}
-			if !sleep(ctx, connectWait) {
-				return false
-			}
-			continue
-		}
-		select {
-		case r.slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			return false
-		}
+	switch {
+	case !ok:
+		return false
+	case answer == gate.Later:
+		r.held = append(r.held, t)
+	case answer == gate.Never:
+		r.phase.unsettled(t.pos)
+	default:
+		r.last = time.Now()
+		r.flying.Add(1)
 		r.pending.Go(func() {
-			r.probe(ctx, pos, netip.AddrPortFrom(addr, port))
+			r.probe(ctx, t, netip.AddrPortFrom(addr, port))
+			r.flying.Add(-1)
 			<-r.slots
 		})
-		return true
+	}
+	return true
+}
+
+// granted waits for the pace, and longer where the gate can neither let a position go nor put it off; false when ctx ended
+// first.
+func (r *connectRun) granted(ctx context.Context, pos uint64, addr netip.Addr, port uint16) (gate.Answer, bool) {
+	for {
+		if _, err := r.session.pacer.Take(ctx, 1); err != nil {
+			return gate.Later, false
+		}
+		answer := r.session.gate.Ask(pos, addr, port)
+		if answer == gate.Go {
+			return answer, true
+		}
+		r.session.pacer.Return(1)
+		if answer == gate.Never || r.session.gate.Park() {
+			return answer, true
+		}
+		if !sleep(ctx, connectWait) {
+			return answer, false
+		}
 	}
 }
 
-// probe asks one position and settles it. A position whose connect is cut short stays unsettled.
-func (r *connectRun) probe(ctx context.Context, pos uint64, remote netip.AddrPort) {
+// probe asks one position, and settles it where something has come back. A position whose connect is cut short stays
+// unsettled.
+func (r *connectRun) probe(ctx context.Context, t turn, remote netip.AddrPort) {
 	ph := r.phase
-	local, rtt, err := r.ask(ctx, pos, remote)
+	a := r.ask(ctx, t.pos, remote)
+	reason := connectReason(a.err)
 	switch {
-	case errors.Is(err, context.Canceled):
-		ph.tally.sent.Add(1) // its SYN is under way
-		r.unsettled(pos)
-		return
-	case outOfResources(err) && ctx.Err() != nil:
-		r.unsettled(pos)
-		return
-	}
-	p := results.Port{Addr: remote.Addr(), Port: remote.Port(), Attempt: 1, Time: time.Now().UnixNano(), Reason: connectReason(err)}
-	switch p.Reason {
-	case results.ReasonNone:
-		ph.errors.keep(err)
+	case errors.Is(a.err, context.Canceled):
+		r.sent(t) // its SYN is under way
+		if errors.Is(context.Cause(ctx), errEvidence) {
+			r.silent.cut(t.pos)
+		} else {
+			ph.unsettled(t.pos)
+		}
+	case shortOfFiles(a.err) && ctx.Err() != nil, isDown(a.err):
+		ph.unsettled(t.pos)
+	case reason == results.ReasonNone:
+		ph.errors.keep(a.err)
 		ph.tally.txErrors.Add(1)
-		r.unsettled(pos)
-		return
-	case results.Connect, results.Refused:
-		ph.tally.replies.Add(1)
-		p.RTT, p.HasRTT = rtt, true
-		r.timeouts.Observe(remote.Addr(), rtt)
+		ph.unsettled(t.pos)
+	case reason == results.Timeout, reason == results.HostUnreachable, reason == results.NetUnreachable:
+		r.sent(t)
+		r.silent.add(t.pos, a.begun.UnixNano(), reason)
+	default:
+		if reason != results.AdminProhibited { // which says that no SYN left this host
+			r.sent(t)
+		}
+		r.settle(t.pos, remote, a, reason)
 	}
-	if p.Reason != results.AdminProhibited { // which says that no SYN left this host
-		ph.tally.sent.Add(1)
-	}
-	if local.IsValid() {
-		p.Source, p.SourcePort = local.Addr().Unmap(), local.Port()
-	}
-	r.settle(pos, p)
 }
 
-// ask connects, and waits where the host is out of files or of ephemeral ports, which is not the
-// target's answer, as long as there is hope.
-func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort) (local netip.AddrPort, took time.Duration, err error) {
+// sent counts a connect whose SYN has left.
+func (r *connectRun) sent(t turn) {
+	r.phase.tally.sent.Add(1)
+	if t.repeated {
+		r.phase.tally.retransmitted.Add(1)
+	}
+}
+
+// attempt is a connect that has ended.
+type attempt struct {
+	local netip.AddrPort
+	begun time.Time
+	took  time.Duration
+	err   error
+}
+
+// ask connects, and waits where the host is out of files or of ephemeral ports, or has its interface down, which is not
+// the target's answer, as long as there is hope. In an outage the sentinel says when there is none.
+func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort) (a attempt) {
 	wait := r.phase.plan.Asked.Wait
 	for {
 		limited, cancel := rtt.WithTimeout(ctx, r.timeouts.Of(remote.Addr(), pos, wait))
-		begun := time.Now()
-		local, err = r.dial(limited, remote)
+		a.begun = time.Now()
+		a.local, a.err = r.dial(limited, remote)
 		now := time.Now()
-		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-			err = context.Cause(limited) // the time is over
+		a.took = now.Sub(a.begun)
+		if errors.Is(a.err, context.Canceled) && ctx.Err() == nil {
+			a.err = context.Cause(limited) // the time is over
 		}
 		cancel()
-		if !outOfResources(err) {
+		switch _, waits := r.phase.Outage(); {
+		case isDown(a.err):
+			r.phase.fault.Store(true)
+		case !shortOfFiles(a.err):
 			r.able.Store(now.UnixNano())
-			return local, now.Sub(begun), err
-		}
-		if now.Sub(time.Unix(0, r.able.Load())) > r.timeouts.Longest(wait)+connectGrace {
-			return local, 0, err
+			return a
+		case !waits && now.Sub(time.Unix(0, r.able.Load())) > r.timeouts.Longest(wait)+connectGrace:
+			return a
 		}
 		r.phase.tally.txRetries.Add(1)
 		if !sleep(ctx, connectWait) {
-			return local, 0, err
+			return a
 		}
 	}
 }
 
-func outOfResources(err error) bool {
-	return rawsock.ConnectFailureOf(err) == rawsock.ConnectExhausted
-}
+func shortOfFiles(err error) bool { return rawsock.ConnectFailureOf(err) == rawsock.ConnectExhausted }
+
+func isDown(err error) bool { return rawsock.ConnectFailureOf(err) == rawsock.ConnectNetDown }
 
 // settle gives a position the state that its connect has found.
-func (r *connectRun) settle(pos uint64, p results.Port) {
+func (r *connectRun) settle(pos uint64, remote netip.AddrPort, a attempt, reason results.Reason) {
 	ph := r.phase
-	old, ok := ph.results.Mark(pos, p.Reason.State())
+	p := results.Port{Addr: remote.Addr(), Port: remote.Port(), Attempt: 1, Time: time.Now().UnixNano(), Reason: reason}
+	if reason == results.Connect || reason == results.Refused {
+		ph.tally.replies.Add(1)
+		p.RTT, p.HasRTT = a.took, true
+		r.heard(remote, reason == results.Connect, a)
+	}
+	if a.local.IsValid() {
+		p.Source, p.SourcePort = a.local.Addr().Unmap(), a.local.Port()
+	}
+	old, ok := ph.results.Mark(pos, reason.State())
 	if !ok {
 		ph.tally.late.Add(1)
 		return
 	}
-	ph.tally.count(old, p.Reason)
-	if p.Reason == results.Timeout {
-		ph.tally.timeouts.Add(1)
-	}
-	if ph.rec.emits&p.Reason.State() != 0 {
+	ph.tally.count(old, reason)
+	if ph.rec.emits&reason.State() != 0 {
 		ph.rec.emit(make([]results.Port, 0, 1), p) // full with one record: handed over at once
 	}
 }
 
-// unsettled takes a position whose connect has said nothing about it out of the coverage.
-func (r *connectRun) unsettled(pos uint64) {
-	r.phase.results.Mark(pos, results.Unknown)
-	r.phase.tally.unsent.Add(1)
+// heard learns from an answer how long one takes, and takes it for evidence that probes travel.
+func (r *connectRun) heard(remote netip.AddrPort, open bool, a attempt) {
+	r.timeouts.Observe(remote.Addr(), a.took)
+	if a.took >= kernelAgain {
+		return
+	}
+	r.phase.ev.rtts.Observe(remote.Addr(), a.took)
+	r.session.beacons.set.Heard(a.begun.UnixNano())
+	r.session.beacons.offer(remote.Addr(), remote.Port(), open, a.begun.UnixNano(), a.took)
 }
 
 // connect tries to complete a handshake and takes it down at once with a RST, which leaves no

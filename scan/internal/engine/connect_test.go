@@ -27,8 +27,11 @@ type reaction struct {
 	err   error
 }
 
+// dialer is connect in a test.
+type dialer func(ctx context.Context, remote netip.AddrPort) (local netip.AddrPort, err error)
+
 // dial answers as f says, in the time that the connect is given.
-func dial(f func(netip.AddrPort) reaction) func(context.Context, netip.AddrPort) (netip.AddrPort, error) {
+func dial(f func(netip.AddrPort) reaction) dialer {
 	return func(ctx context.Context, remote netip.AddrPort) (netip.AddrPort, error) {
 		a := f(remote)
 		if a.after == 0 {
@@ -50,6 +53,12 @@ func dial(f func(netip.AddrPort) reaction) func(context.Context, netip.AddrPort)
 // connectScan is a scan by connect whose network is f, with so many slots.
 func connectScan(t *testing.T, targets, ports string, slots int, f func(netip.AddrPort) reaction) (*connectBackend, *Phase) {
 	t.Helper()
+	return connectAt(t, targets, ports, slots, 1e6, dial(f))
+}
+
+// connectAt is a scan by connect at a rate.
+func connectAt(t *testing.T, targets, ports string, slots int, rate float64, dial dialer) (*connectBackend, *Phase) {
+	t.Helper()
 	list, err := target.ParsePorts(ports)
 	if err != nil {
 		t.Fatal(err)
@@ -61,16 +70,16 @@ func connectScan(t *testing.T, targets, ports string, slots int, f func(netip.Ad
 	p := &plan.Plan{
 		Asked: plan.Config{
 			Targets: all, Attempts: 1, Wait: plan.DefaultWait, MaxMemory: plan.DefaultMaxMemory,
-			Show: results.Open | results.Closed | results.Filtered,
+			Show: results.Open | results.Closed | results.Filtered, Patience: time.Minute,
 		},
-		Choice: plan.Choice{Backend: plan.BackendConnect}, Space: all.Space, Pace: ratelimit.Constant(1e6), Positions: permute.Range{End: all.Space.Len()},
+		Choice: plan.Choice{Backend: plan.BackendConnect}, Space: all.Space, Pace: ratelimit.Constant(rate), Positions: permute.Range{End: all.Space.Len()},
 	}
 	if p.Permutation, err = permute.New(p.Space.Len(), 1); err != nil {
 		t.Fatal(err)
 	}
 	s, ph := sessionOf(t, p)
 	b := s.backend.(*connectBackend)
-	b.slots, b.dial = make(chan struct{}, slots), dial(f)
+	b.slots, b.spare, b.dial = make(chan struct{}, slots), make(chan struct{}, 8), dial
 	return b, ph
 }
 

@@ -17,19 +17,25 @@ type contacts struct {
 	looked int64
 	told   bool
 	cells  []beaconsBy // by cohort
-	len    uint64      // positions to each
+	len    uint64      // positions to each; 0: the kernel repeats probes by itself, so nobody knows which one was the first
 }
 
 // beaconsBy counts beacons up to the time at which the first position of a cohort was asked.
 type beaconsBy struct{ asked, answered uint64 }
 
 func newContacts(ph *Phase) contacts {
+	if ph.ev.loss == nil {
+		return contacts{}
+	}
 	begin, n := ph.ev.loss.CohortShape()
 	return contacts{len: n, cells: make([]beaconsBy, 0, (ph.plan.Positions.End-begin)/n+1)}
 }
 
 // note takes note of the beacons so far when done positions have been asked.
 func (c *contacts) note(done uint64, now beaconsBy) {
+	if c.len == 0 {
+		return
+	}
 	for uint64(len(c.cells)) <= done/c.len {
 		c.cells = append(c.cells, now)
 	}
@@ -99,7 +105,7 @@ func (w *sentinel) beacons() beaconsBy {
 // lookAtContacts tells of limits once, when they are seen first.
 func (w *sentinel) lookAtContacts(now int64) {
 	w.contacts.looked = now
-	if w.contacts.told {
+	if w.contacts.told || w.contacts.len == 0 {
 		return
 	}
 	if _, _, e, ok := w.fewer(time.Unix(0, now).Add(-w.phase.listenTime())); ok {

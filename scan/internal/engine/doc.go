@@ -16,4 +16,6 @@
 //
 // Backends: packet.go (packet sockets, or another Medium), kernel.go with generator.go (programs in the kernel), and
 // connect.go (connect(2), for those who may not do more).
+//
+// sentinel.go watches over all of them: whether what is sent travels, and what is to be sent again.
 package engine

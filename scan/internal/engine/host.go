@@ -26,13 +26,14 @@ func (s *Session) follow(ctx context.Context) {
 	if w, err := s.medium.Watch(h.ctx); err == nil {
 		h.watcher = w
 	}
-	h.targets = make([]netip.Addr, len(s.hops))
-	for _, seg := range s.plan.Routes.Segments {
-		if target := &h.targets[seg.Path]; !target.IsValid() {
-			*target = seg.From
-		}
-	}
+	h.targets = make([]netip.Addr, len(s.paths()))
 	for i, hop := range s.hops {
+		for _, seg := range s.routes.Segments {
+			if seg.Path == i {
+				h.targets[i] = seg.From
+				break
+			}
+		}
 		if h.watcher == nil || h.watcher.Check(hop.now.Load().path, h.targets[i], s.routeOptions()) != nil {
 			h.targets[i] = netip.Addr{} // it was chosen in another way, or has changed already
 		}

@@ -169,8 +169,8 @@ func (w *sentinel) judgeSuspects(f *finding) {
 // tellLost makes unknown what was asked of a part since it has stopped answering.
 func (w *sentinel) tellLost(p *beacon.Part) {
 	e := w.partEvent(p)
-	e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, w.shared.lose(p)
-	e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", partName(p, w.session.plan))
+	e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, w.asked.lose(p)
+	e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", w.partName(p))
 	w.emit(e)
 }
 
@@ -212,6 +212,7 @@ func (s *sharedSchedule) comeBack(path int, lost *beacon.Part, now int64) {
 	delete(s.away, path)
 	if lost != nil {
 		lost.Until = now
+		s.parts.back(lost)
 	}
 }
 

@@ -13,10 +13,9 @@ import (
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/beacon"
-	"synoptic/scan/plan"
 )
 
-// sentinel watches over a phase of raw probes: it sends beacons, and where nothing travels any more it has the lanes
+// sentinel watches over a phase: it sends beacons, and where nothing travels any more it has the senders
 // pause, finds the cause, waits, and takes back what was sent meanwhile.
 //
 //	beacons, hit share, news of the host ─▶ outage: lanes pause, beacons go on ─▶ one is answered: take back, resume
@@ -24,7 +23,8 @@ import (
 type sentinel struct {
 	session *Session
 	phase   *Phase
-	shared  *sharedSchedule
+	asked   asked
+	shared  *sharedSchedule // that is, of raw probes; else nil
 	set     *beacon.Set
 	end     context.CancelCauseFunc
 
@@ -33,12 +33,14 @@ type sentinel struct {
 	contacts contacts
 	looked   int64 // when parts were last looked for
 	checked  int64 // when paths were last looked at
+	lull     lull
 
 	release func() // ends the pause; nil while there is none
 	paused  int64  // when it began
 	faulted int64  // when a lane was last told that an interface is down
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
+	past    bool   // it was over when it was seen
 	cause   cause
 	first   cause          // the first that the host has named in this outage
 	later   *results.Event // of what is over, until it is known what came of it
@@ -55,6 +57,16 @@ type sentinel struct {
 	remaking bool
 }
 
+// asked is what a phase has asked: passes of a schedule, or connections.
+type asked interface {
+	// takeBack says that what was sent since a time, up to now, has not travelled: it is asked again.
+	takeBack(since time.Time)
+	// lose says that a part has stopped answering, and tells how many positions have become unknown by that; back, that
+	// it answers again.
+	lose(p *beacon.Part) (unknown uint64)
+	back(p *beacon.Part)
+}
+
 // cause is why nothing travels.
 type cause struct {
 	word string
@@ -65,11 +77,12 @@ type cause struct {
 // errEvidence ends a phase whose evidence did not come back. It is no failure of the program.
 var errEvidence = errors.New("evidence did not come back")
 
-func newSentinel(ph *Phase, shared *sharedSchedule, end context.CancelCauseFunc) *sentinel {
+func newSentinel(ph *Phase, asked asked, end context.CancelCauseFunc) *sentinel {
 	s := ph.session
+	shared, _ := asked.(*sharedSchedule)
 	return &sentinel{
-		session: s, phase: ph, shared: shared, set: s.beacons.set, end: end, contacts: newContacts(ph),
-		found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.hops)),
+		session: s, phase: ph, asked: asked, shared: shared, set: s.beacons.set, end: end, contacts: newContacts(ph),
+		found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.paths())),
 	}
 }
 
@@ -140,6 +153,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		w.wait(ctx, now)
 		return
 	}
+	w.lookBack(now)
 	if since, silent := w.set.Silent(w.expected(now)); silent {
 		if w.check(ctx, now); w.release == nil {
 			w.pause(now, since, cause{word: results.CausePath})
@@ -216,7 +230,7 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 		}
 		w.again0, w.due = 0, math.MaxInt64 // the lanes stop first
 		w.session.trust.lost.Store(true)
-		w.shared.takeBack(w.takenSince())
+		w.asked.takeBack(w.takenSince())
 		w.end(errEvidence)
 	case !w.seeking && w.cause.word != "" && now-w.paused > int64(time.Second):
 		w.seek(ctx)
@@ -226,8 +240,9 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 // good is when the newest probe was sent that shows the outage to be over: not before the host no longer says that a path
 // is at fault, but where its interface has another MAC address: some take on frames for the old one.
 func (w *sentinel) good() int64 {
-	for i := range w.session.plan.Routes.Paths {
-		if w.cause.path == &w.session.plan.Routes.Paths[i] {
+	paths := w.session.paths()
+	for i := range paths {
+		if w.cause.path == &paths[i] {
 			if w.cause.word != string(route.CauseInterfaceChanged) {
 				return 0
 			}
@@ -240,7 +255,7 @@ func (w *sentinel) good() int64 {
 // takenSince is from when on what was sent has not travelled.
 func (w *sentinel) takenSince() time.Time {
 	before := w.set.Before()
-	if before == 0 {
+	if before == 0 || w.past {
 		before = w.since
 	}
 	return time.Unix(0, before-int64(w.phase.ev.rtts.Longest()))
@@ -253,7 +268,7 @@ func (w *sentinel) resume(over bool) {
 	}
 	if !over {
 		w.again0 = w.phase.tally.again.Load()
-		w.shared.takeBack(w.takenSince())
+		w.asked.takeBack(w.takenSince())
 		w.later = &results.Event{
 			Kind: results.EventResumed, Begin: w.since, End: time.Now().UnixNano(),
 			Message: "answers come again: what was sent meanwhile is asked again",
@@ -262,6 +277,7 @@ func (w *sentinel) resume(over bool) {
 	}
 	w.session.trust.resumed(time.Now().UnixNano())
 	w.set.Resume()
+	w.lull = lull{}
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil
@@ -299,9 +315,10 @@ func (w *sentinel) parts(ctx context.Context, now int64) {
 			w.suspects = slices.Delete(w.suspects, i, i+1)
 			w.tellLost(p)
 		}
+		w.asked.back(p)
 		e := w.partEvent(p)
 		e.Kind, e.Begin, e.End = results.EventResumed, p.Since, p.Until
-		e.Message = fmt.Sprintf("%s answers again", partName(p, w.session.plan))
+		e.Message = fmt.Sprintf("%s answers again", w.partName(p))
 		w.emit(e)
 	}
 }
@@ -314,7 +331,7 @@ func (w *sentinel) partEvent(p *beacon.Part) results.Event {
 	case beacon.Prefix:
 		e.Scope = results.ScopePrefix
 	case beacon.Path:
-		path := &w.session.plan.Routes.Paths[p.Path]
+		path := &w.session.paths()[p.Path]
 		e.Scope, e.Iface, e.NextHop = results.ScopeNextHop, path.Link.Name, path.Gateway
 		if !path.Gateway.IsValid() {
 			e.Scope = results.ScopeInterface
@@ -323,12 +340,12 @@ func (w *sentinel) partEvent(p *beacon.Part) results.Event {
 	return e
 }
 
-func partName(p *beacon.Part, pl *plan.Plan) string {
+func (w *sentinel) partName(p *beacon.Part) string {
 	switch p.Scope {
 	case beacon.Host:
 		return p.Prefix.Addr().String()
 	case beacon.Path:
-		return "what is reached " + pl.Routes.Paths[p.Path].String()
+		return "what is reached " + w.session.paths()[p.Path].String()
 	}
 	return p.Prefix.String()
 }

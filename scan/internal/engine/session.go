@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"synoptic/ratelimit"
+	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
@@ -16,7 +18,8 @@ import (
 
 // Session is what the phases of a scan share. What it opens, it opens once.
 type Session struct {
-	plan   *plan.Plan // of the last phase: all have its routes, source ports and pace
+	plan   *plan.Plan  // of the last phase: all have its routes, source ports and pace
+	routes *route.Plan // the plan's, or of the host's own connections; nil where the host does not say
 	choice plan.Choice
 	medium Medium
 	key    probe.Key
@@ -62,7 +65,7 @@ func New(c Config) (*Session, error) {
 		return nil, err
 	}
 	last := c.Phases[len(c.Phases)-1].Plan
-	s := &Session{plan: last, choice: last.Choice, medium: c.Medium, key: key, gate: c.Gate}
+	s := &Session{plan: last, routes: cmp.Or(last.Routes, last.OwnRoutes), choice: last.Choice, medium: c.Medium, key: key, gate: c.Gate}
 	if s.medium == nil {
 		s.medium = Kernel{}
 	}
@@ -163,9 +166,6 @@ func (s *Session) Open(ctx context.Context) error {
 func (s *Session) open(ctx context.Context) error {
 	if err := s.backend.open(ctx); err != nil {
 		return err
-	}
-	if s.choice.Backend == plan.BackendConnect {
-		return nil
 	}
 	s.follow(context.WithoutCancel(ctx))
 	return s.beacons.open(s.medium, s.hops, s.choice.Lanes)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"synoptic/results"
-	"synoptic/scan/beacon"
 	"synoptic/scan/schedule"
 )
 
@@ -22,7 +21,7 @@ type sharedSchedule struct {
 
 	epoch atomic.Uint64    // how often passes were taken back
 	asked []schedule.Asked // chunks done with of late
-	parts []*beacon.Part   // that are lost, or were
+	parts lostParts
 	away  map[int]uint64   // paths that are not sent on, and the first position that this may concern
 }
 

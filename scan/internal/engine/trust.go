@@ -22,6 +22,7 @@ type trust struct {
 	without atomic.Int64 // ns without evidence, of outages that are over
 	away    atomic.Int64 // since when a path that may come back is at fault, while others go on; 0: none is
 	lost    atomic.Bool  // for good
+	seen    atomic.Int64 // the newest answered probe that the sentinel has looked at
 }
 
 func (t *trust) outage(now, since int64) {
@@ -32,19 +33,19 @@ func (t *trust) outage(now, since int64) {
 
 func (t *trust) resumed(now int64) { t.without.Add(now - t.begun.Swap(0)) }
 
-// Evidence is what the session knows of its evidence; nil for the connect backend.
+// Evidence is what the session knows of its evidence.
 func (s *Session) Evidence() *results.Evidence {
-	if s.plan.Routes == nil {
-		return nil
-	}
 	e := &results.Evidence{State: results.EvidenceStateHeld, Without: time.Duration(s.trust.without.Load()).Seconds(), Outages: int(s.trust.outages.Load())}
 	for _, ph := range s.phases {
 		e.Again += ph.tally.again.Load()
 		e.Unknown += ph.tally.unknown.Load()
 	}
 	for i, n := range s.beacons.set.Paths() {
-		path := &s.plan.Routes.Paths[i]
-		e.Paths = append(e.Paths, results.PathEvidence{Iface: path.Link.Name, NextHop: path.Gateway, Asked: n.Asked, Answered: n.Answered})
+		p := results.PathEvidence{Asked: n.Asked, Answered: n.Answered}
+		if s.routes != nil {
+			p.Iface, p.NextHop = s.routes.Paths[i].Link.Name, s.routes.Paths[i].Gateway
+		}
+		e.Paths = append(e.Paths, p)
 		e.Asked += n.Asked
 		e.Answered += n.Answered
 	}
@@ -70,8 +71,9 @@ func (ph *Phase) Outage() (cause string, waits bool) {
 
 // trusted is the time up to which what was sent is known to have travelled.
 func (ph *Phase) trusted() time.Time {
-	good, known := ph.session.beacons.set.Trusted()
+	_, known := ph.session.beacons.set.Trusted()
 	t := &ph.session.trust
+	good := t.seen.Load()
 	away := t.away.Load()
 	switch {
 	case t.begun.Load() != 0:
@@ -117,9 +119,17 @@ func (ph *Phase) distrustSome(begin, end uint64, some func(netip.Addr) bool) (n 
 	if begin >= end {
 		return 0
 	}
-	batch := ph.rec.queue.batch()
 	var silent []uint64
 	ph.results.Silent(begin, end, func(pos uint64) bool { silent = append(silent, pos); return true })
+	return ph.distrustThese(silent, some)
+}
+
+// distrustThese does so for positions that were silent just now.
+func (ph *Phase) distrustThese(silent []uint64, some func(netip.Addr) bool) (n uint64) {
+	if len(silent) == 0 {
+		return 0
+	}
+	batch := ph.rec.queue.batch()
 	for _, pos := range silent {
 		addr, port := ph.id.endpoint(pos)
 		if some != nil && !some(addr) {
@@ -145,8 +155,8 @@ const askedKept = 15 * time.Second
 
 // settled is told of a chunk that is done with. It is called with the lock held.
 func (s *sharedSchedule) settled(a schedule.Asked) {
-	for _, p := range s.parts {
-		s.judge(a, p)
+	for i := range s.parts {
+		s.judge(a, &s.parts[i])
 	}
 	old := 0
 	for old < len(s.asked) && a.Last.Sub(s.asked[old].Last) > askedKept {
@@ -157,8 +167,7 @@ func (s *sharedSchedule) settled(a schedule.Asked) {
 
 // judge makes positions unknown of which nobody can say whether their part was there when they were asked.
 func (s *sharedSchedule) judge(a schedule.Asked, p *beacon.Part) uint64 {
-	back := p.Until != 0 && a.Last.UnixNano() > p.Until
-	if a.First.UnixNano() <= p.Since || back {
+	if !lostBetween(p, a.First.UnixNano(), a.Last.UnixNano()) {
 		return 0
 	}
 	routes := s.phase.plan.Routes
@@ -169,9 +178,34 @@ func (s *sharedSchedule) judge(a schedule.Asked, p *beacon.Part) uint64 {
 func (s *sharedSchedule) lose(p *beacon.Part) (n uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.parts = append(s.parts, p)
+	s.parts = append(s.parts, *p)
 	for _, a := range s.asked {
 		n += s.judge(a, p)
 	}
 	return n
+}
+
+// back says that a part answers again.
+func (s *sharedSchedule) back(p *beacon.Part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts.back(p)
+}
+
+// lostParts are parts that are lost, or were: copies, for a set goes on looking at its own.
+type lostParts []beacon.Part
+
+// back notes when a part answers again.
+func (l lostParts) back(p *beacon.Part) {
+	for i := range l {
+		if q := &l[i]; q.Until == 0 && q.Since == p.Since && q.Scope == p.Scope && q.Prefix == p.Prefix && q.Path == p.Path {
+			q.Until = p.Until
+		}
+	}
+}
+
+// lostBetween tells whether nobody can say that a part was there when a position of it was asked from first to last, in
+// Unix time in ns.
+func lostBetween(p *beacon.Part, first, last int64) bool {
+	return first > p.Since && (p.Until == 0 || last <= p.Until)
 }

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"synoptic/rawsock"
+	"synoptic/scan/beacon"
+	"synoptic/scan/rtt"
+)
+
+// kernelAgain is when the kernel repeats a SYN that was not answered (RFC 6298 section 2.1). Nobody knows which of the two
+// an answer after it is to (Karn's problem, section 3), so it shows neither that the first has travelled nor how long
+// answers take. Where round trips are longer than that, a scan by connect has no evidence.
+const kernelAgain = time.Second
+
+// beaconConnect is how long a beacon waits to be connected: up to kernelAgain, less rtt.SecondLook and what a busy
+// host takes.
+const beaconConnect = 900 * time.Millisecond
+
+// connectBeacons asks beacons by connections of their own: accepted and refused are both answers, and all else is none.
+// They have slots of their own, so that they neither wait for positions nor starve them; what finds no slot is not
+// asked this time.
+type connectBeacons struct {
+	backend *connectBackend
+	beacons *beacons
+	ctx     context.Context // of the phase
+	cancel  context.CancelFunc
+
+	connecting sync.WaitGroup
+	mu         sync.Mutex
+	pending    map[netip.AddrPort]*connecting // the newest of each target
+}
+
+// connecting is a connect under way.
+type connecting struct{ cancel context.CancelFunc }
+
+// newConnectBeacons makes the session's beacons connections until stop is called.
+func newConnectBeacons(ctx context.Context, b *connectBackend) *connectBeacons {
+	c := &connectBeacons{backend: b, beacons: b.session.beacons, pending: map[netip.AddrPort]*connecting{}}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.beacons.connects = c
+	return c
+}
+
+// stop ends the connects under way: nobody waits for their answers.
+func (c *connectBeacons) stop() {
+	c.cancel()
+	c.connecting.Wait()
+	c.beacons.connects = nil
+}
+
+// ask begins to connect to the beacons that are due.
+func (c *connectBeacons) ask(due []beacon.Target) {
+	for _, t := range due {
+		if !c.beacons.goes(t) {
+			continue
+		}
+		select {
+		case c.backend.spare <- struct{}{}:
+		default:
+			return
+		}
+		ctx, this := c.begin(t)
+		c.connecting.Go(func() {
+			c.connectTo(ctx, t, this)
+			<-c.backend.spare
+		})
+	}
+}
+
+// begin notes that a target is asked. One that is still waited for since the time before has been given up by the set: an
+// answer to it would be taken for one to this.
+func (c *connectBeacons) begin(t beacon.Target) (context.Context, *connecting) {
+	ctx, cancel := rtt.WithTimeout(c.ctx, beaconConnect)
+	this := &connecting{cancel}
+	at := netip.AddrPortFrom(t.Addr, t.Port)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if before := c.pending[at]; before != nil {
+		before.cancel()
+	}
+	c.pending[at] = this
+	c.beacons.pace.Spend(1)
+	c.beacons.set.Sent(t, time.Now().UnixNano())
+	return ctx, this
+}
+
+// connectTo asks a beacon, and tells the set what came of it.
+func (c *connectBeacons) connectTo(ctx context.Context, t beacon.Target, this *connecting) {
+	at := netip.AddrPortFrom(t.Addr, t.Port)
+	_, err := c.backend.dial(ctx, at)
+	now := time.Now()
+	this.cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending[at] != this {
+		return
+	}
+	delete(c.pending, at)
+	switch refused := rawsock.ConnectFailureOf(err) == rawsock.ConnectRefused; {
+	case err == nil, refused:
+		c.backend.able.Store(now.UnixNano())
+		c.beacons.set.Answered(t.Addr, t.Port, !refused, now.UnixNano())
+	case c.ctx.Err() != nil && errors.Is(err, context.Canceled), shortOfFiles(err):
+		c.beacons.set.Unsent(t) // it says nothing of the path
+	}
+}

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"math"
+	"time"
+
+	"synoptic/results"
+)
+
+// A silence is believed once the process has run through half a second of it. On a host that is too busy for that the
+// answers may come back first, and all that was sent meanwhile would pass for travelled. So the sentinel looks at every
+// step that the newest answered probe makes, and what it has not looked at is not trusted.
+
+// lull is the time since the newest answered probe has last changed.
+type lull struct {
+	good        int64     // when it was sent, Unix time in ns
+	first, last beaconsBy // the beacons by the ticks at which it was seen so first and last
+}
+
+const (
+	// overlookedLeast is the least step of the newest answered probe that may hide an outage.
+	overlookedLeast = int64(500 * time.Millisecond)
+	// overlookedSays is how much the beacons in it must say against the path, in nats, as for an alarm.
+	overlookedSays = 23
+)
+
+// look takes note of a tick, and tells whether an outage began with the probe sent at since and is over.
+func (l *lull) look(good int64, now beaconsBy) (since int64, outage bool) {
+	if good == l.good {
+		l.last = now
+		return 0, false
+	}
+	before := *l
+	*l = lull{good, now, now}
+	if before.good == 0 || good-before.good < overlookedLeast {
+		return 0, false
+	}
+	asked, answered := before.last.asked-before.first.asked, now.answered-before.first.answered
+	lost := float64(asked) - float64(answered)
+	// The share of beacons lost before, those that never answer twice included.
+	share := float64(before.first.asked-min(before.first.answered, before.first.asked)+1) / float64(before.first.asked+2)
+	return before.good, -lost*math.Log(share) >= overlookedSays
+}
+
+// lookBack takes back what was sent in an outage that is over before it was believed.
+func (w *sentinel) lookBack(now int64) {
+	good := w.set.Good()
+	if since, outage := w.lull.look(good, w.beacons()); outage {
+		w.pause(now, since, cause{word: results.CausePath})
+		w.past = true
+		w.resume(false)
+		w.past = false
+		w.session.trust.without.Add(good - since)
+	}
+	w.session.trust.seen.Store(good)
+}
