@@ -138,7 +138,7 @@ func (w *sentinel) newestOn(now int64, path int) int64 {
 // suspect has a part's gateway asked before the part is told to be lost, where the scan has several paths; false where
 // there is none to ask.
 func (w *sentinel) suspect(ctx context.Context, p *beacon.Part) bool {
-	if len(w.session.hops) == 1 || w.session.hops[p.Path].ear == nil {
+	if len(w.session.hops) < 2 || w.session.hops[p.Path].ear == nil {
 		return false
 	}
 	if w.suspects = append(w.suspects, p); !w.seeking {

@@ -71,9 +71,9 @@ func (ph *Phase) Outage() (cause string, waits bool) {
 
 // trusted is the time up to which what was sent is known to have travelled.
 func (ph *Phase) trusted() time.Time {
-	_, known := ph.session.beacons.set.Trusted()
+	good, known := ph.session.beacons.set.Trusted()
 	t := &ph.session.trust
-	good := t.seen.Load()
+	good = min(good, t.seen.Load())
 	away := t.away.Load()
 	switch {
 	case t.begun.Load() != 0:
