@@ -49,6 +49,7 @@ type Set struct {
 	answers  float64
 	paths    []PathCount
 	parts    []*Part
+	suspects bool // one may be lost
 }
 
 // host is one that has beacons.

@@ -132,6 +132,7 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	}
 	s.parts = kept
 	s.mark()
+	s.suspects = false
 	failing := false
 	for _, m := range s.members {
 		failing = failing || m.lost > 0 && !m.away
@@ -141,11 +142,15 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 	}
 	for _, level := range s.levels() {
 		for k, g := range s.groups(level) {
-			if g.lost < fewest || g.says < enoughOfPart || g.good >= g.beside || !g.open && time.Duration(now-g.good) < resetsRefill {
+			if g.lost < fewest || g.says < enoughOfPart || g.good >= g.beside {
 				continue
 			}
 			if len(g.members) == 1 && g.open {
 				continue // a listener whose queue is full is silent as well, and its host is not
+			}
+			if !g.open && time.Duration(now-g.good) < resetsRefill {
+				s.suspects = true
+				continue
 			}
 			p := s.narrow(k, g)
 			p.Since = g.good
@@ -155,6 +160,14 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 		s.mark() // they are not looked at by the smaller levels
 	}
 	return lost, back
+}
+
+// Suspects tells whether the last call of Parts has found a part that is lost unless its hosts, which have closed ports only,
+// answer soon.
+func (s *Set) Suspects() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.suspects
 }
 
 // forget says that what beacons have lost may have been their part's: those that are asked again later are not lost one by

@@ -28,9 +28,12 @@ func (c *Chunk) takeBack(since time.Time) (back bool) {
 
 // Asked says when the positions of a chunk were asked.
 type Asked struct {
-	Begin, End  uint64
-	First, Last time.Time // when the first pass ended, and when the last began
+	Begin, End uint64
+	Passes     []Span // in order
 }
+
+// Span is when a pass over a chunk was made.
+type Span struct{ Begun, Ended time.Time }
 
 // TakeBack says that what was sent since a time, up to now, has not travelled: it counts as not sent, and the positions
 // that have not answered are asked again with the same attempt numbers. Passes in flight are walked to their end;
@@ -164,7 +167,11 @@ func (s *Schedule) confirm() {
 
 func (s *Schedule) done(c *Chunk) {
 	if s.Settled != nil {
-		s.Settled(Asked{Begin: c.Begin, End: c.End, First: c.past[0].ended, Last: c.past[len(c.past)-1].begun})
+		a := Asked{Begin: c.Begin, End: c.End, Passes: make([]Span, 0, len(c.past))}
+		for i := range c.past {
+			a.Passes = append(a.Passes, Span{c.past[i].begun, c.past[i].ended})
+		}
+		s.Settled(a)
 	}
 	s.retire(c)
 }

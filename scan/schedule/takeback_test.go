@@ -203,8 +203,8 @@ func TestTakeBack(t *testing.T) {
 		}
 		for _, a := range b.settled {
 			for _, o := range b.outages {
-				if epoch.Add(o.begin).Before(a.First) && a.First.Before(epoch.Add(o.noticed)) {
-					t.Fatalf("chunk [%d, %d): its first pass, over at %v, lies in the outage %v", a.Begin, a.End, a.First.Sub(epoch), o)
+				if first := a.Passes[0].Ended; epoch.Add(o.begin).Before(first) && first.Before(epoch.Add(o.noticed)) {
+					t.Fatalf("chunk [%d, %d): its first pass, over at %v, lies in the outage %v", a.Begin, a.End, first.Sub(epoch), o)
 				}
 			}
 		}

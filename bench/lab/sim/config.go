@@ -25,6 +25,8 @@ type Config struct {
 	Batch int
 	// ARP is how long a neighbour takes to tell its link address.
 	ARP time.Duration
+	// NewsLate is how late the scan reads what the host tells of its links.
+	NewsLate time.Duration
 	// Neighbours is how many entries the last router's table of neighbours holds; 0: no limit. An address that nobody has takes
 	// one up for as long as the router asks for it.
 	Neighbours int

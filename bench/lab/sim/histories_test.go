@@ -54,6 +54,9 @@ func drawHistory(seed uint64, faults bool) *drawn {
 	if !faults {
 		return d
 	}
+	if chanceOf(rng, 0.2) {
+		d.network.NewsLate = between(rng, 0, time.Second)
+	}
 	positions := float64(ports) * float64(len(d.targets)) * 256
 	span := time.Duration(positions/d.config.Rate*float64(time.Second)) + time.Duration(d.config.Attempts)*time.Second
 	for range 1 + rng.IntN(3) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -40,22 +41,35 @@ func (w *watcher) Check(p *route.Path, _ netip.Addr, _ route.Options) error {
 
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.changes)
-	var moments []time.Duration
-	for _, f := range w.net.faults {
-		if f.Kind == LinkDown || f.Kind == CarrierOut {
-			moments = append(moments, f.Begin)
+	type news struct {
+		at time.Duration
+		route.Change
+	}
+	var all []news
+	for _, l := range w.net.links {
+		for i := range w.net.faults {
+			f := &w.net.faults[i]
+			if f.Kind != LinkDown && f.Kind != CarrierOut || !f.of(l.Name) {
+				continue
+			}
+			begins, ends := route.CarrierLost, route.CarrierBack
+			if f.Kind == LinkDown {
+				begins, ends = route.LinkDown, route.LinkUp
+			}
+			all = append(all, news{f.Begin, route.Change{Kind: begins, Link: l.Index, Name: l.Name}})
 			if f.End != 0 {
-				moments = append(moments, f.End)
+				all = append(all, news{f.End, route.Change{Kind: ends, Link: l.Index, Name: l.Name}})
 			}
 		}
 	}
-	slices.Sort(moments)
-	for _, at := range moments {
-		if !sleep(ctx, at-w.net.Now()) {
+	slices.SortFunc(all, func(a, b news) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.Link, b.Link)) })
+	for _, n := range all {
+		if !sleep(ctx, n.at+w.net.config.NewsLate-w.net.Now()) {
 			return
 		}
+		n.Time = time.Now()
 		select {
-		case w.changes <- route.Change{Kind: route.CarrierLost, Time: time.Now()}:
+		case w.changes <- n.Change:
 		case <-ctx.Done():
 			return
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -54,7 +55,34 @@ func (w *sentinel) changed(ctx context.Context, c *route.Change) {
 			return
 		}
 	}
-	w.check(ctx, time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	if w.check(ctx, now); w.release == nil {
+		w.over(now, c)
+	}
+}
+
+// over begins an outage whose end the host has reached before the news of its beginning was read: the next look ends it.
+func (w *sentinel) over(now int64, c *route.Change) {
+	words := map[route.ChangeKind]string{
+		route.LinkGone: results.CauseInterfaceGone, route.LinkDown: results.CauseInterfaceDown, route.CarrierLost: results.CauseNoCarrier,
+	}
+	word, fault := words[c.Kind]
+	if !fault {
+		return
+	}
+	for i := range w.session.paths() {
+		path := w.session.path(i)
+		if path.Link.Index != c.Link || w.away[i] != nil {
+			continue
+		}
+		cs := cause{word: word, path: &w.session.paths()[i], err: fmt.Errorf("interface %s: %s, for a moment", path.Link.Name, word)}
+		if w.shared != nil && w.others(i) {
+			w.leave(now, w.newestOn(now, i), i, cs, false)
+			continue
+		}
+		w.pause(now, w.newest(now), cs)
+		return
+	}
 }
 
 // check asks the host about the paths. Those that are at fault are left; where no other would be, all pauses. A fault that
@@ -178,7 +206,7 @@ func (w *sentinel) seek(ctx context.Context) {
 			all = append(all, question{i, h.ear})
 		}
 	}
-	if len(all) == 0 {
+	if len(all) == 0 || w.seeking {
 		return
 	}
 	w.seeking = true

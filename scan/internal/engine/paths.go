@@ -77,7 +77,7 @@ func (w *sentinel) lookAtAway(ctx context.Context, now int64) {
 		case !a.faulted && (!w.set.ProvenOn(i) || w.set.GoodOf(i) > a.again):
 			w.comeBack(now, i)
 		case a.lost == nil && time.Duration(now-a.begun) >= w.session.plan.Asked.Patience:
-			w.giveUp(i)
+			w.giveUp(i, false)
 		case !a.faulted && !w.seeking && now-max(w.sought, a.again) > int64(time.Second):
 			w.seek(ctx) // its gateway may have another MAC address
 		}
@@ -87,6 +87,9 @@ func (w *sentinel) lookAtAway(ctx context.Context, now int64) {
 // comeBack has the lanes use a path again.
 func (w *sentinel) comeBack(now int64, path int) {
 	a := w.away[path]
+	if a.lost == nil && w.phase.sending.Load() != 0 {
+		w.giveUp(path, true) // the lanes have ended: nothing is asked again
+	}
 	w.away[path] = nil
 	w.session.hops[path].away.Store(false)
 	w.set.Return(path)
@@ -104,15 +107,22 @@ func (w *sentinel) comeBack(now int64, path int) {
 	w.emit(e)
 }
 
-// giveUp waits no longer for a path.
-func (w *sentinel) giveUp(path int) {
+// giveUp waits no longer for a path: patience is over, or the scan has ended, which may have asked all there before.
+func (w *sentinel) giveUp(path int, ended bool) {
 	a := w.away[path]
-	w.session.trust.lost.Store(true)
 	a.lost = &beacon.Part{Scope: beacon.Path, Path: path, Since: a.since}
+	n := w.shared.lose(a.lost)
+	when := "before the end"
+	if !ended {
+		w.session.trust.lost.Store(true)
+		when = fmt.Sprintf("within %v", w.session.plan.Asked.Patience)
+	} else if n == 0 {
+		return
+	}
 	e := w.pathEvent(path, a.cause)
-	e.Kind, e.Begin, e.Unknown = results.EventLost, a.since, w.shared.lose(a.lost)
-	e.Message = fmt.Sprintf("evidence did not come back within %v %v, and the rest goes on: what was not asked there is unknown, not filtered: %v",
-		w.session.plan.Asked.Patience, &w.session.plan.Routes.Paths[path], a.cause.err)
+	e.Kind, e.Begin, e.Unknown = results.EventLost, a.since, n
+	e.Message = fmt.Sprintf("evidence did not come back %s %v, and the rest goes on: what was not asked there is unknown, not filtered: %v",
+		when, &w.session.plan.Routes.Paths[path], a.cause.err)
 	w.awaited()
 	w.emit(e)
 }
@@ -180,10 +190,14 @@ func (w *sentinel) part() {
 		w.tellLost(p)
 	}
 	for i, a := range w.away {
-		if a != nil { // the next phase may find it up
-			w.session.hops[i].away.Store(false)
-			w.set.Return(i)
+		if a == nil {
+			continue
 		}
+		if a.lost == nil {
+			w.giveUp(i, true)
+		}
+		w.session.hops[i].away.Store(false) // the next phase may find it up
+		w.set.Return(i)
 	}
 	w.session.trust.away.Store(0)
 }

@@ -210,7 +210,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	return stopCause(ctx)
 }
 
-// cool waits until the answers to the last probe must have come.
+// cool waits until the answers to the last probe must have come, and until it is known of every part whether it is lost.
 func (ph *Phase) cool(ctx context.Context) {
 	clock := rtt.NewAwake(time.Now())
 	for {
@@ -220,6 +220,9 @@ func (ph *Phase) cool(ctx context.Context) {
 			wait = ph.ev.rtts.Settled(wait)
 		}
 		left := wait - clock.Look(time.Now())
+		if left <= 0 && ph.session.beacons.set.Suspects() {
+			left = time.Duration(lookEvery)
+		}
 		if left <= 0 || !sleep(ctx, min(left, rtt.AwakeStep)) {
 			return
 		}

@@ -132,7 +132,7 @@ func (q *queue) done(b []results.Port) {
 	q.records -= len(b)
 	q.full.Store(q.records > highWater)
 	if q.frames {
-		clear(b)
+		clear(b[:cap(b)]) // behind its end, too: the batch may have been filled further before
 	}
 	if len(q.free) < 64 {
 		q.free = append(q.free, b[:0])

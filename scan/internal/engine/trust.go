@@ -155,23 +155,34 @@ const askedKept = 15 * time.Second
 
 // settled is told of a chunk that is done with. It is called with the lock held.
 func (s *sharedSchedule) settled(a schedule.Asked) {
-	for i := range s.parts {
-		s.judge(a, &s.parts[i])
-	}
+	s.judge(a)
+	last := func(a *schedule.Asked) time.Time { return a.Passes[len(a.Passes)-1].Begun }
 	old := 0
-	for old < len(s.asked) && a.Last.Sub(s.asked[old].Last) > askedKept {
+	for old < len(s.asked) && last(&a).Sub(last(&s.asked[old])) > askedKept {
 		old++
 	}
 	s.asked = append(slices.Delete(s.asked, 0, old), a)
 }
 
-// judge makes positions unknown of which nobody can say whether their part was there when they were asked.
-func (s *sharedSchedule) judge(a schedule.Asked, p *beacon.Part) uint64 {
-	if !lostBetween(p, a.First.UnixNano(), a.Last.UnixNano()) {
-		return 0
+// judge makes positions unknown of which nobody can say whether their parts were there in any of the passes in which they were
+// asked.
+func (s *sharedSchedule) judge(a schedule.Asked) uint64 {
+	lost := make([]lostParts, len(a.Passes)) // in each pass
+	for i, pass := range a.Passes {
+		for _, p := range s.parts {
+			if lostBetween(&p, pass.Ended.UnixNano(), pass.Begun.UnixNano()) {
+				lost[i] = append(lost[i], p)
+			}
+		}
+		if lost[i] == nil {
+			return 0
+		}
 	}
 	routes := s.phase.plan.Routes
-	return s.phase.distrustSome(a.Begin, a.End, func(addr netip.Addr) bool { return p.Holds(addr, routes.Lookup(addr)) })
+	return s.phase.distrustSome(a.Begin, a.End, func(addr netip.Addr) bool {
+		path := routes.Lookup(addr)
+		return !slices.ContainsFunc(lost, func(l lostParts) bool { return !l.hold(addr, path) })
+	})
 }
 
 // lose says that a part has stopped answering, and tells how many positions have become unknown by that.
@@ -180,7 +191,7 @@ func (s *sharedSchedule) lose(p *beacon.Part) (n uint64) {
 	defer s.mu.Unlock()
 	s.parts = append(s.parts, *p)
 	for _, a := range s.asked {
-		n += s.judge(a, p)
+		n += s.judge(a)
 	}
 	return n
 }
@@ -202,6 +213,11 @@ func (l lostParts) back(p *beacon.Part) {
 			q.Until = p.Until
 		}
 	}
+}
+
+// hold tells whether any of them holds a target.
+func (l lostParts) hold(addr netip.Addr, path int) bool {
+	return slices.ContainsFunc(l, func(p beacon.Part) bool { return p.Holds(addr, path) })
 }
 
 // lostBetween tells whether nobody can say that a part was there when a position of it was asked from first to last, in
