@@ -127,7 +127,7 @@ func (r *connectRun) feed(ctx context.Context) {
 		switch {
 		case ok:
 			if !r.start(ctx, t) {
-				r.phase.unsettled(t.pos)
+				r.unasked(t)
 			}
 		case r.over(), !sleep(ctx, connectWait):
 			r.giveUpHeld()
@@ -145,6 +145,7 @@ func (r *connectRun) turn() (t turn, ok bool) {
 	if r.next < r.phase.plan.Positions.End {
 		t.pos = r.next
 		r.next++
+		r.phase.cur.ahead.Add(1)
 		r.phase.advance(r.next, nil) // no position leaves the window silent: each connect ends in a state
 		return t, true
 	}
@@ -170,7 +171,20 @@ func (r *connectRun) over() bool {
 func (r *connectRun) giveUpHeld() {
 	r.session.gate.Unpark(len(r.held))
 	for _, t := range append(r.round, r.held...) {
-		r.phase.unsettled(t.pos)
+		r.unasked(t)
+	}
+}
+
+// unasked takes note of a position that is not asked.
+func (r *connectRun) unasked(t turn) {
+	r.phase.unsettled(t.pos)
+	r.dealtWith(t)
+}
+
+// dealtWith says that a position has had its turn.
+func (r *connectRun) dealtWith(t turn) {
+	if !t.repeated {
+		r.phase.cur.passed(1)
 	}
 }
 
@@ -193,8 +207,9 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 	case answer == gate.Later:
 		r.held = append(r.held, t)
 	case answer == gate.Never:
-		r.phase.unsettled(t.pos)
+		r.unasked(t)
 	default:
+		r.dealtWith(t)
 		r.last = time.Now()
 		r.flying.Add(1)
 		r.pending.Go(func() {
@@ -298,7 +313,10 @@ func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort)
 			return a
 		}
 		r.phase.tally.txRetries.Add(1)
-		if !sleep(ctx, connectWait) {
+		r.phase.cur.ahead.Add(1) // no answer is to be expected to it
+		slept := sleep(ctx, connectWait)
+		r.phase.cur.passed(1)
+		if !slept {
 			return a
 		}
 	}
@@ -329,17 +347,6 @@ func (r *connectRun) settle(pos uint64, remote netip.AddrPort, a attempt, reason
 	if ph.rec.emits&reason.State() != 0 {
 		ph.rec.emit(make([]results.Port, 0, 1), p) // full with one record: handed over at once
 	}
-}
-
-// heard learns from an answer how long one takes, and takes it for evidence that probes travel.
-func (r *connectRun) heard(remote netip.AddrPort, open bool, a attempt) {
-	r.timeouts.Observe(remote.Addr(), a.took)
-	if a.took >= kernelAgain {
-		return
-	}
-	r.phase.ev.rtts.Observe(remote.Addr(), a.took)
-	r.session.beacons.set.Heard(a.begun.UnixNano())
-	r.session.beacons.offer(remote.Addr(), remote.Port(), open, a.begun.UnixNano(), a.took)
 }
 
 // connect tries to complete a handshake and takes it down at once with a RST, which leaves no

@@ -109,3 +109,14 @@ func (c *connectBeacons) connectTo(ctx context.Context, t beacon.Target, this *c
 		c.beacons.set.Unsent(t) // it says nothing of the path
 	}
 }
+
+// heard learns from an answer how long one takes, and takes it for evidence that probes travel.
+func (r *connectRun) heard(remote netip.AddrPort, open bool, a attempt) {
+	r.timeouts.Observe(remote.Addr(), a.took)
+	if a.took >= kernelAgain {
+		return
+	}
+	r.phase.ev.rtts.Observe(remote.Addr(), a.took)
+	r.session.beacons.set.Heard(a.begun.UnixNano())
+	r.session.beacons.offer(remote.Addr(), remote.Port(), open, a.begun.UnixNano(), a.took)
+}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"synoptic/results"
-	"synoptic/scan/beacon"
 )
 
 // connectNet is a network as a test's connects find it: the kernel repeats a SYN after 1 and 3 s, and it is answered after a round
@@ -136,54 +135,6 @@ func TestConnectBeaconsDoNotCount(t *testing.T) {
 		}
 		equal(t, happened(ph.rec.queue.told()), nil)
 	})
-}
-
-// takings are what a sentinel has taken back.
-type takings struct{ since []time.Time }
-
-func (k *takings) takeBack(since time.Time) { k.since = append(k.since, since) }
-func (k *takings) lose(*beacon.Part) uint64 { return 0 }
-func (k *takings) back(*beacon.Part)        {}
-
-// A host that is too busy for an alarm sees the outage when it is over, and trusts nothing that was sent in it meanwhile.
-func TestOutageOverlooked(t *testing.T) {
-	for _, lasts := range []time.Duration{0, 4 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			const from = 6 * time.Second
-			n := connectNet{cut: during(from, from+lasts)}
-			b, ph := n.begin(t)
-			var taken takings
-			w := newSentinel(ph, &taken, nil)
-			c := newConnectBeacons(t.Context(), b)
-			defer c.stop()
-			for i := range 50 {
-				addr, _ := ph.id.endpoint(uint64(i))
-				b.session.beacons.offer(addr, uint16(1+i%20), true, time.Now().UnixNano(), n.trip)
-			}
-			for time.Since(n.begun) < 2*from {
-				time.Sleep(150 * time.Millisecond) // more than what counts as standing still
-				at, trusted := time.Since(n.begun), ph.trusted().Sub(n.begun)
-				if at > from && at < from+lasts && trusted > from {
-					t.Errorf("at %v what was sent until %v is trusted", at, trusted)
-				}
-				w.tick(t.Context(), time.Now().UnixNano())
-			}
-			events := happened(ph.rec.queue.told())
-			if lasts == 0 {
-				if len(events)+len(taken.since) != 0 {
-					t.Errorf("events %q, taken back %v", events, taken.since)
-				}
-				return
-			}
-			equal(t, events, []string{"outage all path", "resumed all path"})
-			if len(taken.since) != 1 || taken.since[0].Sub(n.begun) > from || taken.since[0].Sub(n.begun) < from-time.Second {
-				t.Errorf("taken back %v", taken.since)
-			}
-			if e := b.session.Evidence(); e.Outages != 1 || e.Without < lasts.Seconds() || e.Without > lasts.Seconds()+1 {
-				t.Errorf("%+v", e)
-			}
-		})
-	}
 }
 
 // A path that is cut for a while: what timed out meanwhile is asked again, and all is found. So it is where the cut begins
@@ -320,6 +271,27 @@ func TestConnectRepeatedByTheKernel(t *testing.T) {
 	if all, _ := b.session.beacons.set.Len(); all != 1 || b.session.beacons.set.Good() != 100e9 || ph.ev.rtts.Longest() != kernelAgain-1 {
 		t.Errorf("%d beacons, evidence of %d, round trip %v", all, b.session.beacons.set.Good(), ph.ev.rtts.Longest())
 	}
+}
+
+// A host that is out of files for a while sends nothing, which is no silence of the path.
+func TestConnectShortageIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := connectNet{fault: func(at time.Duration) error {
+			if at > time.Second && at < 2500*time.Millisecond {
+				return os.NewSyscallError("socket", syscall.EMFILE)
+			}
+			return nil
+		}}
+		b, ph := n.begin(t)
+		if err := b.run(t.Context(), ph); err != nil {
+			t.Fatal(err)
+		}
+		exact(t, ph)
+		equal(t, happened(ph.rec.queue.told()), nil)
+		if ph.Done() != 64*60 {
+			t.Errorf("%d are done", ph.Done())
+		}
+	})
 }
 
 // A beacon for which the host has no file was not asked.

@@ -32,6 +32,18 @@ func (h *history) doneAt(t int64) (done uint64, ok bool) {
 	return 0, h.n < len(h.marks) // before the first mark there was nothing
 }
 
+// doneAfter is at least how many had been sent by a time: as many as at the first look after it.
+func (h *history) doneAfter(t int64) (done uint64, ok bool) {
+	for i := h.n - 1; i >= 0 && i > h.n-len(h.marks); i-- {
+		m := h.marks[i%len(h.marks)]
+		if m.at < t {
+			return done, true
+		}
+		done = m.done
+	}
+	return done, h.n < len(h.marks)
+}
+
 const (
 	// hitsLag is how long an answer may take beyond twice the longest smoothed round trip.
 	hitsLag = 50 * time.Millisecond
@@ -50,7 +62,7 @@ func (w *sentinel) expected(now int64) (e beacon.Expected) {
 	if all < hitsKnown {
 		return e
 	}
-	from, ok := w.done.doneAt(w.set.Good())
+	from, ok := w.done.doneAfter(w.set.Good()) // what was sent between two looks may have been answered
 	to, _ := w.done.doneAt(now - int64(2*w.phase.ev.rtts.Longest()+hitsLag))
 	if !ok || to <= from {
 		return e

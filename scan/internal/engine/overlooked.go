@@ -35,8 +35,8 @@ func (l *lull) look(good int64, now beaconsBy) (since int64, outage bool) {
 	if before.good == 0 || good-before.good < overlookedLeast {
 		return 0, false
 	}
-	asked, answered := before.last.asked-before.first.asked, now.answered-before.first.answered
-	lost := float64(asked) - float64(answered)
+	// One that has not left after all is not asked any more: the counts may fall.
+	lost := float64(before.last.asked) - float64(before.first.asked) - (float64(now.answered) - float64(before.first.answered))
 	// The share of beacons lost before, those that never answer twice included.
 	share := float64(before.first.asked-min(before.first.answered, before.first.asked)+1) / float64(before.first.asked+2)
 	return before.good, -lost*math.Log(share) >= overlookedSays

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"synoptic/scan/beacon"
+)
+
+// takings are what a sentinel has taken back.
+type takings struct{ since []time.Time }
+
+func (k *takings) takeBack(since time.Time) { k.since = append(k.since, since) }
+func (k *takings) lose(*beacon.Part) uint64 { return 0 }
+func (k *takings) back(*beacon.Part)        {}
+
+// What was sent between two looks of the sentinel, up to the newest answered probe, has not stayed out.
+func TestExpectedAfterABurst(t *testing.T) {
+	var n connectNet
+	b, ph := n.begin(t)
+	w := newSentinel(ph, nil, nil)
+	done := func(at int64, n uint64) {
+		ph.cur.next.Store(n)
+		w.done.note(at, ph)
+	}
+	done(1e9, 100)
+	ph.tally.open.Store(150)
+	b.session.beacons.set.Heard(1e9 + 5e6)
+	done(1e9+10e6, 200)
+	done(1e9+20e6, 200)
+	if e := w.expected(2e9); e.Open != 0 {
+		t.Errorf("%v answers should have come", e.Open)
+	}
+	done(1e9+30e6, 300)
+	if e := w.expected(2e9); e.Open != 75 {
+		t.Errorf("%v answers should have come", e.Open)
+	}
+}
+
+// Beacons that have not left after all are not lost.
+func TestLullOfUnsent(t *testing.T) {
+	var l lull
+	l.look(1e9, beaconsBy{1, 0})
+	l.look(1e9, beaconsBy{0, 0})
+	if since, outage := l.look(3e9, beaconsBy{0, 0}); outage {
+		t.Errorf("an outage since %d", since)
+	}
+	l.look(3e9, beaconsBy{40, 0})
+	if since, outage := l.look(9e9, beaconsBy{41, 1}); !outage || since != 3e9 {
+		t.Errorf("outage %v since %d", outage, since)
+	}
+}
+
+// A host that is too busy for an alarm sees the outage when it is over, and trusts nothing that was sent in it meanwhile.
+func TestOutageOverlooked(t *testing.T) {
+	for _, lasts := range []time.Duration{0, 4 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			const from = 6 * time.Second
+			n := connectNet{cut: during(from, from+lasts)}
+			b, ph := n.begin(t)
+			var taken takings
+			w := newSentinel(ph, &taken, nil)
+			c := newConnectBeacons(t.Context(), b)
+			defer c.stop()
+			for i := range 50 {
+				addr, _ := ph.id.endpoint(uint64(i))
+				b.session.beacons.offer(addr, uint16(1+i%20), true, time.Now().UnixNano(), n.trip)
+			}
+			for time.Since(n.begun) < 2*from {
+				time.Sleep(150 * time.Millisecond) // more than what counts as standing still
+				at, trusted := time.Since(n.begun), ph.trusted().Sub(n.begun)
+				if at > from && at < from+lasts && trusted > from {
+					t.Errorf("at %v what was sent until %v is trusted", at, trusted)
+				}
+				w.tick(t.Context(), time.Now().UnixNano())
+			}
+			events := happened(ph.rec.queue.told())
+			if lasts == 0 {
+				if len(events)+len(taken.since) != 0 {
+					t.Errorf("events %q, taken back %v", events, taken.since)
+				}
+				return
+			}
+			equal(t, events, []string{"outage all path", "resumed all path"})
+			if len(taken.since) != 1 || taken.since[0].Sub(n.begun) > from || taken.since[0].Sub(n.begun) < from-time.Second {
+				t.Errorf("taken back %v", taken.since)
+			}
+			if e := b.session.Evidence(); e.Outages != 1 || e.Without < lasts.Seconds() || e.Without > lasts.Seconds()+1 {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
