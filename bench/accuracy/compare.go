@@ -40,7 +40,9 @@ func contenders(us scanner, o options, c condition) (all []contender) {
 		if !us.has(flag) {
 			c.missing = "this build has no " + flag
 		}
-		c.run = func(ctx context.Context, f *field) (found, error) { return us.scan(ctx, targets, portList, rate, flag, value) }
+		c.run = func(ctx context.Context, f *field) (found, error) {
+			return us.scan(ctx, targets, portList, rate, flag, value)
+		}
 		all = append(all, c)
 	}
 	theirs := func(label string, tool peers.Tool, job peers.Job) {

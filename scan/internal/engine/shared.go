@@ -22,7 +22,7 @@ type sharedSchedule struct {
 	epoch atomic.Uint64    // how often passes were taken back
 	asked []schedule.Asked // chunks done with of late
 	parts lostParts
-	away  map[int]uint64   // paths that are not sent on, and the first position that this may concern
+	away  map[int]uint64 // paths that are not sent on, and the first position that this may concern
 }
 
 func newSharedSchedule(ph *Phase) *sharedSchedule {
