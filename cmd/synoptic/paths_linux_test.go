@@ -30,7 +30,7 @@ var splitConfigs = [2]testnet.Config{
 func newSplit(t *testing.T) *split {
 	t.Parallel()
 	testnet.Apart(t)
-	f := &faulty{backend: afpacket, t: t, prefix: netip.MustParsePrefix("10.77.0.0/17"), expected: 1 << 15}
+	f := &faulty{backend: afpacket, t: t, prefix: netip.MustParsePrefix("10.77.0.0/17"), ports: []string{"80"}, expected: 1 << 15}
 	s := &split{faulty: f}
 	f.n = testnet.New(t, splitConfigs[0])
 	s.second = testnet.New(t, splitConfigs[1])
