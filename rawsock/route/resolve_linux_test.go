@@ -122,7 +122,7 @@ func TestResolveSome(t *testing.T) {
 		case last >= 64 && last < 128 || last == 200:
 			want, requests = [6]byte(n.PeerHardwareAddr), 1
 		}
-		if last&^64 == 5 { // the kernel is about to ask, too
+		if last == 5 || last == 65 { // in state PROBE: the kernel asks, too
 			requests = count[a]
 		}
 		if ok != (want != [6]byte{}) || mac != want || count[a] != requests {
