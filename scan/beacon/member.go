@@ -103,8 +103,9 @@ func (m *member) excused() bool { return m.lost > 0 && m.missedSince(m.grace) ==
 func (m *member) contradicted(good int64) int { return m.lost - m.missedSince(good) }
 
 // surprise is what n lost probes say against the path, in nats: the logarithm of how seldom that happens, by what is
-// known of all beacons and of this one, which has lost some before while others were answered. One that has never answered a beacon may be of those that do not answer the
-// same SYN twice: however often it is silent, it says no more than that most of the others do answer.
+// known of all beacons and of this one, which has lost some before while others were answered. One that has never answered
+// a beacon may be of those that do not answer the same SYN twice: however often it is silent, it says no more than that
+// most of the others do answer.
 func (m *member) surprise(n, before int, k known) float64 {
 	switch {
 	case m.away || n == 0 || m.good == 0 || !k.proven:

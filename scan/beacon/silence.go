@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// enough is how much a silence must say against the path, in nats, before it is believed: in a scan that looks a
+	// Enough is how much a silence must say against the path, in nats, before it is believed: in a scan that looks a
 	// million times at a path that is up, it is believed once in ten thousand scans (ln 1e10 = 23).
-	enough = 23
+	Enough = 23
 	// fewest beacons must be lost, whatever they say.
 	fewest = 3
-	// shortest is how long any silence must last, of time in which this process ran: answers that wait in a queue of a
+	// Shortest is how long any silence must last, of time in which this process ran: answers that wait in a queue of a
 	// busy host are late, not lost.
-	shortest = 500 * time.Millisecond
+	Shortest = 500 * time.Millisecond
 	// resetsRefill is how long a silence must last that only closed ports witness: hosts limit their resets by the
 	// second.
 	resetsRefill = 1500 * time.Millisecond
@@ -44,7 +44,7 @@ func (s *Set) Silent(e Expected) (since int64, silent bool) {
 		}
 	}
 	quiet := s.awake - s.heardAt
-	return good, quiet >= shortest && open.sure(e.Open) || quiet >= resetsRefill && all.sure(e.All)
+	return good, quiet >= Shortest && open.sure(e.Open) || quiet >= resetsRefill && all.sure(e.All)
 }
 
 // witness is what lost beacons say together, in nats.
@@ -60,7 +60,7 @@ func (w *witness) hear(weight float64) {
 
 // sure tells whether they, and so many answers that should have come by themselves, are enough.
 func (w *witness) sure(expected float64) bool {
-	return w.says+expected >= enough && (w.lost >= fewest || expected >= enough)
+	return w.says+expected >= Enough && (w.lost >= fewest || expected >= Enough)
 }
 
 // Scope is what a part of the network is.
@@ -92,7 +92,7 @@ func (p *Part) Holds(addr netip.Addr, path int) bool {
 	return p.Prefix.Contains(addr)
 }
 
-// enoughOfPart is enough for a part: it is looked at once per lost beacon, not all the time.
+// enoughOfPart is Enough for a part: it is looked at once per lost beacon, not all the time.
 const enoughOfPart = 20
 
 // group is what the beacons of a part say together.

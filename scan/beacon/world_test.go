@@ -117,6 +117,17 @@ func (w *world) answer(t Target) {
 	w.coming = append(w.coming, answer{t, w.now + w.trip})
 }
 
+// cut ends all answers for ten seconds, and checks that the outage is seen within so long.
+func (w *world) cut(most time.Duration) {
+	w.Helper()
+	begun := w.now
+	w.down = func(Target, time.Duration) bool { return true }
+	w.run(10 * time.Second)
+	if after := w.silent - begun; w.silent == 0 || after > most {
+		w.Errorf("the outage was seen after %v, want %v at most", after, most)
+	}
+}
+
 // quiet tells of alarms.
 func (w *world) quiet(what string) {
 	w.Helper()

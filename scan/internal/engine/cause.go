@@ -210,7 +210,7 @@ func (w *sentinel) seek(ctx context.Context) {
 		return
 	}
 	w.seeking = true
-	paths := w.session.plan.Routes.Paths
+	paths := w.session.paths()
 	go func() {
 		f := finding{silent: map[int]cause{}}
 		for _, q := range all {

@@ -220,15 +220,20 @@ func TestConnectPartLost(t *testing.T) {
 	})
 }
 
+// between is a host's fault that lasts from one time to another.
+func between(begin, end time.Duration, err error) func(time.Duration) error {
+	return func(at time.Duration) error {
+		if at > begin && at < end {
+			return err
+		}
+		return nil
+	}
+}
+
 // An interface that is down is waited for: what could not be sent is no silence.
 func TestConnectInterfaceDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := connectNet{fault: func(at time.Duration) error {
-			if at > time.Second && at < 4*time.Second {
-				return os.NewSyscallError("connect", syscall.ENETDOWN)
-			}
-			return nil
-		}}
+		n := connectNet{fault: between(time.Second, 4*time.Second, os.NewSyscallError("connect", syscall.ENETDOWN))}
 		b, ph := n.begin(t)
 		if err := b.run(t.Context(), ph); err != nil {
 			t.Fatal(err)
@@ -276,12 +281,7 @@ func TestConnectRepeatedByTheKernel(t *testing.T) {
 // A host that is out of files for a while sends nothing, which is no silence of the path.
 func TestConnectShortageIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := connectNet{fault: func(at time.Duration) error {
-			if at > time.Second && at < 2500*time.Millisecond {
-				return os.NewSyscallError("socket", syscall.EMFILE)
-			}
-			return nil
-		}}
+		n := connectNet{fault: between(time.Second, 2500*time.Millisecond, os.NewSyscallError("socket", syscall.EMFILE))}
 		b, ph := n.begin(t)
 		if err := b.run(t.Context(), ph); err != nil {
 			t.Fatal(err)

@@ -22,26 +22,35 @@ func (h *history) note(now int64, ph *Phase) {
 	h.n++
 }
 
-// doneAt is how many first tries had been sent by a time; ok is false where that is too long ago.
-func (h *history) doneAt(t int64) (done uint64, ok bool) {
-	for i := h.n - 1; i >= 0 && i > h.n-len(h.marks); i-- {
-		if m := h.marks[i%len(h.marks)]; m.at <= t {
-			return m.done, true
+// newest is the number of the newest mark made by a time; of the one before the oldest that is looked at, and false, where there is
+// none.
+func (h *history) newest(by int64) (i int, ok bool) {
+	for i = h.n - 1; i >= 0 && i > h.n-len(h.marks); i-- {
+		if h.marks[i%len(h.marks)].at <= by {
+			return i, true
 		}
 	}
-	return 0, h.n < len(h.marks) // before the first mark there was nothing
+	return i, false
+}
+
+// whole tells whether no mark has been written over: before the first there was nothing.
+func (h *history) whole() bool { return h.n < len(h.marks) }
+
+// doneAt is how many first tries had been sent by a time; ok is false where that is too long ago.
+func (h *history) doneAt(t int64) (done uint64, ok bool) {
+	if i, ok := h.newest(t); ok {
+		return h.marks[i%len(h.marks)].done, true
+	}
+	return 0, h.whole()
 }
 
 // doneAfter is at least how many had been sent by a time: as many as at the first look after it.
 func (h *history) doneAfter(t int64) (done uint64, ok bool) {
-	for i := h.n - 1; i >= 0 && i > h.n-len(h.marks); i-- {
-		m := h.marks[i%len(h.marks)]
-		if m.at < t {
-			return done, true
-		}
-		done = m.done
+	i, ok := h.newest(t - 1)
+	if i+1 < h.n {
+		done = h.marks[(i+1)%len(h.marks)].done
 	}
-	return done, h.n < len(h.marks)
+	return done, ok || h.whole()
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/beacon"
 )
 
 // A silence is believed once the process has run through half a second of it. On a host that is too busy for that the
@@ -17,14 +18,8 @@ type lull struct {
 	first, last beaconsBy // the beacons by the ticks at which it was seen so first and last
 }
 
-const (
-	// overlookedLeast is the least step of the newest answered probe that may hide an outage.
-	overlookedLeast = int64(500 * time.Millisecond)
-	// overlookedSays is how much the beacons in it must say against the path, in nats, as for an alarm.
-	overlookedSays = 23
-)
-
-// look takes note of a tick, and tells whether an outage began with the probe sent at since and is over.
+// look takes note of a tick, and tells whether an outage began with the probe sent at since and is over: the newest answered
+// probe has made a step in which the beacons say as much against the path as an alarm takes.
 func (l *lull) look(good int64, now beaconsBy) (since int64, outage bool) {
 	if good == l.good {
 		l.last = now
@@ -32,14 +27,14 @@ func (l *lull) look(good int64, now beaconsBy) (since int64, outage bool) {
 	}
 	before := *l
 	*l = lull{good, now, now}
-	if before.good == 0 || good-before.good < overlookedLeast {
+	if before.good == 0 || time.Duration(good-before.good) < beacon.Shortest {
 		return 0, false
 	}
 	// One that has not left after all is not asked any more: the counts may fall.
 	lost := float64(before.last.asked) - float64(before.first.asked) - (float64(now.answered) - float64(before.first.answered))
 	// The share of beacons lost before, those that never answer twice included.
 	share := float64(before.first.asked-min(before.first.answered, before.first.asked)+1) / float64(before.first.asked+2)
-	return before.good, -lost*math.Log(share) >= overlookedSays
+	return before.good, -lost*math.Log(share) >= beacon.Enough
 }
 
 // lookBack takes back what was sent in an outage that is over before it was believed.

@@ -40,7 +40,7 @@ func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	w.session.trust.outages.Add(1)
 	e := w.pathEvent(path, c)
 	e.Kind, e.Begin = results.EventOutage, since
-	e.Message = fmt.Sprintf("nothing travels %v any more, and the rest goes on: %v", &w.session.plan.Routes.Paths[path], c.err)
+	e.Message = fmt.Sprintf("nothing travels %v any more, and the rest goes on: %v", &w.session.paths()[path], c.err)
 	w.emit(e)
 }
 
@@ -95,7 +95,7 @@ func (w *sentinel) comeBack(now int64, path int) {
 	w.set.Return(path)
 	e := w.pathEvent(path, a.cause)
 	e.Kind, e.Begin, e.End = results.EventResumed, a.since, now
-	e.Message = fmt.Sprintf("answers come again %v", &w.session.plan.Routes.Paths[path])
+	e.Message = fmt.Sprintf("answers come again %v", &w.session.paths()[path])
 	if a.lost == nil {
 		before := w.phase.tally.again.Load()
 		w.shared.takeBack(time.Unix(0, a.since-int64(w.phase.ev.rtts.Longest())))
@@ -122,14 +122,14 @@ func (w *sentinel) giveUp(path int, ended bool) {
 	e := w.pathEvent(path, a.cause)
 	e.Kind, e.Begin, e.Unknown = results.EventLost, a.since, n
 	e.Message = fmt.Sprintf("evidence did not come back %s %v, and the rest goes on: what was not asked there is unknown, not filtered: %v",
-		when, &w.session.plan.Routes.Paths[path], a.cause.err)
+		when, &w.session.paths()[path], a.cause.err)
 	w.awaited()
 	w.emit(e)
 }
 
 // pathEvent is an event about a path.
 func (w *sentinel) pathEvent(path int, c cause) results.Event {
-	p := &w.session.plan.Routes.Paths[path]
+	p := &w.session.paths()[path]
 	e := results.Event{Scope: results.ScopeInterface, Cause: c.word, Iface: p.Link.Name, NextHop: p.Gateway}
 	if c.word == results.CauseNextHopSilent {
 		e.Scope = results.ScopeNextHop
