@@ -153,7 +153,7 @@ func TestTwoGateways(t *testing.T) {
 		o := synoptic(t, "scan", "10.77.0.0/28", "-p", "80")
 		s := parseStream(t, o.stdout)
 		if o.code != 0 || len(s.found(t, "open")) != 16 || !s.end.Complete {
-			t.Errorf("exit %d, %d open: %s", o.code, len(s.found(t, "open")), o.stderr)
+			return fmt.Errorf("exit %d, %d open: %s", o.code, len(s.found(t, "open")), o.stderr)
 		}
 		for _, e := range s.events {
 			if e.Event == "next-hop-changed" && e.Cause == results.CauseTwoNextHops && e.NextHop == n.GatewayAddr {

@@ -72,6 +72,9 @@ func judge(t testing.TB, b Bound, start func() func() Reading, run func() error)
 	begun := time.Now()
 	for voided := 0; ; {
 		read, err := measured(start, run)
+		if t.Failed() {
+			t.Logf("what the run has reported itself is final: %v", read)
+		}
 		if err == nil || t.Failed() {
 			if err != nil {
 				t.Error(err)
