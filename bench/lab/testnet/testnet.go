@@ -129,9 +129,13 @@ func Main(m *testing.M, last ...func()) {
 		_ = Enter() // the reason is kept for Require
 		parallel := false
 		flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
+		processors := runtime.GOMAXPROCS(0)
 		if !parallel {
-			_ = flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.GOMAXPROCS(0)))
+			_ = flag.Set("test.parallel", strconv.Itoa(atOnce*processors))
 		}
+		// A goroutine that plays a target would wait until all that read records have had their turns, 10 ms each and
+		// seconds on a busy machine. With a thread for each it is the kernel that chooses, and who has slept goes first.
+		runtime.GOMAXPROCS(2 * atOnce * processors)
 	}
 	code := m.Run()
 	for _, f := range last {
