@@ -13,8 +13,11 @@ import (
 // be reached. The scan says so, and does not take their silence for evidence. At a rate that the table bears nothing is said.
 func TestFirstContacts(t *testing.T) {
 	seeds := uint64(3)
-	if *scansFlag > 0 {
+	switch {
+	case *scansFlag > 0:
 		seeds = uint64(*scansFlag)
+	case testing.Short():
+		seeds = 1
 	}
 	for _, c := range []struct {
 		name     string
@@ -29,6 +32,9 @@ func TestFirstContacts(t *testing.T) {
 		{"until nearly all is found", 10_000, 3, 0.99, true},
 		{"slowly", 250, 2, 0, false},
 	} {
+		if testing.Short() && c.attempts > 1 && c.limited {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			var unseen uint64
 			for seed := range seeds {
