@@ -220,21 +220,12 @@ func (s *Set) levels() (all []func(*member) key) {
 
 // groups are the beacons by a level, without those that are known to be lost, or have never answered.
 func (s *Set) groups(level func(*member) key) map[key]*group {
-	all, k0 := map[key]*group{}, s.known()
-	for _, m := range s.members {
-		if m.away || m.good == 0 {
-			continue
-		}
-		k := level(m)
-		g := all[k]
-		if g == nil {
-			g = &group{}
-			all[k] = g
-		}
-		g.members = append(g.members, m)
-		g.good = max(g.good, m.good)
+	all := s.failing(level)
+	if len(all) == 0 {
+		return nil
 	}
-	apart(all)
+	k0 := s.known()
+	s.gather(all, level)
 	for _, g := range all {
 		for _, m := range g.members {
 			n := m.missedSince(g.good)
@@ -252,18 +243,49 @@ func (s *Set) groups(level func(*member) key) map[key]*group {
 	return all
 }
 
-// apart finds for each group when the newest answered beacon of the others was sent.
-func apart(all map[key]*group) {
-	var first, second int64
-	for _, g := range all {
-		if g.good > first {
-			first, second = g.good, first
-		} else {
-			second = max(second, g.good)
+// failing are the groups that may have lost beacons enough, empty: on a path that is up hardly any, and no other is worth
+// being looked at.
+func (s *Set) failing(level func(*member) key) map[key]*group {
+	lost := map[key]int{}
+	for _, m := range s.members {
+		if m.lost > 0 && !m.away && m.good != 0 {
+			lost[level(m)] += min(m.lost, missedKept)
 		}
 	}
-	for _, g := range all {
-		if g.beside = first; g.good == first {
+	all := map[key]*group{}
+	for k, n := range lost {
+		if n >= fewest {
+			all[k] = &group{}
+		}
+	}
+	return all
+}
+
+// gather gives each group its beacons, and finds when the newest answered one of the others was sent.
+func (s *Set) gather(all map[key]*group, level func(*member) key) {
+	var newest key // of all groups: which has the newest,
+	var first int64
+	var second int64 // and when the newest of the others was sent
+	for _, m := range s.members {
+		if m.away || m.good == 0 {
+			continue
+		}
+		k := level(m)
+		switch {
+		case m.good > first && k != newest:
+			newest, first, second = k, m.good, first
+		case m.good > first:
+			first = m.good
+		case k != newest:
+			second = max(second, m.good)
+		}
+		if g := all[k]; g != nil {
+			g.members = append(g.members, m)
+			g.good = max(g.good, m.good)
+		}
+	}
+	for k, g := range all {
+		if g.beside = first; k == newest {
 			g.beside = second
 		}
 	}
