@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,17 +23,7 @@ func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
 
 // record holds the fields of all record types that tests look at.
 type record struct {
-	Type     string
-	IP       netip.Addr
-	Port     uint16
-	State    string
-	Reason   string
-	EventID  string `json:"event_id"`
-	Hostname string
-	Service  string
-	TTL      uint8
-	RTT      *int64 `json:"rtt_us"`
-	MSS      uint16
+	portRecord
 	Seed     uint64
 	Targets  uint64
 	Probes   uint64
@@ -51,16 +42,12 @@ type record struct {
 
 	BackendReason string `json:"backend_reason"`
 
-	Attempt uint8
-	Loss    *results.Estimate `json:"loss_estimate"`
-	Missed  *results.Estimate `json:"missed_open_estimate"`
+	Loss   *results.Estimate `json:"loss_estimate"`
+	Missed *results.Estimate `json:"missed_open_estimate"`
 
 	Retransmitted uint64
 	Canaries      uint64 `json:"canary_probes"`
 
-	Suspect     []string
-	Verified    *bool
-	Banner      string
 	OpenPorts   []uint16 `json:"open_ports"`
 	First, Last string
 	Coverage    float64
@@ -68,18 +55,38 @@ type record struct {
 	PPS         float64
 	Complete    bool
 
-	Event, Extent, Cause, Iface, Prefix, Message string
-	NextHop                                      netip.Addr `json:"next_hop"`
-	Begin, End                                   string
-	Again, Unknown                               uint64
-	Evidence                                     *results.Evidence
-	EstimateVoid                                 string `json:"estimate_void"`
+	Event, Extent, Cause, Prefix, Message string
+	NextHop                               netip.Addr `json:"next_hop"`
+	Begin, End                            string
+	Again, Unknown                        uint64
+	Evidence                              *results.Evidence
+	EstimateVoid                          string `json:"estimate_void"`
+}
+
+// portRecord is what a record of a port has, of which a scan may have a quarter of a million.
+type portRecord struct {
+	Type     string
+	IP       netip.Addr
+	Port     uint16
+	State    string
+	Reason   string
+	EventID  string `json:"event_id"`
+	Hostname string
+	Service  string
+	TTL      uint8
+	RTT      *int64 `json:"rtt_us"`
+	MSS      uint16
+	Attempt  uint8
+	Suspect  []string
+	Verified *bool
+	Banner   string
+	Iface    string
 }
 
 // stream is a parsed record stream.
 type stream struct {
 	start, end record
-	ports      []record
+	ports      []portRecord
 	events     []record
 	hosts      []record
 }
@@ -88,8 +95,17 @@ func parseStream(t testing.TB, out string) stream {
 	t.Helper()
 	var s stream
 	var n int
+	s.ports = make([]portRecord, 0, strings.Count(out, "\n"))
 	sc := bufio.NewScanner(strings.NewReader(out))
 	for ; sc.Scan(); n++ {
+		if bytes.Contains(sc.Bytes(), []byte(`"type":"port",`)) && n > 0 && s.end.Type == "" {
+			var r portRecord
+			if err := json.Unmarshal(sc.Bytes(), &r); err != nil {
+				t.Fatalf("line %d: %v: %q", n+1, err, sc.Text())
+			}
+			s.ports = append(s.ports, r)
+			continue
+		}
 		var r record
 		if err := json.Unmarshal(sc.Bytes(), &r); err != nil {
 			t.Fatalf("line %d: %v: %q", n+1, err, sc.Text())
@@ -97,8 +113,6 @@ func parseStream(t testing.TB, out string) stream {
 		switch {
 		case n == 0 && r.Type == "scan_start":
 			s.start = r
-		case r.Type == "port" && s.end.Type == "":
-			s.ports = append(s.ports, r)
 		case r.Type == "event" && s.end.Type == "":
 			s.events = append(s.events, r)
 		case r.Type == "host" && s.end.Type == "":
