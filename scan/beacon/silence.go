@@ -218,9 +218,12 @@ func (s *Set) levels() (all []func(*member) key) {
 	return append(all, bits(16, 48), bits(24, 64), bits(32, 128))
 }
 
-// groups are the beacons by a level, without those that are known to be lost, or have never answered.
+// groups are the beacons by a level, without those that are known to be lost, or have never answered. What a part that is up
+// loses, those tell that were asked next after an answer: what others that are down lose one after the other, until they
+// are known to be lost, says nothing of it.
 func (s *Set) groups(level func(*member) key) map[key]*group {
 	all, k0 := map[key]*group{}, s.known()
+	k0.lost = s.next.lost()
 	for _, m := range s.members {
 		if m.away || m.good == 0 {
 			continue
