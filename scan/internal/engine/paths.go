@@ -34,6 +34,7 @@ type away struct {
 func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	w.away[path] = &away{cause: c, since: since, begun: now, again: now, faulted: faulted}
 	w.session.hops[path].away.Store(true)
+	proven := w.set.GoodOf(path) != 0
 	w.set.Leave(path)
 	w.awaited()
 	w.shared.leave(path)
@@ -42,15 +43,35 @@ func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	e.Kind, e.Begin = results.EventOutage, since
 	e.Message = fmt.Sprintf("nothing travels %v any more, and the rest goes on: %v", &w.session.paths()[path], c.err)
 	w.emit(e)
+	if proven {
+		w.noticedLate(now, since, path, c)
+	}
 }
 
-// awaited takes note of since when nothing is known of the paths that may come back.
+// noticedLate makes unknown what was done with before a path was left, and asked since evidence of it ended: what is trusted
+// waits for its beacons for a while only.
+func (w *sentinel) noticedLate(now, since int64, path int, c cause) {
+	n := w.shared.lose(&beacon.Part{Scope: beacon.Path, Path: path, Since: since, Until: now})
+	if n == 0 {
+		return
+	}
+	e := w.pathEvent(path, c)
+	e.Kind, e.Begin, e.Unknown = results.EventLost, since, n
+	e.Message = fmt.Sprintf("what was asked %v and done with before it was noticed is unknown, not filtered", &w.session.paths()[path])
+	w.emit(e)
+}
+
+// awaited takes note of since when nothing is known of the paths that may come back, and of the parts whose gateways are
+// being asked.
 func (w *sentinel) awaited() {
 	since := int64(math.MaxInt64)
 	for _, a := range w.away {
 		if a != nil && a.lost == nil {
 			since = min(since, a.since)
 		}
+	}
+	for _, p := range w.suspects {
+		since = min(since, p.Since)
 	}
 	if since == math.MaxInt64 {
 		since = 0
@@ -151,7 +172,9 @@ func (w *sentinel) suspect(ctx context.Context, p *beacon.Part) bool {
 	if len(w.session.hops) < 2 || w.session.hops[p.Path].ear == nil {
 		return false
 	}
-	if w.suspects = append(w.suspects, p); !w.seeking {
+	w.suspects = append(w.suspects, p)
+	w.awaited()
+	if !w.seeking {
 		w.seek(ctx)
 	}
 	return true
@@ -174,6 +197,7 @@ func (w *sentinel) judgeSuspects(f *finding) {
 		}
 	}
 	w.suspects = nil
+	w.awaited()
 }
 
 // tellLost makes unknown what was asked of a part since it has stopped answering.
