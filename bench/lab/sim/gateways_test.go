@@ -12,15 +12,18 @@ import (
 // A gateway of two that fails, and is found out late, for few beacons lie behind it: what was sent to it meanwhile is asked again, or
 // unknown, though other paths go on.
 func TestGatewayFails(t *testing.T) {
+	some := Targets{Open: 0.01, Closed: 0.02}
 	for _, c := range []struct {
 		what     string
 		rate     float64
 		attempts int
+		targets  Targets
 		fault    Fault
 	}{
-		{"silent", 400, 1, Fault{Kind: HopOut, Begin: 1500 * ms, End: 20 * time.Second}},
-		{"silent, asked twice", 300, 2, Fault{Kind: HopOut, Begin: 900 * ms, End: 20 * time.Second}},
-		{"silent for good", 400, 1, Fault{Kind: HopOut, Begin: 1500 * ms}},
+		{"silent", 400, 1, some, Fault{Kind: HopOut, Begin: 1500 * ms, End: 20 * time.Second}},
+		{"silent, asked twice", 300, 2, some, Fault{Kind: HopOut, Begin: 900 * ms, End: 20 * time.Second}},
+		{"silent for good", 400, 1, some, Fault{Kind: HopOut, Begin: 1500 * ms}},
+		{"another MAC address", 1000, 1, Targets{Closed: 0.09}, Fault{Kind: NewMAC, Begin: 900 * ms, Silent: true}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			left := 0
@@ -28,7 +31,7 @@ func TestGatewayFails(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := &drawn{targets: []string{"10.0.0.0/24", "10.1.3.0/24", "10.0.6.0/24", "10.1.9.0/24"}, ports: []uint16{80, 443}}
 					d.network = Config{
-						Seed: seed, Routes: routes(true, false), Targets: Targets{Open: 0.01, Closed: 0.02}, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 10 * ms, Loss: 0.05},
+						Seed: seed, Routes: routes(true, false), Targets: c.targets, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 10 * ms, Loss: 0.05},
 						Faults: []Fault{c.fault},
 					}
 					d.config = plan.Config{

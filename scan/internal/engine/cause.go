@@ -182,9 +182,6 @@ func (w *sentinel) claimed(c *route.Claim) {
 	if h := w.session.hopOf(c.Link, c.Addr); h == nil || h.mac.Load() == [6]byte(c.MAC) {
 		return // somebody else answers for it, too: that alone must not stop a scan
 	}
-	if now := time.Now().UnixNano(); w.release == nil {
-		w.pause(now, w.newest(now), cause{word: results.CauseNextHopMoved})
-	}
 	w.moved(c.Link, c.Addr, c.MAC)
 }
 

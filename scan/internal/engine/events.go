@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/beacon"
@@ -84,6 +85,7 @@ func (w *sentinel) moved(link string, gateway netip.Addr, mac net.HardwareAddr) 
 	if old == [6]byte(mac) {
 		return
 	}
+	w.swallowed(slices.Index(w.session.hops, h))
 	err := w.session.move(h, [6]byte(mac))
 	e := results.Event{
 		Kind: results.EventNextHopChanged, Scope: results.ScopeNextHop, Cause: results.CauseNextHopMoved,

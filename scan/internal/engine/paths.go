@@ -152,7 +152,7 @@ func (w *sentinel) giveUp(path int, ended bool) {
 func (w *sentinel) pathEvent(path int, c cause) results.Event {
 	p := &w.session.paths()[path]
 	e := results.Event{Scope: results.ScopeInterface, Cause: c.word, Iface: p.Link.Name, NextHop: p.Gateway}
-	if c.word == results.CauseNextHopSilent {
+	if c.word == results.CauseNextHopSilent || c.word == results.CauseNextHopMoved {
 		e.Scope = results.ScopeNextHop
 	}
 	return e
@@ -187,17 +187,38 @@ func (w *sentinel) judgeSuspects(f *finding) {
 		i := p.Path
 		c, silent := f.silent[i]
 		switch {
-		case !silent || w.release != nil || !w.others(i):
-			w.tellLost(p)
-		case w.away[i] == nil:
-			w.leave(now, min(p.Since, w.newestOn(now, i)), i, c, false)
+		case w.away[i] != nil && w.away[i].since <= p.Since: // all since is asked again when it is back
 			w.set.Drop(p)
+		case !silent || w.release != nil || !w.others(i) || w.away[i] != nil:
+			w.tellLost(p)
 		default:
+			w.leave(now, min(p.Since, w.newestOn(now, i)), i, c, false)
 			w.set.Drop(p)
 		}
 	}
 	w.suspects = nil
 	w.awaited()
+}
+
+// swallowed says that a gateway has another MAC address than the one used so far: nobody knows since when what was sent there
+// has been for nobody, but that it was for somebody until the newest answer.
+func (w *sentinel) swallowed(path int) {
+	now := time.Now().UnixNano()
+	c := cause{word: results.CauseNextHopMoved}
+	switch {
+	case w.away[path] != nil:
+	case w.shared != nil && w.others(path):
+		since := w.newestOn(now, path)
+		for _, p := range w.suspects {
+			if p.Path == path {
+				since = min(since, p.Since)
+			}
+		}
+		c.err = fmt.Errorf("%v has another MAC address", w.session.paths()[path].Gateway)
+		w.leave(now, since, path, c, false)
+	case w.release == nil:
+		w.pause(now, w.newest(now), c)
+	}
 }
 
 // tellLost makes unknown what was asked of a part since it has stopped answering.
