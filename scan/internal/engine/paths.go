@@ -117,6 +117,9 @@ func (w *sentinel) comeBack(now int64, path int) {
 	e := w.pathEvent(path, a.cause)
 	e.Kind, e.Begin, e.End = results.EventResumed, a.since, now
 	e.Message = fmt.Sprintf("answers come again %v", &w.session.paths()[path])
+	if a.cause.word == results.CauseNextHopMoved {
+		e.Message = fmt.Sprintf("answers come again, or soon, %v", &w.session.paths()[path])
+	}
 	if a.lost == nil {
 		before := w.phase.tally.again.Load()
 		w.shared.takeBack(time.Unix(0, a.since-int64(w.phase.ev.rtts.Longest())))
@@ -180,14 +183,14 @@ func (w *sentinel) suspect(ctx context.Context, p *beacon.Part) bool {
 	return true
 }
 
-// judgeSuspects tells which parts are lost, and which only have a silent gateway that may come back.
-func (w *sentinel) judgeSuspects(f *finding) {
+// judgeSuspects tells which parts are lost, and which only have a silent gateway that may come back, or one that has moved.
+func (w *sentinel) judgeSuspects(f *finding, moved map[int]bool) {
 	now := time.Now().UnixNano()
 	for _, p := range w.suspects {
 		i := p.Path
 		c, silent := f.silent[i]
 		switch {
-		case w.away[i] != nil && w.away[i].since <= p.Since: // all since is asked again when it is back
+		case moved[i] || w.away[i] != nil && w.away[i].since <= p.Since: // all since is asked again, or will be when it is back
 			w.set.Drop(p)
 		case !silent || w.release != nil || !w.others(i) || w.away[i] != nil:
 			w.tellLost(p)
@@ -201,8 +204,9 @@ func (w *sentinel) judgeSuspects(f *finding) {
 }
 
 // swallowed says that a gateway has another MAC address than the one used so far: nobody knows since when what was sent there
-// has been for nobody, but that it was for somebody until the newest answer.
-func (w *sentinel) swallowed(path int) {
+// has been for nobody, but that it was for somebody until the newest answer. back tells that the path was left for that, until
+// the new address is used.
+func (w *sentinel) swallowed(path int) (back bool) {
 	now := time.Now().UnixNano()
 	c := cause{word: results.CauseNextHopMoved}
 	switch {
@@ -216,9 +220,11 @@ func (w *sentinel) swallowed(path int) {
 		}
 		c.err = fmt.Errorf("%v has another MAC address", w.session.paths()[path].Gateway)
 		w.leave(now, since, path, c, false)
+		return true
 	case w.release == nil:
 		w.pause(now, w.newest(now), c)
 	}
+	return false
 }
 
 // tellLost makes unknown what was asked of a part since it has stopped answering.
