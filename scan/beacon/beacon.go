@@ -43,10 +43,10 @@ type Set struct {
 	pausedAt atomic.Int64  // since Pause; 0: there is none
 	before   int64         // of what was sent until then, when the newest answered probe was
 
-	good     int64   // when the newest probe that was answered was sent
-	pending  []loss  // lost since
-	failures float64 // lost before another was answered
-	answers  float64
+	good     int64  // when the newest probe that was answered was sent
+	pending  []loss // lost since
+	all      share  // of all beacons
+	next     share  // of those asked next after an answer
 	paths    []PathCount
 	parts    []*Part
 	suspects bool // one may be lost
@@ -63,6 +63,7 @@ type loss struct {
 	sent   int64
 	weight float64
 	open   bool
+	next   bool // the one before it was answered
 }
 
 // PathCount is how many beacons were sent and answered on a path.
@@ -216,7 +217,7 @@ func (s *Set) Tick(now int64) {
 			continue // it has said what it can
 		}
 		if w := m.surprise(1, before, k); w > 0 {
-			s.pending = append(s.pending, loss{m.last, w, m.open})
+			s.pending = append(s.pending, loss{m.last, w, m.open, m.lost == 1})
 		}
 	}
 	s.book()
@@ -261,9 +262,12 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	if m.away || s.pausedAt.Load() != 0 || m.excused() {
 		m.lost = 0 // that was the part's, or the outage's
 	}
+	s.all.answers++
+	if m.lost == 0 {
+		s.next.answers++
+	}
 	m.answered(rtt)
 	s.recent = max(rtt, s.recent-s.recent/256)
-	s.answers++
 	s.proven = true
 	s.paths[m.Path].Answered++
 	s.good = max(s.good, m.good)
@@ -281,7 +285,10 @@ func (s *Set) book() {
 		case l.sent > good:
 			kept = append(kept, l)
 		case l.weight > 0 && (s.pausedAt.Load() == 0 || l.sent <= s.before):
-			s.failures++
+			s.all.failures++
+			if l.next {
+				s.next.failures++
+			}
 		}
 	}
 	s.pending = kept
@@ -301,7 +308,7 @@ func (s *Set) known() known {
 			mute++
 		}
 	}
-	return known{s.proven, (s.failures + 1) / (s.failures + s.answers + 8), mute / asked}
+	return known{s.proven, s.all.lost(), mute / asked}
 }
 
 // newest is when the newest answered probe of any kind was sent.

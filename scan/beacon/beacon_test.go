@@ -3,6 +3,7 @@ package beacon
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -299,4 +300,47 @@ func TestBefore(t *testing.T) {
 	if s.Before() != 1000 || s.Good() != 5000 {
 		t.Errorf("before %d, good %d", s.Before(), s.Good())
 	}
+}
+
+// What a part loses until it is known to be lost, and what single hosts lose that are gone, does not pass for loss of all, behind
+// which another part would hide.
+func TestPartsBesideOthers(t *testing.T) {
+	for _, c := range []struct {
+		what         string
+		gone, others []Target // on path 1
+		lost         []string
+		within       time.Duration
+	}{
+		{"a net", targets("10.1.3.0", 10, 1, 1), targets("10.1.9.0", 6, 1, 1), []string{"10.0.0.0/24", "10.1.3.0/24"}, 1800 * time.Millisecond},
+		{"single hosts", scattered(11, 24), scattered(50, 8), []string{"10.0.0.0/24"}, 10 * time.Second},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t, 2)
+			w.rate = 50
+			w.offerAll(slices.Concat(targets("10.0.0.0", 3, 1, 0), c.gone, c.others))
+			w.run(time.Second)
+			w.quiet("a second")
+			begun := w.now
+			w.down = func(at Target, _ time.Duration) bool { return at.Path == 0 || slices.Contains(c.gone, at) }
+			w.run(c.within)
+			var names []string
+			for _, p := range w.lost {
+				names = append(names, p.Prefix.String())
+				if since := time.Duration(p.Since); since > begun || begun-since > time.Second {
+					t.Errorf("%v is lost %v before it was", p.Prefix, begun-since)
+				}
+			}
+			if slices.Sort(names); !slices.Equal(names, c.lost) || w.silent != 0 {
+				t.Errorf("lost within %v: %q, want %q; silent at %v", c.within, names, c.lost, w.silent)
+			}
+		})
+	}
+}
+
+// scattered are hosts of path 1, of which each is the only one in its /16.
+func scattered(first, n int) (all []Target) {
+	for i := range n {
+		all = append(all, targets(fmt.Sprintf("%d.0.0.1", first+i), 1, 1, 1)...)
+	}
+	return all
 }

@@ -120,6 +120,15 @@ func (m *member) surprise(n, before int, k known) float64 {
 // known is what is known of all beacons.
 type known struct {
 	proven bool    // one was answered
-	lost   float64 // the share of them that is lost on a path that is up,
+	lost   float64 // the share of them that is lost while some are answered,
 	mute   float64 // and of those asked that do not answer the same SYN twice; both on the side of caution
 }
+
+// share counts beacons.
+type share struct {
+	failures float64 // lost before another was answered
+	answers  float64
+}
+
+// lost is the share of them that is lost, on the side of caution.
+func (s *share) lost() float64 { return (s.failures + 1) / (s.failures + s.answers + 8) }

@@ -218,13 +218,16 @@ func (s *Set) levels() (all []func(*member) key) {
 	return append(all, bits(16, 48), bits(24, 64), bits(32, 128))
 }
 
-// groups are the beacons by a level, without those that are known to be lost, or have never answered.
+// groups are the beacons by a level, without those that are known to be lost, or have never answered. What a part that is up
+// loses, those tell that were asked next after an answer: what others that are down lose one after the other, until they
+// are known to be lost, says nothing of it.
 func (s *Set) groups(level func(*member) key) map[key]*group {
 	all := s.failing(level)
 	if len(all) == 0 {
 		return nil
 	}
 	k0 := s.known()
+	k0.lost = s.next.lost()
 	s.gather(all, level)
 	for _, g := range all {
 		for _, m := range g.members {

@@ -128,7 +128,7 @@ func runHistories(t *testing.T, faults bool) *histories {
 			t.Run(fmt.Sprint(w), func(t *testing.T) {
 				t.Parallel()
 				for seed := first + w; seed < first+uint64(count) && h.few(); seed += workers {
-					h.history(t, seed, faults)
+					t.Run(fmt.Sprint(seed), func(t *testing.T) { h.history(t, seed, faults) }) // one that fails ends its own test only
 				}
 			})
 		}

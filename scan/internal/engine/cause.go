@@ -182,9 +182,6 @@ func (w *sentinel) claimed(c *route.Claim) {
 	if h := w.session.hopOf(c.Link, c.Addr); h == nil || h.mac.Load() == [6]byte(c.MAC) {
 		return // somebody else answers for it, too: that alone must not stop a scan
 	}
-	if now := time.Now().UnixNano(); w.release == nil {
-		w.pause(now, w.newest(now), cause{word: results.CauseNextHopMoved})
-	}
 	w.moved(c.Link, c.Addr, c.MAC)
 }
 
@@ -230,11 +227,12 @@ func (w *sentinel) seek(ctx context.Context) {
 
 // explained takes over what seek has found.
 func (w *sentinel) explained(f *finding) {
+	moved := map[int]bool{}
 	for _, claim := range f.claims {
 		w.tellConflicts(claim.Conflicts)
-		w.moved(claim.Link, claim.Addr, claim.MAC)
+		moved[w.moved(claim.Link, claim.Addr, claim.MAC)] = true
 	}
-	w.judgeSuspects(f)
+	w.judgeSuspects(f, moved)
 	if w.release != nil && w.cause.path == nil && w.cause.word != results.CauseNextHopMoved {
 		c := cause{word: results.CausePath}
 		for _, silent := range f.silent {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/beacon"
@@ -74,16 +75,19 @@ func (w *sentinel) tellConflicts(all []route.Conflict) {
 	}
 }
 
-// moved has the lanes use another MAC address for a gateway.
-func (w *sentinel) moved(link string, gateway netip.Addr, mac net.HardwareAddr) {
+// moved has the lanes use another MAC address for a gateway. again is the path of which all since its newest answer is asked
+// again for that; -1: none is.
+func (w *sentinel) moved(link string, gateway netip.Addr, mac net.HardwareAddr) (again int) {
 	h := w.session.hopOf(link, gateway)
 	if h == nil || len(mac) != 6 {
-		return
+		return -1
 	}
 	old := h.mac.Load()
 	if old == [6]byte(mac) {
-		return
+		return -1
 	}
+	path := slices.Index(w.session.hops, h)
+	back := w.swallowed(path)
 	err := w.session.move(h, [6]byte(mac))
 	e := results.Event{
 		Kind: results.EventNextHopChanged, Scope: results.ScopeNextHop, Cause: results.CauseNextHopMoved,
@@ -94,4 +98,9 @@ func (w *sentinel) moved(link string, gateway netip.Addr, mac net.HardwareAddr) 
 		e.Message += fmt.Sprintf("; the programs in the kernel do not know it: %v", err)
 	}
 	w.emit(e)
+	if !back {
+		return -1
+	}
+	w.comeBack(time.Now().UnixNano(), path)
+	return path
 }

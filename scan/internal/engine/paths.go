@@ -34,6 +34,7 @@ type away struct {
 func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	w.away[path] = &away{cause: c, since: since, begun: now, again: now, faulted: faulted}
 	w.session.hops[path].away.Store(true)
+	proven := w.set.GoodOf(path) != 0
 	w.set.Leave(path)
 	w.awaited()
 	w.shared.leave(path)
@@ -42,15 +43,35 @@ func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	e.Kind, e.Begin = results.EventOutage, since
 	e.Message = fmt.Sprintf("nothing travels %v any more, and the rest goes on: %v", &w.session.paths()[path], c.err)
 	w.emit(e)
+	if proven {
+		w.noticedLate(now, since, path, c)
+	}
 }
 
-// awaited takes note of since when nothing is known of the paths that may come back.
+// noticedLate makes unknown what was done with before a path was left, and asked since evidence of it ended: what is trusted
+// waits for its beacons for a while only.
+func (w *sentinel) noticedLate(now, since int64, path int, c cause) {
+	n := w.shared.lose(&beacon.Part{Scope: beacon.Path, Path: path, Since: since, Until: now})
+	if n == 0 {
+		return
+	}
+	e := w.pathEvent(path, c)
+	e.Kind, e.Begin, e.Unknown = results.EventLost, since, n
+	e.Message = fmt.Sprintf("what was asked %v and done with before it was noticed is unknown, not filtered", &w.session.paths()[path])
+	w.emit(e)
+}
+
+// awaited takes note of since when nothing is known of the paths that may come back, and of the parts whose gateways are
+// being asked.
 func (w *sentinel) awaited() {
 	since := int64(math.MaxInt64)
 	for _, a := range w.away {
 		if a != nil && a.lost == nil {
 			since = min(since, a.since)
 		}
+	}
+	for _, p := range w.suspects {
+		since = min(since, p.Since)
 	}
 	if since == math.MaxInt64 {
 		since = 0
@@ -96,6 +117,9 @@ func (w *sentinel) comeBack(now int64, path int) {
 	e := w.pathEvent(path, a.cause)
 	e.Kind, e.Begin, e.End = results.EventResumed, a.since, now
 	e.Message = fmt.Sprintf("answers come again %v", &w.session.paths()[path])
+	if a.cause.word == results.CauseNextHopMoved {
+		e.Message = fmt.Sprintf("answers come again, or soon, %v", &w.session.paths()[path])
+	}
 	if a.lost == nil {
 		before := w.phase.tally.again.Load()
 		w.shared.takeBack(time.Unix(0, a.since-int64(w.phase.ev.rtts.Longest())))
@@ -131,7 +155,7 @@ func (w *sentinel) giveUp(path int, ended bool) {
 func (w *sentinel) pathEvent(path int, c cause) results.Event {
 	p := &w.session.paths()[path]
 	e := results.Event{Scope: results.ScopeInterface, Cause: c.word, Iface: p.Link.Name, NextHop: p.Gateway}
-	if c.word == results.CauseNextHopSilent {
+	if c.word == results.CauseNextHopSilent || c.word == results.CauseNextHopMoved {
 		e.Scope = results.ScopeNextHop
 	}
 	return e
@@ -151,29 +175,56 @@ func (w *sentinel) suspect(ctx context.Context, p *beacon.Part) bool {
 	if len(w.session.hops) < 2 || w.session.hops[p.Path].ear == nil {
 		return false
 	}
-	if w.suspects = append(w.suspects, p); !w.seeking {
+	w.suspects = append(w.suspects, p)
+	w.awaited()
+	if !w.seeking {
 		w.seek(ctx)
 	}
 	return true
 }
 
-// judgeSuspects tells which parts are lost, and which only have a silent gateway that may come back.
-func (w *sentinel) judgeSuspects(f *finding) {
+// judgeSuspects tells which parts are lost, and which only have a silent gateway that may come back, or one that has moved.
+func (w *sentinel) judgeSuspects(f *finding, moved map[int]bool) {
 	now := time.Now().UnixNano()
 	for _, p := range w.suspects {
 		i := p.Path
 		c, silent := f.silent[i]
 		switch {
-		case !silent || w.release != nil || !w.others(i):
-			w.tellLost(p)
-		case w.away[i] == nil:
-			w.leave(now, min(p.Since, w.newestOn(now, i)), i, c, false)
+		case moved[i] || w.away[i] != nil && w.away[i].since <= p.Since: // all since is asked again, or will be when it is back
 			w.set.Drop(p)
+		case !silent || w.release != nil || !w.others(i) || w.away[i] != nil:
+			w.tellLost(p)
 		default:
+			w.leave(now, min(p.Since, w.newestOn(now, i)), i, c, false)
 			w.set.Drop(p)
 		}
 	}
 	w.suspects = nil
+	w.awaited()
+}
+
+// swallowed says that a gateway has another MAC address than the one used so far: nobody knows since when what was sent there
+// has been for nobody, but that it was for somebody until the newest answer. back tells that the path was left for that, until
+// the new address is used.
+func (w *sentinel) swallowed(path int) (back bool) {
+	now := time.Now().UnixNano()
+	c := cause{word: results.CauseNextHopMoved}
+	switch {
+	case w.away[path] != nil:
+	case w.shared != nil && w.others(path):
+		since := w.newestOn(now, path)
+		for _, p := range w.suspects {
+			if p.Path == path {
+				since = min(since, p.Since)
+			}
+		}
+		c.err = fmt.Errorf("%v has another MAC address", w.session.paths()[path].Gateway)
+		w.leave(now, since, path, c, false)
+		return true
+	case w.release == nil:
+		w.pause(now, w.newest(now), c)
+	}
+	return false
 }
 
 // tellLost makes unknown what was asked of a part since it has stopped answering.

@@ -311,6 +311,7 @@ func (w *sentinel) parts(ctx context.Context, now int64) {
 	for _, p := range back {
 		if i := slices.Index(w.suspects, p); i >= 0 {
 			w.suspects = slices.Delete(w.suspects, i, i+1)
+			w.awaited()
 			w.tellLost(p)
 		}
 		w.asked.back(p)

@@ -20,7 +20,7 @@ type trust struct {
 	begun   atomic.Int64 // of the outage under way, Unix time in ns; 0: there is none
 	since   atomic.Int64 // the newest probe that was answered before it
 	without atomic.Int64 // ns without evidence, of outages that are over
-	away    atomic.Int64 // since when a path that may come back is at fault, while others go on; 0: none is
+	away    atomic.Int64 // since when a path that may come back is at fault or suspected, while others go on; 0: none is
 	lost    atomic.Bool  // for good
 	seen    atomic.Int64 // the newest answered probe that the sentinel has looked at
 }
