@@ -144,6 +144,21 @@ func carrierLost(t *testing.T, b backend, more ...string) {
 	}
 }
 
+// Without a carrier from the beginning nobody is asked: that is no silence. Raw probes need the gateway's MAC address first.
+func TestNoCarrierFromTheBeginning(t *testing.T) {
+	n := connect.network(t, testnet.Config{Gateway: true})
+	if err := n.Carrier(false); err != nil {
+		t.Fatal(err)
+	}
+	o := synoptic(t, connect.scan(1000, "10.77.0.0/24", "-p", "80", "--patience", "2s", "--show", "all")...)
+	s := parseStream(t, o.stdout)
+	if o.code != 4 || s.end.Complete || s.end.Coverage != 0 || s.end.Filtered != 0 || s.end.Sent != 0 {
+		t.Errorf("exit %d, complete %v, coverage %v, %d filtered, %d sent", o.code, s.end.Complete, s.end.Coverage, s.end.Filtered, s.end.Sent)
+	}
+	f := &faulty{t: t}
+	f.happened(s, "outage", results.CauseNoCarrier)
+}
+
 func TestInterfaceDown(t *testing.T) {
 	eachBackend(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
