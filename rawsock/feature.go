@@ -31,7 +31,7 @@ var (
 		Probed: "setsockopt(PACKET_VERSION) fails", Source: "include/uapi/linux/if_packet.h, Linux 3.2",
 	}
 	QdiscBypass = &Feature{
-		Name: "PACKET_QDISC_BYPASS", Since: Version{3, 14}, For: "backend afpacket: several sender lanes",
+		Name: "PACKET_QDISC_BYPASS", Since: Version{3, 14}, For: "backend afpacket: several sender lanes; with one, an exact count of what is sent when the carrier is lost",
 		Probed: "setsockopt(PACKET_QDISC_BYPASS) fails", Source: "include/uapi/linux/if_packet.h, Linux 3.14",
 	}
 	FanoutUniqueID = &Feature{

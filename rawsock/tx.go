@@ -77,8 +77,13 @@ type TxConfig struct {
 
 	// BypassQdisc sends past the interface's queueing discipline (Feature
 	// QdiscBypass). It saves little and bypasses the host's own shaping; a busy driver
-	// then shows as back-pressure. Not for Loopback.
+	// then shows as back-pressure, and so does a link without carrier. Not for Loopback.
 	BypassQdisc bool
+
+	// BypassPlain is BypassQdisc where nobody misses the queueing discipline: it neither shapes nor filters,
+	// nobody captures on the interface when the Tx is opened, and the kernel can do it. Elsewhere, Send looks for the
+	// carrier before it sends: it is right but for what was in a queue, or just being sent, when the carrier was lost.
+	BypassPlain bool
 }
 
 // withDefaults fills in zero values and refuses what cannot work.
@@ -104,7 +109,7 @@ func (c TxConfig) withDefaults() (TxConfig, error) {
 		return c, fmt.Errorf("batch of %d frames: must be 1 to %d", c.Batch, maxBatch)
 	case c.SendBuffer < 0:
 		return c, fmt.Errorf("send buffer of %d bytes: must not be negative", c.SendBuffer)
-	case c.BypassQdisc && c.Framing == Loopback:
+	case (c.BypassQdisc || c.BypassPlain) && c.Framing == Loopback:
 		return c, fmt.Errorf("qdisc bypass with framing %s: only packet sockets have it", c.Framing)
 	}
 	return c, nil

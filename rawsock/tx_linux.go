@@ -22,6 +22,7 @@ type Tx struct {
 	fd      int
 	index   int
 	framing Framing
+	carrier carrierWatch
 
 	memory []byte   // batch slots, the first on a cache line
 	frames [][]byte // where they lie in memory
@@ -70,12 +71,14 @@ func NewTx(c TxConfig) (*Tx, error) {
 	if err != nil {
 		return nil, socketError(op, err)
 	}
-	if err := configureTx(fd, c); err != nil {
+	carrier, err := configureTx(fd, c, ifi.Name)
+	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("%s: interface %s: %w", op, ifi.Name, err)
 	}
 
 	t := &Tx{
+		carrier: carrier,
 		fd:      fd,
 		index:   c.Interface,
 		framing: c.Framing,
@@ -102,7 +105,8 @@ func NewTx(c TxConfig) (*Tx, error) {
 	return t, nil
 }
 
-func configureTx(fd int, c TxConfig) error {
+// configureTx sets a socket's options, and says how its carrier is looked at.
+func configureTx(fd int, c TxConfig, name string) (w carrierWatch, err error) {
 	// FORCE passes wmem_max but needs CAP_NET_ADMIN; a smaller buffer is no failure.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, c.SendBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, c.SendBuffer)
@@ -115,15 +119,19 @@ func configureTx(fd int, c TxConfig) error {
 		// success and the packet is lost unseen. ICMP errors do not reach the
 		// socket: they are matched by protocol, and no packet has protocol 255.
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1); err != nil {
-			return fmt.Errorf("report queue overflow (IP_RECVERR): %w", err)
+			return w, fmt.Errorf("report queue overflow (IP_RECVERR): %w", err)
+		}
+		return w, nil // it has a carrier as long as it is up
+	}
+	if c.BypassQdisc || c.BypassPlain && bypassable(c.Interface) {
+		switch err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); {
+		case err == nil:
+			return w, nil // the kernel looks itself, for each frame (__dev_direct_xmit, net/core/dev.c, Linux 6.12)
+		case c.BypassQdisc:
+			return w, fmt.Errorf("bypass qdisc: %v: %w", QdiscBypass, err)
 		}
 	}
-	if c.BypassQdisc {
-		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
-			return fmt.Errorf("bypass qdisc: %v: %w", QdiscBypass, err)
-		}
-	}
-	return nil
+	return newCarrierWatch(c.Interface, name)
 }
 
 // Batch returns the number of frames.
@@ -145,7 +153,7 @@ func (t *Tx) Prepare(f func(frame []byte)) {
 // accepted. If that is fewer than to-from there is an error, the frame from+accepted is
 // the first that was not sent, and Send may be called again from there:
 //
-//   - ErrBackpressure: the kernel had no room for MaxSendWait in total. The frame is fine.
+//   - ErrBackpressure: the kernel had no room for MaxSendWait in total, or there is no carrier. The frame is fine.
 //   - ErrInterface: the interface went down or away.
 //   - any other error is the kernel's opinion of that one frame (EMSGSIZE: longer than
 //     the MTU; EPERM: a local firewall rule forbids it).
@@ -165,6 +173,10 @@ func (t *Tx) Send(from, to int) (accepted int, err error) {
 	var wait backoff
 	next := from
 	for next < to {
+		if !t.carrier.ready(t.fd) {
+			t.full.Add(1)
+			return next - from, ErrBackpressure
+		}
 		n, errno := sendmmsg(t.fd, t.msgs[next:to])
 		t.calls.Add(1)
 		// An error after the first frame is held back until the next call, which

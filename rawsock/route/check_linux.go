@@ -116,20 +116,9 @@ func stateBy(h *netlink.Handle, index int) (State, error) {
 		return State{}, fmt.Errorf("look up interface %d: %w", index, err)
 	}
 	a := l.Attrs()
-	s := State{Index: a.Index, Up: a.Flags&net.FlagUp != 0, Carrier: carrier(a.RawFlags, uint8(a.OperState)), MAC: a.HardwareAddr}
+	s := State{Index: a.Index, Up: a.Flags&net.FlagUp != 0, Carrier: rawsock.Carrier(a.RawFlags, uint8(a.OperState)), MAC: a.HardwareAddr}
 	if a.Statistics != nil {
 		s.TxDropped = a.Statistics.TxDropped
 	}
 	return s, nil
-}
-
-// carrier tells whether what is sent gets out. The driver's word (IFF_LOWER_UP) is not enough: for a moment after it
-// the kernel still throws away what is sent, until it has said so (net/core/link_watch.c, Linux 6.12).
-func carrier(flags uint32, operstate uint8) bool {
-	const able = unix.IFF_UP | unix.IFF_LOWER_UP
-	switch netlink.LinkOperState(operstate) {
-	case netlink.OperDown, netlink.OperLowerLayerDown, netlink.OperNotPresent:
-		return false
-	}
-	return flags&able == able
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"synoptic/rawsock"
 )
 
 // news makes changes of the kernel's messages (linux/rtnetlink.h), which say how something is and not what is new
@@ -126,7 +128,7 @@ func (n *news) link(gone bool, data []byte) (out []Change) {
 			}
 		}
 	}
-	is.up, is.carrier = is.flags&unix.IFF_UP != 0, carrier(is.flags, is.operstate)
+	is.up, is.carrier = is.flags&unix.IFF_UP != 0, rawsock.Carrier(is.flags, is.operstate)
 	n.links[index] = is
 	add := func(k ChangeKind) {
 		out = append(out, Change{Kind: k, Link: index, Name: is.name, Up: is.up, Carrier: is.carrier, MAC: is.mac, TxDropped: is.dropped})

@@ -79,6 +79,7 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 	beacons := newConnectBeacons(ctx, b)
 	guard, stop := newSentinel(ph, &r.silent, cancel), make(chan struct{})
 	var watching sync.WaitGroup
+	guard.begin(ctx)
 	watching.Go(func() { guard.run(ctx, stop) })
 	r.feed(ctx)
 	r.pending.Wait()

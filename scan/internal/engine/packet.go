@@ -40,9 +40,10 @@ func (b *packetBackend) open(ctx context.Context) (err error) {
 		return err
 	}
 	b.lanes, err = openLanes(hops, s.choice.Lanes, func(lane int, c rawsock.TxConfig) (Tx, error) {
-		// Lanes that are there for the rate's sake go past the interface's queueing discipline, whose lock
-		// they would wait for each other at; a driver without room then says so to them.
-		c.BypassQdisc = s.choice.Lanes > 1 && c.Framing == rawsock.Ethernet
+		// Past the interface's queueing discipline the driver itself answers for each frame: without room or carrier it
+		// takes none. Lanes that are there for the rate's sake would wait for each other at its lock, besides.
+		c.BypassPlain = c.Framing == rawsock.Ethernet
+		c.BypassQdisc = c.BypassPlain && s.choice.Lanes > 1
 		return s.medium.OpenTx(lane, c)
 	})
 	return err

@@ -169,6 +169,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	}
 	begun := time.Now()
 	guard := newSentinel(ph, shared, cancel)
+	guard.begin(ctx)
 	watching.Go(func() { guard.run(ctx, stop) })
 	for _, lane := range senders {
 		sending.Go(func() {

@@ -94,9 +94,14 @@ const (
 	faultQuiet = int64(10 * interfaceWait)
 )
 
+// begin looks at the host before anything is sent: a fault from the beginning is no news. Only run may follow.
+func (w *sentinel) begin(ctx context.Context) {
+	w.begun = time.Now().UnixNano()
+	w.check(ctx, w.begun)
+}
+
 // run watches until stop is closed or ctx ends.
 func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
-	w.begun = time.Now().UnixNano()
 	tick := time.NewTicker(beacon.TickStep)
 	defer tick.Stop()
 	defer w.resume(true)
