@@ -119,7 +119,7 @@ func (f *faulty) happened(s stream, kind, cause string) {
 }
 
 func TestGatewayFailsOver(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		o, s := f.run(func() {
 			f.must(f.n.FailOver(netip.MustParseAddr("10.76.0.2"), net.HardwareAddr{2, 0, 0, 0, 0, 0x42}))
@@ -130,7 +130,7 @@ func TestGatewayFailsOver(t *testing.T) {
 }
 
 func TestCarrierLost(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) { carrierLost(t, b) }, afpacket, xdp, ebpf, connect)
+	eachBackendInGate(t, func(t *testing.T, b backend) { carrierLost(t, b) }, xdp, afpacket, ebpf, connect)
 }
 
 func TestCarrierLostBySeveralLanes(t *testing.T) { carrierLost(t, afpacket, "--lanes", "2") }
@@ -164,7 +164,7 @@ func TestNoCarrierFromTheBeginning(t *testing.T) {
 }
 
 func TestInterfaceDown(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		link, err := netlink.LinkByName(f.n.Link)
 		f.must(err)
@@ -181,11 +181,11 @@ func TestInterfaceDown(t *testing.T) {
 			}
 		})
 		f.exact(o, s, results.CauseInterfaceDown)
-	}, afpacket, xdp, ebpf, connect)
+	}, ebpf, afpacket, xdp, connect)
 }
 
 func TestPathCutForAWhile(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		o, s := f.run(func() {
 			mend, err := f.n.Cut()
@@ -197,12 +197,12 @@ func TestPathCutForAWhile(t *testing.T) {
 		if s.end.Evidence.Without < 1 || s.end.Evidence.Again == 0 {
 			t.Errorf("%v s without evidence, %d positions asked again", s.end.Evidence.Without, s.end.Evidence.Again)
 		}
-	}, afpacket, xdp, ebpf, connect)
+	}, connect, afpacket, xdp, ebpf)
 }
 
 // A path that does not come back: what was asked in vain is unknown, and nobody is told that nothing was missed.
 func TestPathCutForGood(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		o, s := f.run(func() {
 			_, err := f.n.Cut()

@@ -189,7 +189,7 @@ func netIPNet(s string) *net.IPNet {
 
 // A route that the kernel has otherwise in mid-scan, or not at all: nothing is sent until it is as it was.
 func TestRouteChangedForAWhile(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		r := netlink.Route{Dst: netIPNet("10.77.16.0/20"), Type: rtnBlackhole}
 		o, s := f.run(func() {
@@ -213,7 +213,7 @@ func TestRouteChangedForGood(t *testing.T) {
 }
 
 func TestAddressRemovedForAWhile(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		link := linkNamed(t, f.n.Link)
 		routes, err := netlink.RouteList(link, netlink.FAMILY_V4)
@@ -230,7 +230,7 @@ func TestAddressRemovedForAWhile(t *testing.T) {
 			}
 		})
 		f.exact(o, s, results.CauseAddressRemoved)
-	}, afpacket, xdp)
+	}, xdp, afpacket)
 }
 
 // Another interface under the same name, with another index and another MAC address.
@@ -252,7 +252,7 @@ func TestOneOfTwoInterfacesMadeAnew(t *testing.T) {
 
 // Programs in the kernel stay with the interface that they were attached to: the scan ends, and says so.
 func TestInterfaceOfProgramsGone(t *testing.T) {
-	eachBackend(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		o, s := f.run(func() {
 			f.must(f.n.Remake(testnet.Config{Gateway: true}, net.HardwareAddr{2, 0x76, 0, 9, 9, 1}, 100*time.Millisecond))
