@@ -211,7 +211,7 @@ func (w *sentinel) swallowed(path int) (back bool) {
 	c := cause{word: results.CauseNextHopMoved}
 	switch {
 	case w.away[path] != nil:
-	case w.shared != nil && w.others(path):
+	case w.shared != nil && w.others(path) && w.set.GoodOf(path) != 0:
 		since := w.newestOn(now, path)
 		for _, p := range w.suspects {
 			if p.Path == path {
