@@ -38,7 +38,8 @@ type Set struct {
 	heardAt time.Duration // and since when, by awake
 	recent  time.Duration // the largest round trip of late
 
-	offered  time.Duration // by awake: when the first came
+	offered  time.Duration // by awake: when the first came, or since the last outage,
+	unheard  int           // and how many were lost since
 	proven   bool          // a beacon was answered
 	pausedAt atomic.Int64  // since Pause; 0: there is none
 	before   int64         // of what was sent until then, when the newest answered probe was
@@ -47,7 +48,10 @@ type Set struct {
 	pending  []loss // lost since
 	all      share  // of all beacons
 	next     share  // of those asked next after an answer
+	booked   int64  // until when what was sent is in these shares,
+	unbooked [2]share
 	paths    []PathCount
+	lost     uint64 // not answered in time
 	parts    []*Part
 	suspects bool // one may be lost
 }
@@ -213,6 +217,8 @@ func (s *Set) Tick(now int64) {
 		}
 		before := m.contradicted(s.newest())
 		m.expired()
+		s.lost++
+		s.unheard++
 		if m.answers == 0 && m.lost > 1 {
 			continue // it has said what it can
 		}
@@ -249,6 +255,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	}
 	if !m.flying && m.lost > 0 { // overdue, not lost
 		m.lost--
+		s.lost--
 		for i := range s.pending {
 			if s.pending[i].sent == m.last {
 				s.pending[i].weight = 0
@@ -280,6 +287,12 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 // book counts what was lost before the newest answered probe as lost on a path that was up, which it was not in an outage.
 func (s *Set) book() {
 	good, kept := s.newest(), s.pending[:0]
+	if good != s.booked {
+		if time.Duration(good-s.booked) >= Shortest {
+			s.unbooked = [2]share{s.all, s.next}
+		}
+		s.booked = good
+	}
 	for _, l := range s.pending {
 		switch {
 		case l.sent > good:
@@ -321,35 +334,6 @@ func (s *Set) Good() int64 {
 	return s.newest()
 }
 
-// Pause says that no more probes are sent from now on, until Resume.
-func (s *Set) Pause(now int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pausedAt.Store(now)
-	s.before = s.newest()
-}
-
-// Resume says that probes are sent again. What was lost meanwhile says nothing against beacons that
-// are answered when they are asked next.
-func (s *Set) Resume() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.book()
-	s.pending = s.pending[:0]
-	for _, m := range s.members {
-		m.grace = s.ticked
-	}
-	s.pausedAt.Store(0)
-}
-
-// Before is when the newest probe was sent that was answered, of those sent until Pause: answers to them may come
-// after it.
-func (s *Set) Before() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return max(s.before, min(s.until.Load(), s.pausedAt.Load()))
-}
-
 // Paths are the counts by path, of beacons only.
 func (s *Set) Paths() []PathCount {
 	s.mu.Lock()
@@ -357,15 +341,15 @@ func (s *Set) Paths() []PathCount {
 	return append([]PathCount(nil), s.paths...)
 }
 
-// Totals are the counts of all paths.
-func (s *Set) Totals() (asked, answered uint64) {
+// Totals are the counts of all paths, and how many beacons were not answered in time; the others asked may be under way.
+func (s *Set) Totals() (asked, answered, lost uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.paths {
 		asked += p.Asked
 		answered += p.Answered
 	}
-	return asked, answered
+	return asked, answered, s.lost
 }
 
 // Away is the share of the beacons whose host, prefix or path is lost.

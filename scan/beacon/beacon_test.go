@@ -344,3 +344,26 @@ func scattered(first, n int) (all []Target) {
 	}
 	return all
 }
+
+// Positions have answered, and none does so again: nobody can say that what is silent from then on was reached.
+func TestDeaf(t *testing.T) {
+	w := newWorld(t, 1)
+	w.offerAll(targets("10.0.0.0", 20, 1, 0))
+	w.down = func(Target, time.Duration) bool { return true }
+	begun := w.now
+	w.run(6 * time.Second)
+	if after := w.silent - begun; after < deafAfter || after > deafAfter+time.Second {
+		t.Errorf("silent after %v", after)
+	}
+	if _, known := w.set.Trusted(); !known {
+		t.Error("nothing is waited for")
+	}
+	// Where none can be asked there is nothing to wait for.
+	w = newWorld(t, 1)
+	w.rate = 0
+	w.offerAll(targets("10.0.0.0", 20, 1, 0))
+	w.run(6 * time.Second)
+	if _, known := w.set.Trusted(); known || w.silent != 0 {
+		t.Errorf("known %v, silent at %v", known, w.silent)
+	}
+}

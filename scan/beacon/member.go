@@ -30,7 +30,8 @@ type member struct {
 	recent  time.Duration // the largest of late
 
 	missed   [missedKept]int64 // when the probes lost since good were sent, the newest ones
-	lost     int               // how many were
+	lost     int               // how many were,
+	kept     int               // and before the outage that there is
 	grace    int64             // those sent until then may have been an outage's, or a part's, which is over
 	failures float64           // probes lost before another was answered
 	answers  float64

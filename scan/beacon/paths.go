@@ -46,9 +46,20 @@ func (s *Set) Drop(part *Part) {
 	s.mark()
 }
 
-// muteAfter is how long positions that have answered are asked again before it is concluded that they do not answer
-// twice.
-const muteAfter = 3 * time.Second
+const (
+	// deafAfter is how long positions that have answered are asked again, and deafTries how many must be lost at least, before it is
+	// concluded that they do not answer any more.
+	deafAfter = 3 * time.Second
+	deafTries = 12
+	// fewTime is how long those few are waited for where some are lost: at a tiny rate few are asked.
+	fewTime = time.Minute
+)
+
+// deaf tells whether positions have answered, and none has when it was asked again. Whether they do not answer the same SYN twice or
+// nothing travels any more nobody can say; but silence is no evidence.
+func (s *Set) deaf() bool {
+	return !s.proven && s.good != 0 && s.unheard >= deafTries && s.awake-s.offered >= deafAfter
+}
 
 // pathLag is how much older the newest answer of a path may be than that of others without holding up what is trusted:
 // that it is silent is found out in less.
@@ -77,9 +88,23 @@ func (s *Set) holds(path int) bool {
 }
 
 // Trusted is Good, as far as it holds for every path, where there are beacons that answer. known is false where there are
-// none: then silence proves nothing, whatever is waited for.
+// none, or none could be asked: then silence proves nothing, whatever is waited for.
 func (s *Set) Trusted() (good int64, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.newestOfAll(), s.proven || len(s.members) > 0 && s.good != 0 && s.awake-s.offered < muteAfter
+	return s.newestOfAll(), s.proven || s.good != 0 && s.mayAnswer()
+}
+
+// mayAnswer tells whether it will come out whether positions that have answered do so again.
+func (s *Set) mayAnswer() bool {
+	switch asked := s.awake - s.offered; {
+	case len(s.members) == 0:
+		return false
+	case s.unheard >= deafTries:
+		return true
+	case s.unheard > 0:
+		return asked < fewTime
+	default:
+		return asked < deafAfter
+	}
 }

@@ -15,9 +15,9 @@ const (
 	// Shortest is how long any silence must last, of time in which this process ran: answers that wait in a queue of a
 	// busy host are late, not lost.
 	Shortest = 500 * time.Millisecond
-	// resetsRefill is how long a silence must last that only closed ports witness: hosts limit their resets by the
+	// ResetsRefill is how long a silence must last that only closed ports witness: hosts limit their resets by the
 	// second.
-	resetsRefill = 1500 * time.Millisecond
+	ResetsRefill = 1500 * time.Millisecond
 )
 
 // Expected is how many answers should have come since the newest probe that was answered, by what the scan has sent and
@@ -31,8 +31,11 @@ func (s *Set) Silent(e Expected) (since int64, silent bool) {
 	defer s.mu.Unlock()
 	s.book()
 	good := s.newest()
-	if good == 0 {
+	switch {
+	case good == 0:
 		return 0, false
+	case s.deaf():
+		return good, true
 	}
 	var open, all witness
 	for _, l := range s.pending {
@@ -44,7 +47,7 @@ func (s *Set) Silent(e Expected) (since int64, silent bool) {
 		}
 	}
 	quiet := s.awake - s.heardAt
-	return good, quiet >= Shortest && open.sure(e.Open) || quiet >= resetsRefill && all.sure(e.All)
+	return good, quiet >= Shortest && open.sure(e.Open) || quiet >= ResetsRefill && all.sure(e.All)
 }
 
 // witness is what lost beacons say together, in nats.
@@ -148,7 +151,7 @@ func (s *Set) Parts(now int64) (lost, back []*Part) {
 			if len(g.members) == 1 && g.open {
 				continue // a listener whose queue is full is silent as well, and its host is not
 			}
-			if !g.open && time.Duration(now-g.good) < resetsRefill {
+			if !g.open && time.Duration(now-g.good) < ResetsRefill {
 				s.suspects = true
 				continue
 			}

@@ -30,8 +30,17 @@ type Config struct {
 	// Neighbours is how many entries the last router's table of neighbours holds; 0: no limit. An address that nobody has takes
 	// one up for as long as the router asks for it.
 	Neighbours int
+	// Ban is what an intrusion prevention system before each target does.
+	Ban Ban
 
 	Faults []Fault
+}
+
+// Ban is when a target drops everything for a while: when it was sent more than so many SYNs at once, or a second over a longer
+// time. It has an end, whatever is sent meanwhile.
+type Ban struct {
+	Burst, Rate float64 // zero: never
+	For         time.Duration
 }
 
 // Route is one way out of the scanner's host.

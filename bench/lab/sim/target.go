@@ -62,6 +62,37 @@ func (n *Network) resolves(a netip.Addr, at time.Duration) bool {
 	return true
 }
 
+// meter is how many SYNs a target bears for the moment, and until when it drops everything.
+type meter struct {
+	left   float64
+	at     time.Duration
+	banned time.Duration
+}
+
+// bans tells whether a target drops a SYN.
+func (n *Network) bans(a netip.Addr, at time.Duration) bool {
+	b := &n.config.Ban
+	if b.Burst == 0 {
+		return false
+	}
+	m := n.meters[a]
+	if m == nil {
+		m = &meter{left: b.Burst, at: at}
+		n.meters[a] = m
+	}
+	if at < m.banned {
+		return true
+	}
+	m.left = min(b.Burst, m.left+b.Rate*(at-m.at).Seconds())
+	m.at = at
+	if m.left < 1 {
+		m.banned = at + b.For
+		return true
+	}
+	m.left--
+	return false
+}
+
 // answer lets the target say to a probe what it has to say.
 func (n *Network) answer(s *segment, r *Route, probe int, at time.Duration, who, copies uint64) {
 	p := &n.log.Probes[probe]

@@ -20,8 +20,8 @@ type contacts struct {
 	len    uint64      // positions to each; 0: the kernel repeats probes by itself, so nobody knows which one was the first
 }
 
-// beaconsBy counts beacons up to the time at which the first position of a cohort was asked.
-type beaconsBy struct{ asked, answered uint64 }
+// beaconsBy counts beacons up to a time: what was neither answered nor lost is under way.
+type beaconsBy struct{ asked, answered, lost uint64 }
 
 func newContacts(ph *Phase) contacts {
 	if ph.ev.loss == nil {
@@ -50,7 +50,7 @@ func (c *contacts) between(from, to int, now beaconsBy) beaconsBy {
 		return now
 	}
 	a, b := at(from), at(to)
-	return beaconsBy{b.asked - a.asked, b.answered - a.answered}
+	return beaconsBy{b.asked - a.asked, b.answered - a.answered, b.lost - min(a.lost, b.lost)}
 }
 
 const (
@@ -98,8 +98,8 @@ func (w *sentinel) fewer(heardBy time.Time) (begin, end uint64, e results.Event,
 }
 
 func (w *sentinel) beacons() beaconsBy {
-	asked, answered := w.set.Totals()
-	return beaconsBy{asked, answered}
+	asked, answered, lost := w.set.Totals()
+	return beaconsBy{asked, answered, lost}
 }
 
 // lookAtContacts tells of limits once, when they are seen first.

@@ -14,33 +14,60 @@ import (
 
 // lull is the time since the newest answered probe has last changed.
 type lull struct {
-	good        int64     // when it was sent, Unix time in ns
-	first, last beaconsBy // the beacons by the ticks at which it was seen so first and last
+	good        int64           // when it was sent, Unix time in ns
+	first, last beaconsBy       // the beacons by the ticks at which it was seen so first and last
+	expected    beacon.Expected // answers by the last of them
+	outages     uint64          // beacons lost in outages, which say nothing of how many are lost otherwise
 }
 
+// over says that an outage is, in which no tick was looked at.
+func (l *lull) over(now beaconsBy) {
+	if l.good != 0 {
+		l.outage(l.first, now)
+	}
+	*l = lull{outages: l.outages}
+}
+
+// outage says that the beacons lost between two counts were an outage's. One that is late is not lost any more.
+func (l *lull) outage(from, to beaconsBy) { l.outages += max(to.lost, from.lost) - from.lost }
+
 // look takes note of a tick, and tells whether an outage began with the probe sent at since and is over: the newest answered
-// probe has made a step in which the beacons say as much against the path as an alarm takes.
-func (l *lull) look(good int64, now beaconsBy) (since int64, outage bool) {
+// probe has made a step in which the beacons, and answers that should have come by themselves, say as much against the path as an
+// alarm takes.
+func (l *lull) look(good int64, now beaconsBy, expected beacon.Expected) (since int64, outage bool) {
 	if good == l.good {
-		l.last = now
+		l.last, l.expected = now, expected
 		return 0, false
 	}
 	before := *l
-	*l = lull{good, now, now}
-	if before.good == 0 || time.Duration(good-before.good) < beacon.Shortest {
+	*l = lull{good: good, first: now, last: now, outages: l.outages}
+	quiet := time.Duration(good - before.good)
+	if before.good == 0 || quiet < beacon.Shortest {
 		return 0, false
 	}
 	// One that has not left after all is not asked any more: the counts may fall.
 	lost := float64(before.last.asked) - float64(before.first.asked) - (float64(now.answered) - float64(before.first.answered))
 	// The share of beacons lost before, those that never answer twice included.
-	share := float64(before.first.asked-min(before.first.answered, before.first.asked)+1) / float64(before.first.asked+2)
-	return before.good, -lost*math.Log(share) >= beacon.Enough
+	failures := before.first.lost - min(l.outages, before.first.lost)
+	share := float64(failures+1) / float64(failures+before.first.answered+2)
+	says := -lost * math.Log(share)
+	if quiet >= beacon.ResetsRefill {
+		says += before.expected.All
+	} else {
+		says += before.expected.Open
+	}
+	if says < beacon.Enough {
+		return 0, false
+	}
+	l.outage(before.first, now)
+	return before.good, true
 }
 
 // lookBack takes back what was sent in an outage that is over before it was believed.
 func (w *sentinel) lookBack(now int64) {
 	good := w.set.Good()
-	if since, outage := w.lull.look(good, w.beacons()); outage {
+	if since, outage := w.lull.look(good, w.beacons(), w.expected(now)); outage {
+		w.set.Overlooked(since)
 		w.pause(now, since, cause{word: results.CausePath})
 		w.past = true
 		w.resume(false)

@@ -41,13 +41,33 @@ func TestExpectedAfterABurst(t *testing.T) {
 // Beacons that have not left after all are not lost.
 func TestLullOfUnsent(t *testing.T) {
 	var l lull
-	l.look(1e9, beaconsBy{1, 0})
-	l.look(1e9, beaconsBy{0, 0})
-	if since, outage := l.look(3e9, beaconsBy{0, 0}); outage {
+	l.look(1e9, beaconsBy{1, 0, 0}, beacon.Expected{})
+	l.look(1e9, beaconsBy{0, 0, 0}, beacon.Expected{})
+	if since, outage := l.look(3e9, beaconsBy{0, 0, 0}, beacon.Expected{}); outage {
 		t.Errorf("an outage since %d", since)
 	}
-	l.look(3e9, beaconsBy{40, 0})
-	if since, outage := l.look(9e9, beaconsBy{41, 1}); !outage || since != 3e9 {
+	l.look(3e9, beaconsBy{40, 0, 0}, beacon.Expected{})
+	if since, outage := l.look(9e9, beaconsBy{41, 1, 0}, beacon.Expected{}); !outage || since != 3e9 {
+		t.Errorf("outage %v since %d", outage, since)
+	}
+}
+
+// What was lost in outages before does not hide another that is over before it is believed.
+func TestLullAfterOutages(t *testing.T) {
+	var l lull
+	now := beaconsBy{20, 20, 0}
+	at := int64(1e9)
+	for range 16 {
+		l.look(at, now, beacon.Expected{})
+		now.asked, now.lost = now.asked+170, now.lost+170
+		l.over(now)
+		now.asked, now.answered, at = now.asked+1, now.answered+1, at+20e9
+	}
+	l.look(at, now, beacon.Expected{})
+	now.asked, now.lost = now.asked+10, now.lost+10
+	l.look(at, now, beacon.Expected{})
+	now.asked, now.answered = now.asked+1, now.answered+1
+	if since, outage := l.look(at+2e9, now, beacon.Expected{}); !outage || since != at {
 		t.Errorf("outage %v since %d", outage, since)
 	}
 }

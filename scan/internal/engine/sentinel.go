@@ -39,6 +39,9 @@ type sentinel struct {
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
 	past    bool   // it was over when it was seen
+	resumed int64  // when the last one was over,
+	found0  int64  // how many positions had answered when it began,
+	vain    int    // and how many followed so soon that nothing more was found
 	cause   cause
 	first   cause          // the first that the host has named in this outage
 	later   *results.Event // of what is over, until it is known what came of it
@@ -204,6 +207,10 @@ func (w *sentinel) pause(now, since int64, c cause) {
 	w.release = w.session.pacer.Hold()
 	w.tellLater()
 	w.paused, w.again, w.since, w.first = now, now, since, c
+	if found := w.phase.tally.open.Load() + w.phase.tally.closed.Load(); found != w.found0 || now-w.resumed > soonAgain {
+		w.found0, w.vain = found, 0
+	}
+	w.vain++
 	w.set.Pause(now)
 	w.waitFor(c)
 	w.session.trust.outage(now, since)
@@ -229,7 +236,7 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 		w.cause = w.first
 		w.later = &results.Event{
 			Kind: results.EventLost, Begin: w.since,
-			Message: w.words(fmt.Sprintf("evidence did not come back within %v", w.session.plan.Asked.Patience)),
+			Message: w.words(w.lostBecause()),
 		}
 		w.again0, w.due = 0, math.MaxInt64 // the lanes stop first
 		w.session.trust.lost.Store(true)
@@ -278,9 +285,10 @@ func (w *sentinel) resume(over bool) {
 		}
 		w.due = time.Now().UnixNano() + tellAfter
 	}
-	w.session.trust.resumed(time.Now().UnixNano())
+	w.resumed = time.Now().UnixNano()
+	w.session.trust.resumed(w.resumed)
 	w.set.Resume()
-	w.lull = lull{}
+	w.lull.over(w.beacons())
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil

@@ -69,6 +69,10 @@ func (ph *Phase) Outage() (cause string, waits bool) {
 	return "", false
 }
 
+// blindTime is how long the first answer of all may be on its way (RFC 6298 section 2.1): until then it may come out that what was
+// sent meanwhile has not travelled.
+const blindTime = time.Second
+
 // trusted is the time up to which what was sent is known to have travelled.
 func (ph *Phase) trusted() time.Time {
 	good, known := ph.session.beacons.set.Trusted()
@@ -79,7 +83,7 @@ func (ph *Phase) trusted() time.Time {
 	case t.begun.Load() != 0:
 		good = t.since.Load()
 	case !known && away == 0:
-		return time.Now() // nobody answers: there is nothing to wait for
+		return time.Now().Add(-blindTime) // nobody answers: there is nothing else to wait for
 	case !known:
 		good = away
 	}
