@@ -29,7 +29,7 @@ func tableOfReplies(t *testing.T, b backend, rows []replies.Row) {
 	n := quietNetwork(t)
 	b.prepare(t, n)
 	stall.Judge(t, keepsUp, func() error {
-		answered := make([]bool, len(rows))
+		answered := make([]uint16, len(rows)) // from which port it was asked first
 		r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 			p := replies.Read(frame)
 			i := int(p.Target.As4()[3]) - 1
@@ -37,10 +37,12 @@ func tableOfReplies(t *testing.T, b backend, rows []replies.Row) {
 				t.Errorf("probe to %v:%d", p.Target, p.Port)
 				return
 			}
-			if answered[i] { // a kernel asks again
+			if answered[i] == p.LocalPort { // a kernel asks again
 				return
 			}
-			answered[i] = true
+			if answered[i] == 0 { // beacons are answered as well
+				answered[i] = p.LocalPort
+			}
 			if err := r.Send(rows[i].Frames(p)...); err != nil {
 				t.Errorf("%s: %v", rows[i].Name, err)
 			}
