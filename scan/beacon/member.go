@@ -97,6 +97,16 @@ func (m *member) missedSince(t int64) (n int) {
 	return n
 }
 
+// lostBefore is how many of the probes lost since the last answer were sent until a time; none where those remembered all came
+// after it: then it has long been silent.
+func (m *member) lostBefore(t int64) int {
+	n := m.missedSince(t)
+	if n == missedKept {
+		return 0
+	}
+	return m.lost - n
+}
+
 // excused tells whether all that the beacon has lost may have been an outage's.
 func (m *member) excused() bool { return m.lost > 0 && m.missedSince(m.grace) == 0 }
 

@@ -7,7 +7,7 @@ func (s *Set) Pause(now int64) {
 	s.pausedAt.Store(now)
 	s.before = s.newest()
 	for _, m := range s.members {
-		m.kept = m.contradicted(s.before)
+		m.kept = m.lostBefore(s.before)
 	}
 }
 
@@ -32,7 +32,7 @@ func (s *Set) Overlooked(since int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.members {
-		m.lost -= m.missedSince(since)
+		m.lost = m.lostBefore(since)
 	}
 	s.all, s.next = s.unbooked[0], s.unbooked[1]
 }
