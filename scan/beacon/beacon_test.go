@@ -253,7 +253,7 @@ func TestAfterAnOutage(t *testing.T) {
 		w.run(30 * time.Second)
 		w.down = nil
 		w.run(time.Second)
-		w.set.Resume()
+		w.set.Resume(false)
 		w.silent = 0
 		w.run(3 * time.Second)
 		w.quiet("after it")
@@ -273,7 +273,7 @@ func TestMostAreGone(t *testing.T) {
 		if w.silent != 0 { // as the scan does: it waits for an answer
 			w.set.Pause(w.unix())
 			w.run(2 * time.Second)
-			w.set.Resume()
+			w.set.Resume(false)
 			w.silent = 0
 			if w.now > time.Hour+time.Minute {
 				t.Fatal("an outage is seen again and again")

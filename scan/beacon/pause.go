@@ -11,18 +11,23 @@ func (s *Set) Pause(now int64) {
 	}
 }
 
-// Resume says that probes are sent again. What was lost meanwhile says nothing against beacons that
-// are answered when they are asked next.
-func (s *Set) Resume() {
+// Resume says that probes are sent again. What was lost meanwhile says nothing against beacons that are answered when they are asked
+// next, unless that was doubtful: others were answered as soon as anybody waited for them.
+func (s *Set) Resume(doubtful bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.offered, s.unheard = s.awake, 0
+	if doubtful {
+		s.pausedAt.Store(0)
+		s.book()
+		return
+	}
 	s.book()
 	s.pending = s.pending[:0]
 	for _, m := range s.members {
 		m.lost = min(m.lost, m.kept)
 		m.grace = s.ticked
 	}
-	s.offered, s.unheard = s.awake, 0
 	s.pausedAt.Store(0)
 }
 

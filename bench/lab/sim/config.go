@@ -83,5 +83,8 @@ type Leg struct {
 	PoliceBurst float64
 }
 
+// unsteady tells whether what it loses changes with time.
+func (l *Leg) unsteady() bool { return l.BurstBad > 0 || l.Capacity > 0 || l.Police > 0 }
+
 // ordered tells that the leg needs its packets in the order of time.
 func (l *Leg) ordered() bool { return l.Capacity > 0 || l.Police > 0 }

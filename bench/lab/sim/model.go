@@ -30,6 +30,9 @@ type Scan struct {
 	Held     func(netip.AddrPort) (never bool, until time.Duration)
 	Patience time.Duration // the longest that Held says
 
+	// Unsteady: what is lost changes with time, so positions of one time may answer less often than others did.
+	Unsteady bool
+
 	Faults  []Fault
 	Slow    time.Duration // that the sink takes for a batch
 	Stopped bool          // the scan was told to stop before it ended

@@ -87,6 +87,9 @@ func (m *model) checkEstimates() {
 		m.wrong("scan_end: loss is estimated %v, missed ports %v; estimate_void is %q", l != nil, o != nil, void)
 		return
 	}
+	if m.Unsteady && void == string(estimate.FirstContacts) {
+		return
+	}
 	if m.Recall > 0 || !m.complete() || len(m.outages) > 0 || m.parts > 0 {
 		return
 	}

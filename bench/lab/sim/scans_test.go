@@ -72,6 +72,7 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 	o.Scan = Scan{
 		Ports: d.ports, Positions: p.Positions.Len(), Rate: c.Rate, Attempts: c.Attempts, Recall: c.TargetRecall, RetryGap: c.RetryGap, Wait: c.Wait,
 		Show: c.Show, Hosts: c.ShowHosts, Lanes: c.Lanes, BeaconPort: p.SourcePorts.Max, Batch: plan.MaxBatch, Faults: d.network.Faults, Slow: d.slow,
+		Unsteady: d.network.Out.unsteady() || d.network.Back.unsteady() || len(d.network.Faults) > 0,
 	}
 	if c.TargetRecall > 0 {
 		o.Attempts = mostAttempts

@@ -25,7 +25,6 @@ func (l *lull) over(now beaconsBy) {
 	if l.good != 0 {
 		l.outage(l.first, now)
 	}
-	*l = lull{outages: l.outages}
 }
 
 // outage says that the beacons lost between two counts were an outage's. One that is late is not lost any more.

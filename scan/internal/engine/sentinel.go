@@ -287,8 +287,12 @@ func (w *sentinel) resume(over bool) {
 	}
 	w.resumed = time.Now().UnixNano()
 	w.session.trust.resumed(w.resumed)
-	w.set.Resume()
-	w.lull.over(w.beacons())
+	doubtful := w.first.word == results.CausePath && w.resumed-w.paused < int64(beacon.Shortest)
+	w.set.Resume(doubtful)
+	if !doubtful {
+		w.lull.over(w.beacons())
+	}
+	w.lull = lull{outages: w.lull.outages}
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil
