@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"time"
 
 	"synoptic/results"
 )
@@ -12,11 +13,22 @@ func (m *model) hearCanary(a *Answer) {
 	switch {
 	case a.Handed > m.main:
 		m.invalid++
-	case a.Handed == m.main:
+	case a.Handed == m.main, a.Handed >= m.canariesEnd(): // where it begins with an outage nothing of it is sent at first
 		m.unsure++
 	case a.Reason == results.SYNACK:
 		m.liars[a.Addr] = true
 	}
+}
+
+// canariesEnd is when the phases before the scan proper were over.
+func (m *model) canariesEnd() (end time.Duration) {
+	for _, p := range m.end.Phases {
+		if p.Name == "scan" {
+			return end
+		}
+		end += time.Duration(p.Duration * float64(time.Second))
+	}
+	return never
 }
 
 // maxCanaries is how many ports a host is asked for first.
