@@ -88,8 +88,8 @@ func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 				if s.end.Sent-s.end.Retransmitted != 65535 {
 					t.Errorf("not every port was probed: %+v", s.end)
 				}
-				// What is read late is asked again, or has timed out.
-				if s.end.Open+s.end.Closed != 65535 || s.end.Retransmitted > 0 {
+				// What is read late is asked again, or has timed out; and the race detector makes the reader late.
+				if s.end.Open+s.end.Closed != 65535 || s.end.Retransmitted > 0 && !raceEnabled {
 					return fmt.Errorf("not every port answered at once: %+v", s.end)
 				}
 				return nil
