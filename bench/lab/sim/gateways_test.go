@@ -12,6 +12,10 @@ import (
 // A gateway of two that fails, and is found out late, for few beacons lie behind it: what was sent to it meanwhile is asked again, or
 // unknown, though other paths go on.
 func TestGatewayFails(t *testing.T) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 2
+	}
 	some := Targets{Open: 0.01, Closed: 0.02}
 	for _, c := range []struct {
 		what     string
@@ -27,7 +31,7 @@ func TestGatewayFails(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			left := 0
-			for seed := uint64(1); seed <= 20; seed++ {
+			for seed := uint64(1); seed <= seeds; seed++ {
 				synctest.Test(t, func(t *testing.T) {
 					d := &drawn{targets: []string{"10.0.0.0/24", "10.1.3.0/24", "10.0.6.0/24", "10.1.9.0/24"}, ports: []uint16{80, 443}}
 					d.network = Config{
@@ -51,8 +55,8 @@ func TestGatewayFails(t *testing.T) {
 					}
 				})
 			}
-			if left < 15 {
-				t.Errorf("the gateway's path was left in %d of 20 scans", left)
+			if left < int(seeds)*3/4 {
+				t.Errorf("the gateway's path was left in %d of %d scans", left, seeds)
 			}
 		})
 	}
