@@ -15,13 +15,7 @@ import (
 // An intrusion prevention system drops everything from us for some seconds after some SYNs, again and again: every port is found
 // in the end, or the scan gives up and says so. A ban of less than that may pass for the limit that hosts have for their resets.
 func TestBanned(t *testing.T) {
-	seeds := uint64(20)
-	switch {
-	case *scansFlag > 0:
-		seeds = uint64(*scansFlag)
-	case testing.Short():
-		seeds = 3
-	}
+	seeds := seedsOf(20, 3)
 	for seed := uint64(1); seed <= seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

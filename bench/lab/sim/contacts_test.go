@@ -12,13 +12,7 @@ import (
 // The last router's table of neighbours is too small for the rate: what has answered goes on answering, and others cannot
 // be reached. The scan says so, and does not take their silence for evidence. At a rate that the table bears nothing is said.
 func TestFirstContacts(t *testing.T) {
-	seeds := uint64(3)
-	switch {
-	case *scansFlag > 0:
-		seeds = uint64(*scansFlag)
-	case testing.Short():
-		seeds = 1
-	}
+	seeds := seedsOf(3, 1)
 	for _, c := range []struct {
 		name     string
 		rate     float64

@@ -38,6 +38,17 @@ type outcome struct {
 	endless  bool // it had to be stopped
 }
 
+// seedsOf is how many seeds a test over seeds takes: as many as -scans says; else so many, or fewer with -short.
+func seedsOf(many, short uint64) uint64 {
+	switch {
+	case *scansFlag > 0:
+		return uint64(*scansFlag)
+	case testing.Short():
+		return short
+	}
+	return many
+}
+
 // longest is what no scan of a few hundred positions takes.
 const longest = time.Hour
 

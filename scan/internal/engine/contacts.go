@@ -50,7 +50,7 @@ func (c *contacts) between(from, to int, now beaconsBy) beaconsBy {
 		return now
 	}
 	a, b := at(from), at(to)
-	return beaconsBy{b.asked - a.asked, b.answered - a.answered, b.lost - min(a.lost, b.lost)}
+	return beaconsBy{asked: b.asked - a.asked, answered: b.answered - a.answered}
 }
 
 const (

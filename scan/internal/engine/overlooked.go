@@ -20,11 +20,12 @@ type lull struct {
 	outages     uint64          // beacons lost in outages, which say nothing of how many are lost otherwise
 }
 
-// over says that an outage is, in which no tick was looked at.
-func (l *lull) over(now beaconsBy) {
-	if l.good != 0 {
+// end says that a pause is over, in which no tick was looked at; doubtful, that it was rather no outage's.
+func (l *lull) end(now beaconsBy, doubtful bool) {
+	if l.good != 0 && !doubtful {
 		l.outage(l.first, now)
 	}
+	*l = lull{outages: l.outages}
 }
 
 // outage says that the beacons lost between two counts were an outage's. One that is late is not lost any more.

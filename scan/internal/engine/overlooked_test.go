@@ -60,7 +60,7 @@ func TestLullAfterOutages(t *testing.T) {
 	for range 16 {
 		l.look(at, now, beacon.Expected{})
 		now.asked, now.lost = now.asked+170, now.lost+170
-		l.over(now)
+		l.end(now, false)
 		now.asked, now.answered, at = now.asked+1, now.answered+1, at+20e9
 	}
 	l.look(at, now, beacon.Expected{})

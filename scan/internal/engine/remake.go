@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
-	"synoptic/results"
 )
 
 // An interface that is deleted and made anew under its name is another one to the kernel: it has another index, and often
@@ -72,24 +70,4 @@ func (w *sentinel) reattach(r *remade) {
 func (s *Session) reopens() bool {
 	_, programs := s.backend.(*kernelBackend)
 	return !programs
-}
-
-// mostVain outages that follow one another, each within soonAgain, without anything new end a scan: somebody shuts us out whenever
-// we send.
-const (
-	mostVain  = 10
-	soonAgain = int64(10 * time.Second)
-)
-
-// hopeless tells whether waiting is in vain: the programs' interface is gone for good, or one outage follows another.
-func (w *sentinel) hopeless() bool {
-	return w.cause.word == results.CauseInterfaceGone && !w.session.reopens() || w.vain > mostVain
-}
-
-// lostBecause says why an outage is not waited for any more.
-func (w *sentinel) lostBecause() string {
-	if w.vain > mostVain {
-		return fmt.Sprintf("%d outages followed one another, and nothing was found between them: the network, or a target, drops what we send at this rate", w.vain)
-	}
-	return fmt.Sprintf("evidence did not come back within %v", w.session.plan.Asked.Patience)
 }

@@ -247,6 +247,26 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	}
 }
 
+// mostVain outages that follow one another, each within soonAgain, without anything new end a scan: somebody shuts us out whenever
+// we send.
+const (
+	mostVain  = 10
+	soonAgain = int64(10 * time.Second)
+)
+
+// hopeless tells whether waiting is in vain: the programs' interface is gone for good, or one outage follows another.
+func (w *sentinel) hopeless() bool {
+	return w.cause.word == results.CauseInterfaceGone && !w.session.reopens() || w.vain > mostVain
+}
+
+// lostBecause says why an outage is not waited for any more.
+func (w *sentinel) lostBecause() string {
+	if w.vain > mostVain {
+		return fmt.Sprintf("%d outages followed one another, and nothing was found between them: the network, or a target, drops what we send at this rate", w.vain)
+	}
+	return fmt.Sprintf("evidence did not come back within %v", w.session.plan.Asked.Patience)
+}
+
 // good is when the newest probe was sent that shows the outage to be over: not before the host no longer says that a path
 // is at fault, but where its interface has another MAC address: some take on frames for the old one.
 func (w *sentinel) good() int64 {
@@ -289,10 +309,7 @@ func (w *sentinel) resume(over bool) {
 	w.session.trust.resumed(w.resumed)
 	doubtful := w.first.word == results.CausePath && w.resumed-w.paused < int64(beacon.Shortest)
 	w.set.Resume(doubtful)
-	if !doubtful {
-		w.lull.over(w.beacons())
-	}
-	w.lull = lull{outages: w.lull.outages}
+	w.lull.end(w.beacons(), doubtful)
 	w.phase.outage.Store(nil)
 	w.release()
 	w.release = nil
