@@ -16,7 +16,7 @@ import (
 
 // Records come over while the input goes on, and an interrupt ends a conversion that waits for input.
 func TestConvertFollowsAndStops(t *testing.T) {
-	stall.Judge(t, keepsUp, func() error { return prompt(convertFollowsAndStops(t)) })
+	stall.Judge(t, playsHere, func() error { return prompt(convertFollowsAndStops(t)) })
 }
 
 // convertFollowsAndStops returns how long the stop took.

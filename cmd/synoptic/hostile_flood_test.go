@@ -70,7 +70,7 @@ func duplicatedAndReordered(t *testing.T, b backend) {
 	b.prepare(t, n)
 	for seed := range b.seeds(t) {
 		testnet.Run(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			stall.Judge(t, keepsUp, func() error {
+			stall.Judge(t, playsHere, func() error {
 				rng := rand.New(rand.NewPCG(uint64(seed), 3))
 				want := map[endpoint]string{}
 				var copies uint64

@@ -272,7 +272,7 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 		args := b.scan(10_000, a.String(), a.Next().String(), "--exclude", a.Next().String(),
 			"-p", fmt.Sprintf("%d,%d", subjectPort, witnessPort), "--source-port", fmt.Sprint(caseSourcePort(i)),
 			"--show", "all", "--retries", fmt.Sprint(cases[i].tries()-1), "--retry-gap", "100ms", "--wait", "1s")
-		stall.Judge(t, stall.Bound{Gap: 100 * time.Millisecond}, func() error { // which the wait bears ten times
+		stall.Judge(t, stall.Bound{Gap: 100 * time.Millisecond, Here: true}, func() error { // which the wait bears ten times
 			o := finish(t, exec.Command(path, args...))
 			if strings.Contains(o.stdout, witnessMissed(a)) {
 				seen[i].reset(t)

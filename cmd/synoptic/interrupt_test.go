@@ -75,7 +75,7 @@ func TestInterrupt(t *testing.T) {
 		}
 		n := b.beside(t, testnet.Config{Gateway: true})
 		populateInterrupted(t, n)
-		stall.Judge(t, keepsUp, func() error {
+		stall.Judge(t, playsHere, func() error {
 			cmd, stdout, stderr := runningOn(t, b.scan(2_000, "10.77.0.0/16", "-p", list)...)
 			s, took := interrupt(t, cmd, stdout, stderr, float64(ports<<16), true)
 			b.used(t, s)

@@ -28,7 +28,7 @@ func tableOfReplies(t *testing.T, b backend, rows []replies.Row) {
 	t.Parallel()
 	n := quietNetwork(t)
 	b.prepare(t, n)
-	stall.Judge(t, keepsUp, func() error {
+	stall.Judge(t, playsHere, func() error {
 		answered := make([]uint16, len(rows)) // from which port it was asked first
 		r := n.Respond(t, func(r *testnet.Responder, frame []byte) {
 			p := replies.Read(frame)

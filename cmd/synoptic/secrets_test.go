@@ -147,7 +147,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 			} {
 				testnet.Run(t, scheme+" from "+from+" "+c.what, func(t *testing.T) {
 					t.Parallel()
-					stall.Judge(t, keepsUp, func() error {
+					stall.Judge(t, playsHere, func() error {
 						e := newEcho(t, c.opening)
 						dir := t.TempDir()
 						ca := filepath.Join(dir, "ca.pem")

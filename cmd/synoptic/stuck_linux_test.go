@@ -55,7 +55,7 @@ func eventIDs(t *testing.T, set map[string]bool, data []byte) (lines int) {
 // the end, and who has no spool is told how much is lost.
 func TestInterruptWhileStuck(t *testing.T) {
 	small(t, "10.77.0.0/16") // of which it sees a part
-	stall.Judge(t, keepsUp, func() error { return interruptWhileStuck(t) })
+	stall.Judge(t, playsHere, func() error { return interruptWhileStuck(t) })
 }
 
 func interruptWhileStuck(t *testing.T) error {
@@ -97,7 +97,7 @@ func TestSpoolAfterInterrupt(t *testing.T) {
 	_, want := small(t, "10.77.0.0/21")
 	var pipe, spool string
 	var read func() []byte
-	stall.Judge(t, keepsUp, func() error {
+	stall.Judge(t, playsHere, func() error {
 		pipe, read = stuckPipe(t)
 		spool = filepath.Join(t.TempDir(), "spool")
 		healthy := filepath.Join(t.TempDir(), "out.jsonl")

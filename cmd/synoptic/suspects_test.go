@@ -45,7 +45,7 @@ func synackAll(t *testing.T, b backend) {
 		}
 	})
 	args := b.scan(10_000, honest.String(), liar.String(), "-p", "1-200")
-	stall.Judge(t, keepsUp, func() error { // the answers come from this process
+	stall.Judge(t, playsHere, func() error { // the answers come from this process
 		with, without := suspected(parseStream(t, synoptic(t, args...).stdout), "synack-all")
 		// How early depends on how far the probes are ahead of the records; in the end it is found out.
 		if with[honest] != 0 || without[honest] != 4 || with[liar] == 0 || with[liar]+without[liar] != 200 {
@@ -82,7 +82,7 @@ func TestWin0NoOpts(t *testing.T) {
 			r.Send(p.tcp(t, "SA", p.seq+1, window(1)))
 		}
 	})
-	stall.Judge(t, keepsUp, func() error {
+	stall.Judge(t, playsHere, func() error {
 		ports := parseStream(t, synoptic(t, "scan", "10.77.1.1", "-p", "1-3").stdout).ports
 		for _, r := range ports {
 			if got := slices.Contains(r.Suspect, "win0-noopts"); got != (r.Port == 1) {
@@ -128,7 +128,7 @@ func verifies(t *testing.T, b backend) {
 		}
 	})
 	// The talker and the one that answers probes only are this process, and late where the machine stands still.
-	stall.Judge(t, keepsUp, func() error {
+	stall.Judge(t, playsHere, func() error {
 		s := parseStream(t, synoptic(t, b.scan(10_000, "10.77.0.1", "10.77.0.2", "-p", "22,80", "--verify", "--show", "all")...).stdout)
 		b.used(t, s)
 		seen := map[string]bool{}

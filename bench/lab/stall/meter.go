@@ -1,7 +1,9 @@
 package stall
 
 import (
+	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -13,6 +15,9 @@ import (
 type Reading struct {
 	// Gap is the longest time between two ticks of a thread that wants to run every millisecond.
 	Gap time.Duration
+	// Late is the longest that a goroutine of this process, asleep until something comes to a file, slept on when it had
+	// come: it waits for other goroutines too, of which a busy test process has many.
+	Late time.Duration
 	// Stolen is what the host of a virtual machine took from the processor that it took most from (/proc/stat).
 	Stolen time.Duration
 	// Dropped counts the packets for which no processor had the time (/proc/net/softnet_stat), in all namespaces.
@@ -20,7 +25,8 @@ type Reading struct {
 }
 
 func (r Reading) String() string {
-	return fmt.Sprintf("longest gap %v, %v stolen, %d packets dropped", r.Gap.Round(100*time.Microsecond), r.Stolen, r.Dropped)
+	return fmt.Sprintf("longest gap %v, a goroutine late by %v, %v stolen, %d packets dropped",
+		r.Gap.Round(100*time.Microsecond), r.Late.Round(100*time.Microsecond), r.Stolen, r.Dropped)
 }
 
 // tick is how often the meter's thread wants to run.
@@ -29,15 +35,21 @@ const tick = time.Millisecond
 // startMeter measures until the function that it returns is called.
 func startMeter() func() Reading {
 	stolen, dropped := steal(), drops()
-	end, gap, begun := make(chan struct{}), make(chan time.Duration), time.Now()
+	end, gap, late, begun := make(chan struct{}), make(chan time.Duration), make(chan time.Duration), time.Now()
+	received, sent, _ := os.Pipe() // where there is none, both are nil files, which read and write nothing
+	go func() { late <- latest(received, begun) }()
 	go func() {
 		// A thread of its own, so that it waits for a processor as a scanner's would, not for another goroutine.
 		runtime.LockOSThread()
-		gap <- longest(end, begun, time.Now, time.Sleep)
+		gap <- longest(end, begun, time.Now, func(d time.Duration) {
+			time.Sleep(d)
+			_ = binary.Write(sent, binary.LittleEndian, time.Since(begun))
+		})
+		_ = sent.Close()
 	}()
 	return func() (r Reading) {
 		close(end)
-		r.Gap = <-gap
+		r.Gap, r.Late = <-gap, <-late
 		for i, now := range steal() {
 			if i < len(stolen) {
 				r.Stolen = max(r.Stolen, now-stolen[i])
@@ -46,6 +58,17 @@ func startMeter() func() Reading {
 		r.Dropped = drops() - dropped
 		return r
 	}
+}
+
+// latest reads when something was sent, as times since begun, until there is no more, and returns how late the latest
+// was read.
+func latest(received io.ReadCloser, begun time.Time) (late time.Duration) {
+	defer received.Close()
+	var at time.Duration
+	for binary.Read(received, binary.LittleEndian, &at) == nil {
+		late = max(late, time.Since(begun)-at)
+	}
+	return late
 }
 
 // longest ticks until end, and returns the longest time between two ticks, of which the first is at last.

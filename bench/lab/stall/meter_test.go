@@ -2,6 +2,7 @@ package stall
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"testing"
@@ -29,6 +30,24 @@ func TestLongest(t *testing.T) {
 		if got != c.want {
 			t.Errorf("steps %v: %d, want %d", c.steps, got, c.want)
 		}
+	}
+}
+
+// What lay unread is late by the time that it lay there at least.
+func TestLatest(t *testing.T) {
+	received, sent, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now().Add(-time.Hour)
+	for _, at := range []time.Duration{time.Hour, 59 * time.Minute, time.Hour} {
+		if err := binary.Write(sent, binary.LittleEndian, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sent.Close()
+	if late := latest(received, begun); late < time.Minute || late > 59*time.Minute {
+		t.Errorf("late by %v, want a minute", late)
 	}
 }
 

@@ -36,6 +36,8 @@ type Bound struct {
 	// Gap is the longest that an admissible run may go without a processor. It belongs well below what the
 	// run's own time limits bear.
 	Gap time.Duration
+	// Here says that this process plays a part in the run, a target or a receiver: it may then be late by Gap as well.
+	Here bool
 	// Budget is how many runs may be void; default 4.
 	Budget int
 	// Time is for how long another run may begin; default 2 minutes.
@@ -79,7 +81,7 @@ func judge(t testing.TB, b Bound, start func() func() Reading, run func() error)
 			if err != nil {
 				t.Error(err)
 			}
-			tally.add(t.Name(), 0)
+			tally.add(t.Name(), 0, read)
 			return
 		}
 		why := read.exceeds(b)
@@ -87,12 +89,12 @@ func judge(t testing.TB, b Bound, start func() func() Reading, run func() error)
 			why = "packets were dropped"
 		}
 		if why == "" {
-			tally.add(t.Name(), 0)
+			tally.add(t.Name(), 0, read)
 			t.Errorf("%v (an admissible run: %v)", err, read)
 			return
 		}
 		voided++
-		tally.add(t.Name(), 1)
+		tally.add(t.Name(), 1, read)
 		t.Logf("void: %s (%v): %v", why, read, err)
 		if voided < b.Budget && time.Since(begun) < b.Time {
 			continue
@@ -116,6 +118,8 @@ func (r Reading) exceeds(b Bound) string {
 	switch {
 	case r.Gap > b.Gap:
 		return fmt.Sprintf("a gap of over %v", b.Gap)
+	case b.Here && r.Late > b.Gap:
+		return fmt.Sprintf("what this process plays was late by over %v", b.Gap)
 	case r.Stolen > b.Gap:
 		return fmt.Sprintf("over %v went to another machine", b.Gap)
 	case r.Dropped > 0:
@@ -131,12 +135,17 @@ type runs struct {
 	mu     sync.Mutex
 	judged int
 	void   map[string]int // by test
+	worst  Reading        // each figure the largest of all runs
 }
 
-func (r *runs) add(test string, void int) {
+func (r *runs) add(test string, void int, read Reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.judged++
+	r.worst = Reading{
+		Gap: max(r.worst.Gap, read.Gap), Late: max(r.worst.Late, read.Late),
+		Stolen: max(r.worst.Stolen, read.Stolen), Dropped: max(r.worst.Dropped, read.Dropped),
+	}
 	if void > 0 {
 		if r.void == nil {
 			r.void = map[string]int{}
@@ -145,8 +154,8 @@ func (r *runs) add(test string, void int) {
 	}
 }
 
-// Report writes one line about all runs so far, if there were any: how many were judged and how many of
-// them were void, by test. testnet.Main ends with it.
+// Report writes two lines about all runs so far, if there were any: how many were judged and how many of
+// them were void, by test, and the largest figures that the meter read. testnet.Main ends with it.
 func Report(w io.Writer) { tally.report(w) }
 
 func (r *runs) report(w io.Writer) {
@@ -161,5 +170,5 @@ func (r *runs) report(w io.Writer) {
 		by = append(by, fmt.Sprintf(" %s %d", test, n))
 	}
 	slices.Sort(by)
-	fmt.Fprintf(w, "stall: of %d judged runs %d were void%s\n", r.judged, sum, strings.Join(by, ","))
+	fmt.Fprintf(w, "stall: of %d judged runs %d were void%s\nstall: at worst %v\n", r.judged, sum, strings.Join(by, ","), r.worst)
 }

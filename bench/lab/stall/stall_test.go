@@ -64,6 +64,7 @@ var (
 	bound   = Bound{Gap: 100 * time.Millisecond}
 	quiet   = Reading{Gap: 3 * time.Millisecond}
 	stood   = Reading{Gap: 101 * time.Millisecond}
+	late    = Reading{Late: 101 * time.Millisecond}
 	errLate = errors.New("stopped after 5s")
 )
 
@@ -88,6 +89,8 @@ func TestJudge(t *testing.T) {
 		{"an admissible failure is final", bound, []Reading{quiet}, failsOnce, 1, true, false},
 		{"a gap of just the bound is admissible", bound, []Reading{{Gap: bound.Gap}}, failsOnce, 1, true, false},
 		{"a gap makes void", bound, []Reading{stood, quiet}, failsOnce, 2, false, false},
+		{"a late goroutine plays no part", bound, []Reading{late}, failsOnce, 1, true, false},
+		{"a late goroutine makes void where it plays a part", Bound{Gap: bound.Gap, Here: true}, []Reading{late, quiet}, failsOnce, 2, false, false},
 		{"stolen time makes void", bound, []Reading{{Stolen: time.Second}, quiet}, failsOnce, 2, false, false},
 		{"drops make void", bound, []Reading{{Dropped: 1}, quiet}, failsOnce, 2, false, false},
 		{"a void run and then an admissible failure", bound, []Reading{stood, quiet}, fails, 2, true, false},
@@ -138,11 +141,12 @@ func TestReport(t *testing.T) {
 	if r.report(&b); b.Len() > 0 {
 		t.Errorf("of no runs: %q", b.String())
 	}
-	r.add("TestB", 1)
-	r.add("TestA", 1)
-	r.add("TestB", 1)
-	r.add("TestB", 0)
-	if r.report(&b); b.String() != "stall: of 4 judged runs 3 were void TestA 1, TestB 2\n" {
+	r.add("TestB", 1, stood)
+	r.add("TestA", 1, late)
+	r.add("TestB", 1, quiet)
+	r.add("TestB", 0, Reading{Stolen: time.Second, Dropped: 2})
+	if r.report(&b); b.String() != "stall: of 4 judged runs 3 were void TestA 1, TestB 2\n"+
+		"stall: at worst longest gap 101ms, a goroutine late by 101ms, 1s stolen, 2 packets dropped\n" {
 		t.Errorf("%q", b.String())
 	}
 }
