@@ -111,14 +111,16 @@ func verifies(t *testing.T, b backend) {
 		t.Fatal(err)
 	}
 	defer talker.Close()
+	said := make(chan string, 16)
 	go func() {
 		for {
 			conn, err := talker.Accept()
 			if err != nil {
 				return
 			}
-			conn.Write([]byte(banner))
-			conn.Close()
+			at := time.Now()
+			n, err := conn.Write([]byte(banner))
+			said <- fmt.Sprintf("%d bytes (%v) at %v to %v, closed (%v) at %v", n, err, at.UTC(), conn.RemoteAddr(), conn.Close(), time.Now().UTC())
 		}
 	}()
 	n.Listen(t, "10.77.0.1:80") // takes connections and closes them without a word
@@ -144,7 +146,11 @@ func verifies(t *testing.T, b backend) {
 			fmt.Sprintf("10.77.0.1:22 open true %q", "SSH-2.0-\x00\u00ff\"test\"\\\r\n"),
 		} {
 			if !seen[want] {
-				return fmt.Errorf("no record says %s; there are %v", want, seen)
+				err := fmt.Errorf("no record says %s; there are %v", want, seen)
+				for len(said) > 0 {
+					err = fmt.Errorf("%w; the server has said %s", err, <-said)
+				}
+				return err
 			}
 		}
 		if !s.end.Complete || len(s.ports) != 4 {
