@@ -36,16 +36,19 @@ func eachBackend(t *testing.T, test func(t *testing.T, b backend), backends ...b
 // eachBackendInGate is eachBackend in the gate, and otherwise for the first of them only: what happens to the network, and to
 // what is sent, is the same for all. Every one is the first of some test.
 func eachBackendInGate(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {
-	eachBackend(t, test, inGate(t, backends)...)
+	eachBackend(t, test, firstOrAll(t, backends)...)
 }
 
-// inGate are all backends in the gate, and otherwise the first.
-func inGate(t testing.TB, backends []backend) []backend {
-	if seeds(t) < manySeeds {
-		return backends[:1]
+// firstOrAll are all backends in the gate, and otherwise the first.
+func firstOrAll(t testing.TB, backends []backend) []backend {
+	if inGate(t) {
+		return backends
 	}
-	return backends
+	return backends[:1]
 }
+
+// inGate says that the run is the gate's, which may take its time.
+func inGate(t testing.TB) bool { return seeds(t) >= manySeeds }
 
 // eachBackendBeside is eachBackend for a test whose parts begin with beside: the next test does not wait for them.
 func eachBackendBeside(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {

@@ -146,7 +146,7 @@ func forgedReplies(t testing.TB) int {
 			t.Fatalf("SYNOPTIC_TEST_FORGED=%q is not a number of replies", s)
 		}
 		return n
-	case seeds(t) >= manySeeds:
+	case inGate(t):
 		return 1_000_000
 	}
 	return 100_000

@@ -205,7 +205,7 @@ func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
 			own = slices.DeleteFunc(slices.Clone(cases), func(c hostileCase) bool { return c.userSpace })
 		}
 		playHostileBy(t, b, own)
-	}, inGate(t, backends)...)
+	}, firstOrAll(t, backends)...)
 }
 
 func playHostileBy(t *testing.T, b backend, cases []hostileCase) {

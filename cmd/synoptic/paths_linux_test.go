@@ -20,20 +20,25 @@ import (
 type split struct {
 	*faulty
 	second *testnet.Network
-}
-
-var splitConfigs = [2]testnet.Config{
-	{Prefix: netip.MustParsePrefix("10.77.0.0/18"), Subnet: netip.MustParsePrefix("10.76.0.0/24"), Gateway: true},
-	{Prefix: netip.MustParsePrefix("10.77.64.0/18"), Subnet: netip.MustParsePrefix("10.76.1.0/24"), Gateway: true},
+	config testnet.Config // of the second
 }
 
 func newSplit(t *testing.T) *split {
 	t.Parallel()
 	testnet.Apart(t)
-	f := &faulty{backend: afpacket, t: t, prefix: netip.MustParsePrefix("10.77.0.0/17"), ports: []string{"80"}, expected: 1 << 15}
-	s := &split{faulty: f}
-	f.n = testnet.New(t, splitConfigs[0])
-	s.second = testnet.New(t, splitConfigs[1])
+	f := &faulty{backend: afpacket, t: t, ports: []string{"80"}}
+	f.size(19)
+	if inGate(t) {
+		f.size(17)
+	}
+	bits := f.prefix.Bits() + 1
+	s := &split{faulty: f, config: testnet.Config{
+		Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 1 << (24 - bits)}), bits), Subnet: netip.MustParsePrefix("10.76.1.0/24"), Gateway: true,
+	}}
+	f.n = testnet.New(t, testnet.Config{
+		Prefix: netip.PrefixFrom(f.prefix.Addr(), bits), Subnet: netip.MustParsePrefix("10.76.0.0/24"), Gateway: true,
+	})
+	s.second = testnet.New(t, s.config)
 	for _, n := range []*testnet.Network{f.n, s.second} {
 		n.Listen(t, "0.0.0.0:80")
 	}
@@ -177,8 +182,9 @@ func TestOneOfTwoInterfacesLost(t *testing.T) {
 
 // elsewhere changes a route to a part of the second network that leads over the first.
 func (s *split) elsewhere(change func(*netlink.Route) error) error {
+	part := netip.PrefixFrom(s.config.Prefix.Addr(), s.config.Prefix.Bits()+2)
 	return change(&netlink.Route{
-		LinkIndex: linkNamed(s.t, s.n.Link).Attrs().Index, Gw: s.n.GatewayAddr.AsSlice(), Dst: netIPNet("10.77.96.0/20"),
+		LinkIndex: linkNamed(s.t, s.n.Link).Attrs().Index, Gw: s.n.GatewayAddr.AsSlice(), Dst: netIPNet(part.String()),
 	})
 }
 
@@ -245,7 +251,7 @@ func TestInterfaceMadeAnew(t *testing.T) {
 func TestOneOfTwoInterfacesMadeAnew(t *testing.T) {
 	s := newSplit(t)
 	o, out := s.run(func() {
-		s.must(s.second.Remake(splitConfigs[1], net.HardwareAddr{2, 0x76, 0, 9, 9, 2}, time.Second))
+		s.must(s.second.Remake(s.config, net.HardwareAddr{2, 0x76, 0, 9, 9, 2}, time.Second))
 	})
 	s.exact(o, out, results.CauseInterfaceGone)
 }

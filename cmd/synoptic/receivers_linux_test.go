@@ -260,12 +260,9 @@ func TestSyslogReceivers(t *testing.T) {
 	testnet.Apart(t)
 	here := testnet.Here(t)
 	const addresses, recordSize = 1024, 350 // a record is longer
-	ports, stopped := 200, 3*time.Second
-	if seeds(t) >= manySeeds {
-		stopped = 10 * time.Second
-	}
-	if raceEnabled {
-		ports = 100
+	ports, stopped := 100, 3*time.Second
+	if inGate(t) {
+		ports, stopped = 200, 10*time.Second
 	}
 	dir := t.TempDir()
 	pki := receivers.NewPKI(t)

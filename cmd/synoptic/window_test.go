@@ -14,6 +14,14 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
+// windowPorts of a /16 are more positions than a megabyte holds: 17, and twice that in the gate.
+func windowPorts(t testing.TB) uint16 {
+	if inGate(t) {
+		return 33
+	}
+	return 17
+}
+
 // A scan larger than the result map's memory: every position is settled as it leaves the window, and
 // each silent one is a record once.
 func TestWindowSmallerThanTheScan(t *testing.T) {
@@ -22,7 +30,7 @@ func TestWindowSmallerThanTheScan(t *testing.T) {
 	if err := n.DropPrefix(prefix); err != nil {
 		t.Fatal(err)
 	}
-	const ports = 33
+	ports := windowPorts(t)
 	file := filepath.Join(t.TempDir(), "out.jsonl")
 	o := synoptic(t, "scan", prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--rate", "3M", "--retries", "0", "--wait", "500ms",
 		"--max-memory", "1M", "--show", "filtered", "-o", file, "--lanes", "3")
@@ -34,7 +42,7 @@ func TestWindowSmallerThanTheScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	seen := make([]bool, ports<<16)
+	seen := make([]bool, int(ports)<<16)
 	var records int
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		ip, port, ok := silentRecord(t, lines.Bytes())
@@ -60,9 +68,9 @@ func TestWindowOfPrograms(t *testing.T) { eachBackend(t, windowOfPrograms, ebpf)
 func windowOfPrograms(t *testing.T, b backend) {
 	prefix := netip.MustParsePrefix("10.77.0.0/16")
 	n := b.network(t, testnet.Config{Gateway: true})
-	const ports, open = 33, 16
+	ports, open := windowPorts(t), uint16(16)
 	n.Listen(t, fmt.Sprintf("0.0.0.0:%d", open))
-	for p := range uint16(ports) {
+	for p := range ports {
 		if p+1 != open {
 			n.DropPort(p + 1)
 		}
@@ -86,8 +94,8 @@ func windowOfPrograms(t *testing.T, b backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := s.end; probed != ports<<16 || e.Sent != probed || e.Silent != (ports-1)<<16 || e.Coverage != 1 || e.RxDrops != 0 || e.TxErrors != 0 {
-		t.Errorf("%d probes on the wire of %d, scan_end %+v", probed, ports<<16, e)
+	if e := s.end; probed != uint64(ports)<<16 || e.Sent != probed || e.Silent != uint64(ports-1)<<16 || e.Coverage != 1 || e.RxDrops != 0 || e.TxErrors != 0 {
+		t.Errorf("%d probes on the wire of %d, scan_end %+v", probed, int(ports)<<16, e)
 	}
 }
 
