@@ -33,18 +33,13 @@ func eachBackend(t *testing.T, test func(t *testing.T, b backend), backends ...b
 	}
 }
 
-// eachBackendInGate is eachBackend in the gate, and otherwise for the first of them only: what happens to the network, and to
+// eachBackendInGate is eachBackendBeside in the gate, and otherwise for the first of them only: what happens to the network, and to
 // what is sent, is the same for all. Every one is the first of some test.
 func eachBackendInGate(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {
-	eachBackend(t, test, firstOrAll(t, backends)...)
-}
-
-// firstOrAll are all backends in the gate, and otherwise the first.
-func firstOrAll(t testing.TB, backends []backend) []backend {
-	if inGate(t) {
-		return backends
+	if !inGate(t) {
+		backends = backends[:1]
 	}
-	return backends[:1]
+	eachBackendBeside(t, test, backends...)
 }
 
 // inGate says that the run is the gate's, which may take its time.

@@ -42,7 +42,7 @@ func newFaulty(t *testing.T, b backend) *faulty {
 	if b.least > 0 { // a scan of a second and more at that rate, too
 		f.prefix, f.ports, f.expected = netip.MustParsePrefix("10.77.0.0/16"), []string{"80", "443"}, 2<<16
 	}
-	f.n = b.network(t, testnet.Config{Gateway: true})
+	f.n = b.beside(t, testnet.Config{Gateway: true})
 	for _, port := range f.ports {
 		f.n.Listen(t, "0.0.0.0:"+port)
 	}

@@ -194,18 +194,18 @@ func (p *hostilePeer) reset(t *testing.T) {
 // witnessMissed is what the record of a witness has whose answer did not come.
 var witnessMissed = fmt.Sprintf(`"port":%d,"proto":"tcp","state":"filtered"`, witnessPort)
 
-// playHostile plays the cases, by each of the backends.
+// playHostile plays the cases by the backends, outside the gate by the first.
 func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
 	if len(cases) > mostCases {
 		t.Fatalf("%d cases", len(cases))
 	}
-	eachBackendBeside(t, func(t *testing.T, b backend) {
+	eachBackendInGate(t, func(t *testing.T, b backend) {
 		own := cases
 		if b.kernel {
 			own = slices.DeleteFunc(slices.Clone(cases), func(c hostileCase) bool { return c.userSpace })
 		}
 		playHostileBy(t, b, own)
-	}, firstOrAll(t, backends)...)
+	}, backends...)
 }
 
 func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
