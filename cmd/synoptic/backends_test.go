@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -36,14 +37,11 @@ func eachBackend(t *testing.T, test func(t *testing.T, b backend), backends ...b
 // eachBackendInGate is eachBackendBeside in the gate, and otherwise for the first of them only: what happens to the network, and to
 // what is sent, is the same for all. Every one is the first of some test.
 func eachBackendInGate(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {
-	if !inGate(t) {
+	if !need.Gate(t) {
 		backends = backends[:1]
 	}
 	eachBackendBeside(t, test, backends...)
 }
-
-// inGate says that the run is the gate's, which may take its time.
-func inGate(t testing.TB) bool { return seeds(t) >= manySeeds }
 
 // eachBackendBeside is eachBackend for a test whose parts begin with beside: the next test does not wait for them.
 func eachBackendBeside(t *testing.T, test func(t *testing.T, b backend), backends ...backend) {
@@ -95,9 +93,9 @@ func (b backend) lanes(asked int) string {
 // for more than a developer's two.
 func (b backend) seeds(t testing.TB) int {
 	if !b.kernel {
-		return seeds(t)
+		return need.Seeds(t)
 	}
-	return min(max(seeds(t)-1, 1), 3)
+	return min(max(need.Seeds(t)-1, 1), 3)
 }
 
 // used checks that a scan went by the backend, and not by another that took its place.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 )
@@ -36,7 +37,7 @@ type faulty struct {
 func newFaulty(t *testing.T, b backend) *faulty {
 	f := &faulty{backend: b, t: t, ports: []string{"80"}}
 	f.size(19)
-	if inGate(t) && b.most == 0 {
+	if need.Gate(t) && b.most == 0 {
 		f.size(17)
 	}
 	if b.least > 0 { // a scan of a second and more at that rate, too

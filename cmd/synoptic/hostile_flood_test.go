@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
@@ -146,7 +147,7 @@ func forgedReplies(t testing.TB) int {
 			t.Fatalf("SYNOPTIC_TEST_FORGED=%q is not a number of replies", s)
 		}
 		return n
-	case inGate(t):
+	case need.Gate(t):
 		return 1_000_000
 	}
 	return 100_000

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
@@ -83,7 +84,7 @@ func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 		backend, ports string
 		number         uint64
 	}{{"afpacket", "-", 65535}, {"connect", "1-10000,55536-65535", 20000}} {
-		if inGate(t) {
+		if need.Gate(t) {
 			c.ports, c.number = "-", 65535
 		}
 		testnet.Run(t, c.backend, func(t *testing.T) {

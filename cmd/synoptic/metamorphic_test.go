@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -57,7 +58,7 @@ func settingsDoNotChangeTheResult(t *testing.T, b backend) {
 			rt.Fatalf("with %v", args)
 		}
 	}
-	draws := seeds(t)
+	draws := need.Seeds(t)
 	if b.kernel {
 		draws = b.seeds(t)
 	}

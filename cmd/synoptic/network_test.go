@@ -4,33 +4,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
-
-// manySeeds is how many the gate asks for.
-const manySeeds = 10
-
-// seeds is how many seeds a test over seeds takes: few for a developer, as many as
-// SYNOPTIC_TEST_SEEDS says in the gate.
-func seeds(t testing.TB) int {
-	s := os.Getenv("SYNOPTIC_TEST_SEEDS")
-	if s == "" {
-		return 2
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		t.Fatalf("SYNOPTIC_TEST_SEEDS=%q is not a number of seeds", s)
-	}
-	return n
-}
 
 // truth is what a test network answers.
 type truth struct{ open, closed, silent map[endpoint]bool }
@@ -84,7 +66,7 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 	case raceEnabled:
 		prefix = netip.MustParsePrefix("10.77.64.0/18")
 	}
-	if !inGate(t) {
+	if !need.Gate(t) {
 		prefix = netip.MustParsePrefix("10.77.96.0/19")
 	}
 	size := uint64(1) << (32 - prefix.Bits())

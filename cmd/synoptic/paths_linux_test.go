@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 )
@@ -28,7 +29,7 @@ func newSplit(t *testing.T) *split {
 	testnet.Apart(t)
 	f := &faulty{backend: afpacket, t: t, ports: []string{"80"}}
 	f.size(19)
-	if inGate(t) {
+	if need.Gate(t) {
 		f.size(17)
 	}
 	bits := f.prefix.Bits() + 1

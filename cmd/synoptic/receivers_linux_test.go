@@ -261,7 +261,7 @@ func TestSyslogReceivers(t *testing.T) {
 	here := testnet.Here(t)
 	const addresses, recordSize = 1024, 350 // a record is longer
 	ports, stopped := 100, 3*time.Second
-	if inGate(t) {
+	if need.Gate(t) {
 		ports, stopped = 200, 10*time.Second
 	}
 	dir := t.TempDir()

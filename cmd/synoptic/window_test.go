@@ -11,12 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 )
 
 // windowPorts of a /16 are more positions than a megabyte holds: 17, and twice that in the gate.
 func windowPorts(t testing.TB) uint16 {
-	if inGate(t) {
+	if need.Gate(t) {
 		return 33
 	}
 	return 17

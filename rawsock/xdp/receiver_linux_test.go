@@ -15,6 +15,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 	"synoptic/results/window"
@@ -65,11 +66,11 @@ func nextRecord(t testing.TB, p *Programs) Record {
 	return r
 }
 
-// The program and the model take the same packets: a million of all kinds.
+// The program and the model take the same packets: a million of all kinds in the gate.
 func TestReceiveMatchesGo(t *testing.T) {
-	packets := 210_000
-	if raceEnabled || testing.Short() {
-		packets = 20_000
+	packets := 20_000
+	if need.Gate(t) && !raceEnabled {
+		packets = 210_000
 	}
 	for i, c := range []struct {
 		space           string

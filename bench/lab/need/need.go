@@ -1,5 +1,6 @@
 // Package need says what a test cannot do without: call Program for another program, Long for whatever
-// takes more than a second, and Required to learn whether what is missing is a failure.
+// takes more than a second, Required to learn whether what is missing is a failure, and Seeds and Gate to learn how
+// much of it is wanted.
 //
 // The tests have three rings. `go test -short ./...` runs what needs nothing but a processor; `go test ./...`
 // adds networks in namespaces and other programs, each as far as it can be had; the gate (.ci/run) names in
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,6 +24,29 @@ const Env = "SYNOPTIC_TEST_REQUIRE"
 // Required tells whether a missing part of the surroundings is a failure, as it is in the gate.
 func Required(part string) bool {
 	return slices.Contains(strings.Split(os.Getenv(Env), ","), part)
+}
+
+// SeedsEnv says how many seeds a test over seeds takes. The gate asks for ten.
+const SeedsEnv = "SYNOPTIC_TEST_SEEDS"
+
+// Seeds is how many seeds a test over seeds takes: two, or what SeedsEnv says.
+func Seeds(t testing.TB) int {
+	t.Helper()
+	s := os.Getenv(SeedsEnv)
+	if s == "" {
+		return 2
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q is not a number of seeds", SeedsEnv, s)
+	}
+	return n
+}
+
+// Gate says that so many seeds are wanted as in the gate: there a test takes its time, and elsewhere it is smaller.
+func Gate(t testing.TB) bool {
+	t.Helper()
+	return Seeds(t) >= 10
 }
 
 // Long skips a test that does not belong to the first ring.
