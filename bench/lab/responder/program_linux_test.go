@@ -13,6 +13,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/packet"
 	"synoptic/bench/lab/testnet"
 )
@@ -104,9 +105,9 @@ func (r *runner) run(in []byte) (verdict uint32, out []byte) {
 
 func TestProgramDecidesAsState(t *testing.T) {
 	testnet.Require(t)
-	probes := 250_000
-	if testing.Short() {
-		probes = 25_000
+	probes := 25_000
+	if need.Gate(t) {
+		probes = 250_000
 	}
 	for i, c := range []Config{
 		{Seed: 1, Open: 0.1, Closed: 0.5},
