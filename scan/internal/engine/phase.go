@@ -268,6 +268,18 @@ func (ph *Phase) abandon(p *schedule.Pass) {
 	ph.cur.passed(n)
 }
 
+// abandonThese gives up positions of a pass that it has dealt with, and whose probes a stop has kept from leaving. Those whose
+// first tries were taken back were asked, but not while evidence held: they are unknown, as what Unasked gives is. A retry that
+// is not sent leaves its position as silent as it was.
+func (ph *Phase) abandonThese(p *schedule.Pass, positions []uint64) {
+	switch {
+	case p.First:
+		ph.unsent(positions)
+	case p.Passes == 0:
+		ph.distrustThese(positions, nil)
+	}
+}
+
 // unsent marks positions whose first probe was not sent, so that they do not pass for silent.
 func (ph *Phase) unsent(positions []uint64) {
 	for _, pos := range positions {

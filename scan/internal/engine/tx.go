@@ -272,7 +272,7 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 		case errors.Is(err, rawsock.ErrBackpressure):
 			switch {
 			case ctx.Err() != nil:
-				l.lost(p, e.positions[sent:n])
+				l.shared.phase.abandonThese(p, e.positions[sent:n])
 				return nil
 			case e.away.Load():
 				return nil // they are asked when the path is back
@@ -280,7 +280,7 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 		case errors.Is(err, rawsock.ErrInterface):
 			switch l.reopen(ctx, e) {
 			case stopped:
-				l.lost(p, e.positions[sent:n])
+				l.shared.phase.abandonThese(p, e.positions[sent:n])
 				return nil
 			case putOff:
 				return nil
@@ -382,15 +382,11 @@ func (l *txLane) sentAttempt(p *schedule.Pass, attempt uint8, positions []uint64
 	times.Sent(positions[len(positions)-1] + 1)
 }
 
-// refused counts probes that the kernel did not accept for good.
+// refused counts probes that the kernel did not accept for good. A refused retry leaves its position as silent as
+// it was.
 func (l *txLane) refused(p *schedule.Pass, positions []uint64) {
 	l.tally.txErrors.Add(uint64(len(positions)))
-	l.lost(p, positions)
-}
-
-// lost takes note of probes that were not sent. A lost retry leaves its position as silent as it was.
-func (l *txLane) lost(p *schedule.Pass, positions []uint64) {
-	if p.First || p.Passes == 0 { // the latter: in the place of first tries that were taken back
+	if p.Passes == 0 { // first tries, or in the place of some that were taken back
 		l.shared.phase.unsent(positions)
 	}
 }

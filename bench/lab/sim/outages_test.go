@@ -1,0 +1,44 @@
+package sim
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"synoptic/results"
+	"synoptic/scan/plan"
+)
+
+// What was asked in an outage, and was about to be asked again when a second one began that ended the scan, is unknown: the probes
+// of the batch that never left like the rest of their pass.
+func TestCutWhileAskedAgain(t *testing.T) {
+	for seed := uint64(1); seed <= 4; seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			d := &drawn{targets: []string{"10.0.0.0/26"}, ports: []uint16{22, 80, 443, 8080, 8443, 9000}}
+			d.network = Config{
+				Seed: seed, Routes: routes(false, false), Targets: Targets{Open: 0.06, Closed: 0.02}, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 3 * ms},
+				Faults: []Fault{
+					{Kind: CarrierOut, Link: "eth0", Begin: 125 * ms, End: 203 * ms},
+					{Kind: LinkDown, Link: "eth0", Begin: 296 * ms, End: 10 * time.Minute},
+				},
+			}
+			d.config = plan.Config{
+				Seed: seed, HasSeed: true, Backend: plan.BackendAFPacket, Rate: 3400, Attempts: 1, RetryGap: plan.DefaultRetryGap, Wait: time.Second,
+				Lanes: 1, Show: results.Open | results.Closed | results.Filtered | results.Unknown, Patience: time.Minute,
+			}
+			o := d.run(t, nil)
+			for _, err := range o.check() {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+			lost := uint64(0)
+			for i := range o.records.All {
+				if o.records.All[i].Reason == results.EvidenceLost {
+					lost++
+				}
+			}
+			if e := o.records.Closing; e.Complete || e.Evidence.Again == 0 || e.Evidence.Unknown != lost {
+				t.Errorf("seed %d: %d records of lost evidence, %+v, %+v", seed, lost, e, e.Evidence)
+			}
+		})
+	}
+}
