@@ -20,9 +20,9 @@ const (
 	ResetsRefill = 1500 * time.Millisecond
 )
 
-// Expected is how many answers should have come since the newest probe that was answered, by what the scan has sent and
-// the share of it that was answered so far.
-type Expected struct{ Open, All float64 } // of open ports, of any
+// Expected is what it says against the path, in nats, that no answers have come by themselves since the newest probe that was
+// answered, given what the scan has sent meanwhile and how much was answered so far: at most one for each that should have come.
+type Expected struct{ Open, All float64 } // answers of open ports, of any
 
 // Silent tells whether nothing travels any more, and since when at the earliest: the newest probe that was answered
 // was sent then.
@@ -61,7 +61,7 @@ func (w *witness) hear(weight float64) {
 	w.lost++
 }
 
-// sure tells whether they, and so many answers that should have come by themselves, are enough.
+// sure tells whether they are enough, with what it says that no answers have come by themselves.
 func (w *witness) sure(expected float64) bool {
 	return w.says+expected >= Enough && (w.lost >= fewest || expected >= Enough)
 }

@@ -15,8 +15,11 @@ import (
 // An intrusion prevention system drops everything from us for some seconds after some SYNs, again and again: every port is found
 // in the end, or the scan gives up and says so. A ban of less than that may pass for the limit that hosts have for their resets.
 func TestBanned(t *testing.T) {
-	seeds := seedsOf(20, 3)
-	for seed := uint64(1); seed <= seeds; seed++ {
+	const early = 322 // a ban after 36 answers
+	for seed := range seedsOf(20, 3) + 1 {
+		if seed == 0 {
+			seed = early
+		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { banned(t, seed) })

@@ -206,9 +206,7 @@ func (w *witness) evident(f *Fault) bool {
 	need := float64(partNats)
 	if whole {
 		need = pathNats
-		if hits >= 50 {
-			says += expected * hits / firsts
-		}
+		says += hits * math.Log1p(expected/max(firsts, 1)) // the chance that all answers are to those before: engine.expected
 	}
 	switch {
 	case len(witnesses) == 1 && lostOpen > 0:

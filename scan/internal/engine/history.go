@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"synoptic/scan/beacon"
@@ -53,32 +54,23 @@ func (h *history) doneAfter(t int64) (done uint64, ok bool) {
 	return done, ok || h.whole()
 }
 
-const (
-	// hitsLag is how long an answer may take beyond twice the longest smoothed round trip.
-	hitsLag = 50 * time.Millisecond
-	// hitsKnown open ports make a share.
-	hitsKnown = 50
-)
+// hitsLag is how long an answer may take beyond twice the longest smoothed round trip.
+const hitsLag = 50 * time.Millisecond
 
-// expected is how many answers should have come to the first tries sent since the newest probe that was answered, by
-// their share so far.
+// expected is what it says against the path, in nats, that none of the first tries was answered that were sent since the newest
+// probe that was. Positions are asked in random order, so where the answers lie in it is chance: that all a of them are to the first
+// t of t + n has the probability (t / (t + n))^a. Where a is large and n small, that is as many nats as answers should have come.
 func (w *sentinel) expected(now int64) (e beacon.Expected) {
 	if w.anyAway() {
 		return e // what the others answer is another share
 	}
 	open := w.phase.tally.open.Load()
 	all := open + w.phase.tally.closed.Load()
-	if all < hitsKnown {
-		return e
-	}
 	from, ok := w.done.doneAfter(w.set.Good()) // what was sent between two looks may have been answered
 	to, _ := w.done.doneAt(now - int64(2*w.phase.ev.rtts.Longest()+hitsLag))
-	if !ok || to <= from {
+	if !ok || to <= from || all == 0 {
 		return e
 	}
-	sent := float64(to-from) / float64(max(from, uint64(all))) // all answers are to those before
-	if e.All = sent * float64(all); open >= hitsKnown {
-		e.Open = sent * float64(open)
-	}
-	return e
+	nats := math.Log1p(float64(to-from) / float64(max(from, uint64(all)))) // all answers are to those before
+	return beacon.Expected{Open: nats * float64(open), All: nats * float64(all)}
 }

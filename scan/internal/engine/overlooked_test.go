@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,11 +31,35 @@ func TestExpectedAfterABurst(t *testing.T) {
 	done(1e9+10e6, 200)
 	done(1e9+20e6, 200)
 	if e := w.expected(2e9); e.Open != 0 {
-		t.Errorf("%v answers should have come", e.Open)
+		t.Errorf("%v nats", e.Open)
 	}
 	done(1e9+30e6, 300)
-	if e := w.expected(2e9); e.Open != 75 {
-		t.Errorf("%v answers should have come", e.Open)
+	if e := w.expected(2e9); math.Abs(e.Open-150*math.Log(1.5)) > 1e-9 {
+		t.Errorf("%v nats", e.Open)
+	}
+}
+
+// A few answers tell where others should have come: most of the first tries were answered, or some by the way.
+func TestExpectedOfFew(t *testing.T) {
+	for _, c := range []struct {
+		answered     int64
+		tried, since uint64
+		enough       bool
+	}{
+		{30, 31, 100, true}, {30, 31, 25, false}, {3, 100, 100, false}, {3, 100, 400_000, true}, {0, 100, 1 << 40, false},
+	} {
+		var n connectNet
+		b, ph := n.begin(t)
+		w := newSentinel(ph, nil, nil)
+		ph.tally.closed.Store(c.answered)
+		b.session.beacons.set.Heard(1e9 - 5e6)
+		for i, done := range []uint64{c.tried, c.tried + c.since} {
+			ph.cur.next.Store(done)
+			w.done.note(int64(1+i)*1e9, ph)
+		}
+		if e := w.expected(4e9); e.Open != 0 || (e.All >= beacon.Enough) != c.enough {
+			t.Errorf("%+v: %+v", c, e)
+		}
 	}
 }
 
