@@ -35,12 +35,15 @@ func (m *model) listen() {
 		switch {
 		case e.Kind == results.EventOutage:
 			m.outages = append(m.outages, outage{since: at(e.Begin), begun: at(e.Time), end: never, path: path})
-		case e.Kind == results.EventLost && o != nil && strings.HasPrefix(e.Message, "evidence did not come back"):
+		case e.Kind == results.EventLost && o != nil && (strings.HasPrefix(e.Message, "evidence did not come back") || inVain(e)):
 			if path != "" {
 				o.lost, m.parts, m.gaveUp = true, m.parts+1, true
 				continue
 			}
 			o.cut, m.cut = true, true
+			if inVain(e) && len(m.outages) <= mostVain {
+				m.wrong("the scan gave up after %d outages", len(m.outages))
+			}
 		case e.Kind == results.EventLost:
 			m.parts++
 		case resumes && o != nil && !o.lost:
@@ -54,6 +57,14 @@ func (m *model) listen() {
 		o := &m.outages[i]
 		o.good, o.known = m.newest(o.begun, o.end), m.proven(o.begun)
 	}
+}
+
+// mostVain outages that follow one another without anything new are waited out.
+const mostVain = 10
+
+// inVain tells of an event whether it ends a scan because one outage has followed another without anything new.
+func inVain(e *results.Event) bool {
+	return strings.Contains(e.Message, " outages followed one another")
 }
 
 // newest is when the newest probe before a moment was sent that had been answered by another, as far as a scanner can
