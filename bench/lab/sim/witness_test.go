@@ -91,7 +91,7 @@ func (w *witness) unseen(probes []int) *Fault {
 		p := &w.all.Probes[i]
 		for j := range w.network.faults {
 			f := &w.network.faults[j]
-			if w.within(f, p.Addr) && p.At+w.trip() >= f.Begin && p.At < f.end() && !w.evident(f) {
+			if w.within(f, p.Addr) && p.At+w.trip() >= f.Begin && p.At < f.end() && !w.evident(f, p.Addr) {
 				return f
 			}
 		}
@@ -134,12 +134,12 @@ const (
 	resetsWait         = 1500 * time.Millisecond
 )
 
-// evident tells whether there was evidence enough of a fault. What the host tells of its links and gateways is, once
+// evident tells whether there was evidence enough of a fault that concerns an address. What the host tells of its links and gateways is, once
 // somebody has answered: until then nothing is kept that could be taken back. Of all else there is what beacons say that had been answered before, were lost in it, and were overdue before it was over; and
 // where everything is concerned, the share of first tries that were answered before. Of a host or a net of which no
 // position had answered, of one that answers no SYN twice, and of an outage that was over before enough was lost, nobody
-// can know.
-func (w *witness) evident(f *Fault) bool {
+// can know; nor where one host of a net alone had answered, of the others there.
+func (w *witness) evident(f *Fault, addr netip.Addr) bool {
 	if f.Kind == CarrierOut || f.Kind == LinkDown || f.Kind == NewMAC && !f.Silent {
 		return w.proven(f.Begin) != never
 	}
@@ -208,7 +208,13 @@ func (w *witness) evident(f *Fault) bool {
 		need = pathNats
 		says += hits * math.Log1p(expected/max(firsts, 1)) // the chance that all answers are to those before: engine.expected
 	}
+	hosts := map[netip.Addr]bool{}
+	for k := range witnesses {
+		hosts[k.Addr()] = true
+	}
 	switch {
+	case len(hosts) == 1 && f.Kind == PrefixOut && !hosts[addr]:
+		return false
 	case len(witnesses) == 1 && lostOpen > 0:
 		return false // one listener whose queue is full is silent, and its host is not
 	case f.end()-f.Begin < resetsWait+w.trip()+500*ms: // hosts limit their resets by the second
