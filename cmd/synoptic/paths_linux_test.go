@@ -49,7 +49,7 @@ func newSplit(t *testing.T) *split {
 	return s
 }
 
-// run is faulty.run, with the fault when a third of the second network's probes is out.
+// run is faulty.run, with the fault when a quarter of the second network's probes is out.
 func (s *split) run(fault func(), more ...string) (outcome, stream) {
 	all := s.expected
 	s.expected /= 2
@@ -268,7 +268,7 @@ func TestInterfaceOfProgramsGone(t *testing.T) {
 			t.Errorf("exit %d, complete %v, coverage %v, %d filtered", o.code, s.end.Complete, s.end.Coverage, s.end.Filtered)
 		}
 		f.happened(s, "lost", results.CauseInterfaceGone)
-	}, xdp, ebpf)
+	}, ebpf, xdp)
 }
 
 // rtnBlackhole is a kind of route that throws away (linux/rtnetlink.h).
