@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/beacon"
 	"synoptic/scan/estimate"
 )
 
@@ -102,13 +103,15 @@ func (w *sentinel) beacons() beaconsBy {
 	return beaconsBy{asked, answered, lost}
 }
 
-// lookAtContacts tells of limits once, when they are seen first.
+// lookAtContacts tells of limits once, when they are seen first. What this process has had no time to read does not count as
+// silent.
 func (w *sentinel) lookAtContacts(now int64) {
 	w.contacts.looked = now
 	if w.contacts.told || w.contacts.len == 0 {
 		return
 	}
-	if _, _, e, ok := w.fewer(time.Unix(0, now).Add(-w.phase.listenTime())); ok {
+	heardBy := w.done.ago(now, max(w.phase.listenTime(), beacon.Shortest))
+	if _, _, e, ok := w.fewer(time.Unix(0, heardBy)); ok {
 		w.contacts.told = true
 		w.emit(e)
 	}

@@ -54,6 +54,19 @@ func (h *history) doneAfter(t int64) (done uint64, ok bool) {
 	return done, ok || h.whole()
 }
 
+// ago is a time since when this process has run for d: it looks once a beacon.TickStep, and seldomer where it stands still.
+// What was answered before that has been read.
+func (h *history) ago(now int64, d time.Duration) int64 {
+	looks := int((d + beacon.TickStep - 1) / beacon.TickStep)
+	switch i := h.n - 1 - looks; {
+	case i < 0:
+		return 0
+	case looks < len(h.marks):
+		return min(now-int64(d), h.marks[i%len(h.marks)].at)
+	}
+	return min(now-int64(d), h.marks[h.n%len(h.marks)].at)
+}
+
 // hitsLag is how long an answer may take beyond twice the longest smoothed round trip.
 const hitsLag = 50 * time.Millisecond
 
