@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"synoptic/results"
-	"synoptic/scan/beacon"
 	"synoptic/scan/estimate"
 )
 
@@ -104,13 +103,13 @@ func (w *sentinel) beacons() beaconsBy {
 }
 
 // lookAtContacts tells of limits once, when they are seen first. What this process has had no time to read does not count as
-// silent.
+// silent, nor what a busy host, ours or theirs, may be late with: to tell a second later costs nothing.
 func (w *sentinel) lookAtContacts(now int64) {
 	w.contacts.looked = now
 	if w.contacts.told || w.contacts.len == 0 {
 		return
 	}
-	heardBy := w.done.ago(now, max(w.phase.listenTime(), beacon.Shortest))
+	heardBy := w.done.ago(now, max(w.phase.listenTime(), blindTime))
 	if _, _, e, ok := w.fewer(time.Unix(0, heardBy)); ok {
 		w.contacts.told = true
 		w.emit(e)
