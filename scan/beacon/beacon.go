@@ -23,6 +23,7 @@ type Set struct {
 	seen  [1 << 16 / 64]atomic.Uint64 // /16s (IPv6: /48, folded) that have a beacon
 	heard atomic.Int64                // by Heard: the newest,
 	until atomic.Int64                // and the newest that was sent before pausedAt, if there is a pause
+	on    []atomic.Int64              // by HeardOn: the newest of each path
 
 	mu      sync.Mutex
 	members []*member
@@ -51,7 +52,8 @@ type Set struct {
 	booked   int64  // until when what was sent is in these shares,
 	unbooked [2]share
 	paths    []PathCount
-	lost     uint64 // not answered in time
+	goods    []int64 // by path: when the newest beacon was sent that was answered, or the probe that made a beacon of one
+	lost     uint64  // not answered in time
 	parts    []*Part
 	suspects bool // one may be lost
 }
@@ -75,7 +77,7 @@ type PathCount struct{ Asked, Answered uint64 }
 
 // New returns a set without beacons, for a scan over so many paths.
 func New(paths int) *Set {
-	return &Set{index: map[netip.AddrPort]*member{}, hosts: map[netip.Addr]*host{}, paths: make([]PathCount, paths)}
+	return &Set{index: map[netip.AddrPort]*member{}, hosts: map[netip.Addr]*host{}, paths: make([]PathCount, paths), goods: make([]int64, paths), on: make([]atomic.Int64, paths)}
 }
 
 // Fix adds a beacon that somebody chose: it is asked although it has not answered, and stays.
@@ -124,7 +126,7 @@ func (s *Set) Offer(t Target, open bool, sent int64, rtt time.Duration) {
 	}
 	if m := s.add(t, open); m != nil {
 		m.good, m.recent = sent, max(rtt, 0)
-		s.good = max(s.good, sent)
+		s.answeredOn(t.Path, sent)
 		if len(s.members) == 1 {
 			s.offered = s.awake
 		}
@@ -277,7 +279,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	s.recent = max(rtt, s.recent-s.recent/256)
 	s.proven = true
 	s.paths[m.Path].Answered++
-	s.good = max(s.good, m.good)
+	s.answeredOn(m.Path, m.good)
 	if m.good <= s.pausedAt.Load() {
 		s.before = max(s.before, m.good)
 	}

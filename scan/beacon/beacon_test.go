@@ -367,3 +367,22 @@ func TestDeaf(t *testing.T) {
 		t.Errorf("known %v, silent at %v", known, w.silent)
 	}
 }
+
+// Of several paths it is told which was heard on; of a single one all answers are.
+func TestNewestOn(t *testing.T) {
+	at := targets("10.0.0.1", 1, 1, 1)[0]
+	one, two := New(1), New(2)
+	one.Heard(7)
+	two.Heard(7)
+	two.HeardOn(0, 5)
+	two.HeardOn(0, 4)
+	two.Offer(at, true, 3, time.Millisecond)
+	if one.NewestOn(0) != 7 || two.NewestOn(0) != 5 || two.NewestOn(1) != 3 || two.GoodOf(0) != 0 {
+		t.Errorf("%d; %d, %d", one.NewestOn(0), two.NewestOn(0), two.NewestOn(1))
+	}
+	two.Sent(at, 10)
+	two.Answered(at.Addr, at.Port, true, 12)
+	if two.NewestOn(1) != 10 || two.GoodOf(1) != 10 || two.Good() != 10 {
+		t.Errorf("%d, %d", two.NewestOn(1), two.Good())
+	}
+}

@@ -9,7 +9,23 @@ import (
 func (s *Set) GoodOf(path int) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.goodWithin(&Part{Scope: Path, Path: path})
+	return s.goods[path]
+}
+
+// HeardOn says that a probe sent at a time on a path was answered, of whatever position. Of a scan over one path it need not be told.
+func (s *Set) HeardOn(path int, sent int64) { raise(&s.on[path], sent) }
+
+// NewestOn is when the newest probe of a path was sent that was answered, a beacon or another; 0 where none was.
+func (s *Set) NewestOn(path int) int64 {
+	if len(s.on) == 1 {
+		return s.Good()
+	}
+	return max(s.GoodOf(path), s.on[path].Load())
+}
+
+// answeredOn notes that a beacon of a path was answered that was sent at a time.
+func (s *Set) answeredOn(path int, sent int64) {
+	s.good, s.goods[path] = max(s.good, sent), max(s.goods[path], sent)
 }
 
 // ProvenOn tells whether a beacon of a path was answered.
@@ -73,11 +89,10 @@ func (s *Set) newestOfAll() int64 {
 	}
 	lags := newest
 	for i, n := range s.paths {
-		part := Part{Scope: Path, Path: i}
 		if n.Answered == 0 || s.holds(i) {
 			continue
 		}
-		lags = min(lags, s.goodWithin(&part))
+		lags = min(lags, s.goods[i])
 	}
 	return max(lags, newest-pathLag)
 }

@@ -95,7 +95,7 @@ type histories struct {
 //	go test ./bench/lab/sim -run TestFaultHistories -histories 10000
 //	go test ./bench/lab/sim -run TestFaultHistories -history 4711 -v
 func TestFaultHistories(t *testing.T) {
-	h := runHistories(t, true)
+	h := runHistories(t, true, 10865, 12055) // news of 200 ms without carrier that is read when answers have come again
 	t.Logf("%d histories, %d complete; in %d there was no evidence for some position (%d positions); events in so many scans: %v", h.scans, h.complete, h.exempt, h.exemptions, h.kinds)
 	if h.scans >= 100 && (h.outages < h.scans/10 || h.lost < h.scans/50 || h.complete < h.scans/10) {
 		t.Error("these histories have not seen enough")
@@ -111,17 +111,21 @@ func TestFalseAlarms(t *testing.T) {
 	}
 }
 
-func runHistories(t *testing.T, faults bool) *histories {
+// runHistories runs the histories of the first seeds, as many as a flag says, and always those of some.
+func runHistories(t *testing.T, faults bool, always ...uint64) *histories {
 	first, count := uint64(1), 60
 	switch {
 	case *historyFlag != 0:
-		first, count = *historyFlag, 1
+		first, count, always = *historyFlag, 1, nil
 	case *historiesFlag > 0:
 		count = *historiesFlag
 	case testing.Short():
 		count = 12
 	}
 	h := &histories{kinds: map[results.EventKind]int{}}
+	for _, seed := range always {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { h.history(t, seed, faults) })
+	}
 	t.Run("seeds", func(t *testing.T) {
 		workers := uint64(min(runtime.GOMAXPROCS(0), count))
 		for w := range workers {

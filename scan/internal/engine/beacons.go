@@ -96,6 +96,13 @@ func (b *beacons) answer(r *probe.Reply, received int64) bool {
 	return true
 }
 
+// heard says that the probe to a target that was sent at a Unix time in ns was answered, where that tells of one path of several.
+func (b *beacons) heard(addr netip.Addr, sent int64) {
+	if b.routes != nil && len(b.routes.Paths) > 1 {
+		b.set.HeardOn(b.routes.Lookup(addr), sent)
+	}
+}
+
 // offer proposes a position that has answered the probe sent at a Unix time in ns, after a round trip.
 func (b *beacons) offer(addr netip.Addr, port uint16, open bool, sent int64, rtt time.Duration) {
 	if b.set.Wants(addr, open) {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -56,33 +55,8 @@ func (w *sentinel) changed(ctx context.Context, c *route.Change) {
 		}
 	}
 	now := time.Now().UnixNano()
-	if w.check(ctx, now); w.release == nil {
-		w.over(now, c)
-	}
-}
-
-// over begins an outage whose end the host has reached before the news of its beginning was read: the next look ends it.
-func (w *sentinel) over(now int64, c *route.Change) {
-	words := map[route.ChangeKind]string{
-		route.LinkGone: results.CauseInterfaceGone, route.LinkDown: results.CauseInterfaceDown, route.CarrierLost: results.CauseNoCarrier,
-	}
-	word, fault := words[c.Kind]
-	if !fault {
-		return
-	}
-	for i := range w.session.paths() {
-		path := w.session.path(i)
-		if path.Link.Index != c.Link || w.away[i] != nil {
-			continue
-		}
-		cs := cause{word: word, path: &w.session.paths()[i], err: fmt.Errorf("interface %s: %s, for a moment", path.Link.Name, word)}
-		if w.shared != nil && w.others(i) {
-			w.leave(now, w.newestOn(now, i), i, cs, false)
-			continue
-		}
-		w.pause(now, w.newest(now), cs)
-		return
-	}
+	w.check(ctx, now)
+	w.late(now, c)
 }
 
 // check asks the host about the paths. Those that are at fault are left; where no other would be, all pauses. A fault that
@@ -92,14 +66,15 @@ func (w *sentinel) check(ctx context.Context, now int64) {
 	if w.session.host.watcher == nil {
 		return
 	}
-	faults, usable := w.faults(), 0
-	for i, f := range faults {
+	w.faulty = w.faults()
+	usable := 0
+	for i, f := range w.faulty {
 		if f == nil && w.away[i] == nil {
 			usable++
 		}
 	}
 	named := false // the cause of a pause
-	for i, f := range faults {
+	for i, f := range w.faulty {
 		if f != nil && w.shared != nil {
 			w.remake(ctx, i, f)
 		}

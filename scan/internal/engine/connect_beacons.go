@@ -118,5 +118,6 @@ func (r *connectRun) heard(remote netip.AddrPort, open bool, a attempt) {
 	}
 	r.phase.ev.rtts.Observe(remote.Addr(), a.took)
 	r.session.beacons.set.Heard(a.begun.UnixNano())
+	r.session.beacons.heard(remote.Addr(), a.begun.UnixNano())
 	r.session.beacons.offer(remote.Addr(), remote.Port(), open, a.begun.UnixNano(), a.took)
 }

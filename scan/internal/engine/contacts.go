@@ -109,7 +109,7 @@ func (w *sentinel) lookAtContacts(now int64) {
 	if w.contacts.told || w.contacts.len == 0 {
 		return
 	}
-	heardBy := w.done.ago(now, max(w.phase.listenTime(), blindTime))
+	heardBy := w.done.awake(max(w.phase.listenTime(), blindTime))
 	if _, _, e, ok := w.fewer(time.Unix(0, heardBy)); ok {
 		w.contacts.told = true
 		w.emit(e)

@@ -54,17 +54,19 @@ func (h *history) doneAfter(t int64) (done uint64, ok bool) {
 	return done, ok || h.whole()
 }
 
-// ago is a time since when this process has run for d: it looks once a beacon.TickStep, and seldomer where it stands still.
-// What was answered before that has been read.
-func (h *history) ago(now int64, d time.Duration) int64 {
-	looks := int((d + beacon.TickStep - 1) / beacon.TickStep)
-	switch i := h.n - 1 - looks; {
-	case i < 0:
-		return 0
-	case looks < len(h.marks):
-		return min(now-int64(d), h.marks[i%len(h.marks)].at)
+// awake is since when this process has run for so long: a longer time between two marks counts as two ticks. 0: since before
+// the first.
+func (h *history) awake(d time.Duration) (since int64) {
+	for i := h.n - 1; i > 0 && i > h.n-len(h.marks); i-- {
+		to, from := h.marks[i%len(h.marks)].at, h.marks[(i-1)%len(h.marks)].at
+		if d -= min(time.Duration(to-from), 2*beacon.TickStep); d <= 0 {
+			return from
+		}
 	}
-	return min(now-int64(d), h.marks[h.n%len(h.marks)].at)
+	if h.whole() {
+		return 0
+	}
+	return h.marks[h.n%len(h.marks)].at - int64(d)
 }
 
 // hitsLag is how long an answer may take beyond twice the longest smoothed round trip.

@@ -8,7 +8,7 @@ import (
 )
 
 // A process that stands still has not read what came meanwhile.
-func TestAgo(t *testing.T) {
+func TestAwake(t *testing.T) {
 	const step = int64(beacon.TickStep)
 	var h history
 	now := int64(time.Hour)
@@ -20,19 +20,19 @@ func TestAgo(t *testing.T) {
 		}
 	}
 	look(50, step)
-	if got := h.ago(now, beacon.Shortest); got != 0 {
+	if got := h.awake(beacon.Shortest); got != 0 {
 		t.Errorf("before it has run for so long: %d", got)
 	}
 	look(100, step)
-	if got := h.ago(now, beacon.Shortest); got != now-int64(beacon.Shortest) {
+	if got := h.awake(beacon.Shortest); got != now-int64(beacon.Shortest) {
 		t.Errorf("it has run all the time: %v ago", time.Duration(now-got))
 	}
 	look(1, 20*step)
-	if got := h.ago(now, 10*beacon.TickStep); got != now-29*step {
+	if got := h.awake(10 * beacon.TickStep); got != now-28*step {
 		t.Errorf("it stood still for 20 looks: %v ago", time.Duration(now-got))
 	}
 	look(2*len(h.marks), step)
-	if got := h.ago(now, 10*time.Second); got != now-int64(10*time.Second) {
+	if got := h.awake(10 * time.Second); got != now-int64(10*time.Second) {
 		t.Errorf("longer than is remembered: %v ago", time.Duration(now-got))
 	}
 }

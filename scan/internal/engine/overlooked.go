@@ -71,7 +71,6 @@ func (w *sentinel) lookBack(now int64) {
 		w.pause(now, since, cause{word: results.CausePath})
 		w.past = true
 		w.resume(false)
-		w.past = false
 		w.session.trust.without.Add(good - since)
 	}
 	w.session.trust.seen.Store(good)

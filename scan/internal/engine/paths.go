@@ -24,6 +24,7 @@ import (
 type away struct {
 	cause   cause
 	since   int64 // the newest probe that was answered on it before
+	from    int64 // since when what was sent there, and is not done with, is asked again: that, or a gap before
 	begun   int64 // when it was left
 	again   int64 // since when a beacon on it that is answered ends it
 	faulted bool  // the host names a fault of it
@@ -32,7 +33,7 @@ type away struct {
 
 // leave has the others go on without a path.
 func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
-	w.away[path] = &away{cause: c, since: since, begun: now, again: now, faulted: faulted}
+	w.away[path] = &away{cause: c, since: since, from: since, begun: now, again: now, faulted: faulted}
 	w.session.hops[path].away.Store(true)
 	proven := w.set.GoodOf(path) != 0
 	w.set.Leave(path)
@@ -44,21 +45,8 @@ func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	e.Message = fmt.Sprintf("nothing travels %v any more, and the rest goes on: %v", &w.session.paths()[path], c.err)
 	w.emit(e)
 	if proven {
-		w.noticedLate(now, since, path, c)
+		w.noticedLate(path, c, []gap{{since, now}})
 	}
-}
-
-// noticedLate makes unknown what was done with before a path was left, and asked since evidence of it ended: what is trusted
-// waits for its beacons for a while only.
-func (w *sentinel) noticedLate(now, since int64, path int, c cause) {
-	n := w.shared.lose(&beacon.Part{Scope: beacon.Path, Path: path, Since: since, Until: now})
-	if n == 0 {
-		return
-	}
-	e := w.pathEvent(path, c)
-	e.Kind, e.Begin, e.Unknown = results.EventLost, since, n
-	e.Message = fmt.Sprintf("what was asked %v and done with before it was noticed is unknown, not filtered", &w.session.paths()[path])
-	w.emit(e)
 }
 
 // awaited takes note of since when nothing is known of the paths that may come back, and of the parts whose gateways are
@@ -67,7 +55,7 @@ func (w *sentinel) awaited() {
 	since := int64(math.MaxInt64)
 	for _, a := range w.away {
 		if a != nil && a.lost == nil {
-			since = min(since, a.since)
+			since = min(since, a.from)
 		}
 	}
 	for _, p := range w.suspects {
@@ -122,7 +110,7 @@ func (w *sentinel) comeBack(now int64, path int) {
 	}
 	if a.lost == nil {
 		before := w.phase.tally.again.Load()
-		w.shared.takeBack(time.Unix(0, a.since-int64(w.phase.ev.rtts.Longest())))
+		w.shared.takeBack(time.Unix(0, a.from-int64(w.phase.ev.rtts.Longest())))
 		e.Again = w.phase.tally.again.Load() - before
 		e.Message += ": what was sent meanwhile is asked again"
 	}
@@ -134,7 +122,10 @@ func (w *sentinel) comeBack(now int64, path int) {
 // giveUp waits no longer for a path: patience is over, or the scan has ended, which may have asked all there before.
 func (w *sentinel) giveUp(path int, ended bool) {
 	a := w.away[path]
-	a.lost = &beacon.Part{Scope: beacon.Path, Path: path, Since: a.since}
+	a.lost = &beacon.Part{Scope: beacon.Path, Path: path, Since: a.from}
+	if ended { // what was done with in the gaps before is unknown already
+		a.lost.Since = a.since
+	}
 	n := w.shared.lose(a.lost)
 	when := "before the end"
 	if !ended {

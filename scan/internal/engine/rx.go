@@ -196,6 +196,7 @@ func (a *answers) heard(reason results.Reason, received int64, rtt time.Duration
 	}
 	sent := received - int64(rtt)
 	a.seen.heard = max(a.seen.heard, sent)
+	a.beacons.heard(a.reply.Target, sent)
 	a.beacons.offer(a.reply.Target, a.reply.Port, reason == results.SYNACK, sent, rtt)
 }
 

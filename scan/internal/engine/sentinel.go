@@ -32,13 +32,14 @@ type sentinel struct {
 	looked   int64 // when parts were last looked for
 	checked  int64 // when paths were last looked at
 	lull     lull
+	gaps     []gaps // by path
 
 	release func() // ends the pause; nil while there is none
 	paused  int64  // when it began
 	faulted int64  // when a lane was last told that an interface is down
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
-	past    bool   // it was over when it was seen
+	past    bool   // it was over when it was seen: answers to what was sent since say nothing of it
 	resumed int64  // when the last one was over,
 	found0  int64  // how many positions had answered when it began,
 	vain    int    // and how many followed so soon that nothing more was found
@@ -51,10 +52,11 @@ type sentinel struct {
 	seeking bool
 	sought  int64 // when the last one ended
 
-	away     []*away        // by path; nil: it is sent on
-	suspects []*beacon.Part // that are lost, or their gateway is
-	strayed  []stray        // targets whose routes may have changed
-	remade   chan remade    // interfaces made anew
+	faulty   []*route.FaultError // by path: what the host had to say of each when it was last asked
+	away     []*away             // by path; nil: it is sent on
+	suspects []*beacon.Part      // that are lost, or their gateway is
+	strayed  []stray             // targets whose routes may have changed
+	remade   chan remade         // interfaces made anew
 	remaking bool
 }
 
@@ -83,7 +85,7 @@ func newSentinel(ph *Phase, asked asked, end context.CancelCauseFunc) *sentinel 
 	shared, _ := asked.(*sharedSchedule)
 	return &sentinel{
 		session: s, phase: ph, asked: asked, shared: shared, set: s.beacons.set, end: end, contacts: newContacts(ph),
-		found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.paths())),
+		found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.paths())), gaps: make([]gaps, len(s.paths())),
 	}
 }
 
@@ -100,6 +102,9 @@ const (
 // begin looks at the host before anything is sent: a fault from the beginning is no news. Only run may follow.
 func (w *sentinel) begin(ctx context.Context) {
 	w.begun = time.Now().UnixNano()
+	for i := range w.gaps {
+		w.gaps[i].look(max(w.begun, w.set.NewestOn(i)))
+	}
 	w.check(ctx, w.begun)
 }
 
@@ -148,6 +153,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	}
 	w.done.note(now, w.phase)
 	w.contacts.note(w.phase.cur.done(), w.beacons())
+	w.lookAtGaps()
 	if w.phase.fault.Swap(false) {
 		w.faulted = now
 		if w.check(ctx, now); w.release == nil && !w.anyAway() { // the host does not know, or does not say
@@ -312,7 +318,7 @@ func (w *sentinel) resume(over bool) {
 	w.lull.end(w.beacons(), doubtful)
 	w.phase.outage.Store(nil)
 	w.release()
-	w.release = nil
+	w.release, w.past = nil, false
 }
 
 // tellAfter is how long it takes at most until all lanes have said how far they had come.
