@@ -31,6 +31,8 @@ type linkState struct {
 	flags       uint32
 	operstate   uint8
 	dropped     uint64
+	falls       uint32 // how often it has lost its carrier, where the kernel
+	counts      bool   // says so
 }
 
 type owned struct {
@@ -100,6 +102,19 @@ func (n *news) read(kind uint16, data []byte) []Change {
 	return nil
 }
 
+// fell tells whether a link has lost its carrier and got it back before the kernel said how it is: it keeps a loss for up to a second
+// (net/core/link_watch.c), and tells then how the link is by then.
+func (is *linkState) fell(was *linkState) bool {
+	if !was.counts || !was.up || !was.carrier || !is.up {
+		return false
+	}
+	told := uint32(0)
+	if !is.carrier {
+		told = 1
+	}
+	return is.falls-was.falls > told
+}
+
 // link reads struct ifinfomsg and attributes.
 func (n *news) link(gone bool, data []byte) (out []Change) {
 	if data[0] != unix.AF_UNSPEC { // a bridge speaks of one of its ports
@@ -122,6 +137,10 @@ func (n *news) link(gone bool, data []byte) (out []Change) {
 			is.mac = bytes.Clone(value)
 		case unix.IFLA_OPERSTATE:
 			is.operstate = value[0]
+		case unix.IFLA_CARRIER_DOWN_COUNT: // since Linux 4.16
+			if len(value) >= 4 {
+				is.falls, is.counts = binary.NativeEndian.Uint32(value), true
+			}
 		case unix.IFLA_STATS64: // struct rtnl_link_stats64 of linux/if_link.h; tx_dropped is its eighth word
 			if len(value) >= 64 {
 				is.dropped = binary.NativeEndian.Uint64(value[56:])
@@ -135,6 +154,12 @@ func (n *news) link(gone bool, data []byte) (out []Change) {
 	}
 	if !known || was.name != is.name {
 		add(LinkNew)
+	}
+	if is.fell(&was) {
+		add(CarrierLost)
+		out[len(out)-1].Carrier = false
+		add(CarrierBack)
+		out[len(out)-1].Carrier = true
 	}
 	switch {
 	case !known:

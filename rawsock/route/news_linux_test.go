@@ -88,6 +88,44 @@ func TestNews(t *testing.T) {
 	}
 }
 
+// A carrier that was lost and is back before the kernel has told of it is news by the kernel's count only.
+func TestNewsOfFlaps(t *testing.T) {
+	const on = unix.IFF_UP | unix.IFF_LOWER_UP | unix.IFF_RUNNING
+	name, up, down := attribute(unix.IFLA_IFNAME, 'e', '0', 0), attribute(unix.IFLA_OPERSTATE, 6), attribute(unix.IFLA_OPERSTATE, 2)
+	falls := func(n uint32) []byte {
+		return attribute(unix.IFLA_CARRIER_DOWN_COUNT, binary.NativeEndian.AppendUint32(nil, n)...)
+	}
+	flap := []ChangeKind{CarrierLost, CarrierBack}
+	n := newNews()
+	for i, c := range []struct {
+		data []byte
+		want []ChangeKind
+	}{
+		{linkMessage(0, 5, on, name, up), []ChangeKind{LinkNew}},
+		{linkMessage(0, 5, on, up, falls(3)), nil}, // the first count
+		{linkMessage(0, 5, on, up), nil},
+		{linkMessage(0, 5, on, up, falls(4)), flap},
+		{linkMessage(0, 5, on, up, falls(4)), nil},
+		{linkMessage(0, 5, on, down, falls(5)), []ChangeKind{CarrierLost}},
+		{linkMessage(0, 5, on, up, falls(6)), []ChangeKind{CarrierBack}}, // and had it for a moment in between
+		{linkMessage(0, 5, on, down, falls(8)), append(flap, CarrierLost)},
+		{linkMessage(0, 5, on, up, falls(8)), []ChangeKind{CarrierBack}},
+		{linkMessage(0, 5, 0, down, falls(9)), []ChangeKind{LinkDown}},
+		{linkMessage(0, 5, on, up, falls(9)), []ChangeKind{LinkUp}},
+	} {
+		var kinds []ChangeKind
+		for _, change := range n.read(unix.RTM_NEWLINK, c.data) {
+			kinds = append(kinds, change.Kind)
+			if lost := change.Kind == CarrierLost; lost && change.Carrier || change.Kind == CarrierBack && !change.Carrier {
+				t.Errorf("%d: %+v", i, change)
+			}
+		}
+		if !slices.Equal(kinds, c.want) {
+			t.Errorf("%d: %v, want %v", i, kinds, c.want)
+		}
+	}
+}
+
 // Messages that are cut or absurd say nothing, and break nothing.
 func FuzzNews(f *testing.F) {
 	f.Add(uint16(unix.RTM_NEWLINK), make([]byte, 16))

@@ -23,7 +23,8 @@ const (
 	LinkDown ChangeKind = "link-down"
 	// LinkUp: brought up. Carrier may follow.
 	LinkUp ChangeKind = "link-up"
-	// CarrierLost: up, but what is sent is thrown away.
+	// CarrierLost: up, but what is sent is thrown away. The kernel may tell up to a second later, and of a link that has its carrier
+	// again, only that it has: CarrierBack follows at once then.
 	CarrierLost ChangeKind = "carrier-lost"
 	// CarrierBack: what is sent gets out again.
 	CarrierBack ChangeKind = "carrier-back"
