@@ -217,7 +217,7 @@ func (ph *Phase) cool(ctx context.Context) {
 	for {
 		// Asked again and again: the first answers end the blind wait, late ones raise the estimate.
 		wait := ph.ev.rtts.Cooldown(ph.plan.Asked.Wait)
-		if ph.silent() == 0 {
+		if ph.silent()+ph.tally.unknown.Load() == 0 { // what is unknown may have been asked, and answer yet
 			wait = ph.ev.rtts.Settled(wait)
 		}
 		left := wait - clock.Look(time.Now())
