@@ -75,3 +75,13 @@ func (w *sentinel) lookBack(now int64) {
 	}
 	w.session.trust.seen.Store(good)
 }
+
+// lookBehind looks at the answers that come in a pause to what was sent before it. The first gap between what they answer is the outage,
+// which was over when it was believed: an answer behind it shows nothing of what was sent in it.
+func (w *sentinel) lookBehind() {
+	newest := w.set.Before()
+	if w.before != 0 && newest-w.before >= int64(shortestFault) && !w.past {
+		w.since, w.past = max(w.since, w.before), true
+	}
+	w.before = newest
+}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/results"
 	"synoptic/scan/beacon"
 )
 
@@ -135,5 +136,36 @@ func TestOutageOverlooked(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		})
+	}
+}
+
+// An outage that was over when it was believed: the first answers in the pause are to what was sent behind it, so all since the newest
+// probe answered before it is asked again. Where answers were only late, the last of them shows that what was sent before it has travelled.
+func TestOutageOverWhenBelieved(t *testing.T) {
+	for _, c := range []struct {
+		heard []int64 // ms, each seen by itself; the pause begins at 1600, and the newest answer before is of 1000
+		want  int64   // since when it is taken back
+	}{
+		{nil, 1000},
+		{[]int64{1500, 1510, 1590}, 1000},
+		{[]int64{1020, 1060, 1100, 1140}, 1140},
+		{[]int64{1040, 1500, 1580}, 1040},
+		{[]int64{1700}, 1000},
+	} {
+		var n connectNet
+		b, ph := n.begin(t)
+		var taken takings
+		w := newSentinel(ph, &taken, nil)
+		b.session.beacons.set.Heard(1000 * msec)
+		w.pause(1600*msec, 1000*msec, cause{word: results.CausePath})
+		w.lookBehind()
+		for _, at := range c.heard {
+			b.session.beacons.set.Heard(at * msec)
+			w.lookBehind()
+		}
+		w.resume(false)
+		if len(taken.since) != 1 || taken.since[0].UnixNano() != c.want*msec || w.past {
+			t.Errorf("heard %v: taken back since %v", c.heard, taken.since)
+		}
 	}
 }

@@ -40,6 +40,7 @@ type sentinel struct {
 	again   int64  // since when a beacon that is answered ends it
 	since   int64  // the newest probe that was answered before it
 	past    bool   // it was over when it was seen: answers to what was sent since say nothing of it
+	before  int64  // the newest probe that was answered so far, of those sent until it began; 0: none was
 	resumed int64  // when the last one was over,
 	found0  int64  // how many positions had answered when it began,
 	vain    int    // and how many followed so soon that nothing more was found
@@ -218,6 +219,7 @@ func (w *sentinel) pause(now, since int64, c cause) {
 	}
 	w.vain++
 	w.set.Pause(now)
+	w.before = w.set.Before()
 	w.waitFor(c)
 	w.session.trust.outage(now, since)
 	w.tell(results.Event{Kind: results.EventOutage, Begin: since, Message: w.words("nothing travels any more")})
@@ -234,6 +236,7 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	if now-w.checked >= checkEvery {
 		w.check(ctx, now)
 	}
+	w.lookBehind()
 	_, evidence := w.set.Trusted()
 	switch {
 	case evidence && w.good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
