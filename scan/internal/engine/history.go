@@ -66,7 +66,7 @@ func (h *history) awake(d time.Duration) (since int64) {
 	if h.whole() {
 		return 0
 	}
-	return h.marks[h.n%len(h.marks)].at - int64(d)
+	return max(h.marks[h.n%len(h.marks)].at-int64(d), 0) // of what has been written over nothing is known
 }
 
 // hitsLag is how long an answer may take beyond twice the longest smoothed round trip.

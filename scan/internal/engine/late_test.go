@@ -74,6 +74,9 @@ func TestHistoryAwake(t *testing.T) {
 	for i := range int64(2000) {
 		h.note(6e9+i*msec, ph)
 	}
+	if at := h.awake(3 * time.Second); at != 4999*msec {
+		t.Errorf("since %d, longer than is remembered", at)
+	}
 	if at := h.awake(time.Minute); at != 0 {
 		t.Errorf("since %d", at)
 	}
