@@ -101,15 +101,28 @@ func (w *Watcher) follow(ctx context.Context, n *news) error {
 			return ctx.Err()
 		}
 	}
+	resync := func() error {
+		// Looked at before the reader does: what it sees is not older than what is compared with.
+		if err := n.look(w.kernel.dumps); err != nil {
+			return err
+		}
+		return send(Change{Kind: Resync})
+	}
+	// Once the kernel has said that the buffer is full, it throws away without a word until that is empty
+	// (netlink_overrun and netlink_rcv_wake in net/netlink/af_netlink.c).
+	overrun := false
 	for {
+		if overrun && !w.kernel.waiting() {
+			overrun = false
+			if err := resync(); err != nil {
+				return err
+			}
+		}
 		messages, from, err := w.kernel.groups.Receive()
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
-			// Looked at before the reader does: what it sees is not older than what is compared with.
-			if err := n.look(w.kernel.dumps); err != nil {
-				return err
-			}
-			if err := send(Change{Kind: Resync}); err != nil {
+			overrun = w.kernel.waiting()
+			if err := resync(); err != nil {
 				return err
 			}
 			continue
@@ -129,6 +142,12 @@ func (w *Watcher) follow(ctx context.Context, n *news) error {
 			}
 		}
 	}
+}
+
+// waiting tells whether there is something to be read.
+func (k *kernelWatch) waiting() bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(k.groups.GetFd()), Events: unix.POLLIN}}, 0)
+	return n > 0 || err != nil
 }
 
 func (w *Watcher) check(p *Path, target netip.Addr, o Options) error {

@@ -96,7 +96,7 @@ type histories struct {
 //	go test ./bench/lab/sim -run TestFaultHistories -history 4711 -v
 func TestFaultHistories(t *testing.T) {
 	h := runHistories(t, true,
-		10865, 12055, // news of 200 ms without carrier that is read when answers have come again
+		10865, // news of 200 ms without carrier that is read when answers have come again
 		11778, // an outage that is over when it is believed, and its first answers come behind that
 	)
 	t.Logf("%d histories, %d complete; in %d there was no evidence for some position (%d positions); events in so many scans: %v", h.scans, h.complete, h.exempt, h.exemptions, h.kinds)
