@@ -37,10 +37,7 @@ type faulty struct {
 
 func newFaulty(t *testing.T, b backend) *faulty {
 	f := &faulty{backend: b, t: t, ports: []string{"80"}}
-	f.size(19)
-	if need.Gate(t) && b.most == 0 {
-		f.size(17)
-	}
+	f.size()
 	if b.least > 0 { // a scan of two seconds and more at that rate, too
 		f.prefix, f.ports, f.expected = netip.MustParsePrefix("10.77.0.0/16"), []string{"80", "443", "8080", "8443"}, 4<<16
 	}
@@ -55,8 +52,12 @@ func newFaulty(t *testing.T, b backend) *faulty {
 	return f
 }
 
-// size makes the scan one of a prefix of so many bits, at a rate by which its first probes take 3.2 s.
-func (f *faulty) size(bits int) {
+// size makes the scan one of a /19, in the gate of a /17, at a rate by which its first probes take 3.2 s.
+func (f *faulty) size() {
+	bits := 19
+	if need.Gate(f.t) && f.most == 0 {
+		bits = 17
+	}
 	f.prefix, f.expected = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77}), bits), 1<<(32-bits)
 	f.rate = int(f.expected) * 10 / 32
 }

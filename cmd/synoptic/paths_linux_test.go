@@ -10,7 +10,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 )
@@ -28,10 +27,7 @@ func newSplit(t *testing.T) *split {
 	t.Parallel()
 	testnet.Apart(t)
 	f := &faulty{backend: afpacket, t: t, ports: []string{"80"}}
-	f.size(19)
-	if need.Gate(t) {
-		f.size(17)
-	}
+	f.size()
 	bits := f.prefix.Bits() + 1
 	s := &split{faulty: f, config: testnet.Config{
 		Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 1 << (24 - bits)}), bits), Subnet: netip.MustParsePrefix("10.76.1.0/24"), Gateway: true,

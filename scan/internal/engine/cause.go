@@ -55,26 +55,24 @@ func (w *sentinel) changed(ctx context.Context, c *route.Change) {
 		}
 	}
 	now := time.Now().UnixNano()
-	w.check(ctx, now)
-	w.late(now, c)
+	w.late(now, c, w.check(ctx, now))
 }
 
 // check asks the host about the paths. Those that are at fault are left; where no other would be, all pauses. A fault that
-// is over may end either.
-func (w *sentinel) check(ctx context.Context, now int64) {
+// is over may end either. It gives what the host has to say of each path; nil where the host cannot be asked.
+func (w *sentinel) check(ctx context.Context, now int64) []*route.FaultError {
 	w.checked = now
 	if w.session.host.watcher == nil {
-		return
+		return nil
 	}
-	w.faulty = w.faults()
-	usable := 0
-	for i, f := range w.faulty {
+	faults, usable := w.faults(), 0
+	for i, f := range faults {
 		if f == nil && w.away[i] == nil {
 			usable++
 		}
 	}
 	named := false // the cause of a pause
-	for i, f := range w.faulty {
+	for i, f := range faults {
 		if f != nil && w.shared != nil {
 			w.remake(ctx, i, f)
 		}
@@ -108,6 +106,7 @@ func (w *sentinel) check(ctx context.Context, now int64) {
 		w.again = now // mended; a beacon that is sent from now on will tell
 		w.waitFor(cause{})
 	}
+	return faults
 }
 
 // faults are what the host has to say of each path, or nil; of targets whose route has changed it tells until it is back.

@@ -78,16 +78,16 @@ var faultWords = map[route.ChangeKind]string{
 	route.LinkUp: results.CauseInterfaceDown, route.CarrierBack: results.CauseNoCarrier,
 }
 
-// late takes in news of a link, after the host was asked how things are now. They are of a fault that is over where they tell that
+// late takes in news of a link, given what the host has to say of each path now. They are of a fault that is over where they tell that
 // one has begun, and there is none; or that it has ended, and there is one, which then is another.
-func (w *sentinel) late(now int64, c *route.Change) {
+func (w *sentinel) late(now int64, c *route.Change, faults []*route.FaultError) {
 	word, about := faultWords[c.Kind]
 	if !about {
 		return
 	}
 	ends := c.Kind == route.LinkUp || c.Kind == route.CarrierBack
 	w.lookAtGaps()
-	for i, f := range w.faulty {
+	for i, f := range faults {
 		path := w.session.path(i)
 		switch {
 		case path.Link.Index != c.Link:

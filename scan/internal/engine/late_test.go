@@ -139,8 +139,7 @@ func TestNewsOfTheLink(t *testing.T) {
 				host.fault = &route.FaultError{Cause: c.cause}
 			}
 			now := newest * msec
-			w.check(t.Context(), now)
-			w.late(now, &route.Change{Kind: c.kind, Link: 2})
+			w.late(now, &route.Change{Kind: c.kind, Link: 2}, w.check(t.Context(), now))
 			if c.want == 0 {
 				if w.release != nil {
 					t.Errorf("waits since %d", w.since/msec)

@@ -53,11 +53,10 @@ type sentinel struct {
 	seeking bool
 	sought  int64 // when the last one ended
 
-	faulty   []*route.FaultError // by path: what the host had to say of each when it was last asked
-	away     []*away             // by path; nil: it is sent on
-	suspects []*beacon.Part      // that are lost, or their gateway is
-	strayed  []stray             // targets whose routes may have changed
-	remade   chan remade         // interfaces made anew
+	away     []*away        // by path; nil: it is sent on
+	suspects []*beacon.Part // that are lost, or their gateway is
+	strayed  []stray        // targets whose routes may have changed
+	remade   chan remade    // interfaces made anew
 	remaking bool
 }
 
