@@ -1,20 +1,22 @@
-package lock
+package spool
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"synoptic/results/sink/spool/lock"
 )
 
 // One at a time, and the next one when the first has gone, with the file left or removed.
-func TestTake(t *testing.T) {
+func TestLockIsTakenOnce(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "lock")
-	first, held, err := Take(name)
+	first, held, err := lock.Take(name)
 	if err != nil || held {
 		t.Fatal(held, err)
 	}
-	if _, held, err := Take(name); !held || err == nil {
+	if _, held, err := lock.Take(name); !held || err == nil {
 		t.Errorf("a second lock: held %v, error %v", held, err)
 	}
 	if !first.Is(name) {
@@ -23,7 +25,7 @@ func TestTake(t *testing.T) {
 	if err := first.Release(); err != nil {
 		t.Fatal(err)
 	}
-	second, _, err := Take(name)
+	second, _, err := lock.Take(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,15 +33,15 @@ func TestTake(t *testing.T) {
 	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file is left: %v", err)
 	}
-	if _, held, err := Take(filepath.Join(t.TempDir(), "none", "lock")); held || !errors.Is(err, os.ErrNotExist) {
+	if _, held, err := lock.Take(filepath.Join(t.TempDir(), "none", "lock")); held || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a folder: held %v, error %v", held, err)
 	}
 }
 
 // The lock of a file that is gone is nobody's.
-func TestIs(t *testing.T) {
+func TestLockOfAFileThatIsGone(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "lock")
-	l, _, err := Take(name)
+	l, _, err := lock.Take(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,7 @@ func TestIs(t *testing.T) {
 	if l.Is(name) {
 		t.Error("a file that is gone")
 	}
-	next, _, err := Take(name)
+	next, _, err := lock.Take(name)
 	if err != nil {
 		t.Fatal(err)
 	}

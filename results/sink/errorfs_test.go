@@ -1,27 +1,23 @@
-package errorfs
+package sink
 
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"synoptic/results/sink/vfs/errorfs"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // After a power failure there is what was synced, where the names were synced too, and nothing else.
-func TestCrash(t *testing.T) {
+func TestFilesAfterACrash(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	must(t, os.WriteFile(at("before"), []byte("old "), 0o600))
-	f := New(nil)
+	f := errorfs.New(nil)
 	write := func(name, data string, sync bool) {
 		t.Helper()
 		o, err := f.OpenFile(at(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -60,40 +56,31 @@ func TestCrash(t *testing.T) {
 		return found
 	}
 	want := map[string]string{"before": "old ", "synced": "a", "renamed": "r"}
-	if got := look(); !equal(got, want) {
+	if got := look(); !maps.Equal(got, want) {
 		t.Errorf("left %v, want %v", got, want)
 	}
 	must(t, errors.Join(f.SyncDir(at("x")), f.SyncDir(dir)))
 	want = map[string]string{"before": "old ", "synced": "a", "new name": "r", "nameless": "c", "x/y/deep": "d"}
-	if got := look(); !equal(got, want) {
+	if got := look(); !maps.Equal(got, want) {
 		t.Errorf("left %v, want %v", got, want)
 	}
 }
 
-func equal(a, b map[string]string) bool {
-	for k, v := range a {
-		if b[k] != v {
-			return false
-		}
-	}
-	return len(a) == len(b)
-}
-
 // What is to fail fails, and a short write has written what it says.
-func TestBreak(t *testing.T) {
+func TestFilesBreak(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "x.jsonl")
-	f := New(On(Write, "*.jsonl", &Short{3, syscall.ENOSPC}))
+	f := errorfs.New(errorfs.On(errorfs.Write, "*.jsonl", &errorfs.Short{N: 3, Err: syscall.ENOSPC}))
 	o, err := f.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	must(t, err)
 	if n, err := o.Write([]byte("12345")); n != 3 || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("wrote %d, %v", n, err)
 	}
-	for kind, do := range map[Kind]func() error{
-		Sync: o.Sync, Truncate: func() error { return o.Truncate(0) }, Read: func() error { _, err := o.ReadAt(nil, 0); return err },
-		Open: func() error { _, err := f.OpenFile(name, 0, 0); return err }, Rename: func() error { return f.Rename(name, name+"y") },
-		Remove: func() error { return f.Remove(name) }, Close: o.Close,
+	for kind, do := range map[errorfs.Kind]func() error{
+		errorfs.Sync: o.Sync, errorfs.Truncate: func() error { return o.Truncate(0) }, errorfs.Read: func() error { _, err := o.ReadAt(nil, 0); return err },
+		errorfs.Open: func() error { _, err := f.OpenFile(name, 0, 0); return err }, errorfs.Rename: func() error { return f.Rename(name, name+"y") },
+		errorfs.Remove: func() error { return f.Remove(name) }, errorfs.Close: o.Close,
 	} {
-		f.Break(On(kind, "x.jsonl", syscall.EIO))
+		f.Break(errorfs.On(kind, "x.jsonl", syscall.EIO))
 		if err := do(); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s: error %v", kind, err)
 		}

@@ -1,4 +1,4 @@
-package tcpinfo
+package dest
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"synoptic/rawsock/tcpinfo"
 )
 
 // pair is a connection over loopback, from both of its ends.
@@ -41,7 +43,7 @@ func until(t *testing.T, what string, condition func() bool) {
 // The end is acknowledged once it was sent, and not while data lies behind a receiver's full window.
 func TestEndAcknowledged(t *testing.T) {
 	near, far := pair(t)
-	if EndAcknowledged(near) {
+	if tcpinfo.EndAcknowledged(near) {
 		t.Error("before there is an end")
 	}
 	sent := make(chan error, 1)
@@ -50,7 +52,7 @@ func TestEndAcknowledged(t *testing.T) {
 		sent <- errors.Join(err, near.CloseWrite())
 	}()
 	time.Sleep(50 * time.Millisecond)
-	if EndAcknowledged(near) {
+	if tcpinfo.EndAcknowledged(near) {
 		t.Error("before the far end has taken the data")
 	}
 	if _, err := io.Copy(io.Discard, far); err != nil {
@@ -59,8 +61,8 @@ func TestEndAcknowledged(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the acknowledgement", func() bool { return EndAcknowledged(near) })
-	if err := PendingError(near); err != nil {
+	until(t, "the acknowledgement", func() bool { return tcpinfo.EndAcknowledged(near) })
+	if err := tcpinfo.PendingError(near); err != nil {
 		t.Errorf("error %v", err)
 	}
 }
@@ -74,14 +76,14 @@ func TestPendingError(t *testing.T) {
 	if err := near.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the data", func() bool { return EndAcknowledged(near) })
+	until(t, "the data", func() bool { return tcpinfo.EndAcknowledged(near) })
 	far.Close()
 	var err error
-	until(t, "the reset", func() bool { err = PendingError(near); return err != nil })
+	until(t, "the reset", func() bool { err = tcpinfo.PendingError(near); return err != nil })
 	if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("error %v", err)
 	}
-	if err := PendingError(near); err != nil {
+	if err := tcpinfo.PendingError(near); err != nil {
 		t.Errorf("told twice: %v", err)
 	}
 }

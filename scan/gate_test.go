@@ -1,39 +1,43 @@
-package gate
+package scan
 
 import (
 	"net/netip"
 	"sync"
 	"testing"
+
+	"synoptic/scan/gate"
 )
 
 var addr = netip.MustParseAddr("10.77.0.1")
 
-func always(a Answer) Rule { return RuleFunc(func(uint64, netip.Addr, uint16) Answer { return a }) }
+func always(a gate.Answer) gate.Rule {
+	return gate.RuleFunc(func(uint64, netip.Addr, uint16) gate.Answer { return a })
+}
 
 // The first rule that does not let a probe go decides, and a rule that is removed has no say.
 func TestRulesInOrder(t *testing.T) {
-	var g Gate
-	ask := func(want Answer) {
+	var g gate.Gate
+	ask := func(want gate.Answer) {
 		t.Helper()
 		if a := g.Ask(1, addr, 80); a != want {
 			t.Errorf("%v, want %v", a, want)
 		}
 	}
-	ask(Go)
-	open := g.Add(always(Go))
-	ask(Go)
+	ask(gate.Go)
+	open := g.Add(always(gate.Go))
+	ask(gate.Go)
 	if g.Open() {
 		t.Error("a gate with a rule counts as open")
 	}
-	later := g.Add(always(Later))
-	never := g.Add(always(Never))
-	ask(Later)
+	later := g.Add(always(gate.Later))
+	never := g.Add(always(gate.Never))
+	ask(gate.Later)
 	later()
-	ask(Never)
+	ask(gate.Never)
 	later() // once more takes nothing else away
-	ask(Never)
+	ask(gate.Never)
 	never()
-	ask(Go)
+	ask(gate.Go)
 	open()
 	if !g.Open() {
 		t.Error("not open without rules")
@@ -42,21 +46,21 @@ func TestRulesInOrder(t *testing.T) {
 
 // A rule sees what it is asked about.
 func TestRuleSeesTheProbe(t *testing.T) {
-	var g Gate
-	g.Add(RuleFunc(func(position uint64, a netip.Addr, port uint16) Answer {
+	var g gate.Gate
+	g.Add(gate.RuleFunc(func(position uint64, a netip.Addr, port uint16) gate.Answer {
 		if position == 7 && a == addr && port == 443 {
-			return Never
+			return gate.Never
 		}
-		return Go
+		return gate.Go
 	}))
-	if g.Ask(7, addr, 443) != Never || g.Ask(7, addr, 80) != Go || g.Ask(8, addr, 443) != Go {
+	if g.Ask(7, addr, 443) != gate.Never || g.Ask(7, addr, 80) != gate.Go || g.Ask(8, addr, 443) != gate.Go {
 		t.Error("the rule was asked about something else")
 	}
 }
 
 // Rules change while lanes ask.
 func TestRulesChangeWhileAsked(t *testing.T) {
-	var g Gate
+	var g gate.Gate
 	var lanes sync.WaitGroup
 	stop := make(chan struct{})
 	for range 4 {
@@ -72,7 +76,7 @@ func TestRulesChangeWhileAsked(t *testing.T) {
 		})
 	}
 	for range 1000 {
-		g.Add(always(Later))()
+		g.Add(always(gate.Later))()
 	}
 	close(stop)
 	lanes.Wait()
@@ -82,14 +86,14 @@ func TestRulesChangeWhileAsked(t *testing.T) {
 }
 
 func TestParkingIsBounded(t *testing.T) {
-	var g Gate
-	for i := range MaxParked {
+	var g gate.Gate
+	for i := range gate.MaxParked {
 		if !g.Park() {
 			t.Fatalf("no room for position %d", i)
 		}
 	}
-	if g.Park() || g.Parked() != MaxParked {
-		t.Errorf("%d parked, want %d and no more", g.Parked(), MaxParked)
+	if g.Park() || g.Parked() != gate.MaxParked {
+		t.Errorf("%d parked, want %d and no more", g.Parked(), gate.MaxParked)
 	}
 	g.Unpark(10)
 	if !g.Park() {
@@ -100,7 +104,7 @@ func TestParkingIsBounded(t *testing.T) {
 // BenchmarkOpen is what a gate without rules costs a probe: the difference of the two.
 func BenchmarkOpen(b *testing.B) {
 	const probes = 1 << 12
-	var g Gate
+	var g gate.Gate
 	var sent uint64
 	measure := func(name string, f func()) {
 		b.Run(name, func(b *testing.B) {
@@ -117,7 +121,7 @@ func BenchmarkOpen(b *testing.B) {
 	})
 	measure("with", func() {
 		for i := range uint64(probes) {
-			if g.Ask(i, addr, 80) == Go {
+			if g.Ask(i, addr, 80) == gate.Go {
 				sent++
 			}
 		}

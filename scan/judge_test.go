@@ -1,4 +1,4 @@
-package judge
+package scan
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/judge"
 )
 
 // keepSink keeps what it is given.
@@ -31,12 +32,12 @@ func (k *keepSink) Flush() error               { return nil }
 func (k *keepSink) End(*results.ScanEnd) error { return nil }
 func (k *keepSink) Close() error               { return nil }
 
-func newHosts(next results.Sink, show results.State, summaries bool, expected float64, liars ...netip.Addr) *Hosts {
-	c := HostsConfig{Show: show, Summaries: summaries, Ports: 1000, Expected: func() float64 { return expected }, Liars: map[netip.Addr]bool{}}
+func newHosts(next results.Sink, show results.State, summaries bool, expected float64, liars ...netip.Addr) *judge.Hosts {
+	c := judge.HostsConfig{Show: show, Summaries: summaries, Ports: 1000, Expected: func() float64 { return expected }, Liars: map[netip.Addr]bool{}}
 	for _, a := range liars {
 		c.Liars[a] = true
 	}
-	return NewHosts(next, c)
+	return judge.NewHosts(next, c)
 }
 
 func answer(addr string, port uint16, reason results.Reason, rtt time.Duration) results.Port {
@@ -104,7 +105,7 @@ func TestUnknownPortsAndEvents(t *testing.T) {
 	for show, want := range map[results.State]int{results.Open: 1, results.Filtered: 0, results.Unknown: 1, results.Open | results.Unknown: 2} {
 		var k keepSink
 		h := newHosts(&k, show, true, 10)
-		v, err := NewVerifier(t.Context(), h, VerifierConfig{Rate: 1, Slots: 1})
+		v, err := judge.NewVerifier(t.Context(), h, judge.VerifierConfig{Rate: 1, Slots: 1})
 		must(t, err)
 		must(t, h.Ports([]results.Port{answer("10.0.0.1", 80, results.SYNACK, 0), answer("10.0.0.1", 81, results.EvidenceLost, 0)}))
 		must(t, v.Events([]results.Event{{Kind: results.EventOutage}, {Kind: results.EventLost}}))
