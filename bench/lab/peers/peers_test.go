@@ -18,12 +18,16 @@ import (
 
 func TestMain(m *testing.M) { testnet.Main(m) }
 
-// need skips where a tool is missing.
-func need(t *testing.T, tool Tool) {
+// beside lets the test run beside others, in a namespace of its own, for tools wait more than they work. It skips where one is missing.
+func beside(t *testing.T, tools ...Tool) {
 	t.Helper()
-	if _, err := tool.Path(); err != nil {
-		t.Skip(err)
+	for _, tool := range tools {
+		if _, err := tool.Path(); err != nil {
+			t.Skip(err)
+		}
 	}
+	t.Parallel()
+	testnet.Apart(t)
 }
 
 // Each tool finds what is there, and sends what it was asked to send.
@@ -47,7 +51,7 @@ func TestScan(t *testing.T) {
 		{"zmap with two retries", Zmap, Job{Ports: "80", Rate: 5000, Retries: 2}, false, 3 * addresses},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			need(t, c.tool)
+			beside(t, c.tool)
 			n := testnet.New(t, testnet.Config{Gateway: true})
 			n.Listen(t, "0.0.0.0:80")
 			n.Listen(t, "10.77.3.7:443")
@@ -97,7 +101,7 @@ func TestScan(t *testing.T) {
 
 // A tool that takes too long is interrupted, and what it had found by then is kept.
 func TestBound(t *testing.T) {
-	need(t, Nmap)
+	beside(t, Nmap)
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	// The first group of hosts (nmap makes it 64 of them here) is done at once, the others are silent.
@@ -126,8 +130,7 @@ func TestBound(t *testing.T) {
 
 // The end of the context ends the tool, and the link is as it was.
 func TestCancel(t *testing.T) {
-	need(t, Masscan)
-	need(t, Tool{Name: "ethtool"})
+	beside(t, Masscan, Tool{Name: "ethtool"})
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	before := features(t, n)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -143,7 +146,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestOffloads(t *testing.T) {
-	need(t, Tool{Name: "ethtool"})
+	beside(t, Tool{Name: "ethtool"})
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	before := features(t, n)
 	if !strings.Contains(before, "tcp-segmentation-offload: on") {
@@ -204,7 +207,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestFailure(t *testing.T) {
-	need(t, Nmap)
+	beside(t, Nmap)
 	n := testnet.New(t, testnet.Config{Gateway: true})
 	_, err := Nmap.Scan(context.Background(), Job{Network: n, Targets: netip.MustParsePrefix("10.77.0.0/30"), Ports: "80", Extra: []string{"--no-such-flag"}})
 	if err == nil || !strings.Contains(err.Error(), "no-such-flag") {
