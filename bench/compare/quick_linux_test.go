@@ -17,19 +17,29 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
+func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
+
+// built is the program, which is made once for all tests.
+var built *bench.Program
+
+func removeProgram() {
+	if built != nil {
+		built.Close()
+	}
+}
 
 // prepared is a program and options for quick runs without peers: none is on the PATH.
 func prepared(t *testing.T) (*bench.Program, options) {
 	t.Helper()
 	testnet.Require(t)
-	program, err := bench.Build()
-	if err != nil {
-		t.Fatal(err)
+	if built == nil {
+		var err error
+		if built, err = bench.Build(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(func() { program.Close() })
 	t.Setenv("PATH", t.TempDir())
-	return program, options{backends: []string{"afpacket", "nonesuch"}, runs: 2, bound: 3 * time.Minute, quick: true, results: t.TempDir()}
+	return built, options{backends: []string{"afpacket", "nonesuch"}, runs: 2, bound: 3 * time.Minute, quick: true, results: t.TempDir()}
 }
 
 // needsXDP skips where the simulated internet cannot be.

@@ -18,7 +18,7 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
+func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
 
 // What an XDP program returns (enum xdp_action).
 const (
