@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/vfs/errorfs"
 )
@@ -55,10 +56,7 @@ func (d *trouble) ask(op errorfs.Op) error {
 func TestBarrierSurvivesAPowerFailure(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	var back, failed int
-	rounds, least := uint64(8), 20
-	if testing.Short() {
-		rounds, least = 2, 5
-	}
+	rounds := need.Sample[uint64](t, 2, 4, 8)
 	for round := range rounds {
 		synctest.Test(t, func(t *testing.T) {
 			b, f := powerFailure(t, seed+round)
@@ -68,7 +66,7 @@ func TestBarrierSurvivesAPowerFailure(t *testing.T) {
 			t.Fatalf("seed %d", seed+round)
 		}
 	}
-	if back < least || failed == 0 && !testing.Short() {
+	if uint64(back) < 5*rounds/2 || failed == 0 && rounds == 8 {
 		t.Errorf("%d barriers came back, %d failed: the test lost its reach", back, failed)
 	}
 }

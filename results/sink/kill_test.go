@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"synoptic/bench/lab/need"
 )
 
 // A process that is killed the moment its barrier is back, while it goes on putting records, has left all records
@@ -16,11 +18,8 @@ func TestBarrierSurvivesAKill(t *testing.T) {
 	for _, mode := range []string{"file", "breaking", "spoolless", "down"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			at := []int{1, 2, 5, 20}
-			if testing.Short() {
-				at = at[2:3]
-			}
-			for _, barriers := range at {
+			at := []int{5, 1, 20, 2}
+			for _, barriers := range at[:need.Sample(t, 1, 2, 4)] {
 				dir := t.TempDir()
 				n := kill(t, mode, dir, barriers)
 				found := remains(t, dir, dir)

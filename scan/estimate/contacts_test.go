@@ -3,6 +3,8 @@ package estimate
 import (
 	"math/rand/v2"
 	"testing"
+
+	"synoptic/bench/lab/need"
 )
 
 // scanOf counts the answers of a scan of n cohorts of size positions: share is how often a first attempt is answered in a cohort.
@@ -23,10 +25,7 @@ func scanOf(r *rand.Rand, n, size int, share func(cohort int) float64) []Cohort 
 // What answers as often all the time is not limited: less than one in a thousand times.
 func TestContactsHold(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	scans, alarms := 3000, 0
-	if testing.Short() {
-		scans = 300
-	}
+	scans, alarms := need.Sample(t, 300, 1000, 3000), 0
 	for i := range scans {
 		share := []float64{0.0005, 0.003, 0.02, 0.2, 0.9}[i%5]
 		if l, ok := FewerContacts(scanOf(r, 1+r.IntN(64), 64+r.IntN(200), func(int) float64 { return share }), Open, Closed); ok {

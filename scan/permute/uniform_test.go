@@ -147,7 +147,8 @@ func failures(seed uint64, build func(n, seed uint64) bijection) (failed []strin
 
 func TestUniform(t *testing.T) {
 	need.Long(t)
-	for _, seed := range []uint64{0, 0xfeedfacecafebeef} {
+	seeds := []uint64{0xfeedfacecafebeef, 0}
+	for _, seed := range seeds[:need.Sample(t, 1, 1, 2)] {
 		failed, _ := failures(seed, func(n, seed uint64) bijection {
 			p, err := New(n, seed)
 			if err != nil {

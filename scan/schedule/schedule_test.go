@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/window"
 	"synoptic/scan/estimate"
@@ -305,11 +306,7 @@ func TestTargetRecall(t *testing.T) {
 		{"5 % each way, all answer", nobody, 0.0975}, {"20 % each way, half silent", half, 0.36},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			seeds := uint64(6)
-			if testing.Short() {
-				seeds = 2
-			}
-			for seed := range seeds {
+			for seed := range need.Sample[uint64](t, 1, 3, 6) {
 				rng := rand.New(rand.NewPCG(seed, 7))
 				sim := &simulation{
 					positions: permute.Range{Begin: 0, End: n}, rate: 100e3, gap: 250 * time.Millisecond,

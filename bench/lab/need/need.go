@@ -1,5 +1,5 @@
 // Package need says what a test cannot do without: call Program for another program, Long for whatever
-// takes more than a second, Required to learn whether what is missing is a failure, and Seeds and Gate to learn how
+// takes more than a second, Required to learn whether what is missing is a failure, and Seeds, Sample and Gate to learn how
 // much of it is wanted.
 //
 // The tests have three rings. `go test -short ./...` runs what needs nothing but a processor; `go test ./...`
@@ -47,6 +47,20 @@ func Seeds(t testing.TB) int {
 func Gate(t testing.TB) bool {
 	t.Helper()
 	return Seeds(t) >= 10
+}
+
+// Sample is how much of the same a test takes: the most in the gate, few with -short and where one seed is asked for, and
+// some in between elsewhere. The gate asks for one where it looks at what the surroundings allow, or at races: how much of the same
+// holds does not hang on that, and its run as root has seen the most.
+func Sample[N int | uint64](t testing.TB, few, some, most N) N {
+	t.Helper()
+	switch {
+	case testing.Short() || Seeds(t) == 1:
+		return few
+	case Gate(t):
+		return most
+	}
+	return some
 }
 
 // Long skips a test that does not belong to the first ring.

@@ -105,10 +105,7 @@ func (r *runner) run(in []byte) (verdict uint32, out []byte) {
 
 func TestProgramDecidesAsState(t *testing.T) {
 	testnet.Require(t)
-	probes := 25_000
-	if need.Gate(t) {
-		probes = 250_000
-	}
+	probes := need.Sample(t, 5000, 10_000, 250_000)
 	for i, c := range []Config{
 		{Seed: 1, Open: 0.1, Closed: 0.5},
 		{Seed: 2, Open: 0.25, Closed: 0.75, Alive: 0.5, AnswerAll: 0.2},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -15,7 +16,7 @@ import (
 // standard deviations: the kernel's random numbers cannot be seeded, and one run in 10^8 may fail.
 func TestSharesDrawnPerPacket(t *testing.T) {
 	testnet.Require(t)
-	const probes = 100_000
+	probes := need.Sample[uint64](t, 20_000, 20_000, 100_000)
 	o := program(t, Config{Open: 1, LossIn: 0.1, LossOut: 0.2, Duplicates: 0.3})
 	r := runner{t: t, p: o.respond}
 	in := frame(t, netip.MustParseAddrPort("10.128.0.1:443"), 7, nil)

@@ -16,7 +16,7 @@ import (
 // in the end, or the scan gives up and says so. A ban of less than that may pass for the limit that hosts have for their resets.
 func TestBanned(t *testing.T) {
 	const early = 322 // a ban after 36 answers
-	for seed := range seedsOf(20, 3) + 1 {
+	for seed := range seedsOf(t, 20, 3) + 1 {
 		if seed == 0 {
 			seed = early
 		}

@@ -12,7 +12,7 @@ import (
 // A gateway of two that fails, and is found out late, for few beacons lie behind it: what was sent to it meanwhile is asked again, or
 // unknown, though other paths go on.
 func TestGatewayFails(t *testing.T) {
-	seeds := seedsOf(20, 2)
+	seeds := seedsOf(t, 20, 2)
 	some := Targets{Open: 0.01, Closed: 0.02}
 	for _, c := range []struct {
 		what     string

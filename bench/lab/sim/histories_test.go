@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -116,14 +117,12 @@ func TestFalseAlarms(t *testing.T) {
 
 // runHistories runs the histories of the first seeds, as many as a flag says, and always those of some.
 func runHistories(t *testing.T, faults bool, always ...uint64) *histories {
-	first, count := uint64(1), 60
+	first, count := uint64(1), need.Sample(t, 12, 30, 60)
 	switch {
 	case *historyFlag != 0:
 		first, count, always = *historyFlag, 1, nil
 	case *historiesFlag > 0:
 		count = *historiesFlag
-	case testing.Short():
-		count = 12
 	}
 	h := &histories{kinds: map[results.EventKind]int{}}
 	for _, seed := range always {

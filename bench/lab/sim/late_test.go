@@ -13,7 +13,7 @@ import (
 // with, is unknown. Where answers come densely, nothing is for a fault that is too short to hide between them, and nothing of the
 // paths that were up.
 func TestLateNews(t *testing.T) {
-	seeds := seedsOf(10, 2)
+	seeds := seedsOf(t, 10, 2)
 	for _, c := range []struct {
 		what     string
 		two      bool // paths

@@ -63,7 +63,7 @@ func TestPlantedFaults(t *testing.T) {
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			out, err := exec.CommandContext(t.Context(), binary, "-test.run", "^TestRandomScans$").CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), binary, "-test.run", "^TestRandomScans$", "-scans", "500").CombinedOutput()
 			seed := regexp.MustCompile(`seed(?: |": ")\d+.*`).Find(out)
 			if err == nil || seed == nil {
 				t.Fatalf("the fault was not found: %v\n%s", err, out)

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan"
 	"synoptic/scan/gate"
@@ -38,15 +39,12 @@ type outcome struct {
 	endless  bool // it had to be stopped
 }
 
-// seedsOf is how many seeds a test over seeds takes: as many as -scans says; else so many, or fewer with -short.
-func seedsOf(many, short uint64) uint64 {
-	switch {
-	case *scansFlag > 0:
+// seedsOf is how many seeds a test over seeds takes: as many as -scans says; else so many in the gate, half of them or few elsewhere.
+func seedsOf(t *testing.T, many, few uint64) uint64 {
+	if *scansFlag > 0 {
 		return uint64(*scansFlag)
-	case testing.Short():
-		return short
 	}
-	return many
+	return need.Sample(t, few, max(many/2, few), many)
 }
 
 // longest is what no scan of a few hundred positions takes.
@@ -206,14 +204,12 @@ func (s *sums) add(o *outcome) {
 //	go test ./bench/lab/sim -run TestRandomScans -scans 10000
 //	go test ./bench/lab/sim -run TestRandomScans -seed 4711 -v
 func TestRandomScans(t *testing.T) {
-	first, count := uint64(1), 500
+	first, count := uint64(1), need.Sample(t, 40, 150, 500)
 	switch {
 	case *seedFlag != 0:
 		first, count = *seedFlag, 1
 	case *scansFlag > 0:
 		count = *scansFlag
-	case testing.Short():
-		count = 40
 	}
 	t.Setenv("GODEBUG", "tracebacklabels=1") // a panic tells its seed
 	s := &sums{probes: map[Fate]int{}, answers: map[Fate]int{}, states: map[results.State]int{}, reasons: map[results.Reason]int{}}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/sink"
 )
@@ -15,10 +16,7 @@ import (
 // What a file output holds is what the scan has given, record by record: real sinks, through their queue and
 // goroutines, in the bubble's time.
 func TestRealSinks(t *testing.T) {
-	last := uint64(30)
-	if testing.Short() {
-		last = 6
-	}
+	last := need.Sample[uint64](t, 6, 15, 30)
 	for seed := uint64(1); seed <= last; seed++ {
 		var want, got []byte
 		synctest.Test(t, func(t *testing.T) {

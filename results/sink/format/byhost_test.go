@@ -14,6 +14,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 )
 
@@ -45,10 +46,8 @@ func randomPort(r *rand.Rand, hosts, ports int) results.Port {
 // Grouped in memory and grouped by way of the disk, records come out as a plain sort of all of them gives them.
 func TestByHostIsASort(t *testing.T) {
 	seed := rand.Uint64()
-	records, part := 20_000, 4<<10
-	if testing.Short() {
-		records, part = records/4, part/4
-	}
+	records := need.Sample(t, 4000, 8000, 20_000)
+	part := records / 5
 	for name, limit := range map[string]int{"memory": byHostMemory, "disk": part} {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
