@@ -46,6 +46,7 @@ func withEvents(t testing.TB, id string) string {
 // Events go from format to format with the ports, in their order, where the format has a place for them; whichever
 // states are wanted. Every record counts once.
 func TestConvertEvents(t *testing.T) {
+	t.Parallel()
 	id := results.NewScanID()
 	stream := withEvents(t, id)
 	reasons := map[string]bool{}
@@ -93,6 +94,7 @@ func TestConvertEvents(t *testing.T) {
 
 // A stream that ends within an outage, or begins with an event, is still one scan.
 func TestConvertEventsCutOff(t *testing.T) {
+	t.Parallel()
 	lines := strings.SplitAfter(withEvents(t, results.NewScanID()), "\n")
 	o := converted(t, strings.Join(lines[2:4], "")) // without its start and its end
 	got := strings.SplitAfter(o.stdout, "\n")

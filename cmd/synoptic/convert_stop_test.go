@@ -16,6 +16,7 @@ import (
 
 // Records come over while the input goes on, and an interrupt ends a conversion that waits for input.
 func TestConvertFollowsAndStops(t *testing.T) {
+	t.Parallel()
 	stall.Judge(t, playsHere, func() error { return prompt(convertFollowsAndStops(t)) })
 }
 
@@ -63,6 +64,7 @@ func convertFollowsAndStops(t *testing.T) time.Duration {
 
 // Who reads standard output may have seen enough.
 func TestConvertReaderGoesAway(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "in.jsonl")
 	if err := os.WriteFile(file, []byte(native(t, "aa", 20_000)), 0o600); err != nil {
 		t.Fatal(err)
@@ -87,6 +89,7 @@ func TestConvertReaderGoesAway(t *testing.T) {
 
 // An output that cannot take it fails the conversion, told once.
 func TestConvertFullOutput(t *testing.T) {
+	t.Parallel()
 	const full = "/dev/full"
 	if _, err := os.Stat(full); err != nil {
 		t.Skip(err)

@@ -138,6 +138,7 @@ func TestConvertReproduces(t *testing.T) {
 
 // A scan that runs over several files is one scan; which states come over is asked by --show.
 func TestConvertFiles(t *testing.T) {
+	t.Parallel()
 	stream := native(t, "aa", 2000)
 	dir := t.TempDir()
 	var files []string
@@ -161,6 +162,7 @@ func TestConvertFiles(t *testing.T) {
 
 // What the input lacks is said, by words and by the exit code, and everything else comes over.
 func TestConvertBrokenInput(t *testing.T) {
+	t.Parallel()
 	whole, next := native(t, "aa", 1000), native(t, "bb", 10)
 	noEnd := withoutLines(whole, "scan_end")
 	port := strings.SplitAfter(whole, "\n")[1]
@@ -225,6 +227,7 @@ func TestConvertBrokenInput(t *testing.T) {
 
 // A scan without its end gets one that has counted.
 func TestConvertMakesUpTheEnd(t *testing.T) {
+	t.Parallel()
 	o := converted(t, withoutLines(native(t, "aa", 1000), "scan_end"), "--show", "open")
 	s := parseStream(t, o.stdout)
 	e := s.end
@@ -235,6 +238,7 @@ func TestConvertMakesUpTheEnd(t *testing.T) {
 
 // A gzip file that ends too early, or is none, costs what is missing and no more.
 func TestConvertTornGzip(t *testing.T) {
+	t.Parallel()
 	whole := native(t, "aa", 3000)
 	var z bytes.Buffer
 	zip := gzip.NewWriter(&z)

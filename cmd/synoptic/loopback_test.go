@@ -66,7 +66,7 @@ func TestOwnAddress(t *testing.T) {
 	}
 }
 
-// All ports of this host, scanned by either backend, are what the kernel says.
+// The ports of this host, scanned by either backend, are what the kernel says: all of them in the gate.
 func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 	testnet.Apart(t)
 	for _, addr := range []string{"127.0.0.1:60000", "127.0.0.1:1", "127.0.0.1:65535", "0.0.0.0:8080", "[::]:9090", "127.0.0.2:7777", "127.0.0.1:61000"} {
@@ -80,23 +80,21 @@ func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 	if len(want) < 6 {
 		t.Fatalf("the kernel names %d listeners, want at least 6", len(want))
 	}
-	for _, c := range []struct {
-		backend, ports string
-		number         uint64
-	}{{"afpacket", "-", 65535}, {"connect", "1-10000,55536-65535", 20000}} {
-		if need.Gate(t) {
-			c.ports, c.number = "-", 65535
-		}
-		testnet.Run(t, c.backend, func(t *testing.T) {
+	ports, number := "1-10000,60000-65535", uint64(15536)
+	if need.Gate(t) {
+		ports, number = "-", 65535
+	}
+	for _, backend := range []string{"afpacket", "connect"} {
+		testnet.Run(t, backend, func(t *testing.T) {
 			stall.Judge(t, keepsUp, func() error {
-				o := synoptic(t, "scan", "127.0.0.1", "-p"+c.ports, "--backend", c.backend)
+				o := synoptic(t, "scan", "127.0.0.1", "-p"+ports, "--backend", backend)
 				s := parseStream(t, o.stdout)
 				sameSet(t, "open", s.found(t, "open"), want)
-				if s.end.Sent-s.end.Retransmitted != c.number {
+				if s.end.Sent-s.end.Retransmitted != number {
 					t.Errorf("not every port was probed: %+v", s.end)
 				}
 				// What is read late is asked again, or has timed out; and the race detector makes the reader late.
-				if s.end.Open+s.end.Closed != c.number || s.end.Retransmitted > 0 && !raceEnabled {
+				if s.end.Open+s.end.Closed != number || s.end.Retransmitted > 0 && !raceEnabled {
 					return fmt.Errorf("not every port answered at once: %+v", s.end)
 				}
 				return nil

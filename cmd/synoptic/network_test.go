@@ -66,7 +66,7 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 	}
 	switch {
 	case !need.Gate(t):
-		prefix = netip.MustParsePrefix("10.77.96.0/19")
+		prefix = netip.MustParsePrefix("10.77.96.0/20")
 	case b.kernel, raceEnabled:
 		prefix = netip.MustParsePrefix("10.77.64.0/18")
 	}
@@ -152,7 +152,11 @@ func TestConnectFindsTheTruth(t *testing.T) {
 func TestWire(t *testing.T) { eachBackendBeside(t, wire, afpacket, xdp, ebpf) }
 
 func wire(t *testing.T, b backend) {
-	prefix, excluded := netip.MustParsePrefix("10.77.0.0/21"), netip.MustParsePrefix("10.77.3.0/24")
+	prefix, excluded := netip.MustParsePrefix("10.77.0.0/23"), netip.MustParsePrefix("10.77.1.64/26")
+	if need.Gate(t) {
+		prefix, excluded = netip.MustParsePrefix("10.77.0.0/21"), netip.MustParsePrefix("10.77.3.0/24")
+	}
+	positions := 4 * (1<<(32-prefix.Bits()) - 1<<(32-excluded.Bits()))
 	n := b.beside(t, testnet.Config{Gateway: true})
 	populate(t, n, prefix)
 	ports := map[uint16]bool{80: true, 443: true, 8080: true, 9: true}
@@ -184,8 +188,8 @@ func wire(t *testing.T, b backend) {
 					}
 				}
 				// What the link drops was not seen.
-				if want := (2048 - 256) * 4; len(seen) != want || capture.Lost() != 0 {
-					return fmt.Errorf("%d of %d positions were probed, %d frames lost by the capture", len(seen), want, capture.Lost())
+				if len(seen) != positions || capture.Lost() != 0 {
+					return fmt.Errorf("%d of %d positions were probed, %d frames lost by the capture", len(seen), positions, capture.Lost())
 				}
 				return nil
 			})

@@ -260,7 +260,7 @@ func TestSyslogReceivers(t *testing.T) {
 	testnet.Apart(t)
 	here := testnet.Here(t)
 	const addresses, recordSize = 1024, 350 // a record is longer
-	ports, stopped := 100, 3*time.Second
+	ports, stopped := 75, 3*time.Second
 	if need.Gate(t) {
 		ports, stopped = 200, 10*time.Second
 	}

@@ -315,6 +315,7 @@ func TestReadSecret(t *testing.T) {
 
 // What is recorded of a command line has no secret, even where somebody tried.
 func TestRecordable(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ args, want string }{
 		{"scan 10.0.0.1 -o hec+https://h?index=i --hec-token-file /t --client-key k --ca-file c", "scan 10.0.0.1 -o hec+https://h?index=i --hec-token-file /t --client-key k --ca-file c"},
 		{"scan -o hec+https://u:s3cr3t@h", "scan -o hec+https://…@h"},
