@@ -233,6 +233,8 @@ func voidWords(reason string) string {
 		return "for what was lost once was mostly lost again: losses outlast the gap between attempts, or some paths are worse than others"
 	case "first-contacts":
 		return "for first probes to what had not answered yet got lost on the way (hint: a lower --rate)"
+	case "evidence-lost":
+		return "for evidence was lost: what did not answer then may be open"
 	case "unmeasured":
 		return "for the kernel repeats connect()'s probes by itself"
 	}

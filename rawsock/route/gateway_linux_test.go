@@ -30,6 +30,18 @@ func TestResolveGateway(t *testing.T) {
 	if !errors.As(err, &none) || none.Hint() == "" || none.Addr != path.Gateway {
 		t.Errorf("a gateway that does not exist: %v", err)
 	}
+	var fault *FaultError
+	if errors.As(err, &fault) {
+		t.Errorf("a fault of the host's where there is none: %v", err)
+	}
+	path.Gateway = n.GatewayAddr
+	if err := n.Carrier(false); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = ResolveGateway(t.Context(), &path, ResolveOptions{})
+	if !errors.As(err, &none) || !errors.As(err, &fault) || fault.Cause != CauseNoCarrier {
+		t.Errorf("a gateway behind a link without a carrier: %v", err)
+	}
 }
 
 // An entry of the kernel's that is out of date, as of a router that was replaced: its living successor is found, and

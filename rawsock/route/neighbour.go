@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -90,7 +91,7 @@ func search(ctx context.Context, link Link, src netip.Addr, addrs iter.Seq[netip
 
 // ResolveGateway finds the MAC address of a path's gateway as Resolve does, and listens a moment longer whether
 // another host answers for it, too: such are conflicts. A gateway that does not answer within o.Patience is a
-// *NoNeighbourError.
+// *NoNeighbourError, behind a *FaultError where this host knows why (no carrier).
 func ResolveGateway(ctx context.Context, p *Path, o ResolveOptions) (mac net.HardwareAddr, conflicts []Conflict, err error) {
 	if o.settle == 0 {
 		o.settle = settle
@@ -101,7 +102,12 @@ func ResolveGateway(ctx context.Context, p *Path, o ResolveOptions) (mac net.Har
 	}
 	found, ok := t.MAC(p.Gateway)
 	if !ok {
-		return nil, nil, &NoNeighbourError{Addr: p.Gateway, Link: p.Link.Name}
+		silent := &NoNeighbourError{Addr: p.Gateway, Link: p.Link.Name}
+		var fault *FaultError
+		if errors.As(Check(p, netip.Addr{}, Options{}), &fault) {
+			return nil, nil, fmt.Errorf("%w: %w", fault, silent)
+		}
+		return nil, nil, silent
 	}
 	return found[:], t.Conflicts(), nil
 }

@@ -87,6 +87,9 @@ func (m *model) checkEstimates() {
 		m.wrong("scan_end: loss is estimated %v, missed ports %v; estimate_void is %q", l != nil, o != nil, void)
 		return
 	}
+	if l != nil && m.end.Evidence != nil && m.end.Evidence.Unknown > 0 {
+		m.wrong("scan_end: %d ports are unknown, and yet %+v are said to be missed", m.end.Evidence.Unknown, *o)
+	}
 	if m.Unsteady && void == string(estimate.FirstContacts) {
 		return
 	}

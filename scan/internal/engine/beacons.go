@@ -77,7 +77,7 @@ func (b *beacons) open(m Medium, hops []*hop, lane int) (err error) {
 	return err
 }
 
-// beaconBatch beacons at most leave at a time on a path: 2,000 a second are 20 in 10 ms.
+// beaconBatch beacons at most leave at a time on a path: 1,000 a second are 10 in 10 ms.
 const beaconBatch = plan.MaxBatch
 
 func (b *beacons) close() {

@@ -129,10 +129,12 @@ func (w *sentinel) judgeContacts(heardBy time.Time) {
 		e = results.Event{Kind: results.EventLimited, Scope: results.ScopeAll, Cause: results.CauseFirstContacts, Message: "first contacts are limited: " +
 			"the last attempt has found nearly as much as the one before it, while what had answered goes on answering; more attempts, or a lower rate, would find more"}
 	}
-	if !w.contacts.told {
+	// Where the path is gone it is known why so much is lost, and no lower rate would help.
+	gone := ph.cut && e.Cause == results.CausePath
+	if !w.contacts.told && !gone {
 		w.emit(e)
 	}
-	ph.limited.Store(true)
+	ph.limited.Store(!gone)
 	begin, end = max(begin, ph.plan.Positions.Begin), min(end, ph.plan.Positions.End)
 	n := ph.distrustSome(begin, end, nil)
 	if n == 0 {

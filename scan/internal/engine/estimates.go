@@ -17,6 +17,9 @@ type Estimates struct {
 // Unmeasured is Void where the kernel asks again by itself, so that nobody knows which attempt was answered.
 const Unmeasured = "unmeasured"
 
+// EvidenceLost is Void where positions are unknown: what is not known of them may be missed, and nothing is printed that says less.
+const EvidenceLost = "evidence-lost"
+
 // estimatesEvery is how long estimates of a running scan are good: they cost a millisecond or two.
 const estimatesEvery = time.Second
 
@@ -44,10 +47,14 @@ func (ph *Phase) Estimates() Estimates {
 	counts := ph.ev.loss.Counts(now.Add(-ph.listenTime()))
 	l.made, l.final, l.e = now, ended, Estimates{}
 	r := estimate.Of(&counts)
-	if ph.limited.Load() {
-		r.Void = estimate.FirstContacts
-	}
-	if l.e.Void = string(r.Void); r.Void == estimate.None {
+	switch {
+	case ph.limited.Load():
+		l.e.Void = string(estimate.FirstContacts)
+	case ph.tally.unknown.Load() > 0:
+		l.e.Void = EvidenceLost
+	case r.Void != estimate.None:
+		l.e.Void = string(r.Void)
+	default:
 		l.e.Loss, l.e.Missed = written(r.Loss), written(r.Missed)
 	}
 	return l.e

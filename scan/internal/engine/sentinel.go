@@ -183,10 +183,10 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 }
 
 const (
-	beaconShare, beaconFloor  = 0.01, 50.0  // of the rate, and a second, at least
-	startShare, startFloor    = 0.02, 100.0 // in the first startTime
+	beaconShare               = 0.009       // of the rate
+	beaconFloor, startFloor   = 50.0, 100.0 // a second, at least; in the first startTime
 	startTime                 = int64(2 * time.Second)
-	mostOfRate, mostPerSecond = 0.1, 2000.0
+	mostOfRate, mostPerSecond = 0.1, 1000.0
 	leastPerSecond            = 4.0  // where the rate is tiny, or nothing else is sent
 	pausedPerSecond           = 20.0 // in an outage
 )
@@ -194,11 +194,11 @@ const (
 // rate is how many beacons leave a second.
 func (w *sentinel) rate(now int64) float64 {
 	rate := w.session.pacer.Rate()
-	share, floor := beaconShare, beaconFloor
+	floor := beaconFloor
 	if now-w.begun < startTime {
-		share, floor = startShare, startFloor
+		floor = startFloor
 	}
-	r := min(max(share*rate, floor), mostOfRate*rate, mostPerSecond)
+	r := min(max(beaconShare*rate, floor), mostOfRate*rate, mostPerSecond)
 	switch {
 	case w.release != nil:
 		return min(pausedPerSecond, max(mostOfRate*rate, min(leastPerSecond, rate)))
