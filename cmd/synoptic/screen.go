@@ -44,6 +44,7 @@ func newScreen(std streams, quiet bool, logs logFormat) *screen {
 		colour: os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(std.out.Fd())),
 	}
 	s.log = logs.logger(aside{s})
+	adopt(func() *slog.Logger { return s.log })
 	return s
 }
 
@@ -68,7 +69,7 @@ func (s *screen) begin(p *plan.Plan) {
 	case s.quiet:
 		return
 	case s.live:
-		writePlan(s.std.err, p)
+		writePlan(cleaned{s.std.err}, p)
 		return
 	}
 	logPlan(s.log, p)
