@@ -141,5 +141,5 @@ type typed struct {
 
 func appendTyped(b []byte, v any) ([]byte, error) {
 	line, err := json.Marshal(v)
-	return append(b, unescaped(line)...), err
+	return append(b, Harmless(unescaped(line))...), err
 }
