@@ -153,6 +153,9 @@ func logEnd(log *slog.Logger, end *results.ScanEnd) {
 	if end.Evidence != nil {
 		attrs = append(attrs, "evidence", end.Evidence)
 	}
+	if end.NotVerified > 0 {
+		attrs = append(attrs, "not_verified", end.NotVerified, "not_verified_why", end.NotVerifiedWhy)
+	}
 	if len(end.Outputs) > 0 {
 		attrs = append(attrs, "outputs", end.Outputs)
 	}

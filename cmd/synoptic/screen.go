@@ -213,6 +213,9 @@ func (s *screen) finish(end *results.ScanEnd, err error) {
 	if end.Evidence != nil && end.Evidence.State == results.EvidenceStateHeld {
 		fmt.Fprintln(s.std.err, heldWords(end.Evidence))
 	}
+	if words := notVerifiedWords(end); words != "" {
+		fmt.Fprintln(s.std.err, words)
+	}
 	switch {
 	case end.LossEstimate != nil:
 		fmt.Fprintf(s.std.err, "%s (95 %% between %.0f and %.0f)\n", lossWords(end.LossEstimate, end.MissedOpen), end.MissedOpen.Low, end.MissedOpen.High)
