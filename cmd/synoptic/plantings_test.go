@@ -29,7 +29,7 @@ import (
 )
 
 // planting is a secret in a place where one can come from. SECRET stands for it, RECEIVER for the address of a
-// receiver, PROXY for that of a proxy, PORT for an open port.
+// receiver, FORWARDER for that of a proxy, PORT for an open port.
 type planting struct {
 	name string
 	args string
@@ -102,7 +102,7 @@ var plantings = []planting{
 		says: func(s *said) error { return s.answer("403 Forbidden", `{"error":"`+plainBasic(s.auth)+`"}`) }, want: "403 Forbidden: [secret]"},
 	{name: "token in a name of a file too", args: "scan 127.0.0.1 -p 1 --backend connect -o ./no/SECRET/x", env: hecSecret, want: "hint: "},
 	{name: "proxy that is away", args: farTo, env: "SYNOPTIC_HEC_TOKEN=another-token HTTPS_PROXY=http://u:SECRET@127.0.0.1:1", want: "refused"},
-	{name: "proxy that repeats its password", args: farTo, env: "SYNOPTIC_HEC_TOKEN=another-token HTTPS_PROXY=http://u:SECRET@PROXY", want: "[secret]"},
+	{name: "proxy that repeats its password", args: farTo, env: "SYNOPTIC_HEC_TOKEN=another-token HTTPS_PROXY=http://u:SECRET@FORWARDER", want: "[secret]"},
 	{name: "proxy that is no URL", args: farTo, env: "SYNOPTIC_HEC_TOKEN=another-token HTTPS_PROXY=http://u:SECRET@[h"},
 	// Files.
 	{name: "file of two tokens", args: "scan 127.0.0.1 -p 1 --backend connect -o hec+https://RECEIVER --hec-token-file f", file: "SECRET\nmore\n", want: "more than one line"},
@@ -198,7 +198,7 @@ func TestPlantedSecrets(t *testing.T) {
 				secret = strings.ReplaceAll(secret, "/", "") // as a name can be, and the password of a URL
 			}
 			r := newBlunt(t, strings.ReplaceAll(p.subj, "SECRET", secret), p.says)
-			fill := strings.NewReplacer("SECRET", secret, "RECEIVER", r.address, "PROXY", r.proxy, "PORT", port).Replace
+			fill := strings.NewReplacer("SECRET", secret, "RECEIVER", r.address, "FORWARDER", r.proxy, "PORT", port).Replace
 			dir := t.TempDir()
 			writeTo(t, filepath.Join(dir, "ca.pem"), r.authority, 0o600)
 			if p.file != "" {
