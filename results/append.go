@@ -3,8 +3,10 @@ package results
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // AppendBanner appends bytes of unknown encoding as a JSON string, each as the character of its number
@@ -51,7 +53,7 @@ func AppendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			quoted, _ := json.Marshal(s) // a string always marshals
-			return append(b, unescaped(quoted)...)
+			return append(b, Harmless(unescaped(quoted))...)
 		}
 	}
 	b = append(b, '"')
@@ -80,3 +82,24 @@ func unescaped(encoded []byte) []byte {
 	}
 	return b
 }
+
+// Harmless escapes in encoded JSON what a terminal would obey and encoding/json leaves as it is: DEL, and U+0080 to
+// U+009F, of which one is the beginning of a control sequence (ECMA-48 CSI).
+func Harmless(encoded []byte) []byte {
+	if !bytes.ContainsFunc(encoded, obeyed) {
+		return encoded
+	}
+	var b []byte
+	for len(encoded) > 0 {
+		r, n := utf8.DecodeRune(encoded)
+		if obeyed(r) {
+			b = fmt.Appendf(b, `\u%04x`, r)
+		} else {
+			b = append(b, encoded[:n]...)
+		}
+		encoded = encoded[n:]
+	}
+	return b
+}
+
+func obeyed(r rune) bool { return r >= 0x7f && r <= 0x9f }

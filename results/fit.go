@@ -82,7 +82,7 @@ func encodedLen(r rune) int {
 	switch {
 	case r == '"' || r == '\\':
 		return 2
-	case r < ' ', r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029', r == '\ufffd':
+	case r < ' ', obeyed(r), r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029', r == '\ufffd':
 		return len(`\u0000`)
 	}
 	return len(string(r))

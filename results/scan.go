@@ -90,6 +90,9 @@ type ScanEnd struct {
 	MissedOpen   *Estimate `json:"missed_open_estimate,omitempty"`
 	EstimateVoid string    `json:"estimate_void,omitempty"`
 	Evidence     *Evidence `json:"evidence,omitempty"` // nil: the backend keeps none
+	// NotVerified counts open ports without a verdict, where verification was asked for.
+	NotVerified    uint64       `json:"not_verified,omitempty"`
+	NotVerifiedWhy *NotVerified `json:"not_verified_why,omitempty"`
 
 	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes
 	Duration      float64 `json:"duration_s"`
@@ -141,5 +144,5 @@ type typed struct {
 
 func appendTyped(b []byte, v any) ([]byte, error) {
 	line, err := json.Marshal(v)
-	return append(b, unescaped(line)...), err
+	return append(b, Harmless(unescaped(line))...), err
 }

@@ -161,9 +161,10 @@ const settleTime = 200 * time.Millisecond
 // judge puts before the outputs what looks at records on their way: verification, then suspicion.
 func (s *Scan) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
 	asked, space := &s.plan.Asked, s.plan.Space
+	liars := map[netip.Addr]bool(s.liars)
+	expected := func() float64 { return float64(space.NumPorts()) * float64(s.main.Done()) / float64(space.Len()) }
 	hosts := judge.NewHosts(outputs, judge.HostsConfig{
-		Show: asked.Show, Summaries: asked.ShowHosts, Ports: space.NumPorts(), Liars: map[netip.Addr]bool(s.liars),
-		Expected: func() float64 { return float64(space.NumPorts()) * float64(s.main.Done()) / float64(space.Len()) },
+		Show: asked.Show, Summaries: asked.ShowHosts, Ports: space.NumPorts(), Liars: liars, Expected: expected,
 	})
 	if !asked.Verify {
 		return hosts, nil
@@ -172,5 +173,7 @@ func (s *Scan) judge(ctx context.Context, outputs results.Sink) (results.Sink, e
 	if err != nil {
 		return nil, err
 	}
-	return judge.NewVerifier(ctx, hosts, judge.VerifierConfig{Source: asked.Source, Rate: s.plan.Pace.Max, Slots: slots})
+	return judge.NewVerifier(ctx, hosts, judge.VerifierConfig{
+		Source: asked.Source, Rate: s.plan.Pace.Max, Slots: slots, Ports: space.NumPorts(), Liars: liars, Expected: expected,
+	})
 }

@@ -32,9 +32,10 @@ func (f *logFormat) Set(s string) error {
 	return usage("the formats are text and json", "unknown format %q", s)
 }
 
-// logger writes to w. As text it writes warnings and errors; what is only worth knowing people see
+// logger writes to w, without secrets. As text it writes warnings and errors; what is only worth knowing people see
 // otherwise, or not at all.
 func (f logFormat) logger(w io.Writer) *slog.Logger {
+	w = cleaned{w}
 	if f == logJSON {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: harmless}))
 	}
@@ -151,6 +152,9 @@ func logEnd(log *slog.Logger, end *results.ScanEnd) {
 	}
 	if end.Evidence != nil {
 		attrs = append(attrs, "evidence", end.Evidence)
+	}
+	if end.NotVerified > 0 {
+		attrs = append(attrs, "not_verified", end.NotVerified, "not_verified_why", end.NotVerifiedWhy)
 	}
 	if len(end.Outputs) > 0 {
 		attrs = append(attrs, "outputs", end.Outputs)

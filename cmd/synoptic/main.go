@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -44,7 +45,16 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-func run(stop *stopper, args []string, std streams) int {
+func run(stop *stopper, args []string, std streams) (code int) {
+	secrets.Add(secretsAround(args, os.Environ())...)
+	logs := logText
+	logger := func() *slog.Logger { return logs.logger(std.err) }
+	adopt(logger)
+	defer func() {
+		if what := recover(); what != nil {
+			code = caught(logger(), std.err, what)
+		}
+	}()
 	scanInstead := "to scan, write: synoptic scan " + strings.Join(recordable(args), " ")
 	root := &cobra.Command{
 		Use:           "synoptic",
@@ -65,28 +75,27 @@ func run(stop *stopper, args []string, std streams) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError(scanInstead))
-	logs := logText
 	root.PersistentFlags().Var(&logs, "log-format", "messages on standard error: text or json")
 	root.SetIn(std.in)
 	root.SetOut(std.out)
-	root.SetErr(std.err)
+	root.SetErr(cleaned{std.err})
 	root.SetArgs(args)
 	root.AddCommand(newScanCommand(stop, std, args, &logs), newConvertCommand(stop, std, &logs))
 	err := root.ExecuteContext(stop.ctx)
-	var code exit
+	var outcome exit
 	var fail failure
 	switch {
 	case err == nil:
 		return exitComplete
-	case errors.As(err, &code):
-		return int(code)
+	case errors.As(err, &outcome):
+		return int(outcome)
 	case errors.Is(err, context.Canceled): // before the first probe
 		return exitStopped
 	case errors.As(err, &fail):
-		printError(logs.logger(std.err), err)
+		printError(logger(), err)
 		return exitFailure
 	}
-	printError(logs.logger(std.err), err)
+	printError(logger(), err)
 	return exitUsage
 }
 

@@ -128,6 +128,9 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return err
 	}
 	config.Args = recordable(args)
+	for i, word := range config.Args {
+		config.Args[i] = secrets.Clean(word)
+	}
 	p, err := plan.New(config)
 	if err != nil {
 		return err
@@ -136,7 +139,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		writePlan(std.out, p)
+		writePlan(cleaned{std.out}, p)
 		return nil
 	}
 	screen := newScreen(std, f.quiet, logs)

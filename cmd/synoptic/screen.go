@@ -44,6 +44,7 @@ func newScreen(std streams, quiet bool, logs logFormat) *screen {
 		colour: os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(std.out.Fd())),
 	}
 	s.log = logs.logger(aside{s})
+	adopt(func() *slog.Logger { return s.log })
 	return s
 }
 
@@ -68,7 +69,7 @@ func (s *screen) begin(p *plan.Plan) {
 	case s.quiet:
 		return
 	case s.live:
-		writePlan(s.std.err, p)
+		writePlan(cleaned{s.std.err}, p)
 		return
 	}
 	logPlan(s.log, p)
@@ -211,6 +212,9 @@ func (s *screen) finish(end *results.ScanEnd, err error) {
 		grouped(end.Open), grouped(end.Closed), grouped(end.Filtered), grouped(end.NoResponse))
 	if end.Evidence != nil && end.Evidence.State == results.EvidenceStateHeld {
 		fmt.Fprintln(s.std.err, heldWords(end.Evidence))
+	}
+	if words := notVerifiedWords(end); words != "" {
+		fmt.Fprintln(s.std.err, words)
 	}
 	switch {
 	case end.LossEstimate != nil:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -24,6 +25,8 @@ type secretFlags struct {
 	elasticUser                                       string
 	tls                                               dest.TLS
 }
+
+const elasticUserFlag = "--elastic-user"
 
 // The environment's names for the secrets, and for the user that one of them belongs to.
 const (
@@ -76,22 +79,39 @@ func (s *secretFlags) fill(o *dest.Options, log *slog.Logger) error {
 			return usage(hint, "%s: %v", from, err)
 		}
 	}
+	secrets.Add(o.Secrets()...)
+	if strings.Contains(o.ElasticUser, ":") {
+		return usage("give the name alone, and the password in "+envElasticPassword+" or --elastic-password-file: the command line is no place for a secret",
+			"%s: a colon in the user name for Elasticsearch", elasticUserFlag)
+	}
+	if s.tls.KeyFile != "" {
+		if info, err := os.Stat(s.tls.KeyFile); err == nil {
+			warnOpen(log, "key", s.tls.KeyFile, info)
+		}
+	}
 	return nil
+}
+
+// warnOpen says that others may read a file with a secret. It is not refused: one that is mounted into a container
+// often has such a mode.
+func warnOpen(log *slog.Logger, what, name string, info fs.FileInfo) {
+	if runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o077 != 0 {
+		log.Warn(fmt.Sprintf("others may read the %s in %s (mode %04o)", what, name, info.Mode().Perm()), hintKey, "chmod 600 "+name)
+	}
 }
 
 // maxSecret bounds a secret, in bytes: a larger file is another one than was meant.
 const maxSecret = 4096
 
-// readSecret reads a file that holds a secret and nothing else. That others may read it too is told but
-// not refused: a secret that is mounted into a container often has such a mode.
+// readSecret reads a file that holds a secret and nothing else.
 func readSecret(name string, log *slog.Logger) (dest.Secret, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return "", errors.Unwrap(err) // the caller has the name
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode()&0o077 != 0 {
-		log.Warn(fmt.Sprintf("others may read the secret in %s (mode %04o)", name, info.Mode().Perm()), hintKey, "chmod 600 "+name)
+	if info, err := f.Stat(); err == nil {
+		warnOpen(log, "secret", name, info)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {
@@ -122,16 +142,23 @@ func parseSecret(text string) (dest.Secret, error) {
 func recordable(args []string) []string {
 	all := slices.Clone(args)
 	for i := range all {
-		a := all[i]
-		all[i] = dest.Redact(a)
-		name, _, hasValue := strings.Cut(a, "=")
-		if !strings.HasPrefix(name, "--") || !looksSecret(name) {
+		all[i] = dest.Redact(all[i])
+	}
+	for i := range args {
+		name, value, ok := flagValue(args, i)
+		user, _, both := strings.Cut(value, ":")
+		switch {
+		case ok && looksSecret(name):
+			value = "…"
+		case ok && both && name == elasticUserFlag:
+			value = user + ":…"
+		default:
 			continue
 		}
-		if hasValue {
-			all[i] = name + "=…"
-		} else if i+1 < len(all) && !strings.HasPrefix(all[i+1], "-") {
-			all[i+1] = "…"
+		if strings.Contains(args[i], "=") {
+			all[i] = name + "=" + value
+		} else {
+			all[i+1] = value
 		}
 	}
 	return all
@@ -139,7 +166,7 @@ func recordable(args []string) []string {
 
 // looksSecret tells a flag that somebody may think takes a secret. The real ones take the name of a file.
 func looksSecret(flag string) bool {
-	if strings.HasSuffix(flag, "-file") || flag == "--client-key" {
+	if strings.HasSuffix(flag, "-file") || strings.HasSuffix(flag, "-client-key") {
 		return false
 	}
 	return slices.ContainsFunc([]string{"token", "password", "secret", "key"}, func(w string) bool { return strings.Contains(flag, w) })

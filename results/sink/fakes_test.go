@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -181,6 +182,7 @@ func outputOf(t *testing.T, r dest.Destination, dir string, c Config, what about
 		if c.SpoolMax == 0 {
 			c.SpoolMax = defaultSpool
 		}
+		_ = os.Chmod(dir, 0o700) // a folder of the test's; where there is none, one is made
 		var err error
 		if s, found, err = spool.Open(cmp.Or(c.Dest.Files, vfs.OS), dir, "jsonl:fake", c.SpoolMax); err != nil {
 			t.Fatal(err)

@@ -98,8 +98,14 @@ func DeadLetters(given, spool string) string {
 	return given
 }
 
-// canBury tells whether the file of dead letters could be written. It is made only when it is needed.
-func canBury(file string) error {
+// canBury tells whether the file of dead letters could be written. It is made only when it is needed. Under a name
+// that nobody has given it is ours, in a folder where nobody else can put one.
+func (c *Config) canBury(file string) error {
+	if c.DeadLetters == "" {
+		if err := dest.TrustPrivate(cmp.Or(c.Dest.Files, vfs.OS), file); err != nil {
+			return err
+		}
+	}
 	if _, err := os.Stat(file); err == nil {
 		f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 		if err == nil {
@@ -146,7 +152,7 @@ func OpenAll(specs []string, c Config) ([]*Output, error) {
 		}
 	}
 	if i := slices.IndexFunc(all, func(o *Output) bool { return o.about.remote }); i >= 0 { // others refuse nothing
-		if err := canBury(deadLetters); err != nil {
+		if err := c.canBury(deadLetters); err != nil {
 			return refuse(&Error{all[i].name, fmt.Errorf("the file for what is refused, %s: %w", deadLetters, err), "DeadLetters", "choose another with DeadLetters"})
 		}
 	}
@@ -215,7 +221,11 @@ func open(spec string, c Config) (*Output, error) {
 		}
 		if kept, found, err = spool.Open(cmp.Or(c.Dest.Files, vfs.OS), c.Spool, spoolKey(name, to), c.SpoolMax); err != nil {
 			d.Close()
-			return nil, &Error{dest.Redact(spec), err, "Spool", "choose another Spool, a folder that you may write to"}
+			hint := "choose another Spool, a folder that you may write to"
+			if _, ok := errors.AsType[*vfs.Untrusted](err); ok {
+				hint = "" // it has one
+			}
+			return nil, &Error{dest.Redact(spec), err, "Spool", hint}
 		}
 	}
 	c.Format.Fresh = fresh && (found == 0 || transient) // or the header is in the spool

@@ -13,6 +13,7 @@ import (
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/spool"
 	"synoptic/results/sink/vfs"
+	"synoptic/results/sink/vfs/errorfs"
 )
 
 // unclosed is a standard output.
@@ -65,7 +66,7 @@ func TestOutputsApart(t *testing.T) {
 
 // What waits for the reader of standard output is nothing for the next one: it is lost, and said to be.
 func TestSpoolOfStandardOutput(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	out, in, err := os.Pipe()
 	must(t, err)
 	defer out.Close()
@@ -103,7 +104,8 @@ func TestSpoolOfStandardOutputKilled(t *testing.T) {
 	for _, spec := range []string{"-", "nmap-xml:" + filepath.Join(dir, "x.xml")} {
 		name, to := Split(spec)
 		spools := filepath.Join(t.TempDir(), "spool")
-		must(t, os.CopyFS(filepath.Join(spools, spoolFolder(t, spoolKey(name, to))), os.DirFS(folders[0])))
+		must(t, os.Mkdir(spools, 0o700))
+		copyPrivate(t, filepath.Join(spools, spoolFolder(t, spoolKey(name, to))), folders[0])
 		stdout, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
 		must(t, err)
 		defer stdout.Close()

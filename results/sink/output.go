@@ -73,7 +73,7 @@ func newOutput(name string, f format.Format, p parts, c Config) *Output {
 		Memory: c.memory, Spool: p.spool, Transient: p.about.transient, Found: adopted, Request: request(p.dest), Warn: o.Warn, Changed: &o.changed,
 	})
 	o.delivery = delivery.New(delivery.Config{
-		Output: name, Queue: o.queue, Dest: p.dest, DeadLetters: dest.NewFile(c.deadLetters(), c.Dest.Files), Observer: o, Changed: &o.changed,
+		Output: name, Queue: o.queue, Dest: p.dest, DeadLetters: dest.NewFile(c.deadLetters(), c.Dest.Files, c.DeadLetters == ""), Observer: o, Changed: &o.changed,
 	})
 	o.w = format.NewWriter(o.queue.Put)
 	o.enc = f.New(o.w, c.Format)

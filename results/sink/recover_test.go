@@ -3,6 +3,8 @@ package sink
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,8 +92,21 @@ func all(t *testing.T, found map[int]int, n int, when string) {
 func copied(t *testing.T, dir string) map[int]int {
 	t.Helper()
 	to := t.TempDir()
-	must(t, os.CopyFS(to, os.DirFS(dir)))
+	copyPrivate(t, to, dir)
 	return remains(t, to, dir)
+}
+
+// copyPrivate copies a folder with a spool in it, as open as a spool may be.
+func copyPrivate(t *testing.T, to, from string) {
+	t.Helper()
+	must(t, os.CopyFS(to, os.DirFS(from)))
+	must(t, filepath.WalkDir(to, func(name string, d fs.DirEntry, err error) error {
+		mode := fs.FileMode(0o600)
+		if d.IsDir() {
+			mode = 0o700
+		}
+		return errors.Join(err, os.Chmod(name, mode))
+	}))
 }
 
 // merge adds what a receiver has.

@@ -111,10 +111,15 @@ func (h *Hosts) note(p *results.Port) results.Suspect {
 
 // judge tells what to think of a host with so many open ports.
 func (h *Hosts) judge(open int) results.Suspect {
-	if open >= implausibleOpen && float64(open) >= implausibleShare*h.Expected() {
+	if implausible(open, h.Expected) {
 		return results.SYNACKAll
 	}
 	return 0
+}
+
+// implausible tells whether a host that has had so many probes has too many open ports.
+func implausible(open int, expected func() float64) bool {
+	return open >= implausibleOpen && float64(open) >= implausibleShare*expected()
 }
 
 // keep adds an answer to what the host's summary is made of.

@@ -14,24 +14,30 @@ import (
 	"synoptic/scan/rtt"
 )
 
-// Verifier completes the handshake with every open port before its record goes on, and listens for
-// what the server says first. It is a sink before the others:
+// Verifier completes the handshake with open ports before their records go on, and listens for what the
+// server says first. It is a sink before the others:
 //
-//	batch ─▶ open? ─▶ limiter ─▶ slot ─▶ connect(2), read ─▶ collect ─▶ next sink
-//	           └ anything else ─────────────────────────────▶ collect
+//	batch ─▶ open, and worth it? ─▶ limiter ─▶ room ─▶ host ─▶ slot ─▶ connect(2), read ─▶ collect ─▶ next sink
+//	           └ anything else ──────────────────────────────────────────────────────────▶ collect
 //
 // Where connections are slower than discoveries, Ports blocks; the queue before it fills, and the
 // senders pause.
+//
+// What a host can demand is bounded (verify_hosts.go): so many connections at once and in all, and a sample where it
+// is not to be believed anyway. A record that goes on without a connection has no verdict, and is counted.
 type Verifier struct {
 	results.Sink
+	VerifierConfig
 	ctx     context.Context
-	source  netip.Addr
 	limiter *ratelimit.Limiter
-	slots   chan struct{}
+	room    chan struct{} // ports that are being verified, or wait for their host
+	slots   chan struct{} // connections
 	pending sync.WaitGroup
 
-	mu  sync.Mutex
-	out []results.Port // done, waiting for the next hand-over
+	mu    sync.Mutex
+	hosts map[netip.Addr]*verifiedHost
+	out   []results.Port // done, waiting for the next hand-over
+	left  results.NotVerified
 }
 
 const (
@@ -39,6 +45,8 @@ const (
 	verifyRate = 2000
 	// MaxVerify connections are open at once at most.
 	MaxVerify = 1024
+	// waitingPerSlot ports wait for a slot or their host at most.
+	waitingPerSlot = 4
 	// verifyConnect bounds a handshake: one retransmission of the SYN by the kernel, RFC 6298's
 	// initial timeout of 1 s, is within it.
 	verifyConnect = 3 * time.Second
@@ -48,9 +56,14 @@ const (
 
 // VerifierConfig says how connections are made.
 type VerifierConfig struct {
-	Source netip.Addr // to connect from; zero: the kernel's choice
-	Rate   float64    // connections per second at most; no more than verifyRate in any case
-	Slots  int        // connections under way at most; no more than MaxVerify in any case
+	Source   netip.Addr // to connect from; zero: the kernel's choice
+	Rate     float64    // connections per second at most; no more than verifyRate in any case
+	Slots    int        // connections under way at most; no more than MaxVerify in any case
+	Ports    int        // as of HostsConfig, and so are the next two
+	Expected func() float64
+	Liars    map[netip.Addr]bool
+	// Dial connects; nil is TCP.
+	Dial func(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 }
 
 // NewVerifier puts verification before a sink. When ctx ends, records go on unverified.
@@ -59,43 +72,88 @@ func NewVerifier(ctx context.Context, next results.Sink, c VerifierConfig) (*Ver
 	if err != nil {
 		return nil, err
 	}
-	return &Verifier{Sink: next, ctx: ctx, source: c.Source, limiter: limiter, slots: make(chan struct{}, min(c.Slots, MaxVerify))}, nil
+	if c.Dial == nil {
+		c.Dial = dialTCP
+	}
+	slots := min(c.Slots, MaxVerify)
+	return &Verifier{
+		Sink: next, VerifierConfig: c, ctx: ctx, limiter: limiter,
+		room: make(chan struct{}, waitingPerSlot*slots), slots: make(chan struct{}, slots), hosts: map[netip.Addr]*verifiedHost{},
+	}, nil
 }
 
-// Ports starts a connection for every open port of the batch.
+func dialTCP(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: -1}
+	conn, err := d.DialTCP(ctx, "tcp", from, to)
+	if err != nil {
+		return nil, err // not conn: a nil *net.TCPConn in a net.Conn is not nil
+	}
+	_ = conn.SetLinger(0) // taken down by a RST: no TIME_WAIT behind thousands of connections
+	return conn, nil
+}
+
+// Ports starts a connection for every open port of the batch that is worth one.
 func (v *Verifier) Ports(batch []results.Port) error {
 	for _, p := range batch {
-		if p.Reason.State() != results.Open || !v.admit() {
+		switch {
+		case p.Reason.State() != results.Open:
 			v.collect(p)
-			continue
+		case v.worth(&p):
+			v.start(p)
 		}
-		v.pending.Go(func() {
-			v.verify(&p)
-			<-v.slots
-			v.collect(p)
-		})
 	}
 	return v.handOver()
 }
 
-// admit waits for a token and a slot; false when the scan is told to stop.
+// start waits for a token and for room, and verifies the port as soon as its host and a slot allow.
+func (v *Verifier) start(p results.Port) {
+	if !v.admit() {
+		v.leave(p, &v.left.Stopped)
+		return
+	}
+	if !v.begin(&p) {
+		return // it waits for its host
+	}
+	v.pending.Go(func() {
+		for more := true; more; {
+			v.connect(&p)
+			more = v.end(&p)
+		}
+	})
+}
+
+// admit waits for a token and for room; false when the scan is told to stop.
 func (v *Verifier) admit() bool {
 	if _, err := v.limiter.Take(v.ctx, 1); err != nil {
 		return false
 	}
 	select {
-	case v.slots <- struct{}{}:
+	case v.room <- struct{}{}:
 		return true
 	case <-v.ctx.Done():
 		return false
 	}
 }
 
+// connect waits for a slot and verifies a port, unless the scan is told to stop.
+func (v *Verifier) connect(p *results.Port) {
+	select {
+	case v.slots <- struct{}{}:
+		v.verify(p)
+		<-v.slots
+	case <-v.ctx.Done():
+	}
+	if p.Verified == results.VerifyNone {
+		v.leave(*p, &v.left.Stopped)
+		return
+	}
+	v.collect(*p)
+}
+
 func (v *Verifier) verify(p *results.Port) {
 	ctx, cancel := rtt.WithTimeout(v.ctx, verifyConnect)
 	defer cancel()
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPortFrom(v.source, 0), netip.AddrPortFrom(p.Addr, p.Port))
+	conn, err := v.Dial(ctx, netip.AddrPortFrom(v.Source, 0), netip.AddrPortFrom(p.Addr, p.Port))
 	if err != nil {
 		if v.ctx.Err() == nil { // else nobody knows
 			p.Verified = results.VerifyFalse
@@ -103,7 +161,6 @@ func (v *Verifier) verify(p *results.Port) {
 		return
 	}
 	defer conn.Close()
-	conn.SetLinger(0) // taken down by a RST: no TIME_WAIT behind thousands of connections
 	p.Verified = results.VerifyTrue
 	defer context.AfterFunc(v.ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
 	_ = conn.SetReadDeadline(time.Now().Add(verifyListen))
@@ -119,6 +176,14 @@ func (v *Verifier) verify(p *results.Port) {
 func (v *Verifier) collect(p results.Port) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.out = append(v.out, p)
+}
+
+// leave is collect for an open port that is not verified, with the count of its reason.
+func (v *Verifier) leave(p results.Port, why *uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	*why++
 	v.out = append(v.out, p)
 }
 
@@ -142,8 +207,15 @@ func (v *Verifier) Flush() error {
 // Unwrap gives the sink behind.
 func (v *Verifier) Unwrap() results.Sink { return v.Sink }
 
+// Pending is how many ports are being verified, or wait for it.
+func (v *Verifier) Pending() int { return len(v.room) }
+
 // End waits for the connections under way.
 func (v *Verifier) End(end *results.ScanEnd) error {
 	v.pending.Wait()
+	if v.left.Total() > 0 {
+		left := v.left
+		end.NotVerified, end.NotVerifiedWhy = left.Total(), &left
+	}
 	return errors.Join(v.handOver(), v.Sink.End(end))
 }

@@ -13,6 +13,7 @@ type Error struct {
 	Err    error
 	field  string
 	hint   string
+	hidden bool // Text and Err must not be shown
 }
 
 // Error returns "source:line: "text": cause" less the parts that are not known.
@@ -25,7 +26,14 @@ func (e *Error) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	if e.Text != "" {
+	switch {
+	case e.hidden:
+		b.WriteString(errNotShown.Error())
+		return b.String()
+	case e.Text != "" && e.Line > 0:
+		fmt.Fprintf(&b, "%q: %s", shown(e.Text), shownIn(e.Err.Error(), e.Text))
+		return b.String()
+	case e.Text != "":
 		fmt.Fprintf(&b, "%q: ", shorten(e.Text))
 	}
 	b.WriteString(e.Err.Error())
@@ -40,7 +48,12 @@ func (e *Error) Field() string { return e.field }
 
 // Hint returns what the user can do about it, without the word "hint:"; it may be "".
 // It calls the fields of Config by their names.
-func (e *Error) Hint() string { return e.hint }
+func (e *Error) Hint() string {
+	if e.hidden {
+		return "see whether this is the file that you mean, as the user whose file it is"
+	}
+	return e.hint
+}
 
 // wrong makes an Error about a word of Targets; whoever knows that it stands elsewhere corrects field, source and line.
 func wrong(text, hint, format string, args ...any) *Error {

@@ -43,7 +43,7 @@ func (l *loader) readFile(name, field string, add func(entry, string, place) err
 	hash := sha256.New()
 	lines := bufio.NewScanner(io.TeeReader(in, hash))
 	lines.Buffer(make([]byte, 64<<10), maxLine)
-	p := place{field: field, source: source}
+	p := place{field: field, source: source, hidden: isForeign(in)}
 	for lines.Scan() {
 		p.line++
 		if p.line%4096 == 0 && l.ctx.Err() != nil {

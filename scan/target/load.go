@@ -120,12 +120,13 @@ type place struct {
 	field  string // of Config
 	source string
 	line   int
+	hidden bool // what stands there must not be shown
 }
 
 // at completes an error of the word parser.
 func (p place) at(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Source == "" {
-		e.Source, e.Line = p.source, p.line
+		e.Source, e.Line, e.hidden = p.source, p.line, p.hidden
 		if p.field != "" {
 			e.field = p.field
 		}

@@ -41,7 +41,7 @@ func run(t *testing.T, d dest.Destination) (*Delivery, *queue.Queue, *observed) 
 	t.Helper()
 	o, changed := &observed{}, &queue.Signal{}
 	q := queue.New(queue.Config{Changed: changed})
-	v := New(Config{Output: "x", Queue: q, Dest: d, DeadLetters: dest.NewFile(filepath.Join(t.TempDir(), "dead"), nil), Observer: o, Changed: changed})
+	v := New(Config{Output: "x", Queue: q, Dest: d, DeadLetters: dest.NewFile(filepath.Join(t.TempDir(), "dead"), nil, true), Observer: o, Changed: changed})
 	go v.Run()
 	return v, q, o
 }

@@ -3,7 +3,6 @@ package dest
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,12 +33,12 @@ func openElastic(u *url.URL, o Options) (Destination, error) {
 		strings.ContainsAny(index, "\\*?\"<>| ,#:+") {
 		return nil, newError("", errors.New("no name of an index or data stream in the URL"), "write "+u.Scheme+"://HOST:9200/INDEX, with the name in lower case")
 	}
-	authorization, secrets, err := elasticAuthorization(o)
+	authorization, err := elasticAuthorization(o)
 	if err != nil {
 		return nil, err
 	}
 	base.Path += "/_bulk"
-	p, err := newPoster("Elasticsearch", base, o, authorization, secrets...)
+	p, err := newPoster("Elasticsearch", base, o, authorization)
 	if err != nil {
 		return nil, err
 	}
@@ -53,28 +52,22 @@ func openElastic(u *url.URL, o Options) (Destination, error) {
 }
 
 // elasticAuthorization is the header's value, by API key or by user and password (RFC 7617).
-func elasticAuthorization(o Options) (header string, secrets []string, err error) {
+func elasticAuthorization(o Options) (header string, err error) {
 	key, user, password := string(o.ElasticAPIKey), o.ElasticUser, string(o.ElasticPassword)
 	switch {
 	case key != "" && (user != "" || password != ""):
-		return "", nil, newError("ElasticAPIKey", errors.New("both an API key and a user or password for Elasticsearch"), "give one of them")
+		return "", newError("ElasticAPIKey", errors.New("both an API key and a user or password for Elasticsearch"), "give one of them")
 	case key != "":
-		secrets = []string{key}
-		// A key is "id:secret" in base64: the secret alone is one too.
-		if plain, err := base64.StdEncoding.DecodeString(key); err == nil {
-			_, secret, _ := strings.Cut(string(plain), ":")
-			secrets = append(secrets, string(plain), secret)
-		}
-		return "ApiKey " + key, secrets, nil
+		return "ApiKey " + key, nil
 	case user != "" && password != "":
 		if strings.Contains(user, ":") {
-			return "", nil, newError("ElasticUser", errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot say it: choose another user")
+			return "", newError("ElasticUser", errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot say it: choose another user")
 		}
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)), []string{password, user + ":" + password}, nil
+		return basic(user, password), nil
 	case user != "" || password != "":
-		return "", nil, newError("ElasticUser", errors.New("a user without a password for Elasticsearch, or the reverse"), "set SYNOPTIC_ELASTIC_USER and SYNOPTIC_ELASTIC_PASSWORD, or give ElasticUser and ElasticPassword")
+		return "", newError("ElasticUser", errors.New("a user without a password for Elasticsearch, or the reverse"), "set SYNOPTIC_ELASTIC_USER and SYNOPTIC_ELASTIC_PASSWORD, or give ElasticUser and ElasticPassword")
 	}
-	return "", nil, newError("ElasticAPIKey", errors.New("no API key for Elasticsearch"), "set SYNOPTIC_ELASTIC_API_KEY, or give a file with the key to ElasticAPIKey; for OpenSearch give ElasticUser and ElasticPassword")
+	return "", newError("ElasticAPIKey", errors.New("no API key for Elasticsearch"), "set SYNOPTIC_ELASTIC_API_KEY, or give a file with the key to ElasticAPIKey; for OpenSearch give ElasticUser and ElasticPassword")
 }
 
 // Deliver posts the batch as one bulk request, and looks at the answer for every event.
@@ -179,7 +172,7 @@ func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v
 				v.why = e.refused(&answer{status: s, after: a.after}, create.Error.String())
 			}
 		default:
-			v.dead = append(v.dead, Rejection{i, e.scrub.words(fmt.Sprintf("%d %s", s, create.Error))})
+			v.dead = append(v.dead, Rejection{i, e.scrub.Words(fmt.Sprintf("%d %s", s, create.Error))})
 		}
 	}
 	if len(v.retry) == c.len() {

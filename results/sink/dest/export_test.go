@@ -25,4 +25,4 @@ func posterOf(d Destination) *poster {
 }
 
 // Scrub is what becomes of a receiver's words.
-func Scrub(text string, secrets ...string) string { return newScrubber(secrets...).words(text) }
+func Scrub(text string, secrets ...string) string { return NewScrubber(secrets...).Words(text) }

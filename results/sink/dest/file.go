@@ -23,6 +23,7 @@ type file struct {
 	document bool
 	headed   bool // what is in it means nothing without its beginning
 	empty    bool // it is to be emptied before the first record
+	private  bool // nobody has given its name: what is there under it has to be ours
 	out      appender
 	current  *batch.Batch // what out is in the middle of
 	unnamed  bool         // its name may not be on the disk yet
@@ -32,9 +33,9 @@ type file struct {
 // openFile leaves a document that is there as it is until the first record is written: a scan that
 // never begins destroys nothing.
 func openFile(name string, c Content, files vfs.FS) (d *file, fresh bool, err error) {
-	d = &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o644, document: c.Document, headed: c.Document || c.Headed, empty: c.Document}
+	d = &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o640, document: c.Document, headed: c.Document || c.Headed, empty: c.Document}
 	if err := d.open(); err != nil {
-		return nil, false, newError("", err, "choose a file in a folder that exists and that you may write to")
+		return nil, false, newError("", err, openHint(err))
 	}
 	info, err := d.f.Stat()
 	if err != nil {
@@ -44,9 +45,10 @@ func openFile(name string, c Content, files vfs.FS) (d *file, fresh bool, err er
 	return d, c.Document || info.Size() == 0, nil
 }
 
-// NewFile appends to a file that is made, for its owner only, when the first batch comes.
-func NewFile(name string, files vfs.FS) Destination {
-	return &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o600}
+// NewFile appends to a file that is made, for its owner only, when the first batch comes. With private, which is for
+// a name that nobody has given, it is refused unless TrustPrivate holds.
+func NewFile(name string, files vfs.FS, private bool) Destination {
+	return &file{files: cmp.Or(files, vfs.OS), name: name, mode: 0o600, private: private}
 }
 
 // flags: Windows empties no file that is open to be appended to.
@@ -58,7 +60,7 @@ func (f *file) flags() int {
 }
 
 func (f *file) open() error {
-	opened, err := f.files.OpenFile(f.name, f.flags(), f.mode)
+	opened, err := f.openTrusted()
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func (f *file) Reopen() error {
 	if !f.regular || f.headed {
 		return nil
 	}
-	next, err := f.files.OpenFile(f.name, f.flags(), f.mode)
+	next, err := f.openTrusted()
 	if err != nil {
 		return fmt.Errorf("the file stays the one it was: %w", err)
 	}

@@ -56,7 +56,7 @@ func openHEC(u *url.URL, o Options) (Destination, error) {
 	if base.Path = strings.TrimSuffix(base.Path, "/event"); !strings.HasSuffix(base.Path, hecPath) {
 		base.Path += hecPath
 	}
-	p, err := newPoster("HTTP Event Collector", base, o, "Splunk "+string(o.HECToken), string(o.HECToken))
+	p, err := newPoster("HTTP Event Collector", base, o, "Splunk "+string(o.HECToken))
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func aboutAnEvent(code int) bool {
 // acknowledges what was indexed before an error, so with acknowledgement all is sent again.
 func (h *hec) invalid(c chunk, a *answer, said hecAnswer) verdict {
 	if c.len() == 1 {
-		return verdict{dead: []Rejection{{c.lo, h.scrub.words(fmt.Sprintf("%d code %d: %s", a.status, *said.Code, said.Text))}}}
+		return verdict{dead: []Rejection{{c.lo, h.scrub.Words(fmt.Sprintf("%d code %d: %s", a.status, *said.Code, said.Text))}}}
 	}
 	if said.Invalid == nil || *said.Invalid < 0 || *said.Invalid > c.len() {
 		return verdict{again: c.halves()}

@@ -93,10 +93,8 @@ func holdsSecret(u *url.URL) bool {
 		return true // nobody can say what it is
 	}
 	for name := range query {
-		for _, word := range []string{"token", "key", "secret", "pass", "pwd", "auth", "credential", "sig"} {
-			if strings.Contains(strings.ToLower(name), word) {
-				return true
-			}
+		if namesSecret(name) {
+			return true
 		}
 	}
 	return false

@@ -29,7 +29,7 @@ type poster struct {
 	url     string // that batches go to
 	client  *http.Client
 	header  http.Header // of every request; it holds the secret
-	scrub   scrubber
+	scrub   *Scrubber
 	limit   int    // bytes of a request's body; a receiver that finds it too large lowers it
 	sent    []bool // of the events of the batch at hand: in a request that may have reached the receiver
 	reached bool   // the last request may have
@@ -51,15 +51,14 @@ const (
 	maxRetryAfter = 5 * time.Minute
 )
 
-// newPoster is for a receiver at base, with the value of the Authorization header. secrets is every
-// form in which the secret might be said back.
-func newPoster(what string, base *url.URL, o Options, authorization string, secrets ...string) (*poster, error) {
+// newPoster is for a receiver at base, with the value of the Authorization header.
+func newPoster(what string, base *url.URL, o Options, authorization string) (*poster, error) {
 	config, err := o.TLS.Config("")
 	if err != nil {
 		return nil, err
 	}
 	p := &poster{
-		what: what, url: base.String(), scrub: newScrubber(append(secrets, authorization)...),
+		what: what, url: base.String(), scrub: NewScrubber(o.Secrets()...),
 		header: http.Header{"Authorization": {authorization}, "User-Agent": {"synoptic/" + o.Version}},
 		now:    time.Now, sleep: sleep,
 		client: &http.Client{
@@ -136,7 +135,7 @@ func (p *poster) failed(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		cause = u.Err // the URL is known from the output's name
 	}
-	return &scrubbed{p.what + ": " + p.scrub.words(cause.Error()), err}
+	return &scrubbed{p.what + ": " + p.scrub.Words(cause.Error()), err}
 }
 
 // retryAfter reads RFC 9110 section 10.2.3: seconds, or a date.
@@ -153,7 +152,7 @@ func (p *poster) retryAfter(v string) time.Duration {
 // refused is the error for an answer that is no success; said is what the receiver gives as the reason.
 func (p *poster) refused(a *answer, said string) error {
 	text := fmt.Sprintf("%s: %d %s", p.what, a.status, http.StatusText(a.status))
-	if said = p.scrub.words(said); said != "" {
+	if said = p.scrub.Words(said); said != "" {
 		text += ": " + said
 	}
 	err := &scrubbed{text: strings.ReplaceAll(text, "  ", " ")}

@@ -1,8 +1,6 @@
 package dest
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -27,76 +25,6 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue is for log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
-
-// scrubber takes secrets out of text that a receiver had a part in: one that repeats the request's
-// headers in its error must not get the token into our logs and dead letters.
-type scrubber []string
-
-// newScrubber knows the secrets in the forms that they are likely to come back in: plain, in base64, in
-// a JSON string, in a URL.
-func newScrubber(secrets ...string) (s scrubber) {
-	for _, x := range secrets {
-		if x == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(x) // of a string: cannot fail
-		for _, form := range []string{
-			x, strings.Trim(string(quoted), `"`), url.QueryEscape(x), url.PathEscape(x),
-			base64.RawStdEncoding.EncodeToString([]byte(x)), base64.RawURLEncoding.EncodeToString([]byte(x)),
-		} {
-			s = append(s, lowerASCII(form))
-		}
-	}
-	// The longest first: a secret within another must not leave the rest of that standing.
-	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
-	return slices.Compact(s)
-}
-
-// clean replaces the secrets, in whatever case.
-func (s scrubber) clean(text string) string {
-	for _, secret := range s {
-		low := lowerASCII(text)
-		if !strings.Contains(low, secret) {
-			continue
-		}
-		var b strings.Builder
-		for {
-			i := strings.Index(low, secret)
-			if i < 0 {
-				break
-			}
-			b.WriteString(text[:i])
-			b.WriteString(hidden)
-			text, low = text[i+len(secret):], low[i+len(secret):]
-		}
-		b.WriteString(text)
-		text = b.String()
-	}
-	return text
-}
-
-// lowerASCII keeps the length, which strings.ToLower does not.
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c | 0x20
-		}
-	}
-	return string(b)
-}
-
-// maxReason bounds what is kept of a receiver's own words, in bytes.
-const maxReason = 300
-
-// words are a receiver's own words as they can be shown: without secrets, on one line, not too long.
-func (s scrubber) words(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(s.clean(text), "?")), " ")
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
-	}
-	return text
-}
 
 // scrubbed is an error with a text that has been cleaned; the cause is there for errors.As only.
 type scrubbed struct {

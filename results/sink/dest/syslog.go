@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -170,7 +171,7 @@ func newHeader(q url.Values, o Options) (*header, error) {
 	return &header{
 		pri:    fmt.Sprintf("<%d>1 ", number*8+severityInformational),
 		tail:   fmt.Sprintf(" %s %s %d ", host, app, os.Getpid()),
-		second: -1,
+		second: math.MinInt64,
 	}, nil
 }
 

@@ -28,7 +28,7 @@ func (r *run) next() error {
 		return err // io.EOF between two records alone is the end
 	}
 	n := recordLen(head[:])
-	if n < keyEnd {
+	if n < keyEnd || n > maxRecord {
 		return fmt.Errorf("read sorted records: a record of %d bytes", n)
 	}
 	if cap(r.record) < n {
@@ -38,6 +38,9 @@ func (r *run) next() error {
 	copy(r.record, head[:])
 	if _, err := io.ReadFull(r.file, r.record[recordHead:]); err != nil {
 		return fmt.Errorf("read sorted records: %w", io.ErrUnexpectedEOF)
+	}
+	if !readable(r.record) {
+		return fmt.Errorf("read sorted records: a damaged record of %d bytes", n)
 	}
 	return nil
 }

@@ -117,6 +117,7 @@ func appendKnown(b []byte, v uint64, known bool) []byte {
 
 // appendCSV appends a field, in quotes where RFC 4180 section 2 asks for them.
 func appendCSV(b []byte, s string) []byte {
+	s = plain(s, "\t\r\n")
 	if !strings.ContainsAny(s, ",\"\r\n") {
 		return append(b, s...)
 	}

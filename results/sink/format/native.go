@@ -16,7 +16,7 @@ import (
 // the version and type of the record, its ID and its time.
 func nativeStart(s *results.ScanStart) ([]byte, error) {
 	type body results.ScanStart
-	return json.Marshal(struct {
+	return marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
 	}{body: (*body)(s)})
@@ -25,10 +25,15 @@ func nativeStart(s *results.ScanStart) ([]byte, error) {
 // nativeEnd is what nativeStart is, of the closing record.
 func nativeEnd(s *results.ScanEnd) ([]byte, error) {
 	type body results.ScanEnd
-	return json.Marshal(struct {
+	return marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
 	}{body: (*body)(s)})
+}
+
+func marshal(v any) ([]byte, error) {
+	encoded, err := json.Marshal(v)
+	return results.Harmless(encoded), err
 }
 
 // sourceAddrs are the addresses that the scan sends from.

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 )
@@ -35,7 +36,10 @@ func appendXMLText(b []byte, s string) []byte {
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		i += n
-		if r != 0xfffe && r != 0xffff { // surrogates do not decode
+		switch {
+		case r <= 0x9f: // control characters, which a terminal would obey
+			b = fmt.Appendf(b, "&#%d;", r)
+		case r != 0xfffe && r != 0xffff: // surrogates do not decode
 			b = utf8.AppendRune(b, r)
 		}
 	}
@@ -59,8 +63,11 @@ func appendXMLByte(b []byte, c byte) []byte {
 	case '\r':
 		return append(b, "&#13;"...)
 	}
-	if c < ' ' {
+	switch {
+	case c < ' ':
 		return b
+	case c == 0x7f:
+		return append(b, "&#127;"...)
 	}
 	return append(b, c)
 }

@@ -14,7 +14,7 @@ import (
 // crashed is the spool as the next process finds it after a power failure.
 func crashed(t *testing.T, disk *errorfs.FS, dir string) []int {
 	t.Helper()
-	to := t.TempDir()
+	to := errorfs.Private(t)
 	must(t, disk.Crash(dir, to))
 	s, _, err := Open(vfs.OS, to, "jsonl:x", 1<<20)
 	must(t, err)
@@ -31,7 +31,7 @@ func equal(a []int, b ...int) bool { return slices.Equal(a, b) }
 
 // What was synced is there after a power failure, also when it was passed, until it is released.
 func TestHeldUntilReleased(t *testing.T) {
-	dir, disk := t.TempDir(), errorfs.New(nil)
+	dir, disk := errorfs.Private(t), errorfs.New(nil)
 	s, _, err := Open(disk, dir, "jsonl:x", 4000) // segments of 1000
 	must(t, err)
 	for n := 1; n <= 4; n++ {
@@ -74,7 +74,7 @@ func TestHeldUntilReleased(t *testing.T) {
 // Copies come before all else for the next process, are nothing to this one, and the next ones take their
 // place. Where they cannot be made, the earlier ones stay.
 func TestInsure(t *testing.T) {
-	dir, disk := t.TempDir(), errorfs.New(nil)
+	dir, disk := errorfs.Private(t), errorfs.New(nil)
 	s, _, err := Open(disk, dir, "jsonl:x", 1<<20)
 	must(t, err)
 	must(t, s.Put(numbered(3, 100)))
@@ -111,7 +111,7 @@ func TestInsure(t *testing.T) {
 // A sync that failed is not made good by the next one.
 func TestSyncErrorStays(t *testing.T) {
 	disk := errorfs.New(errorfs.On(errorfs.Sync, "*.spool", syscall.EIO))
-	s, _, err := Open(disk, t.TempDir(), "jsonl:x", 1<<20)
+	s, _, err := Open(disk, errorfs.Private(t), "jsonl:x", 1<<20)
 	must(t, err)
 	must(t, s.Put(numbered(1, 100)))
 	for range 2 {
@@ -132,7 +132,7 @@ func TestSyncErrorStays(t *testing.T) {
 // A write that ends half way, for whatever reason, leaves nothing that is in the way of the next one.
 func TestShortWrites(t *testing.T) {
 	for n := range 200 {
-		dir, disk := t.TempDir(), errorfs.New(nil)
+		dir, disk := errorfs.Private(t), errorfs.New(nil)
 		s, _, err := Open(disk, dir, "jsonl:x", 1<<20)
 		must(t, err)
 		must(t, s.Put(numbered(1, 100)))

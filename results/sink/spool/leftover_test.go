@@ -10,12 +10,13 @@ import (
 
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/vfs"
+	"synoptic/results/sink/vfs/errorfs"
 )
 
 // A leftover that cannot be read keeps its name, and stops nothing: what comes before it and behind it is
 // put under other names, and it is there still in the end.
 func TestUnreadableLeftovers(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 1<<20, 0)
 	foreign := []byte(strings.Repeat("not a segment", 10))
 	damaged := []string{s.name(firstNumber - 1), s.name(firstNumber), s.name(firstNumber + 1), s.name(firstNumber + 3)}
@@ -63,7 +64,7 @@ func TestUnreadableLeftovers(t *testing.T) {
 
 // Nor is an unreadable leftover written over by what another process has left beside it.
 func TestAdoptionBesideUnreadable(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	a, b := open(t, dir, 1<<20, 0), open(t, dir, 1<<20, 0)
 	name := a.name(firstNumber)
 	must(t, os.WriteFile(name, []byte("not a segment, but 24 bytes"), 0o600))
@@ -85,7 +86,7 @@ func TestAdoptionBesideUnreadable(t *testing.T) {
 
 // A segment that cannot be removed when it is done with stands in nobody's way.
 func TestSegmentThatStays(t *testing.T) {
-	s := open(t, t.TempDir(), 1<<20, 0)
+	s := open(t, errorfs.Private(t), 1<<20, 0)
 	must(t, s.Put(numbered(1, 10)))
 	take(t, s)
 	name := s.segments[0].name
@@ -107,7 +108,7 @@ func TestSegmentThatStays(t *testing.T) {
 
 // However many segments there are, two of them are open: the one that is read and the one that is written.
 func TestDescriptors(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 100_000, 0)
 	opened := func() (n int) {
 		for _, g := range s.segments {
@@ -153,7 +154,7 @@ func TestDescriptors(t *testing.T) {
 
 // Where no file can be opened for the moment, nothing is given up.
 func TestTakeWithoutDescriptors(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 1<<20, 0)
 	must(t, s.Put(numbered(1, 10)))
 	must(t, s.Close())
@@ -175,7 +176,7 @@ func TestTakeWithoutDescriptors(t *testing.T) {
 
 // Who asks whether there is anything does not wait for the disk.
 func TestEmptyWaitsForNothing(t *testing.T) {
-	s := open(t, t.TempDir(), 1<<20, 0)
+	s := open(t, errorfs.Private(t), 1<<20, 0)
 	s.mu.Lock() // as a Put that hangs
 	empty := s.Empty()
 	s.mu.Unlock()

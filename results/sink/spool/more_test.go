@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs/errorfs"
 )
 
 // more takes what comes behind the batch that was taken, and gives its number, or 0 where there is none.
@@ -19,7 +20,7 @@ func more(s *Spool, want bool) (n int) {
 
 // Batches that are taken together are done with together; until then all of them are there.
 func TestTakeMore(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 1<<20, 0)
 	if more(s, true) != 0 {
 		t.Error("there is more without a first one")
@@ -51,7 +52,7 @@ func TestTakeMore(t *testing.T) {
 
 // The end of a segment, and what cannot be read, are for Take.
 func TestTakeMoreStops(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 4000, 0) // segments of 1000
 	for n := 1; n <= 3; n++ {
 		must(t, s.Put(numbered(n, 600)))

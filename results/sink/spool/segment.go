@@ -105,7 +105,7 @@ func (s *segment) header() []byte {
 
 // openSegment reads what an earlier process has left. What lies behind the last whole frame is cut off.
 func openSegment(files vfs.FS, name string, number uint64) (*segment, error) {
-	f, err := files.OpenFile(name, os.O_RDWR, 0)
+	f, err := openOurs(files, name)
 	if err != nil {
 		return nil, err
 	}

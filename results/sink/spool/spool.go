@@ -69,10 +69,17 @@ type Spool struct {
 }
 
 // Open makes the spool of an output of the name ready, in a folder in dir on a file system. It takes no more than most bytes.
-// What an earlier process has left is in it; records tells how much that is.
+// What an earlier process has left is in it; records tells how much that is. What another user may have left is an
+// error: see trust.go.
 func Open(files vfs.FS, dir, output string, most int64) (s *Spool, records uint64, err error) {
+	if err := trustParent(files, dir); err != nil {
+		return nil, 0, fmt.Errorf("spool: %w", err)
+	}
 	if err := files.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, 0, fmt.Errorf("spool: %w", err) // its parent is missing: a slip of the pen would be a spool that nobody finds
+	}
+	if err := trustFolder(files, dir); err != nil {
+		return nil, 0, fmt.Errorf("spool: %w", err)
 	}
 	sum := sha256.Sum256([]byte(output))
 	base := filepath.Join(dir, hex.EncodeToString(sum[:8]))
@@ -94,12 +101,17 @@ func Open(files vfs.FS, dir, output string, most int64) (s *Spool, records uint6
 		case s.locked == nil:
 			s.dir, s.locked = folder, locked
 			s.unnamed = []string{filepath.Dir(dir), dir, folder}
-			s.adopt(folder)
-			continue
+			err = s.adopt(folder)
+		default: // the folder of another process that is no more
+			if err = s.adopt(folder); err == nil {
+				removeFolder(files, folder, locked)
+			} else {
+				_ = locked.Release()
+			}
 		}
-		// The folder of another process that is no more.
-		s.adopt(folder)
-		removeFolder(files, folder, locked)
+		if err != nil {
+			return nil, 0, errors.Join(fmt.Errorf("spool: %w", err), s.unlock())
+		}
 	}
 	if s.locked == nil {
 		return nil, 0, fmt.Errorf("spool: %d scans write to the same output", maxOwners)
@@ -117,6 +129,11 @@ func lockFolder(files vfs.FS, folder string) (locked *lock.Lock, held bool, err 
 		if err := files.MkdirAll(folder, 0o700); err != nil {
 			return nil, false, err
 		}
+		if err := trustFolder(files, folder); errors.Is(err, fs.ErrNotExist) {
+			continue // its owner has just removed it
+		} else if err != nil {
+			return nil, false, err
+		}
 		locked, held, err = lock.Take(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // its owner has just removed it
@@ -132,18 +149,20 @@ func lockFolder(files vfs.FS, folder string) (locked *lock.Lock, held bool, err 
 	return nil, false, fmt.Errorf("lock %s: it is removed again and again", folder)
 }
 
-// adopt takes over the segments in a folder.
-func (s *Spool) adopt(folder string) {
+// adopt takes over the segments in a folder, all or, where one of them is not to be trusted, none.
+func (s *Spool) adopt(folder string) error {
 	entries, err := s.files.ReadDir(folder)
 	if err != nil {
 		s.lost = append(s.lost, fmt.Errorf("spool: %w", err))
-		return
+		return nil
+	}
+	if err := trustAll(s.files, folder, entries); err != nil {
+		return err
 	}
 	var found []*segment
 	for _, e := range entries {
-		digits, ok := strings.CutSuffix(e.Name(), extension)
-		number, err := strconv.ParseUint(digits, 16, 64)
-		if !ok || err != nil {
+		number, ours := segmentNumber(e.Name())
+		if !ours {
 			continue
 		}
 		g, err := openSegment(s.files, filepath.Join(folder, e.Name()), number)
@@ -176,6 +195,14 @@ func (s *Spool) adopt(folder string) {
 		s.frames.Add(int64(g.frames))
 		s.segments = append(s.segments, g)
 	}
+	return nil
+}
+
+// segmentNumber is the number of a segment by its name.
+func segmentNumber(name string) (number uint64, ours bool) {
+	digits, ours := strings.CutSuffix(name, extension)
+	number, err := strconv.ParseUint(digits, 16, 64)
+	return number, ours && err == nil
 }
 
 // all are the segments that there are, oldest first.

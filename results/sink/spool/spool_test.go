@@ -11,6 +11,7 @@ import (
 
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/vfs"
+	"synoptic/results/sink/vfs/errorfs"
 )
 
 func must(t *testing.T, err error) {
@@ -82,7 +83,7 @@ func files(t *testing.T, dir string) (all []string) {
 
 // First in, first out, over many segments, with puts and takes in any order; and nothing is left on disk.
 func TestQueue(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 400_000, 0)
 	rng := rand.New(rand.NewPCG(1, 2))
 	put, got := 0, 0
@@ -130,7 +131,7 @@ func TestQueue(t *testing.T) {
 
 // Room comes back when something is delivered, and a batch that is larger than the spool goes in alone.
 func TestFull(t *testing.T) {
-	s := open(t, t.TempDir(), 10_000, 0)
+	s := open(t, errorfs.Private(t), 10_000, 0)
 	must(t, s.Put(numbered(1, 50_000)))
 	if err := s.Put(numbered(2, 10)); !errors.Is(err, ErrFull) {
 		t.Errorf("error %v", err)
@@ -148,7 +149,7 @@ func TestFull(t *testing.T) {
 // The next process goes on where this one ended: by itself, or killed at any moment.
 func TestAdoption(t *testing.T) {
 	for _, killed := range []bool{false, true} {
-		dir := t.TempDir()
+		dir := errorfs.Private(t)
 		s := open(t, dir, 1<<20, 0)
 		for n := 1; n <= 100; n++ {
 			must(t, s.Put(numbered(n, 5000)))
@@ -198,7 +199,7 @@ func TestAdoption(t *testing.T) {
 // What a process was writing when it was killed is left out, wherever that was cut, and what comes next
 // is whole.
 func TestTornFrame(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 1<<20, 0)
 	must(t, s.Put(numbered(1, 100)))
 	whole := s.segments[0].size
@@ -235,7 +236,7 @@ func TestDamage(t *testing.T) {
 		records uint64
 		last    bool // whether the third one can still be found
 	}{{4, 2, true}, {8, 3, true}, {frameHead, 2, true}, {60, 2, true}, {3, 5, false}} {
-		dir := t.TempDir()
+		dir := errorfs.Private(t)
 		s := open(t, dir, 1<<20, 0)
 		must(t, s.Put(numbered(1, 100)))
 		at := s.segments[0].size + c.at
@@ -281,7 +282,7 @@ func TestDamage(t *testing.T) {
 
 // A file of something else is left alone, and told.
 func TestForeignFile(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s := open(t, dir, 1<<20, 0)
 	name := s.name(5)
 	must(t, os.WriteFile(name, []byte(strings.Repeat("not a segment", 10)), 0o600))
@@ -300,7 +301,7 @@ func TestForeignFile(t *testing.T) {
 // Two processes with the same output have a spool each; the next one takes over both. Other outputs have
 // nothing to do with it.
 func TestLock(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	a, b := open(t, dir, 1<<20, 0), open(t, dir, 1<<20, 0)
 	must(t, a.Put(numbered(1, 10)))
 	must(t, b.Put(numbered(2, 10)))
@@ -342,7 +343,7 @@ func FuzzSegment(f *testing.F) {
 	f.Add([]byte(segmentMagic))
 	f.Add(append(good[:segmentHead:segmentHead], make([]byte, 100)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		name := filepath.Join(t.TempDir(), "x")
+		name := filepath.Join(errorfs.Private(t), "x")
 		must(t, os.WriteFile(name, data, 0o600))
 		s, err := openSegment(vfs.OS, name, 1)
 		if err != nil {

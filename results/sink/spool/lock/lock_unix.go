@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// take locks the whole file (flock(2)).
+// take locks the whole file (flock(2)), which is never one that a symbolic link leads to.
 func take(name string) (f *os.File, held bool, err error) {
-	f, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, false, err
 	}
