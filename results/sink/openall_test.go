@@ -92,7 +92,7 @@ func TestSpoolOfStandardOutput(t *testing.T) {
 
 // What a scan that was killed has left for standard output is not delivered to another reader.
 func TestSpoolOfStandardOutputKilled(t *testing.T) {
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	r, _ := down()
 	o, _ := output(t, r, dir, Config{})
 	must(t, o.send(10))
@@ -125,7 +125,7 @@ func TestSpoolOfStandardOutputKilled(t *testing.T) {
 // spoolFolder is the name of an output's folder.
 func spoolFolder(t *testing.T, key string) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := errorfs.Private(t)
 	s, _, err := spool.Open(vfs.OS, dir, key, defaultSpool)
 	must(t, err)
 	defer s.Close()
