@@ -61,6 +61,9 @@ var reasons = [numReasons]struct {
 	EvidenceLost:            {"evidence-lost", Unknown, false},
 }
 
+// Known tells whether it is one of these: a number that was read may be none.
+func (r Reason) Known() bool { return r > ReasonNone && r < numReasons }
+
 // String is the reason's name in records, for instance "syn-ack".
 func (r Reason) String() string { return reasons[r].name }
 

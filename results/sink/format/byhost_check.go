@@ -1,6 +1,10 @@
 package format
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"synoptic/results"
+)
 
 // maxRecord bounds what a record in the temporary file can ask for, in bytes: a summary has 128 KiB of ports at most.
 const maxRecord = 1 << 20
@@ -34,5 +38,5 @@ func readable(r []byte) bool {
 		const fixed = 1 + 2*8
 		return skip(fixed) && number() && number() && text() && len(rest)%2 == 0
 	}
-	return skip(portFixed) && addr() && addr() && text() && text() && text() && text() && len(rest) == 0
+	return len(rest) > 0 && results.Reason(rest[0]).Known() && skip(portFixed) && addr() && addr() && text() && text() && text() && text() && len(rest) == 0
 }
