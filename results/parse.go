@@ -70,7 +70,7 @@ func fields(line []byte, f func(name []byte, v value) error) error {
 // port is the inverse of Port.AppendJSON. What follows from other fields (event_id, range) is not
 // read; fields that are not known are left alone. The banner's memory is used again.
 func (r *parser) port(line []byte, p *Port) error {
-	*p = Port{Banner: p.Banner[:0]}
+	*p = Port{Banner: p.Banner[:0], Hostnames: Hostnames{List: p.Hostnames.List[:0]}}
 	has := 0
 	var state []byte
 	err := fields(line, func(name []byte, v value) (err error) {
@@ -102,6 +102,11 @@ func (r *parser) port(line []byte, p *Port) error {
 			p.Reason, err = reasonOf(v)
 		case "hostname":
 			p.Hostname, err = r.name(v)
+		case "hostnames":
+			p.Hostnames.List, err = hostnames(p.Hostnames.List, v)
+		case "hostnames_left_out":
+			n, err = v.uint(math.MaxInt32)
+			p.Hostnames.LeftOut = int(n)
 		case "service":
 			p.Service, err = r.name(v)
 		case "router":
@@ -163,7 +168,7 @@ func (r *parser) port(line []byte, p *Port) error {
 
 // host is the inverse of Host.AppendJSON, as port is of Port's. The list's memory is used again.
 func (r *parser) host(line []byte, h *Host) error {
-	*h = Host{Open: h.Open[:0]}
+	*h = Host{Open: h.Open[:0], Hostnames: Hostnames{List: h.Hostnames.List[:0]}}
 	has := 0
 	err := fields(line, func(name []byte, v value) (err error) {
 		var n uint64
@@ -176,6 +181,11 @@ func (r *parser) host(line []byte, h *Host) error {
 			h.Addr, err = address(v)
 		case "hostname":
 			h.Hostname, err = r.name(v)
+		case "hostnames":
+			h.Hostnames.List, err = hostnames(h.Hostnames.List, v)
+		case "hostnames_left_out":
+			n, err = v.uint(math.MaxInt32)
+			h.Hostnames.LeftOut = int(n)
 		case "open_ports":
 			err = json.Unmarshal(v.raw, &h.Open)
 		case "open":
@@ -275,6 +285,15 @@ func (r *parser) name(v value) (string, error) {
 	s := string(text)
 	r.names[s] = s
 	return s, nil
+}
+
+// hostnames reads a list of names into the memory of another one.
+func hostnames(list []string, v value) ([]string, error) {
+	err := json.Unmarshal(v.raw, &list)
+	if err != nil {
+		err = errors.New("it is not a list of names")
+	}
+	return list, err
 }
 
 // address reads an address in any notation of netip.ParseAddr, and dotted IPv4 without allocation.

@@ -24,6 +24,8 @@ type portJSON struct {
 	State    string      `json:"state"`
 	Reason   string      `json:"reason"`
 	Hostname string      `json:"hostname,omitempty"`
+	Names    []string    `json:"hostnames,omitempty"`
+	LeftOut  int         `json:"hostnames_left_out,omitempty"`
 	Service  string      `json:"service,omitempty"`
 	Range    string      `json:"range"`
 	Router   *netip.Addr `json:"router,omitempty"`
@@ -44,7 +46,7 @@ func reference(p *Port, scanID string) portJSON {
 	r := portJSON{
 		V: SchemaVersion, Type: "port", TS: Time(time.Unix(0, p.Time)), ScanID: scanID, EventID: p.EventID(scanID).String(),
 		IP: p.Addr, Port: p.Port, Proto: "tcp", State: p.Reason.Label(), Reason: p.Reason.String(),
-		Hostname: p.Hostname, Service: p.Service, Range: p.Range(),
+		Hostname: p.Hostname, Names: p.Hostnames.List, LeftOut: p.Hostnames.LeftOut, Service: p.Service, Range: p.Range(),
 		TTL: p.TTL, Attempt: p.Attempt, MSS: p.MSS, SrcPort: p.SourcePort, Iface: p.Iface,
 	}
 	if p.Router.IsValid() {
@@ -94,6 +96,9 @@ func drawPort(t *rapid.T) Port {
 		Suspect: Suspect(rapid.Uint8Range(0, 3).Draw(t, "suspect")), Verified: Verified(rapid.Uint8Range(0, 2).Draw(t, "verified")),
 		Banner:     rapid.SliceOfN(rapid.Byte(), 0, MaxBanner).Draw(t, "banner"),
 		SourcePort: rapid.Uint16().Draw(t, "source port"), Iface: rapid.StringN(-1, 15, 15).Draw(t, "iface"),
+	}
+	if rapid.Bool().Draw(t, "has names") {
+		p.Hostnames = Hostnames{rapid.SliceOf(rapid.StringN(-1, 40, 250)).Draw(t, "hostnames"), rapid.IntRange(0, 9).Draw(t, "left out")}
 	}
 	if rapid.Bool().Draw(t, "has source") {
 		p.Source = drawAddr(t, "source")
