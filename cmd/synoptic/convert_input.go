@@ -46,7 +46,7 @@ func newInput(files []string, stdin io.Reader) (*input, error) {
 		const hint = "give a file that synoptic scan has written with -o FILE, or - for standard input"
 		info, err := os.Stat(name)
 		if err == nil && info.IsDir() {
-			err = errors.New("it is a folder")
+			err = errors.New("it is a directory")
 		}
 		if err == nil && info.Mode().IsRegular() { // a named pipe could be opened only once
 			var f *os.File

@@ -142,9 +142,13 @@ func (l *loader) warnDead() {
 		}
 		hosts[why] = append(hosts[why], d.host)
 	}
-	for _, why := range reasons {
+	for i, why := range reasons {
 		n := len(hosts[why])
-		l.warn("set Strict to refuse them", "skipped %s of %d, %s: %s", count(n, "name"), len(l.hostNames), why, listing(hosts[why], n))
+		hint := ""
+		if i == len(reasons)-1 {
+			hint = "set Strict to refuse them"
+		}
+		l.warn(hint, "skipped %s of %d, %s: %s", count(n, "name"), len(l.hostNames), why, listing(hosts[why], n))
 	}
 }
 

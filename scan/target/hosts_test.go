@@ -63,8 +63,8 @@ func TestDeadNames(t *testing.T) {
 		{"beside addresses", "10.0.0.9 old", Config{}, "10.0.0.9:80", "skipped 1 name of 1, cannot resolve: no such name: old", 1},
 		{"several reasons", "one old away empty", Config{}, "10.0.0.1:80", "skipped 1 name of 4, cannot resolve: no such name: old\n" +
 			"skipped 1 name of 4, cannot resolve: the name server 10.9.9.9 does not answer: away\nskipped 1 name of 4, the name has no address: empty", 3},
-		{"an ill server", "one ill shut bare odd", Config{}, "10.0.0.1:80", "skipped 1 name of 5, cannot resolve: the name server 10.9.9.9:5353 could not find out (what it says): ill\n" +
-			"skipped 1 name of 5, cannot resolve: the name server [::1] cannot be reached: shut\nskipped 1 name of 5, cannot resolve: the name server does not answer: bare\n" +
+		{"an ill server", "one ill shut bare odd", Config{}, "10.0.0.1:80", "skipped 1 name of 5, cannot resolve: the name server 10.9.9.9:5353 cannot answer: ill\n" +
+			"skipped 1 name of 5, cannot resolve: the name server [::1] cannot answer: shut\nskipped 1 name of 5, cannot resolve: the name server does not answer: bare\n" +
 			"skipped 1 name of 5, cannot resolve: odd: odd", 4},
 		{"sinkholes", "one sink sink6", Config{}, "10.0.0.1:80", "skipped 1 name of 3, it resolves to 0.0.0.0, a \"this network\" address (RFC 791): sink\n" +
 			"skipped 1 name of 3, it resolves to ::, the unspecified address (RFC 4291): sink6", 2},

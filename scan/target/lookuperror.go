@@ -37,10 +37,8 @@ func explain(err error) *lookupError {
 	case dns.IsTimeout:
 		why, e.silent = server+" does not answer", true
 	case dns.Server == "":
-	case dns.IsTemporary:
-		why = server + " could not find out (" + dns.Err + ")"
-	default: // its host refuses, or there is no way to it
-		why = server + " cannot be reached"
+	default: // it says so, its host refuses, or there is no way to it
+		why = server + " cannot answer"
 	}
 	e.text = "cannot resolve: " + why
 	return e
