@@ -39,8 +39,8 @@ func (s Suspect) String() string {
 type Host struct {
 	Addr        netip.Addr
 	Hostname    string
-	Hostnames   Hostnames // where there are several
-	Open        []uint16  // ascending; the first MaxHostPorts of them
+	Hostnames   *Hostnames // where there are several
+	Open        []uint16   // ascending; the first MaxHostPorts of them
 	OpenCount   int
 	ClosedCount int
 	First, Last int64         // of the replies, nanoseconds since the Unix epoch

@@ -6,7 +6,7 @@ import (
 )
 
 // Hostnames are the names that an address was asked for by, where there are several. A record has as many as it has
-// room for.
+// room for. Nil stands for no more than the record's Hostname; nobody writes to one that a record has.
 type Hostnames struct {
 	List    []string // the record's Hostname first
 	LeftOut int      // how many more there are
@@ -30,11 +30,11 @@ func (p *Port) SetHostnames(asked, all []string) {
 	}
 }
 
-func chooseNames(asked, all []string) Hostnames {
+func chooseNames(asked, all []string) *Hostnames {
 	if len(asked) == 0 {
-		return Hostnames{List: all}.Within(roomHostnames)
+		return (&Hostnames{List: all}).Within(roomHostnames)
 	}
-	list := Hostnames{asked, len(all) - len(asked)}.Within(roomHostnames)
+	list := (&Hostnames{asked, len(all) - len(asked)}).Within(roomHostnames)
 	if len(list.List) < len(asked) {
 		return list
 	}
@@ -44,21 +44,29 @@ func chooseNames(asked, all []string) Hostnames {
 			names = append(names, name)
 		}
 	}
-	return Hostnames{names, len(all) - len(names)}.Within(roomHostnames)
+	return (&Hostnames{names, len(all) - len(names)}).Within(roomHostnames)
+}
+
+// Len is how many names are in the list.
+func (h *Hostnames) Len() int {
+	if h == nil {
+		return 0
+	}
+	return len(h.List)
 }
 
 // First is the list cut down to n names.
-func (h Hostnames) First(n int) Hostnames {
-	if n >= len(h.List) {
+func (h *Hostnames) First(n int) *Hostnames {
+	if n >= h.Len() {
 		return h
 	}
-	return Hostnames{h.List[:n:n], h.LeftOut + len(h.List) - n}
+	return &Hostnames{h.List[:n:n], h.LeftOut + len(h.List) - n}
 }
 
 // Within is the list cut down to what takes so many bytes as JSON.
-func (h Hostnames) Within(room int) Hostnames {
-	for i, name := range h.List {
-		if room -= len(name) + len(`"",`); room < 0 {
+func (h *Hostnames) Within(room int) *Hostnames {
+	for i := range h.Len() {
+		if room -= len(h.List[i]) + len(`"",`); room < 0 {
 			return h.First(i)
 		}
 	}
@@ -67,11 +75,10 @@ func (h Hostnames) Within(room int) Hostnames {
 
 // AppendNames appends the list as a JSON array: of one, where there is no other than the record's Hostname.
 func (h *Hostnames) AppendNames(b []byte, hostname string) []byte {
-	list := h.List
-	if len(list) == 0 {
+	if h.Len() == 0 {
 		return append(AppendString(append(b, '['), hostname), ']')
 	}
-	for i, name := range list {
+	for i, name := range h.List {
 		b = append(b, "[,"[min(i, 1)])
 		b = AppendString(b, name)
 	}
@@ -81,12 +88,17 @@ func (h *Hostnames) AppendNames(b []byte, hostname string) []byte {
 // AppendFields appends the list and the number as fields behind another one of a JSON object; nothing where there is
 // no second name.
 func (h *Hostnames) AppendFields(b []byte) []byte {
-	if len(h.List) > 0 {
+	if h.Len() > 0 {
 		b = h.AppendNames(append(b, `,"hostnames":`...), "")
 	}
-	if h.LeftOut > 0 {
-		b = append(b, `,"hostnames_left_out":`...)
-		b = strconv.AppendInt(b, int64(h.LeftOut), 10)
+	return h.AppendLeftOut(b)
+}
+
+// AppendLeftOut appends the number as a field behind another one, if it is not 0.
+func (h *Hostnames) AppendLeftOut(b []byte) []byte {
+	if h == nil || h.LeftOut == 0 {
+		return b
 	}
-	return b
+	b = append(b, `,"hostnames_left_out":`...)
+	return strconv.AppendInt(b, int64(h.LeftOut), 10)
 }

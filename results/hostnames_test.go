@@ -34,10 +34,14 @@ func TestSetHostnames(t *testing.T) {
 	} {
 		var p Port
 		p.SetHostnames(c.asked, c.all)
-		if p.Hostname != c.first || fmt.Sprint(p.Hostnames.List) != fmt.Sprint(c.list) || p.Hostnames.LeftOut != c.leftOut {
-			t.Errorf("%s: %s, %v and %d more", c.name, p.Hostname, p.Hostnames.List, p.Hostnames.LeftOut)
+		got := p.Hostnames
+		if got == nil {
+			got = &Hostnames{}
 		}
-		if list, _ := json.Marshal(p.Hostnames.List); len(list) > roomHostnames {
+		if p.Hostname != c.first || fmt.Sprint(got.List) != fmt.Sprint(c.list) || got.LeftOut != c.leftOut {
+			t.Errorf("%s: %s, %v and %d more", c.name, p.Hostname, got.List, got.LeftOut)
+		}
+		if list, _ := json.Marshal(got.List); len(list) > roomHostnames {
 			t.Errorf("%s: %d bytes", c.name, len(list))
 		}
 	}

@@ -70,7 +70,7 @@ func fields(line []byte, f func(name []byte, v value) error) error {
 // port is the inverse of Port.AppendJSON. What follows from other fields (event_id, range) is not
 // read; fields that are not known are left alone. The banner's memory is used again.
 func (r *parser) port(line []byte, p *Port) error {
-	*p = Port{Banner: p.Banner[:0], Hostnames: Hostnames{List: p.Hostnames.List[:0]}}
+	*p = Port{Banner: p.Banner[:0]}
 	has := 0
 	var state []byte
 	err := fields(line, func(name []byte, v value) (err error) {
@@ -103,10 +103,9 @@ func (r *parser) port(line []byte, p *Port) error {
 		case "hostname":
 			p.Hostname, err = r.name(v)
 		case "hostnames":
-			p.Hostnames.List, err = hostnames(p.Hostnames.List, v)
+			err = hostnames(&p.Hostnames).list(v)
 		case "hostnames_left_out":
-			n, err = v.uint(math.MaxInt32)
-			p.Hostnames.LeftOut = int(n)
+			err = hostnames(&p.Hostnames).leftOut(v)
 		case "service":
 			p.Service, err = r.name(v)
 		case "router":
@@ -168,7 +167,7 @@ func (r *parser) port(line []byte, p *Port) error {
 
 // host is the inverse of Host.AppendJSON, as port is of Port's. The list's memory is used again.
 func (r *parser) host(line []byte, h *Host) error {
-	*h = Host{Open: h.Open[:0], Hostnames: Hostnames{List: h.Hostnames.List[:0]}}
+	*h = Host{Open: h.Open[:0]}
 	has := 0
 	err := fields(line, func(name []byte, v value) (err error) {
 		var n uint64
@@ -182,10 +181,9 @@ func (r *parser) host(line []byte, h *Host) error {
 		case "hostname":
 			h.Hostname, err = r.name(v)
 		case "hostnames":
-			h.Hostnames.List, err = hostnames(h.Hostnames.List, v)
+			err = hostnames(&h.Hostnames).list(v)
 		case "hostnames_left_out":
-			n, err = v.uint(math.MaxInt32)
-			h.Hostnames.LeftOut = int(n)
+			err = hostnames(&h.Hostnames).leftOut(v)
 		case "open_ports":
 			err = json.Unmarshal(v.raw, &h.Open)
 		case "open":
@@ -287,13 +285,25 @@ func (r *parser) name(v value) (string, error) {
 	return s, nil
 }
 
-// hostnames reads a list of names into the memory of another one.
-func hostnames(list []string, v value) ([]string, error) {
-	err := json.Unmarshal(v.raw, &list)
-	if err != nil {
-		err = errors.New("it is not a list of names")
+// hostnames are a record's, of which there may be none yet.
+func hostnames(of **Hostnames) *Hostnames {
+	if *of == nil {
+		*of = &Hostnames{}
 	}
-	return list, err
+	return *of
+}
+
+func (h *Hostnames) list(v value) error {
+	if json.Unmarshal(v.raw, &h.List) != nil {
+		return errors.New("it is not a list of names")
+	}
+	return nil
+}
+
+func (h *Hostnames) leftOut(v value) error {
+	n, err := v.uint(math.MaxInt32)
+	h.LeftOut = int(n)
+	return err
 }
 
 // address reads an address in any notation of netip.ParseAddr, and dotted IPv4 without allocation.

@@ -13,7 +13,7 @@ type Port struct {
 	Port       uint16
 	Reason     Reason
 	Hostname   string        // the name that the address was resolved from; of several, one that was asked for this port
-	Hostnames  Hostnames     // all of them, where there are several
+	Hostnames  *Hostnames    // all of them, where there are several
 	Service    string        // IANA name of the port number: a guess from the number alone
 	TTL        uint8         // of the reply's IP header
 	RTT        time.Duration // from the probe's send call to the reply's kernel timestamp

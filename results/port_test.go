@@ -46,8 +46,11 @@ func reference(p *Port, scanID string) portJSON {
 	r := portJSON{
 		V: SchemaVersion, Type: "port", TS: Time(time.Unix(0, p.Time)), ScanID: scanID, EventID: p.EventID(scanID).String(),
 		IP: p.Addr, Port: p.Port, Proto: "tcp", State: p.Reason.Label(), Reason: p.Reason.String(),
-		Hostname: p.Hostname, Names: p.Hostnames.List, LeftOut: p.Hostnames.LeftOut, Service: p.Service, Range: p.Range(),
+		Hostname: p.Hostname, Service: p.Service, Range: p.Range(),
 		TTL: p.TTL, Attempt: p.Attempt, MSS: p.MSS, SrcPort: p.SourcePort, Iface: p.Iface,
+	}
+	if p.Hostnames != nil {
+		r.Names, r.LeftOut = p.Hostnames.List, p.Hostnames.LeftOut
 	}
 	if p.Router.IsValid() {
 		r.Router = &p.Router
@@ -98,7 +101,7 @@ func drawPort(t *rapid.T) Port {
 		SourcePort: rapid.Uint16().Draw(t, "source port"), Iface: rapid.StringN(-1, 15, 15).Draw(t, "iface"),
 	}
 	if rapid.Bool().Draw(t, "has names") {
-		p.Hostnames = Hostnames{rapid.SliceOf(rapid.StringN(-1, 40, 250)).Draw(t, "hostnames"), rapid.IntRange(0, 9).Draw(t, "left out")}
+		p.Hostnames = &Hostnames{rapid.SliceOf(rapid.StringN(-1, 40, 250)).Draw(t, "hostnames"), rapid.IntRange(0, 9).Draw(t, "left out")}
 	}
 	if rapid.Bool().Draw(t, "has source") {
 		p.Source = drawAddr(t, "source")

@@ -52,7 +52,7 @@ type hostState struct {
 	open, closed int
 	ports        []uint16 // open ones, up to MaxHostPorts
 	hostname     string
-	hostnames    results.Hostnames
+	hostnames    *results.Hostnames
 	first, last  int64
 	rtts         [15]uint32 // µs, a fair sample of the round trips (reservoir sampling)
 	measured     int

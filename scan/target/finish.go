@@ -33,7 +33,7 @@ func (l *loader) finish() (*Targets, error) {
 			return nil, err
 		}
 	}
-	t := &Targets{Scope: l.scope, HostNames: len(l.hostNames), SkippedNames: len(l.dead), ExcludedPorts: l.ExcludePorts, exclude: l.exclude}
+	t := &Targets{Scope: l.scope, HostNames: l.numHosts, SkippedNames: len(l.dead), ExcludedPorts: l.ExcludePorts, exclude: l.exclude}
 	if l.excluding {
 		t.Excluded = all.shared(l.exclude).count()
 	}

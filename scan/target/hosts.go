@@ -23,16 +23,15 @@ type unreached struct {
 
 // resolveTargets takes the addresses of the targets' names. A name without any is skipped, unless Strict is set.
 func (l *loader) resolveTargets() error {
-	l.hostNames = map[string]bool{}
 	usable := map[string][]netip.Addr{}
 	err := l.resolveHosts(func(h hostUse, found lookup) error {
-		alive, known := l.hostNames[h.host]
-		if !known {
+		if _, known := usable[h.host]; !known {
 			addrs, dead := l.usable(h, found)
-			if alive = dead == nil; !alive {
+			if dead != nil {
 				l.dead = append(l.dead, *dead)
 			}
-			l.hostNames[h.host], usable[h.host] = alive, addrs
+			usable[h.host] = addrs
+			l.numHosts++
 		}
 		for _, a := range usable[h.host] {
 			l.scratch.reset()
@@ -148,7 +147,7 @@ func (l *loader) warnDead() {
 		if i == len(reasons)-1 {
 			hint = "set Strict to refuse them"
 		}
-		l.warn(hint, "skipped %s of %d, %s: %s", count(n, "name"), len(l.hostNames), why, listing(hosts[why], n))
+		l.warn(hint, "skipped %s of %d, %s: %s", count(n, "name"), l.numHosts, why, listing(hosts[why], n))
 	}
 }
 

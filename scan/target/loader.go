@@ -37,7 +37,7 @@ type loader struct {
 	names   []named
 	beacons []beacon
 
-	hostNames map[string]bool // of targets: whether addresses of it are left
+	numHosts  int // names of targets
 	dead      []deadName
 	unreached []unreached
 	barren    []fileRead // target files without a target

@@ -217,7 +217,7 @@ type hostGroup struct {
 	Addr netip.Addr
 	// Hostname is the first that a record names, and Hostnames are those of that record.
 	Hostname  string
-	Hostnames results.Hostnames
+	Hostnames *results.Hostnames
 	// Summary is the host's own record, or nil.
 	Summary *results.Host
 	// count is how many records went into the group, those included that another one outdid.
@@ -230,7 +230,7 @@ type hostGroup struct {
 }
 
 func (g *hostGroup) reset() {
-	g.Addr, g.Hostname, g.Hostnames = netip.Addr{}, "", results.Hostnames{}
+	g.Addr, g.Hostname, g.Hostnames = netip.Addr{}, "", nil
 	g.Summary, g.count, g.raw, g.last = nil, 0, g.raw[:0], 0
 }
 
@@ -256,10 +256,13 @@ func (g *hostGroup) add(r []byte) {
 
 // names are all of the host's.
 func (g *hostGroup) names() []string {
-	if len(g.Hostnames.List) == 0 && g.Hostname != "" {
+	switch {
+	case g.Hostnames.Len() > 0:
+		return g.Hostnames.List
+	case g.Hostname != "":
 		return []string{g.Hostname}
 	}
-	return g.Hostnames.List
+	return nil
 }
 
 // Ports gives the host's ports, ascending and each once, of several records the one with the best state

@@ -76,7 +76,7 @@ func appendPort(b []byte, p *results.Port) []byte {
 	b = appendAddr(b, p.Source)
 	b = appendAddr(b, p.Router)
 	b = appendText(b, p.Hostname)
-	b = appendNames(b, &p.Hostnames)
+	b = appendNames(b, p.Hostnames)
 	b = appendText(b, p.Service)
 	b = appendText(b, p.Iface)
 	b = appendText(b, p.Banner)
@@ -93,7 +93,7 @@ func appendHost(b []byte, h *results.Host) []byte {
 	b = binary.AppendUvarint(b, uint64(h.OpenCount))
 	b = binary.AppendUvarint(b, uint64(h.ClosedCount))
 	b = appendText(b, h.Hostname)
-	b = appendNames(b, &h.Hostnames)
+	b = appendNames(b, h.Hostnames)
 	for _, p := range h.Open {
 		b = binary.BigEndian.AppendUint16(b, p)
 	}
@@ -128,6 +128,9 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 
 // appendNames appends how many are left out, how many are there, and these.
 func appendNames(b []byte, h *results.Hostnames) []byte {
+	if h == nil {
+		return append(b, 0, 0)
+	}
 	b = binary.AppendUvarint(b, uint64(h.LeftOut))
 	b = binary.AppendUvarint(b, uint64(len(h.List)))
 	for _, name := range h.List {
@@ -169,17 +172,21 @@ func (d *decoder) port(p *results.Port, r []byte) {
 const portFixed = 4 + 3*2 + 8
 
 // namesOf are the names of a port alone.
-func (d *decoder) namesOf(r []byte) (string, results.Hostnames) {
+func (d *decoder) namesOf(r []byte) (string, *results.Hostnames) {
 	d.r = r[keyEnd+portFixed:]
 	d.addr()
 	d.addr()
 	return d.name(), d.hostnames()
 }
 
-func (d *decoder) hostnames() (h results.Hostnames) {
-	h.LeftOut = d.uvarint()
-	for range d.uvarint() {
-		h.List = append(h.List, d.name())
+func (d *decoder) hostnames() *results.Hostnames {
+	leftOut, n := d.uvarint(), d.uvarint()
+	if leftOut == 0 && n == 0 {
+		return nil
+	}
+	h := &results.Hostnames{List: make([]string, n), LeftOut: leftOut}
+	for i := range h.List {
+		h.List[i] = d.name()
 	}
 	return h
 }

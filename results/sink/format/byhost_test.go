@@ -41,7 +41,7 @@ func randomPort(r *rand.Rand, hosts, ports int) results.Port {
 	}
 	p.Hostname = []string{"", "h" + p.Addr.String()}[p.Addr.As16()[15]&1]
 	if p.Hostname != "" && p.Addr.As16()[15]&2 != 0 {
-		p.Hostnames = results.Hostnames{List: []string{p.Hostname, "other"}, LeftOut: 7}
+		p.Hostnames = &results.Hostnames{List: []string{p.Hostname, "other"}, LeftOut: 7}
 	}
 	return p
 }

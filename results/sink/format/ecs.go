@@ -140,7 +140,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = p.Router.WithZone("").AppendTo(b)
 	}
 	b = append(b, `"]`...)
-	b = appendECSHosts(b, p.Hostname, &p.Hostnames)
+	b = appendECSHosts(b, p.Hostname, p.Hostnames)
 
 	b = append(b, `},"synoptic":{"scan_id":`...)
 	b = results.AppendString(b, e.scanID)
@@ -153,7 +153,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = append(b, `,"service":`...)
 		b = results.AppendString(b, p.Service)
 	}
-	b = appendLeftOut(b, &p.Hostnames)
+	b = p.Hostnames.AppendLeftOut(b)
 	if p.Router.IsValid() {
 		b = append(b, `,"router":"`...)
 		b = p.Router.WithZone("").AppendTo(b)
@@ -230,7 +230,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 	b = append(b, `,"related":{"ip":["`...)
 	b = append(b, addr...)
 	b = append(b, `"]`...)
-	b = appendECSHosts(b, h.Hostname, &h.Hostnames)
+	b = appendECSHosts(b, h.Hostname, h.Hostnames)
 	b = append(b, `},"synoptic":{"scan_id":`...)
 	b = results.AppendString(b, e.scanID)
 	b = append(b, `,"open":`...)
@@ -245,7 +245,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 		b = strconv.AppendUint(b, uint64(p), 10)
 	}
 	b = append(b, ']')
-	b = appendLeftOut(b, &h.Hostnames)
+	b = h.Hostnames.AppendLeftOut(b)
 	if h.HasRTT {
 		b = appendECSRTT(b, h.RTT)
 	}

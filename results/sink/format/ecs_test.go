@@ -159,7 +159,7 @@ func everyEvent() (events []results.Event) {
 
 // everyPort is one port of every reason, and ports with as much and as little in them as can be.
 // longNames take all the room that there is for them.
-var longNames = results.Hostnames{List: []string{strings.Repeat("a", 253), strings.Repeat("b", 253), strings.Repeat("c", 180)}, LeftOut: 999_999}
+var longNames = &results.Hostnames{List: []string{strings.Repeat("a", 253), strings.Repeat("b", 253), strings.Repeat("c", 180)}, LeftOut: 999_999}
 
 func everyPort() (ports []results.Port) {
 	for r := results.ReasonNone + 1; r <= results.EvidenceLost; r++ {

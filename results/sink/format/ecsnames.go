@@ -1,10 +1,6 @@
 package format
 
-import (
-	"strconv"
-
-	"synoptic/results"
-)
+import "synoptic/results"
 
 // maxEvent is what an event has to be shorter than, in bytes: receivers cut longer ones.
 const maxEvent = 4096
@@ -13,7 +9,7 @@ const maxEvent = 4096
 func (e *ecs) appendShortPort(b []byte, p *results.Port, id results.EventID) []byte {
 	begin := len(b)
 	b = e.appendPort(b, p, id)
-	for n := len(p.Hostnames.List) / 2; n > 0 && len(b)-begin >= maxEvent; n /= 2 {
+	for n := p.Hostnames.Len() / 2; n > 0 && len(b)-begin >= maxEvent; n /= 2 {
 		short := *p
 		short.Hostnames = p.Hostnames.First(n)
 		b = e.appendPort(b[:begin], &short, id)
@@ -25,7 +21,7 @@ func (e *ecs) appendShortPort(b []byte, p *results.Port, id results.EventID) []b
 func (e *ecs) appendShortHost(b []byte, h *results.Host, id results.EventID) []byte {
 	begin := len(b)
 	b = e.appendHost(b, h, id)
-	for n := len(h.Hostnames.List) / 2; n > 0 && len(b)-begin >= maxEvent; n /= 2 {
+	for n := h.Hostnames.Len() / 2; n > 0 && len(b)-begin >= maxEvent; n /= 2 {
 		short := *h
 		short.Hostnames = h.Hostnames.First(n)
 		b = e.appendHost(b[:begin], &short, id)
@@ -39,12 +35,4 @@ func appendECSHosts(b []byte, hostname string, all *results.Hostnames) []byte {
 		return b
 	}
 	return all.AppendNames(append(b, `,"hosts":`...), hostname)
-}
-
-func appendLeftOut(b []byte, names *results.Hostnames) []byte {
-	if names.LeftOut == 0 {
-		return b
-	}
-	b = append(b, `,"hostnames_left_out":`...)
-	return strconv.AppendInt(b, int64(names.LeftOut), 10)
 }

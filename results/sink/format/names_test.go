@@ -11,7 +11,7 @@ import (
 func TestEveryName(t *testing.T) {
 	port := func(number uint16, names ...string) results.Port {
 		p := samplePort
-		p.Port, p.Hostname, p.Hostnames = number, names[0], results.Hostnames{List: names, LeftOut: 3}
+		p.Port, p.Hostname, p.Hostnames = number, names[0], &results.Hostnames{List: names, LeftOut: 3}
 		return p
 	}
 	ports := []results.Port{port(9, "one.lab", "two.lab"), port(8081, "two.lab", "one.lab")}

@@ -243,7 +243,7 @@ func (o *ocsf) beginHost(g *hostGroup, d ocsfDevice, part int) []byte {
 }
 
 // finishHost appends what follows the open ports.
-func (o *ocsf) finishHost(b []byte, names results.Hostnames, d ocsfDevice, part, parts int) []byte {
+func (o *ocsf) finishHost(b []byte, names *results.Hostnames, d ocsfDevice, part, parts int) []byte {
 	b = append(b, `]}]},"unmapped":{"part":`...)
 	b = strconv.AppendInt(b, int64(part+1), 10)
 	b = append(b, `,"parts":`...)
