@@ -22,7 +22,7 @@ import (
 func noTarget(stdin io.Reader) error {
 	if f, ok := stdin.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && (info.Mode()&os.ModeNamedPipe != 0 || info.Mode().IsRegular()) {
-			return usage("to read the targets from standard input, write: synoptic scan -", "no target given")
+			return usage("give an address, a prefix or a host name; to read the list on standard input, write: synoptic scan -", "no target given")
 		}
 	}
 	return usage("give an address, a prefix or a host name, a file with -i, or - for standard input", "no target given")

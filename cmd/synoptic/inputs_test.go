@@ -147,7 +147,7 @@ func TestInputMessages(t *testing.T) {
 		{"- -p 80", "127.0.0.1\r127.0.0.2\r", 0, "2 addresses", ""},
 		{"-i - -p 80", "127.0.0.1\n", 0, "1 address", ""},
 		{"-p 80 -", "", exitUsage, "", "standard input holds no targets (0 lines, 0 comments)"},
-		{"-p 80", "127.0.0.1\n", exitUsage, "", "no target given\nhint: to read the targets from standard input, write: synoptic scan -"},
+		{"-p 80", "127.0.0.1\n", exitUsage, "", "no target given\nhint: give an address, a prefix or a host name; to read the list on standard input, write: synoptic scan -"},
 		{"- -i - -p 80", "127.0.0.1\n", exitUsage, "", "standard input was already read by targets"},
 		{"127.0.0.1 ::1 -4 -p 80", "", 0, "1 address", "left out, not IPv4: 1 target"},
 		{"127.0.0.1 ::1 --ipv6 -p 80", "", 0, "1 address", "left out, not IPv6: 1 target"},
