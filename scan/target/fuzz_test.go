@@ -103,7 +103,7 @@ func FuzzPorts(f *testing.F) {
 // FuzzList: whatever a file of targets holds, its text bounds what it takes, and what is wrong with it has a place.
 func FuzzList(f *testing.F) {
 	for _, seed := range []string{
-		"10.0.0.1\r\n# x\r10.0.0.2/31\n", "11.*.*.1\n12.*.*.1,3\n13-30.*.*.7\n", "10.0.0.1 - 10.0.0.9\n10.0.0.1,3-4\n",
+		"10.0.0.1\r\n# x\r10.0.0.2/31\n", "11.7.*.1\n12.7.*.1,3\n13-30.7.*.7\n", "10.0.0.1 - 10.0.0.9\n10.0.0.1,3-4\n",
 		"\xff\xfe1\x000\x00.\x00", "10.0.0.1:80\n[2001:db8::/112]:443\n", "*.*.*.0-127:1\n*.*.*.0-127:2\n", "10.0.0.1- 10.0.0.2", "\x1f\x8b\x08",
 	} {
 		f.Add([]byte(seed))

@@ -1,4 +1,4 @@
-package textfile
+package target_test
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/klauspost/compress/zstd"
+
+	"synoptic/textfile"
 )
 
 // encodings are what a text can be saved as.
@@ -79,7 +81,7 @@ func zstded(s string) string {
 }
 
 // The same text comes out of every encoding, however the bytes come in.
-func TestEncodings(t *testing.T) {
+func TestTextEncodings(t *testing.T) {
 	for _, text := range []string{
 		"10.0.0.1\n# München, 東京, 𝄞\n10.0.0.2\n\n\n10.0.0.3\n",
 		"10.0.0.1\n10.0.0.2\n10.0.0.3", // no end of the last line
@@ -93,7 +95,7 @@ func TestEncodings(t *testing.T) {
 				"with error": iotest.DataErrReader(strings.NewReader(file)),
 			} {
 				for _, size := range []int{1, 2, 3, 7, 4096} {
-					got, err := readBy(NewReader(r, Options{}), size)
+					got, err := readBy(textfile.NewReader(r, textfile.Options{}), size)
 					if err != nil || got != text {
 						t.Errorf("%s, %s, reads of %d: %q, %v, want %q", name, how, size, got, err, text)
 					}
@@ -120,20 +122,20 @@ func readBy(r io.Reader, size int) (string, error) {
 }
 
 // What is UTF-8 already stays as it is, whatever it is.
-func TestUntouched(t *testing.T) {
+func TestTextUntouched(t *testing.T) {
 	for _, text := range []string{
 		"", "a", "ab", "\n", "x\ufeffy\n", "\xff", "\xef", "\xef\xbb", "\n\xef", "\n\xef\xbb", "\n\xef\xbb\xbe\n", "caf\xe9 in Latin-1\n",
 		"{\"a\":\"\u2028\"}\n", "a\x00b\n", "1\x00", strings.Repeat("0123456789\n", 10_000),
 	} {
 		for _, size := range []int{1, 2, 5, 1 << 16} {
-			if got, err := readBy(NewReader(strings.NewReader(text), Options{}), size); err != nil || got != text {
+			if got, err := readBy(textfile.NewReader(strings.NewReader(text), textfile.Options{}), size); err != nil || got != text {
 				t.Errorf("%.40q by %d: %.40q, %v", text, size, got, err)
 			}
 		}
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestTextRefused(t *testing.T) {
 	list := strings.Repeat("10.0.0.1\n", 100)
 	window, _ := zstd.NewWriter(nil, zstd.WithWindowSize(64<<20))
 	var wide bytes.Buffer
@@ -163,31 +165,31 @@ func TestRefused(t *testing.T) {
 		{"too much", gzipped(strings.Repeat(" ", 3<<20)), "holds more than 2 MiB", "unpack"},
 		{"too much by zstd", zstded(strings.Repeat("\n", 2<<20+1)), "holds more than 2 MiB", "unpack"},
 	} {
-		_, err := io.Copy(io.Discard, NewReader(strings.NewReader(c.file), Options{MaxText: 2 << 20}))
-		e, ok := errors.AsType[*Error](err)
+		_, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(c.file), textfile.Options{MaxText: 2 << 20}))
+		e, ok := errors.AsType[*textfile.Error](err)
 		if !ok || !strings.Contains(err.Error(), c.want) || !strings.Contains(e.Hint(), c.hint) {
 			t.Errorf("%s: error %v, want %q and a hint with %q", c.name, err, c.want, c.hint)
 		}
 	}
-	if n, err := io.Copy(io.Discard, NewReader(strings.NewReader(gzipped(strings.Repeat("\n", 2<<20))), Options{MaxText: 2 << 20})); err != nil || n != 2<<20 {
+	if n, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(gzipped(strings.Repeat("\n", 2<<20))), textfile.Options{MaxText: 2 << 20})); err != nil || n != 2<<20 {
 		t.Errorf("just as much as it may be: %d, %v", n, err)
 	}
-	if n, err := io.Copy(io.Discard, NewReader(strings.NewReader(strings.Repeat("\n", 3<<20)), Options{MaxText: 2 << 20})); err != nil || n != 3<<20 {
+	if n, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(strings.Repeat("\n", 3<<20)), textfile.Options{MaxText: 2 << 20})); err != nil || n != 3<<20 {
 		t.Errorf("what is not compressed may be as long as it is: %d, %v", n, err)
 	}
 }
 
 // What the file's reader says comes through, behind what there was before, and stays.
-func TestReadError(t *testing.T) {
+func TestTextReadError(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, text := range map[string]string{"text": "10.0.0.1\n10.0.0.2\n", "short": "10", "nothing": ""} {
-		r := NewReader(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), Options{})
+		r := textfile.NewReader(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)), textfile.Options{})
 		got, err := io.ReadAll(r)
 		if string(got) != text || !errors.Is(err, broken) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	r := NewReader(strings.NewReader("PK\x03\x04"), Options{})
+	r := textfile.NewReader(strings.NewReader("PK\x03\x04"), textfile.Options{})
 	for range 2 {
 		if n, err := r.Read(make([]byte, 9)); n != 0 || err == nil {
 			t.Errorf("%d, %v", n, err)
@@ -196,9 +198,9 @@ func TestReadError(t *testing.T) {
 }
 
 // A pipe's writer that waits for an answer to each line gets it.
-func TestNoWaiting(t *testing.T) {
+func TestTextNoWaiting(t *testing.T) {
 	from, to := io.Pipe()
-	r := NewReader(from, Options{})
+	r := textfile.NewReader(from, textfile.Options{})
 	p := make([]byte, 4096)
 	for _, line := range []string{"first line\n", "x\n", "\r", "\ufeffy\n"} {
 		go to.Write([]byte(line))
@@ -209,29 +211,29 @@ func TestNoWaiting(t *testing.T) {
 	}
 }
 
-// FuzzReader: whatever the bytes are, the text has no carriage return and no byte order mark at a line's beginning, it
+// FuzzTextFile: whatever the bytes are, the text has no carriage return and no byte order mark at a line's beginning, it
 // does not depend on the size of the reads, and a reader of it changes nothing more.
-func FuzzReader(f *testing.F) {
+func FuzzTextFile(f *testing.F) {
 	for _, encode := range encodings {
 		f.Add([]byte(encode("10.0.0.1\n# x\n10.0.0.2")))
 	}
 	f.Add([]byte("\r\r\n\n\ufeff\r\ufeff\ufeff"))
 	f.Add([]byte("\x28\xb5\x2f\xfd\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		o := Options{MaxText: 1 << 20}
-		text, err := io.ReadAll(NewReader(bytes.NewReader(file), o))
+		o := textfile.Options{MaxText: 1 << 20}
+		text, err := io.ReadAll(textfile.NewReader(bytes.NewReader(file), o))
 		if err != nil {
-			if e, ok := errors.AsType[*Error](err); !ok || e.Hint() == "" || e.Unwrap() == nil {
+			if e, ok := errors.AsType[*textfile.Error](err); !ok || e.Hint() == "" || e.Unwrap() == nil {
 				t.Fatalf("error %#v", err)
 			}
 		}
-		if bytes.ContainsRune(text, '\r') || bytes.HasPrefix(text, []byte(byteOrderMark)) || bytes.Contains(text, []byte("\n"+byteOrderMark)) {
+		if bytes.ContainsRune(text, '\r') || bytes.HasPrefix(text, []byte("\ufeff")) || bytes.Contains(text, []byte("\n\ufeff")) {
 			t.Fatalf("%q became %q", file, text)
 		}
 		if len(text) > 1<<20+1 && len(file) < 1<<20 {
 			t.Fatalf("%d bytes of text", len(text))
 		}
-		slow, _ := readBy(NewReader(iotest.OneByteReader(bytes.NewReader(file)), o), 1)
+		slow, _ := readBy(textfile.NewReader(iotest.OneByteReader(bytes.NewReader(file)), o), 1)
 		if err == nil && slow != string(text) {
 			t.Fatalf("%q became %q and %q", file, text, slow)
 		}
