@@ -76,7 +76,7 @@ func (l *loader) usable(h hostUse, found lookup) ([]netip.Addr, *deadName) {
 		return nil, &deadName{h, refused, "leave it out: no TCP service can answer there"}
 	}
 	if refused != nil {
-		l.leaveOut("addresses", refused.Error(), h.host)
+		l.leaveOut("addresses", refused.Error(), h.place.name(h.host))
 	}
 	return l.reachable(h, addrs)
 }
@@ -95,10 +95,10 @@ func (l *loader) reachable(h hostUse, addrs []netip.Addr) ([]netip.Addr, *deadNa
 	case no6 != nil && v4 == 0:
 		return nil, &deadName{h, fmt.Errorf("it has IPv6 addresses only, and %w", no6), "give it a route, or leave the name out"}
 	case no6 != nil && no4 == nil:
-		l.leaveOut("IPv6 addresses", no6.Error(), h.host)
+		l.leaveOut("IPv6 addresses", no6.Error(), h.place.name(h.host))
 		return addrs[:v4], nil
 	case no4 != nil && no6 == nil && v4 < len(addrs):
-		l.leaveOut("IPv4 addresses", no4.Error(), h.host)
+		l.leaveOut("IPv4 addresses", no4.Error(), h.place.name(h.host))
 		return addrs[v4:], nil
 	}
 	return addrs, nil
@@ -139,7 +139,7 @@ func (l *loader) warnDead() {
 		if hosts[why] == nil {
 			reasons = append(reasons, why)
 		}
-		hosts[why] = append(hosts[why], d.host)
+		hosts[why] = append(hosts[why], d.place.name(d.host))
 	}
 	for i, why := range reasons {
 		n := len(hosts[why])

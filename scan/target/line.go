@@ -53,9 +53,9 @@ func joinRanges(words []string) ([]string, error) {
 			words = append(append(words[:i-1:i-1], words[i-1]+"-"+words[i+1]), words[i+2:]...)
 			i--
 		case len(w) > 1 && strings.HasSuffix(w, "-") && i+1 < len(words):
-			return nil, loose(strings.TrimSuffix(w, "-"), words[i+1], w+" "+words[i+1])
+			return nil, loose(strings.TrimSuffix(w, "-"), words[i+1], w)
 		case len(w) > 1 && w[0] == '-' && i > 0:
-			return nil, loose(words[i-1], strings.TrimPrefix(w, "-"), words[i-1]+" "+w)
+			return nil, loose(words[i-1], strings.TrimPrefix(w, "-"), w)
 		}
 	}
 	return words, nil
@@ -101,7 +101,7 @@ func columns(items []item, pair bool) error {
 	case names > 1 && bare != "":
 		return wrong(bare, oneALine, "several names without a dot on one line: columns are not read")
 	case len(items) == 2 && pair && names == 0 && apart(items[0].entry, items[1].entry):
-		return wrong(items[0].text+" "+items[1].text, "write "+items[0].text+"-"+items[1].text+" for the range, or each address on a line of its own",
+		return wrong(items[0].text, "write "+items[0].text+"-"+items[1].text+" for the range, or each address on a line of its own",
 			"two addresses on one line could be a range")
 	}
 	return nil

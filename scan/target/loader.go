@@ -70,6 +70,14 @@ func (p place) at(err error) error {
 	return err
 }
 
+// name is how a message calls a word that stands there.
+func (p place) name(word string) string {
+	if p.hidden {
+		return "(not shown)"
+	}
+	return shorten(word)
+}
+
 // readWord reads a word of the command line. One with spaces in it, such as a variable of a script, is read as a line
 // of a file.
 func (l *loader) readWord(word string, p place, add func(entry, string, place) error) error {
@@ -82,7 +90,7 @@ func (l *loader) readWord(word string, p place, add func(entry, string, place) e
 
 // take hands an entry on that is no host name, with what there is to say of it.
 func (l *loader) take(e entry, text string, p place, to *ranges) error {
-	l.note(e, text)
+	l.note(e, p.name(text))
 	if e.octets != nil {
 		// What takes no more memory than its text is bounded by that.
 		if l.patterns += max(0, e.octets.numRanges()-len(text)); l.patterns > maxPatternRanges {
@@ -215,7 +223,7 @@ func (l *loader) accept(port uint16, text, verb string, p place) error {
 		return p.at(tooManyAddrs(text))
 	}
 	if port != 0 && l.ExcludePorts != nil && l.ExcludePorts.Contains(port) {
-		l.portless = append(l.portless, shorten(text))
+		l.portless = append(l.portless, p.name(text))
 		return nil
 	}
 	to := &l.whole

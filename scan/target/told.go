@@ -28,7 +28,7 @@ func (l *loader) note(e entry, text string) {
 	l.numTaken++
 	if len(l.taken) < maxTaken {
 		prefix, _ := e.addrs.Prefix() // it was made of one
-		l.taken = append(l.taken, Taken{shorten(text), prefix.String()})
+		l.taken = append(l.taken, Taken{text, prefix.String()})
 	}
 }
 
