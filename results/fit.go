@@ -19,7 +19,7 @@ const (
 	roomIface   = 100
 	roomSource  = 200 // twice in ecs
 	roomScope   = 200 // the name of its file
-	roomVersion = 64  // twice in ecs and in ocsf
+	roomVersion = 32  // twice in ecs and in ocsf
 	roomDigest  = 64  // of three
 	roomWord    = 64  // one for machines, of an event
 	roomMessage = 600 // of an event, twice in ecs

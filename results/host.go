@@ -39,7 +39,8 @@ func (s Suspect) String() string {
 type Host struct {
 	Addr        netip.Addr
 	Hostname    string
-	Open        []uint16 // ascending; the first MaxHostPorts of them
+	Hostnames   *Hostnames // where there are several
+	Open        []uint16   // ascending; the first MaxHostPorts of them
 	OpenCount   int
 	ClosedCount int
 	First, Last int64         // of the replies, nanoseconds since the Unix epoch
@@ -66,6 +67,7 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 		b = append(b, `,"hostname":`...)
 		b = AppendString(b, h.Hostname)
 	}
+	b = h.Hostnames.AppendFields(b)
 	b = append(b, `,"open_ports":[`...)
 	for i, p := range h.Open {
 		if i > 0 {

@@ -102,6 +102,10 @@ func (r *parser) port(line []byte, p *Port) error {
 			p.Reason, err = reasonOf(v)
 		case "hostname":
 			p.Hostname, err = r.name(v)
+		case "hostnames":
+			err = hostnames(&p.Hostnames).list(v)
+		case "hostnames_left_out":
+			err = hostnames(&p.Hostnames).leftOut(v)
 		case "service":
 			p.Service, err = r.name(v)
 		case "router":
@@ -176,6 +180,10 @@ func (r *parser) host(line []byte, h *Host) error {
 			h.Addr, err = address(v)
 		case "hostname":
 			h.Hostname, err = r.name(v)
+		case "hostnames":
+			err = hostnames(&h.Hostnames).list(v)
+		case "hostnames_left_out":
+			err = hostnames(&h.Hostnames).leftOut(v)
 		case "open_ports":
 			err = json.Unmarshal(v.raw, &h.Open)
 		case "open":
@@ -275,6 +283,27 @@ func (r *parser) name(v value) (string, error) {
 	s := string(text)
 	r.names[s] = s
 	return s, nil
+}
+
+// hostnames are a record's, of which there may be none yet.
+func hostnames(of **Hostnames) *Hostnames {
+	if *of == nil {
+		*of = &Hostnames{}
+	}
+	return *of
+}
+
+func (h *Hostnames) list(v value) error {
+	if json.Unmarshal(v.raw, &h.List) != nil {
+		return errors.New("it is not a list of names")
+	}
+	return nil
+}
+
+func (h *Hostnames) leftOut(v value) error {
+	n, err := v.uint(math.MaxInt32)
+	h.LeftOut = int(n)
+	return err
 }
 
 // address reads an address in any notation of netip.ParseAddr, and dotted IPv4 without allocation.

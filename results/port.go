@@ -12,7 +12,8 @@ type Port struct {
 	Addr       netip.Addr
 	Port       uint16
 	Reason     Reason
-	Hostname   string        // the name that the address was resolved from
+	Hostname   string        // the name that the address was resolved from; of several, one that was asked for this port
+	Hostnames  *Hostnames    // all of them, where there are several
 	Service    string        // IANA name of the port number: a guess from the number alone
 	TTL        uint8         // of the reply's IP header
 	RTT        time.Duration // from the probe's send call to the reply's kernel timestamp
@@ -96,6 +97,7 @@ func (p *Port) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 		b = append(b, `,"hostname":`...)
 		b = AppendString(b, p.Hostname)
 	}
+	b = p.Hostnames.AppendFields(b)
 	if p.Service != "" {
 		b = append(b, `,"service":`...)
 		b = AppendString(b, p.Service)

@@ -24,6 +24,8 @@ type portJSON struct {
 	State    string      `json:"state"`
 	Reason   string      `json:"reason"`
 	Hostname string      `json:"hostname,omitempty"`
+	Names    []string    `json:"hostnames,omitempty"`
+	LeftOut  int         `json:"hostnames_left_out,omitempty"`
 	Service  string      `json:"service,omitempty"`
 	Range    string      `json:"range"`
 	Router   *netip.Addr `json:"router,omitempty"`
@@ -46,6 +48,9 @@ func reference(p *Port, scanID string) portJSON {
 		IP: p.Addr, Port: p.Port, Proto: "tcp", State: p.Reason.Label(), Reason: p.Reason.String(),
 		Hostname: p.Hostname, Service: p.Service, Range: p.Range(),
 		TTL: p.TTL, Attempt: p.Attempt, MSS: p.MSS, SrcPort: p.SourcePort, Iface: p.Iface,
+	}
+	if p.Hostnames != nil {
+		r.Names, r.LeftOut = p.Hostnames.List, p.Hostnames.LeftOut
 	}
 	if p.Router.IsValid() {
 		r.Router = &p.Router
@@ -94,6 +99,9 @@ func drawPort(t *rapid.T) Port {
 		Suspect: Suspect(rapid.Uint8Range(0, 3).Draw(t, "suspect")), Verified: Verified(rapid.Uint8Range(0, 2).Draw(t, "verified")),
 		Banner:     rapid.SliceOfN(rapid.Byte(), 0, MaxBanner).Draw(t, "banner"),
 		SourcePort: rapid.Uint16().Draw(t, "source port"), Iface: rapid.StringN(-1, 15, 15).Draw(t, "iface"),
+	}
+	if rapid.Bool().Draw(t, "has names") {
+		p.Hostnames = &Hostnames{rapid.SliceOf(rapid.StringN(-1, 40, 250)).Draw(t, "hostnames"), rapid.IntRange(0, 9).Draw(t, "left out")}
 	}
 	if rapid.Bool().Draw(t, "has source") {
 		p.Source = drawAddr(t, "source")

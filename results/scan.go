@@ -38,8 +38,10 @@ type ScanStart struct {
 	ScanID        string   `json:"scan_id"`
 	Version       string   `json:"version"`
 	Args          []string `json:"args"`
-	Targets       uint64   `json:"targets"`  // addresses
-	Excluded      uint64   `json:"excluded"` // addresses asked for and left out
+	Targets       uint64   `json:"targets"`                 // addresses
+	Excluded      uint64   `json:"excluded"`                // addresses asked for and left out
+	Names         int      `json:"names,omitempty"`         // host names among the targets
+	NamesSkipped  int      `json:"names_skipped,omitempty"` // of these, without an address that could be probed
 	Ports         int      `json:"ports"`
 	Probes        uint64   `json:"probes"` // positions of this scan or shard
 	Shard         string   `json:"shard,omitempty"`

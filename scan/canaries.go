@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -18,7 +19,11 @@ const canaryPorts = 2
 // canaryPhase asks every host for two random ports of the dynamic range (RFC 6335 section 6). A host that says they
 // are open says so of every port. It is retried and paced as the scan is.
 func canaryPhase(p *plan.Plan) (engine.PhaseConfig, error) {
-	ports, err := target.ParsePorts(chooseCanaries(p.Space))
+	chosen, err := chooseCanaries(p.Space, p.Asked.Targets.ExcludedPorts)
+	if err != nil {
+		return engine.PhaseConfig{}, err
+	}
+	ports, err := target.ParsePorts(chosen)
 	if err != nil {
 		return engine.PhaseConfig{}, err
 	}
@@ -33,22 +38,26 @@ func canaryPhase(p *plan.Plan) (engine.PhaseConfig, error) {
 	return engine.PhaseConfig{Name: PhaseCanaries, Plan: phase}, nil
 }
 
-// chooseCanaries picks dynamic ports that are not probed anyway.
-func chooseCanaries(s *target.Space) string {
+// chooseCanaries picks dynamic ports that are not excluded and, where there are such, not probed anyway.
+func chooseCanaries(s *target.Space, excluded *target.Ports) (string, error) {
 	const first, count = 49152, 16384
-	var chosen []string
-	probed := func(port uint16) bool {
-		_, ok := s.Index(s.Addrs().At(0), port)
-		return ok
-	}
-	for tries := 0; len(chosen) < canaryPorts; tries++ {
-		port := uint16(first + rand.IntN(count))
-		if probed(port) && tries < 100 { // all of them may be
+	var fresh, probed []string
+	for _, i := range rand.Perm(count) {
+		port := uint16(first + i)
+		if excluded != nil && excluded.Contains(port) {
 			continue
 		}
-		chosen = append(chosen, fmt.Sprint(port))
+		if _, ok := s.Index(s.Addrs().At(0), port); ok {
+			probed = append(probed, fmt.Sprint(port))
+		} else if fresh = append(fresh, fmt.Sprint(port)); len(fresh) == canaryPorts {
+			break
+		}
 	}
-	return strings.Join(chosen, ",")
+	chosen := append(fresh, probed...)
+	if len(chosen) < canaryPorts {
+		return "", errors.New("canary ports: all ports from 49152 on are excluded")
+	}
+	return strings.Join(chosen[:canaryPorts], ","), nil
 }
 
 // openHosts remembers who has an open port.

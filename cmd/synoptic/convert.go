@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,11 +34,11 @@ func newConvertCommand(stop *stopper, std streams, logs *logFormat) *cobra.Comma
 		Short: "Write the records of earlier scans in other formats",
 		Long: `Reads JSON lines that synoptic scan has written and writes them as -o says, as
 if the scan were going on now. Several files are read as one, in the order
-given; - or none is standard input. Files may be compressed by gzip.`,
+given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 		Example: `  synoptic convert scan.jsonl -o nmap-xml:scan.xml -o csv:scan.csv
   synoptic convert scan.jsonl.1.gz scan.jsonl --scan-id last -o ecs:-`,
 		RunE: func(_ *cobra.Command, files []string) error {
-			return runConvert(stop, &f, files, std, logs.logger(std.err))
+			return runConvert(stop, &f, files, std, logs)
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic convert --help"))
@@ -51,7 +52,8 @@ given; - or none is standard input. Files may be compressed by gzip.`,
 
 // runConvert does what the command says. Nothing is opened for writing before the input has shown a
 // first record and, where that matters and can be seen, which scans it holds.
-func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log *slog.Logger) error {
+func runConvert(stop *stopper, f *convertFlags, files []string, std streams, logs *logFormat) error {
+	log := logs.logger(std.err)
 	f.outputs.reopens(stop)
 	c := converter{log: log, scanID: f.scanID, show: everyState, seen: map[string]bool{}}
 	var err error
@@ -66,6 +68,9 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	in, err := newInput(files, std.in)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(in.files, "-") {
+		tellStdin(std, *logs)
 	}
 	if err := in.apart(f.outputs.outputs, std.out); err != nil {
 		return err

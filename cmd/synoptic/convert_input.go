@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +12,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/sink"
+	"synoptic/textfile"
 )
 
 // input is the record stream of several files, read one after the other.
@@ -28,6 +27,7 @@ type input struct {
 	reader  *results.Reader
 	bad     uint64 // lines and ends of files that could not be read
 	told    int    // of these, in this file
+	found   bool   // a record in it
 	skipped uint64 // records of an unknown type, in files before
 }
 
@@ -125,9 +125,15 @@ func (in *input) step(read func(*results.Reader) error) error {
 			in.next++
 		}
 		err := read(in.reader)
+		form, _ := errors.AsType[*textfile.Error](err)
 		switch line, ok := errors.AsType[*results.LineError](err); {
 		case err == nil:
+			in.found = true
 			return nil
+		case form != nil && !in.found: // of no use at all
+			err = failure{fmt.Errorf("read %s: %w", in.name, form)}
+			in.close()
+			return err
 		case errors.Is(err, io.EOF):
 			in.close()
 		case !ok:
@@ -167,7 +173,7 @@ func (in *input) unknown() uint64 {
 
 func (in *input) open(name string) error {
 	r := in.stdin
-	in.name, in.told = "standard input", 0
+	in.name, in.told, in.found = "standard input", 0, false
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -175,18 +181,7 @@ func (in *input) open(name string) error {
 		}
 		in.name, in.file, r = name, f, f
 	}
-	// By its first two bytes (RFC 1952 section 2.3.1), as standard input has no name.
-	b := bufio.NewReader(r)
-	if magic, err := b.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			in.close()
-			return fmt.Errorf("read %s: %w", in.name, err)
-		}
-		in.reader = results.NewReader(z)
-		return nil
-	}
-	in.reader = results.NewReader(b)
+	in.reader = results.NewReader(textfile.NewReader(r, textfile.Options{}))
 	return nil
 }
 

@@ -249,14 +249,14 @@ func TestConvertTornGzip(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := synoptic(t, "convert", file)
-	if o.code != 1 || !strings.Contains(o.stderr, "torn.gz: cannot be read to its end: unexpected EOF\n") {
+	if o.code != 1 || !strings.Contains(o.stderr, "torn.gz: cannot be read to its end: the file is compressed by gzip, and damaged or cut off: unexpected EOF\n") {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 	s := parseStream(t, o.stdout)
 	if len(s.ports) < 500 || s.end.Complete {
 		t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
 	}
-	if o := converted(t, "\x1f\x8bnonsense that is no gzip"); o.code != 1 || !strings.Contains(o.stderr, "read standard input: gzip: invalid header") {
+	if o := converted(t, "\x1f\x8bnonsense that is no gzip"); o.code != 1 || !strings.Contains(o.stderr, "read standard input: the file is compressed by gzip, and damaged or cut off: gzip: invalid header") {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 }

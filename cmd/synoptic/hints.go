@@ -15,6 +15,9 @@ var flags = map[string]string{
 	"ExcludeFiles": "--exclude-file",
 	"ScopeFile":    "--scope",
 	"Ports":        "--ports",
+	"ExcludePorts": "--exclude-ports",
+	"Family":       "-4 or -6",
+	"Strict":       "--strict",
 	"Beacons":      "--beacon",
 	// plan.Config
 	"Seed":         "--seed",

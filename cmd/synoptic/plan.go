@@ -22,6 +22,7 @@ func writePlan(w io.Writer, p *plan.Plan) {
 		row("shard", "%d of %d: %s", p.Asked.ShardI, p.Asked.ShardOf, count(p.Probes(), "probe", "probes"))
 	}
 	row("excluded", "%s", count(p.Asked.Targets.Excluded, "address", "addresses"))
+	writeInputs(row, p.Asked.Targets)
 	if len(p.Broadcast) > 0 {
 		row("left out", "%s (broadcast)", joinAddrs(p.Broadcast))
 	}

@@ -29,6 +29,10 @@ type scanFlags struct {
 	excludeFiles []string
 	scope        string
 
+	excludePorts []string
+	only4, only6 bool
+	strict       bool
+
 	rate, bandwidth string
 	retries         int
 	retryGap        time.Duration
@@ -69,8 +73,9 @@ func newScanCommand(stop *stopper, std streams, args []string, logs *logFormat) 
 		Short: "Find the TCP ports that answer",
 		Long: `Sends one TCP SYN to every port of every target, in random order, and reports
 which ports answer. TARGET is an address (10.0.0.1), a prefix (10.0.0.0/16), a
-range (10.0.0.1-10.0.0.99), an octet pattern (10.0.0-3.1-254), a host name, or
-one port of one host (10.0.0.1:443). Scan only what you are authorized to scan.
+range (10.0.0.1-10.0.0.99), an octet pattern (10.0.0-3.1-254), a host name, one
+port of one host (10.0.0.1:443), or - for a list on standard input. Files may be
+compressed by gzip or zstd. Scan only what you are authorized to scan.
 
 On a terminal the results are a table. Redirected, they are JSON lines.`,
 		Example: `  synoptic scan 127.0.0.1 -p-
@@ -88,6 +93,10 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.VarP((*words)(&f.targetFiles), "targets-file", "i", "read targets from a file, one a line (- for standard input)")
 	fl.Var((*words)(&f.exclude), "exclude", "targets to leave out")
 	fl.Var((*words)(&f.excludeFiles), "exclude-file", "read targets to leave out from a file")
+	fl.Var((*words)(&f.excludePorts), "exclude-ports", "ports to leave out, written as --ports has them: they are not probed on any target")
+	fl.BoolVarP(&f.only4, "ipv4", "4", false, "probe IPv4 targets only")
+	fl.BoolVarP(&f.only6, "ipv6", "6", false, "probe IPv6 targets only")
+	fl.BoolVar(&f.strict, "strict", false, "refuse host names without an address, instead of skipping them")
 	fl.Var((*word)(&f.scope), "scope", "file with the authorized prefixes: a target outside is refused")
 	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
@@ -123,7 +132,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 // flags, targets, plan, outputs, scan.
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
 	f.outputs.reopens(stop)
-	config, err := f.config(cmd, targets, std)
+	config, err := f.config(cmd, targets, std, logs)
 	if err != nil {
 		return err
 	}
@@ -213,13 +222,13 @@ func nothingSent(end *results.ScanEnd) error {
 }
 
 // config understands the flags.
-func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c plan.Config, err error) {
+func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat) (c plan.Config, err error) {
 	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
 		Backend: f.backend, Interface: f.iface, SourcePort: f.sourcePort, Wait: f.wait,
 	}
 	if len(targets) == 0 && len(f.targetFiles) == 0 {
-		return c, usage("give an address, a prefix or a host name, or a file with -i", "no target given")
+		return c, noTarget(std.in)
 	}
 	ports, err := f.parsePorts(cmd.Flags().Changed("top-ports"))
 	if err != nil {
@@ -297,14 +306,11 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams) (c
 	if !(f.minCoverage >= 0 && f.minCoverage <= 1) { // NaN is neither
 		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
 	}
-	c.Targets, err = target.Load(cmd.Context(), target.Config{
-		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
-		ScopeFile: f.scope, Ports: ports, Beacons: f.beacons, Stdin: std.in,
-	})
-	if err == nil {
-		c.Beacons = c.Targets.Beacons
+	if c.Targets, err = f.load(cmd.Context(), &c, targets, ports, std, logs); err != nil {
+		return c, err
 	}
-	return c, err
+	c.Beacons = c.Targets.Beacons
+	return c, nil
 }
 
 func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"synoptic/results/sink/dest"
+	"synoptic/textfile"
 )
 
 // secretFlags say who we are to a receiver, and whom we believe to be one. No flag takes a secret: the
@@ -113,7 +114,8 @@ func readSecret(name string, log *slog.Logger) (dest.Secret, error) {
 	if info, err := f.Stat(); err == nil {
 		warnOpen(log, "secret", name, info)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	// Shells of Windows write UTF-16 or a byte order mark, which nobody sees in the file.
+	data, err := io.ReadAll(io.LimitReader(textfile.NewReader(f, textfile.Options{}), maxSecret+1))
 	if err != nil {
 		return "", errors.Unwrap(err)
 	}

@@ -15,7 +15,7 @@ import (
 const formVersion = 1
 
 // form is a plan as JSON. Ranges are written as in the digests' text, durations as time.Duration prints them.
-// Names, the command line and whatever is secret are not in it.
+// Host names themselves, the command line and whatever is secret are not in it.
 type form struct {
 	Form          int    `json:"plan"`
 	ScanID        string `json:"scan_id"`
@@ -31,6 +31,9 @@ type form struct {
 	Addresses  uint64   `json:"addresses"`           // that are probed
 	Excluded   uint64   `json:"excluded"`            // that were asked for and are excluded
 	Broadcast  []string `json:"broadcast,omitempty"` // that were asked for and are left out
+	Names      int      `json:"names,omitempty"`     // how many host names were among the targets
+	Skipped    int      `json:"names_skipped,omitempty"`
+	NoPorts    string   `json:"excluded_ports,omitempty"` // as ParsePorts reads it
 	Scope      *scope   `json:"scope,omitempty"`
 
 	Seed        uint64      `json:"seed"`
@@ -119,7 +122,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	f := form{
 		Form: formVersion, ScanID: p.ScanID, Version: c.Version, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
 		Targets: ranges{addrs.Ranges()}, Exclusions: ranges{t.Exclusions()},
-		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded,
+		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded, Names: t.HostNames, Skipped: t.SkippedNames,
 		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
 		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window,
 		Asked: asked{
@@ -134,6 +137,9 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	}
 	if ports != nil {
 		f.Ports = ports.String()
+	}
+	if t.ExcludedPorts != nil {
+		f.NoPorts = t.ExcludedPorts.String()
 	}
 	for port, addrs := range p.Space.Pairs() {
 		f.Pairs = append(f.Pairs, pairs{port, ranges{addrs.Ranges()}})

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"net"
@@ -25,7 +26,14 @@ func whole(t testing.TB, backend string) *Plan {
 	t.Helper()
 	all := targets(t, "80,443,8000-8100", "10.0.0.0/24", "10.0.2.7:22", "-10.0.0.64/26")
 	all.Scope = &target.Scope{File: "scope.txt", SHA256: "00ff", Addresses: 65536}
-	all.Names[netip.MustParseAddr("10.0.2.7")] = "secret.example.com"
+	named, err := target.Load(t.Context(), target.Config{Targets: []string{"secret.example.com:22"},
+		Resolve: func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("10.0.2.7")}, nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Names = named.Names
 	c := Config{
 		Targets: all, Args: []string{"scan", "--hec-token", "secret"}, Version: "1.2.3", Seed: 42, HasSeed: true, ShardI: 2, ShardOf: 3,
 		Rate: 300e3, Backend: backend, Show: results.Open | results.Filtered, Canaries: true, Verify: true, ShowHosts: true,

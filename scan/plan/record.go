@@ -14,6 +14,7 @@ func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
 	s := &results.ScanStart{
 		Time: results.Time(at), ScanID: p.ScanID, Version: p.Asked.Version, Args: p.Asked.Args,
 		Targets: p.Space.Addrs().Len(), Excluded: p.Asked.Targets.Excluded, Ports: p.Space.NumPorts(), Probes: p.Probes(),
+		Names: p.Asked.Targets.HostNames, NamesSkipped: p.Asked.Targets.SkippedNames,
 		Shard: p.shard(), Seed: p.Seed, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
 		Rate: strconv.FormatFloat(p.Pace.Start, 'f', -1, 64), Backend: c.Backend, BackendReason: c.Reason,
 		Iface: p.Interfaces(), Source: p.Sources(),

@@ -23,13 +23,22 @@ func (l *loader) loadBeacons() error {
 			return p.at(wrong(text, beaconHint, "several addresses cannot be one beacon"))
 		case e.port == 0:
 			return p.at(wrong(text, beaconHint, "a beacon needs a port"))
+		case l.ExcludePorts != nil && l.ExcludePorts.Contains(e.port):
+			return p.at(wrong(text, "choose another port: nothing is sent to what is excluded", "port %d is excluded", e.port))
 		}
 		b := beacon{text: text, port: e.port, place: p}
 		if e.host == "" {
 			b.addrs = []netip.Addr{e.addrs.From().Unmap()}
 		} else {
-			l.hosts = []hostUse{{e.host, e.port, p}}
-			if err := l.resolveHosts(func(_ hostUse, a netip.Addr) error { b.addrs = append(b.addrs, a); return nil }); err != nil {
+			l.hosts = []hostUse{{host: e.host, port: e.port, place: p}}
+			err := l.resolveHosts(func(_ hostUse, found lookup) error {
+				if found.err != nil {
+					return p.at(wrong(e.host, "check the spelling and the name server, or give the address", "%w", found.err))
+				}
+				b.addrs = found.addrs
+				return nil
+			})
+			if err != nil {
 				return err
 			}
 		}

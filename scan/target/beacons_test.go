@@ -23,7 +23,7 @@ func TestBeacons(t *testing.T) {
 	if fmt.Sprint(got.Beacons) != want {
 		t.Errorf("got  %v\nwant %s", got.Beacons, want)
 	}
-	if got.Space.Len() != 255+2+1 || got.Names[netip.MustParseAddr("10.0.0.8")] != "" {
+	if _, names := got.Names.Of(netip.MustParseAddr("10.0.0.8"), 80); got.Space.Len() != 255+2+1 || names != nil {
 		t.Error("a beacon has changed what is asked, or what targets are called")
 	}
 }

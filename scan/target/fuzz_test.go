@@ -1,6 +1,8 @@
 package target
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -94,6 +96,41 @@ func FuzzPorts(f *testing.F) {
 		again, err := ParsePorts(p.String())
 		if err != nil || again.bits != p.bits {
 			t.Fatalf("%q: %q read back as %v, %v", spec, p, again, err)
+		}
+	})
+}
+
+// FuzzList: whatever a file of targets holds, its text bounds what it takes, and what is wrong with it has a place.
+func FuzzList(f *testing.F) {
+	for _, seed := range []string{
+		"10.0.0.1\r\n# x\r10.0.0.2/31\n", "11.7.*.1\n12.7.*.1,3\n13-30.7.*.7\n", "10.0.0.1 - 10.0.0.9\n10.0.0.1,3-4\n",
+		"\xff\xfe1\x000\x00.\x00", "10.0.0.1:80\n[2001:db8::/112]:443\n", "*.*.*.0-127:1\n*.*.*.0-127:2\n", "10.0.0.1- 10.0.0.2", "\x1f\x8b\x08",
+	} {
+		f.Add([]byte(seed))
+	}
+	ports, err := ParsePorts("80")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, list []byte) {
+		got, err := Load(t.Context(), Config{
+			TargetFiles: []string{"-"}, Stdin: bytes.NewReader(list), Ports: ports, Exclude: []string{"0.0.0.0/8,224.0.0.0/3"}, Resolve: names{}.resolve,
+		})
+		if err != nil {
+			if e := (*Error)(nil); !errors.As(err, &e) || e.Hint() == "" && !errors.Is(err, bufio.ErrTooLong) {
+				t.Fatalf("error %#v", err)
+			}
+			return
+		}
+		if bytes.HasPrefix(list, []byte("\x1f\x8b")) || bytes.HasPrefix(list, []byte("\x28\xb5")) {
+			return // its text is longer
+		}
+		n := got.Space.addrs.NumRanges()
+		for _, addrs := range got.Space.Pairs() {
+			n += addrs.NumRanges()
+		}
+		if most := maxPatternRanges + len(list) + 8; n > most {
+			t.Fatalf("%d ranges of %d bytes", n, len(list))
 		}
 	})
 }

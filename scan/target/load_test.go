@@ -42,6 +42,17 @@ func (n names) resolve(_ context.Context, host string) ([]netip.Addr, error) {
 	return list, nil
 }
 
+// namesText is what the first names of the addresses look like.
+func namesText(n *Names) string {
+	first := map[netip.Addr]string{}
+	if n != nil {
+		for a, names := range n.of {
+			first[a] = names.all[0]
+		}
+	}
+	return fmt.Sprint(first)
+}
+
 // probes lists a small space.
 func probes(s *Space) string {
 	var list []string
@@ -117,7 +128,7 @@ func TestLoad(t *testing.T) {
 			if c.names == "" {
 				c.names = "map[]"
 			}
-			if n := fmt.Sprint(got.Names); n != c.names {
+			if n := namesText(got.Names); n != c.names {
 				t.Errorf("names %s, want %s", n, c.names)
 			}
 			if got.Excluded != c.gone {
@@ -145,7 +156,7 @@ func TestLoadErrors(t *testing.T) {
 		hint   string // part of the hint
 	}{
 		{"nothing", Config{}, nil, "no targets", "a target is"},
-		{"empty file", Config{TargetFiles: []string{"f"}}, files{"f": "# only a comment\n"}, "no targets", "a target is"},
+		{"empty file", Config{TargetFiles: []string{"f"}}, files{"f": "# only a comment\n"}, "f holds no targets (1 line, 1 comment)", "a target is"},
 		{"bad word", Config{Targets: []string{"10.0.0.300"}}, nil, `"10.0.0.300": not an address, octet 300 is above 255`, "0-255"},
 		{"bad line", Config{TargetFiles: []string{"targets.txt"}}, files{"targets.txt": "\n# x\r\n10.0.0.1 10.0.0.300\n"},
 			`targets.txt:3: "10.0.0.300": not an address, octet 300 is above 255`, "0-255"},
@@ -153,7 +164,9 @@ func TestLoadErrors(t *testing.T) {
 		{"standard input twice", Config{TargetFiles: []string{"-"}, ExcludeFiles: []string{"-"}}, nil,
 			"TargetFiles: standard input was already read by ExcludeFiles", `only one file can be "-"`},
 		{"no such file", Config{TargetFiles: []string{"missing"}}, nil, "TargetFiles: open missing: file does not exist", "check the name"},
-		{"UTF-16", Config{TargetFiles: []string{"f"}}, files{"f": "\xff\xfe1\x000\x00"}, "f:1: the file is UTF-16", "UTF-8"},
+		{"UTF-16", Config{TargetFiles: []string{"f"}}, files{"f": "\xff\xfe1\x000\x00"}, `f:1: "10": not an address, it has 1 of the 4 octets`, "Ports 10"},
+		{"archive", Config{TargetFiles: []string{"f"}}, files{"f": "PK\x03\x04"}, "f: the file is a zip archive, as spreadsheets and documents are too", "unpacked"},
+		{"no text", Config{TargetFiles: []string{"f"}}, files{"f": "10.0.0.1\n10.0.0.2\x00\n"}, "f:2: a zero byte: this is no text", "UTF-8"},
 		{"long line", Config{TargetFiles: []string{"f"}}, files{"f": "10.0.0.1\n" + strings.Repeat(" ", maxLine+1)},
 			"f:2: line longer than 1048576 bytes: bufio.Scanner: token too long", "one target per line"},
 
@@ -174,6 +187,8 @@ func TestLoadErrors(t *testing.T) {
 		{"unspecified IPv6", Config{Targets: []string{"::"}}, nil, `"::": this is the unspecified address (RFC 4291)`, "leave it out"},
 		{"class E", Config{Targets: []string{"240.0.0.1"}}, nil, `"240.0.0.1": this is a reserved class E address (RFC 1112)`, "leave it out"},
 		{"all of IPv4", Config{Targets: []string{"0.0.0.0/0"}}, nil,
+			"targets cover the wide public network 1.0.0.0/8 and neither a scope nor an exclusion is given", "ScopeFile FILE"},
+		{"all of IPv4 with an exclusion", Config{Targets: []string{"0.0.0.0/0"}, Exclude: []string{"10.0.0.1"}}, nil,
 			`"0.0.0.0/0": it contains 0.0.0.0, a "this network" address (RFC 791)`, "exclude it: Exclude 0.0.0.0/8,224.0.0.0/4,240.0.0.0/4"},
 		{"all of IPv4, in part excluded", Config{Targets: []string{"*.*.*.*"}, Exclude: []string{"0.0.0.0/8,224.0.0.0/4"}}, nil,
 			`"*.*.*.*": it contains 240.0.0.0, a reserved class E address (RFC 1112)`, "exclude it: Exclude 240.0.0.0/4"},
@@ -185,10 +200,12 @@ func TestLoadErrors(t *testing.T) {
 		{"too large together", Config{Targets: []string{"2001:db8::/80", "10.0.0.1"}}, nil, "more than 2^48 addresses", "known addresses"},
 		{"too many probes", Config{Targets: []string{"2001:db8::/80", "10.0.0.1:9"}}, nil, "more than 2^48 probes", "fewer ports"},
 
-		{"unknown host", Config{TargetFiles: []string{"f"}}, files{"f": "one\nnope\n"}, `f:2: "nope": cannot resolve: lookup nope: no such host`, "check the spelling"},
-		{"unknown excluded host", Config{Targets: []string{"one"}, Exclude: []string{"nope"}}, nil, `Exclude: "nope": cannot resolve: lookup nope: no such host`, "check the spelling"},
-		{"host without address", Config{Targets: []string{"none"}}, nil, `"none": the name has no address`, "give an address"},
-		{"host with zone", Config{Targets: []string{"zone"}}, nil, `"zone": resolves to fe80::1%eth0, which cannot be a target`, "give an address"},
+		{"unknown host", Config{TargetFiles: []string{"f"}, Strict: true}, files{"f": "one\nnope\n"}, `f:2: "nope": cannot resolve: no such name`, "check the spelling"},
+		{"unknown excluded host", Config{Targets: []string{"one"}, Exclude: []string{"nope"}}, nil, `Exclude: "nope": cannot resolve: no such name`, "check the spelling"},
+		{"unknown excluded hosts", Config{Targets: []string{"one"}, Exclude: []string{"nope"}, ExcludeFiles: []string{"f"}}, files{"f": "one\nnope\nnone\n"},
+			"Exclude: \"nope\": cannot resolve: no such name\nf:3: \"none\": the name has no address", "check the spelling"},
+		{"host without address", Config{Targets: []string{"none"}}, nil, `"none": the name has no address`, "give the address"},
+		{"host with zone", Config{Targets: []string{"zone"}}, nil, `"zone": resolves to fe80::1%eth0, which cannot be a target`, "give the address"},
 		{"host of multicast", Config{Targets: []string{"bad"}}, nil, `"bad": it resolves to 224.0.0.1, a multicast address (RFC 5771)`, "leave it out"},
 
 		{"outside the scope", Config{TargetFiles: []string{"f"}, ScopeFile: "s"}, files{"s": "10.0.0.0/24", "f": "10.0.0.7\n10.0.0.0/23"},
@@ -201,7 +218,8 @@ func TestLoadErrors(t *testing.T) {
 			`"two": it resolves to 2001:db8::2, outside the scope s`, "authorizes"},
 		{"multicast in the scope", Config{Targets: []string{"224.0.0.1"}, ScopeFile: "s"}, files{"s": "0.0.0.0/0"},
 			`"224.0.0.1": this is a multicast address (RFC 5771)`, "leave it out"},
-		{"empty scope", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "#\n"}, "s: the scope holds no address", "list the networks"},
+		{"empty scope", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "#\n"}, "s holds no authorized addresses (1 line, 1 comment)", "list the networks"},
+		{"empty exclusions", Config{Targets: []string{"10.0.0.1"}, ExcludeFiles: []string{"x"}}, files{"x": ""}, "x holds no exclusions (0 lines, 0 comments)", "right file"},
 		{"no scope file", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, nil, "ScopeFile: open s: file does not exist", "check the name"},
 		{"scope with a name", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "10.0.0.1\none\n"}, `s:2: "one": a scope file holds addresses, not host names`, "authorization"},
 		{"scope with a port", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "10.0.0.1:80\n"}, `s:1: "10.0.0.1:80": a scope has no ports`, "leave the port out"},
@@ -251,7 +269,7 @@ func TestLoadReadError(t *testing.T) {
 }
 
 func TestPublicGuard(t *testing.T) {
-	scope := files{"s": "0.0.0.0/0\n::/0\n", "nothing": "# nothing\n"}
+	scope := files{"s": "0.0.0.0/0\n::/0\n"}
 	for _, c := range []struct {
 		name   string
 		config Config
@@ -267,7 +285,6 @@ func TestPublicGuard(t *testing.T) {
 		{"private and one wide", Config{Targets: []string{"10.0.0.0/8", "8.0.0.0/8", "172.16.0.0/12"}}, true},
 		{"as pairs", Config{Targets: []string{"8.0.0.0/15:80", "12.0.0.0/15:443"}}, true},
 		{"with an exclusion", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, Exclude: []string{"10.0.0.1"}}, false},
-		{"with an empty exclusion file", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, ExcludeFiles: []string{"nothing"}}, true},
 		{"with a scope", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, ScopeFile: "s"}, false},
 	} {
 		c.config.Ports = mustPorts(t, "80")

@@ -7,8 +7,11 @@ import (
 	"strings"
 )
 
-// maxPatternRanges bounds what one octet pattern may expand to; 2^22 ranges take 32 MiB.
-const maxPatternRanges = 1 << 22
+// maxPatternRanges bounds what octet patterns may expand to beyond the length of their own text, alone and all together:
+// ten bytes of a file can ask for millions of ranges. 2^20 ranges take 8 MiB as a list and some 24 MiB as a Set.
+const maxPatternRanges = 1 << 20
+
+const patternHint = "write it as CIDR prefixes, or leave addresses out with ExcludeFiles instead of a pattern"
 
 // octets is a pattern such as 10.0.0-3.1-254 or 10.*.1,3.5: for each octet the set of its values.
 type octets [4][256]bool
@@ -54,8 +57,7 @@ func parseOctets(word, s string) (*octets, error) {
 		}
 	}
 	if n := o.numRanges(); n > maxPatternRanges {
-		return nil, wrong(word, "write it as CIDR prefixes, or leave addresses out with ExcludeFiles instead of a pattern",
-			"octet pattern makes %d separate ranges, more than %d", n, maxPatternRanges)
+		return nil, wrong(word, patternHint, "octet pattern makes %d separate ranges, more than %d", n, maxPatternRanges)
 	}
 	return &o, nil
 }

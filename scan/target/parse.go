@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -9,12 +10,30 @@ import (
 	"go4.org/netipx"
 )
 
+// parseWord reads one word, which may be a comma-separated list, and hands each target on.
+func parseWord(word string, p place, add func(entry, string, place) error) error {
+	found := false
+	err := splitList(strings.TrimSpace(word), func(text string) error {
+		found = true
+		e, err := parseEntry(text)
+		if err != nil {
+			return p.at(err)
+		}
+		return add(e, text, p)
+	})
+	if err == nil && !found {
+		return p.at(wrong(word, targetHint, "empty target"))
+	}
+	return err
+}
+
 // entry is one target as written: exactly one of host, octets and addrs is set.
 type entry struct {
 	addrs  netipx.IPRange
 	octets *octets
-	host   string // still to be resolved
+	host   string // still to be resolved: lower case, without a final dot
 	port   uint16 // 0: every port of the scan
+	masked bool   // addrs are those of a prefix that was written with bits of a host
 }
 
 const targetHint = "a target is an address, a CIDR prefix (10.0.0.0/24), a range (10.0.0.1-10.0.0.9), " +
@@ -147,7 +166,7 @@ func parseHost(word, s string) (entry, error) {
 	case numeric:
 		o, err := parseOctets(word, s)
 		if err != nil {
-			return entry{}, err
+			return entry{}, meantPort(err, word)
 		}
 		if a, ok := o.single(); ok {
 			return entry{addrs: netipx.IPRangeFrom(a, a)}, nil
@@ -157,7 +176,26 @@ func parseHost(word, s string) (entry, error) {
 	if why := notHostname(s); why != "" {
 		return entry{}, wrong(word, targetHint, "neither an address nor a host name: %s", why)
 	}
-	return entry{host: s}, nil
+	return entry{host: strings.ToLower(strings.TrimSuffix(s, "."))}, nil
+}
+
+// meantPort gives an error about octets the hint that a port may be meant.
+func meantPort(err error, word string) error {
+	e, _ := errors.AsType[*Error](err)
+	addr, port, ok := cutAddress(word)
+	switch {
+	case e == nil:
+	case ok && isPort(port):
+		e.hint = "a port follows a colon: write " + addr + ":" + port
+	case isPort(word):
+		e.hint = "for one port of an address write 10.0.0.1:" + word + ", for a port of all targets Ports " + word + "; an address has four octets"
+	}
+	return err
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0 && s[0] != '0'
 }
 
 func parsePrefix(word, s string) (entry, error) {
@@ -172,6 +210,9 @@ func parsePrefix(word, s string) (entry, error) {
 	if err != nil || strings.Trim(length, "0123456789") != "" {
 		return entry{}, wrong(word, "write the length of the prefix, as in 10.0.0.0/24", "%q is not a prefix length", shorten(length))
 	}
+	if len(length) > 1 && length[0] == '0' {
+		return entry{}, wrong(word, "leave the leading zero out, as in an octet", "prefix length %q has a leading zero", shorten(length))
+	}
 	// An IPv4-mapped prefix keeps its notation here, in which the length counts; ranges.add undoes it.
 	a, err := netip.ParseAddr(addr)
 	if err != nil {
@@ -181,7 +222,8 @@ func parsePrefix(word, s string) (entry, error) {
 	if n > uint64(a.BitLen()) {
 		return entry{}, wrong(word, fmt.Sprintf("the length is 0 to %d", a.BitLen()), "prefix length %d is above %d", n, a.BitLen())
 	}
-	return entry{addrs: netipx.RangeOfPrefix(netip.PrefixFrom(a, int(n)))}, nil
+	prefix := netip.PrefixFrom(a, int(n))
+	return entry{addrs: netipx.RangeOfPrefix(prefix), masked: prefix != prefix.Masked()}, nil
 }
 
 func parseRange(word, s string) (entry, error) {
@@ -270,8 +312,9 @@ func notHostname(s string) string {
 		}
 		last = label
 	}
-	if strings.Trim(last, "0123456789") == "" {
-		return "the last label is a number"
+	digits, hex := strings.CutPrefix(strings.ToLower(last), "0x")
+	if strings.Trim(last, "0123456789") == "" || hex && strings.Trim(digits, "0123456789abcdef") == "" {
+		return "the last label is a number" // which some resolvers take for an IPv4 address, inet_aton(3)
 	}
 	return ""
 }

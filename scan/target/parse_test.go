@@ -80,7 +80,7 @@ func TestParseForms(t *testing.T) {
 
 		{"localhost", "localhost"},
 		{"www.example.com", "www.example.com"},
-		{"www.example.com.", "www.example.com."},
+		{"WWW.Example.com.", "www.example.com"},
 		{"host-1.example:22", "host-1.example port 22"},
 		{"a_b.example", "a_b.example"},
 		{"3com.example", "3com.example"},
@@ -117,7 +117,7 @@ func TestParseErrors(t *testing.T) {
 		{"10.0.0.1-2-3", `octet "2-3" is not a number`, "0-255"},
 		{"10.0.0.9-1", `octet range 9-1 is reversed`, "write 1-9"},
 		{"10.0.0.1**", `octet "1**" is not a number`, "0-255"},
-		{"1-254.1-254.1-254.1-254", "octet pattern makes 16387064 separate ranges, more than 4194304", "ExcludeFiles"},
+		{"1-254.1-254.1-254.1-254", "octet pattern makes 16387064 separate ranges, more than 1048576", "ExcludeFiles"},
 		{"*.*.*.1", "makes 16777216 separate ranges", "CIDR"},
 
 		{"10.0.0.0/33", "prefix length 33 is above 32", "0 to 32"},
@@ -128,6 +128,12 @@ func TestParseErrors(t *testing.T) {
 		{"10.0.0.0/+8", `"+8" is not a prefix length`, "10.0.0.0/24"},
 		{"10.0.0.0/99999", `"99999" is not a prefix length`, "10.0.0.0/24"},
 		{"10.0.0.0/8/8", `"8/8" is not a prefix length`, "10.0.0.0/24"},
+		{"10.0.0.0/08", `prefix length "08" has a leading zero`, "leading zero"},
+		{"2001:db8::/064", `prefix length "064" has a leading zero`, "leading zero"},
+		{"22", "it has 1 of the 4 octets", "Ports 22"},
+		{"10.0.0.1,443", "octet 443 is above 255", "10.0.0.1:443"},
+		{"0x0a000001", "the last label is a number", "a target is"},
+		{"0x7f.0x1", "the last label is a number", "a target is"},
 		{"10/8", "it has 1 of the 4 octets", "10.0.0.0/8"},
 		{"10.0.0.256/24", "octet 256 is above 255", "0-255"},
 		{"10.0.0.0/255.255.255.0", "a netmask is not supported", "10.0.0.0/24"},
@@ -195,21 +201,16 @@ func TestParseErrors(t *testing.T) {
 
 // Every pattern just below the limit must still work.
 func TestPatternLimit(t *testing.T) {
-	o, err := parseOctets("", "0-63.*.*.1")
+	o, err := parseOctets("", "0-15.*.*.1")
 	if err != nil || o.numRanges() != maxPatternRanges {
-		t.Fatalf("2^22 ranges: %v", err)
+		t.Fatalf("2^20 ranges: %v", err)
 	}
-	if _, err := parseOctets("", "0-64.*.*.1"); err == nil {
-		t.Error("more than 2^22 ranges accepted")
-	}
-	want := maxPatternRanges
-	if testing.Short() { // they take a gigabyte
-		o, err = parseOctets("", "0-63.*.255.1")
-		want >>= 8
+	if _, err := parseOctets("", "0-16.*.*.1"); err == nil {
+		t.Error("more than 2^20 ranges accepted")
 	}
 	var r ranges
 	o.addTo(&r)
-	if err != nil || len(r.v4) != want || r.v4[len(r.v4)-1].last.netip().String() != "63.255.255.1" {
+	if len(r.v4) != maxPatternRanges || r.v4[len(r.v4)-1].last.netip().String() != "15.255.255.1" {
 		t.Errorf("%d ranges, %v", len(r.v4), err)
 	}
 }

@@ -42,6 +42,15 @@ func (p *Ports) Index(port uint16) (int, bool) {
 // Contains reports whether port is in the set.
 func (p *Ports) Contains(port uint16) bool { return p.bits[port/64]>>(port%64)&1 != 0 }
 
+// without returns p less the ports of x.
+func (p *Ports) without(x *Ports) *Ports {
+	member := p.bits
+	for w := range member {
+		member[w] &^= x.bits[w]
+	}
+	return newPorts(&member)
+}
+
 // All yields the ports in ascending order.
 func (p *Ports) All() iter.Seq[uint16] {
 	return func(yield func(uint16) bool) {

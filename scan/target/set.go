@@ -31,7 +31,7 @@ func newSet(r ranges) (*Set, error) {
 }
 
 func tooManyAddrs(text string) *Error {
-	return wrong(text, "scan a smaller part, or list known addresses: 2^48 is an IPv6 /80, so a /64 cannot be swept",
+	return wrong(text, "a /64 has 18 quintillion addresses: list the known addresses, or scan at most a /80",
 		"more than 2^48 addresses")
 }
 

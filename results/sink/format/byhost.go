@@ -214,8 +214,10 @@ func (b *byHost) close() (err error) {
 
 // hostGroup is all that is known about one address.
 type hostGroup struct {
-	Addr     netip.Addr
-	Hostname string // the first that a record names
+	Addr netip.Addr
+	// Hostname is the first that a record names, and Hostnames are those of that record.
+	Hostname  string
+	Hostnames *results.Hostnames
 	// Summary is the host's own record, or nil.
 	Summary *results.Host
 	// count is how many records went into the group, those included that another one outdid.
@@ -228,7 +230,8 @@ type hostGroup struct {
 }
 
 func (g *hostGroup) reset() {
-	g.Addr, g.Hostname, g.Summary, g.count, g.raw, g.last = netip.Addr{}, "", nil, 0, g.raw[:0], 0
+	g.Addr, g.Hostname, g.Hostnames = netip.Addr{}, "", nil
+	g.Summary, g.count, g.raw, g.last = nil, 0, g.raw[:0], 0
 }
 
 // add takes the next record in order: of several for one port the first is the one that holds.
@@ -240,12 +243,26 @@ func (g *hostGroup) add(r []byte) {
 	if isSummary(r) {
 		g.dec.host(&g.host, r)
 		g.Summary, g.Addr = &g.host, g.host.Addr
-		g.Hostname = cmp.Or(g.Hostname, g.host.Hostname)
+		if g.Hostname == "" {
+			g.Hostname, g.Hostnames = g.host.Hostname, g.host.Hostnames
+		}
 	} else if g.Hostname == "" {
-		g.Addr, g.Hostname = keyAddr(r), g.dec.hostname(r)
+		g.Addr = keyAddr(r)
+		g.Hostname, g.Hostnames = g.dec.namesOf(r)
 	}
 	g.last = len(g.raw)
 	g.raw = append(g.raw, r...)
+}
+
+// names are all of the host's.
+func (g *hostGroup) names() []string {
+	switch {
+	case g.Hostnames.Len() > 0:
+		return g.Hostnames.List
+	case g.Hostname != "":
+		return []string{g.Hostname}
+	}
+	return nil
 }
 
 // Ports gives the host's ports, ascending and each once, of several records the one with the best state

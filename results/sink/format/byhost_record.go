@@ -76,6 +76,7 @@ func appendPort(b []byte, p *results.Port) []byte {
 	b = appendAddr(b, p.Source)
 	b = appendAddr(b, p.Router)
 	b = appendText(b, p.Hostname)
+	b = appendNames(b, p.Hostnames)
 	b = appendText(b, p.Service)
 	b = appendText(b, p.Iface)
 	b = appendText(b, p.Banner)
@@ -92,6 +93,7 @@ func appendHost(b []byte, h *results.Host) []byte {
 	b = binary.AppendUvarint(b, uint64(h.OpenCount))
 	b = binary.AppendUvarint(b, uint64(h.ClosedCount))
 	b = appendText(b, h.Hostname)
+	b = appendNames(b, h.Hostnames)
 	for _, p := range h.Open {
 		b = binary.BigEndian.AppendUint16(b, p)
 	}
@@ -124,6 +126,19 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// appendNames appends how many are left out, how many are there, and these.
+func appendNames(b []byte, h *results.Hostnames) []byte {
+	if h == nil {
+		return append(b, 0, 0)
+	}
+	b = binary.AppendUvarint(b, uint64(h.LeftOut))
+	b = binary.AppendUvarint(b, uint64(len(h.List)))
+	for _, name := range h.List {
+		b = appendText(b, name)
+	}
+	return b
+}
+
 // decoder reads records that appendPort and appendHost have written. Names that come again are not
 // allocated again.
 type decoder struct {
@@ -146,7 +161,8 @@ func (d *decoder) port(p *results.Port, r []byte) {
 	}
 	p.RTT = time.Duration(d.uint64())
 	p.Source, p.Router = d.addr(), d.addr()
-	p.Hostname, p.Service, p.Iface = d.name(), d.name(), d.name()
+	p.Hostname, p.Hostnames = d.name(), d.hostnames()
+	p.Service, p.Iface = d.name(), d.name()
 	if n := d.uvarint(); n > 0 {
 		p.Banner = d.take(n)
 	}
@@ -155,12 +171,24 @@ func (d *decoder) port(p *results.Port, r []byte) {
 // portFixed is how long a port's fields are between the key and the addresses.
 const portFixed = 4 + 3*2 + 8
 
-// hostname is that field of a port alone.
-func (d *decoder) hostname(r []byte) string {
+// namesOf are the names of a port alone.
+func (d *decoder) namesOf(r []byte) (string, *results.Hostnames) {
 	d.r = r[keyEnd+portFixed:]
 	d.addr()
 	d.addr()
-	return d.name()
+	return d.name(), d.hostnames()
+}
+
+func (d *decoder) hostnames() *results.Hostnames {
+	leftOut, n := d.uvarint(), d.uvarint()
+	if leftOut == 0 && n == 0 {
+		return nil
+	}
+	h := &results.Hostnames{List: make([]string, n), LeftOut: leftOut}
+	for i := range h.List {
+		h.List[i] = d.name()
+	}
+	return h
 }
 
 // host fills in all of h, and reuses h.Open.
@@ -170,7 +198,7 @@ func (d *decoder) host(h *results.Host, r []byte) {
 	*h = results.Host{Last: keyTime(r), Addr: keyAddr(r), HasRTT: f&1 != 0, Suspect: results.Suspect(f >> 1 & 3), Open: h.Open[:0]}
 	h.RTT, h.First = time.Duration(d.uint64()), int64(d.uint64())
 	h.OpenCount, h.ClosedCount = d.uvarint(), d.uvarint()
-	h.Hostname = d.name()
+	h.Hostname, h.Hostnames = d.name(), d.hostnames()
 	for len(d.r) > 0 {
 		h.Open = append(h.Open, d.uint16())
 	}

@@ -40,6 +40,9 @@ func randomPort(r *rand.Rand, hosts, ports int) results.Port {
 		p.Banner = slices.Repeat([]byte{byte(r.Uint32())}, r.IntN(results.MaxBanner+1))
 	}
 	p.Hostname = []string{"", "h" + p.Addr.String()}[p.Addr.As16()[15]&1]
+	if p.Hostname != "" && p.Addr.As16()[15]&2 != 0 {
+		p.Hostnames = &results.Hostnames{List: []string{p.Hostname, "other"}, LeftOut: 7}
+	}
 	return p
 }
 

@@ -83,7 +83,7 @@ func (e *ecs) Ports(ports []results.Port) error {
 	for i := range ports {
 		p := &ports[i]
 		id := p.EventID(e.scanID)
-		if err := e.w.Commit(e.appendPort(e.w.Buf(), p, id), batch.Event{Time: p.Time, ID: id, Records: 1}); err != nil {
+		if err := e.w.Commit(e.appendShortPort(e.w.Buf(), p, id), batch.Event{Time: p.Time, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -140,7 +140,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = p.Router.WithZone("").AppendTo(b)
 	}
 	b = append(b, `"]`...)
-	b = appendECSHosts(b, p.Hostname)
+	b = appendECSHosts(b, p.Hostname, p.Hostnames)
 
 	b = append(b, `},"synoptic":{"scan_id":`...)
 	b = results.AppendString(b, e.scanID)
@@ -153,6 +153,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = append(b, `,"service":`...)
 		b = results.AppendString(b, p.Service)
 	}
+	b = p.Hostnames.AppendLeftOut(b)
 	if p.Router.IsValid() {
 		b = append(b, `,"router":"`...)
 		b = p.Router.WithZone("").AppendTo(b)
@@ -197,7 +198,7 @@ func (e *ecs) Hosts(hosts []results.Host) error {
 	for i := range hosts {
 		h := &hosts[i]
 		id := h.EventID(e.scanID)
-		if err := e.w.Commit(e.appendHost(e.w.Buf(), h, id), batch.Event{Time: h.Last, ID: id, Records: 1}); err != nil {
+		if err := e.w.Commit(e.appendShortHost(e.w.Buf(), h, id), batch.Event{Time: h.Last, ID: id, Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -229,7 +230,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 	b = append(b, `,"related":{"ip":["`...)
 	b = append(b, addr...)
 	b = append(b, `"]`...)
-	b = appendECSHosts(b, h.Hostname)
+	b = appendECSHosts(b, h.Hostname, h.Hostnames)
 	b = append(b, `},"synoptic":{"scan_id":`...)
 	b = results.AppendString(b, e.scanID)
 	b = append(b, `,"open":`...)
@@ -244,6 +245,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 		b = strconv.AppendUint(b, uint64(p), 10)
 	}
 	b = append(b, ']')
+	b = h.Hostnames.AppendLeftOut(b)
 	if h.HasRTT {
 		b = appendECSRTT(b, h.RTT)
 	}
@@ -314,15 +316,6 @@ func appendECSNetwork(b []byte, addr netip.Addr) []byte {
 		b = append(b, '6')
 	}
 	return append(b, ecsNetwork...)
-}
-
-func appendECSHosts(b []byte, hostname string) []byte {
-	if hostname == "" {
-		return b
-	}
-	b = append(b, `,"hosts":[`...)
-	b = results.AppendString(b, hostname)
-	return append(b, ']')
 }
 
 func appendECSRTT(b []byte, rtt time.Duration) []byte {

@@ -158,6 +158,9 @@ func everyEvent() (events []results.Event) {
 }
 
 // everyPort is one port of every reason, and ports with as much and as little in them as can be.
+// longNames take all the room that there is for them.
+var longNames = &results.Hostnames{List: []string{strings.Repeat("a", 253), strings.Repeat("b", 253), strings.Repeat("c", 180)}, LeftOut: 999_999}
+
 func everyPort() (ports []results.Port) {
 	for r := results.ReasonNone + 1; r <= results.EvidenceLost; r++ {
 		p := samplePort
@@ -168,6 +171,7 @@ func everyPort() (ports []results.Port) {
 	most := samplePort
 	most.Addr, most.Source = netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:6666"), netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:7777")
 	most.Router = netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:8888")
+	most.Hostnames = longNames
 	most.Hostname, most.Banner, most.Verified = strings.Repeat("a", 253), bytes.Repeat([]byte{0}, results.MaxBanner), results.VerifyFalse
 	zone := least
 	zone.Addr, zone.Source, zone.Router = netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("fe80::2%eth0"), netip.MustParseAddr("fe80::3%eth0")
@@ -176,6 +180,7 @@ func everyPort() (ports []results.Port) {
 
 func everyHost() []results.Host {
 	most := sampleHost
+	most.Hostnames = longNames
 	most.Hostname, most.Addr = strings.Repeat("a", 253), netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:6666")
 	most.Open, most.OpenCount = nil, 65535
 	for p := range uint16(results.MaxHostPorts) {

@@ -136,9 +136,9 @@ func (x *nmapXML) writeHost(g *hostGroup) error {
 	} else {
 		b = append(b, "\" addrtype=\"ipv6\"/>\n<hostnames>\n"...)
 	}
-	if g.Hostname != "" {
+	for _, name := range g.names() {
 		b = append(b, "<hostname"...)
-		b = appendAttr(b, "name", g.Hostname)
+		b = appendAttr(b, "name", name)
 		b = append(b, " type=\"user\"/>\n"...)
 	}
 	b = append(b, "</hostnames>\n<ports>"...)

@@ -18,6 +18,9 @@ const ocsfVersion = "1.6.0"
 // maxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
 const maxOCSFPorts = 75
 
+// ocsfRest is how many bytes of such an event follow the ports at most, but for the names of the device.
+const ocsfRest = 440
+
 // ocsf writes events of the Open Cybersecurity Schema Framework, one JSON object per line: class 6007 Scan
 // Activity at the scan's start and end, and for events; and between them, when the scan is over, class 5001 Device
 // Inventory Info for each host that has answered, IPv4 before IPv6, ascending.
@@ -183,10 +186,12 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 	parts := max((d.open+maxOCSFPorts-1)/maxOCSFPorts, 1)
 	part, listed := 0, 0
 	records := g.count - d.open // those that no part lists go with the first
+	begin := len(o.w.Buf())
 	b := o.beginHost(g, d, part)
 	commit := func() error {
 		e := batch.Event{Time: d.last, ID: results.HostEventID(o.scanID, g.Addr, part), Records: records + listed}
-		return o.w.Commit(o.finishHost(b, d, part, parts), e)
+		names := g.Hostnames.Within(maxEvent - (len(b) - begin) - ocsfRest)
+		return o.w.Commit(o.finishHost(b, names, d, part, parts), e)
 	}
 	for p := range g.Ports() {
 		if p.Reason.State() != results.Open {
@@ -197,6 +202,7 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 				return err
 			}
 			part, listed, records = part+1, 0, 0
+			begin = len(o.w.Buf())
 			b = o.beginHost(g, d, part)
 		}
 		if listed > 0 {
@@ -237,7 +243,7 @@ func (o *ocsf) beginHost(g *hostGroup, d ocsfDevice, part int) []byte {
 }
 
 // finishHost appends what follows the open ports.
-func (o *ocsf) finishHost(b []byte, d ocsfDevice, part, parts int) []byte {
+func (o *ocsf) finishHost(b []byte, names *results.Hostnames, d ocsfDevice, part, parts int) []byte {
 	b = append(b, `]}]},"unmapped":{"part":`...)
 	b = strconv.AppendInt(b, int64(part+1), 10)
 	b = append(b, `,"parts":`...)
@@ -246,6 +252,7 @@ func (o *ocsf) finishHost(b []byte, d ocsfDevice, part, parts int) []byte {
 		b = append(b, `,"scanner":`...)
 		b = results.AppendString(b, o.hostname)
 	}
+	b = names.AppendFields(b)
 	b = d.suspect.AppendField(b)
 	return append(b, "}}\n"...)
 }

@@ -106,13 +106,13 @@ func (c *cursor) passed(n uint64) { c.ahead.Add(-n) }
 type recorder struct {
 	queue *queue
 	emits results.State // states that lanes hand on: what is shown, and what hosts are judged by
-	names map[netip.Addr]string
+	names *target.Names
 }
 
 // emit completes a record and appends it to a batch, which it hands over when full.
 func (r *recorder) emit(batch []results.Port, p results.Port) []results.Port {
-	if len(r.names) > 0 {
-		p.Hostname = r.names[p.Addr]
+	if r.names != nil {
+		p.SetHostnames(r.names.Of(p.Addr, p.Port))
 	}
 	p.Service = target.Service(p.Port)
 	batch = append(batch, p)

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"synoptic/scan/plan"
+	"synoptic/scan/target"
+)
+
+// noTarget is the refusal of a scan of nothing. Who writes to our standard input means it to be read.
+func noTarget(stdin io.Reader) error {
+	if f, ok := stdin.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && (info.Mode()&os.ModeNamedPipe != 0 || info.Mode().IsRegular()) {
+			return usage("give an address, a prefix or a host name; to read the list on standard input, write: synoptic scan -", "no target given")
+		}
+	}
+	return usage("give an address, a prefix or a host name, a file with -i, or - for standard input", "no target given")
+}
+
+// load reads and resolves all that says what is scanned, and tells what has become of it otherwise than was asked.
+func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, ports *target.Ports, std streams, logs logFormat) (*target.Targets, error) {
+	log := logs.logger(std.err)
+	t := target.Config{
+		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
+		ScopeFile: f.scope, Ports: ports, Beacons: f.beacons, Stdin: std.in, Strict: f.strict, Reaches: reaches(c),
+	}
+	switch {
+	case f.only4 && f.only6:
+		return nil, usage("give one of them, or none for both families", "--ipv4 and --ipv6 are both given")
+	case f.only4:
+		t.Family = target.IPv4
+	case f.only6:
+		t.Family = target.IPv6
+	}
+	if len(f.excludePorts) > 0 {
+		var err error
+		if t.ExcludePorts, err = target.ParsePorts(strings.Join(f.excludePorts, ",")); err != nil {
+			return nil, fmt.Errorf("--exclude-ports: %w", err)
+		}
+	}
+	if slices.Contains(targets, "-") || slices.Contains(f.targetFiles, "-") || slices.Contains(f.excludeFiles, "-") {
+		tellStdin(std, logs)
+	}
+	names := nameProgress{std: std, live: !f.quiet && logs == logText && isTerminal(std.err) && os.Getenv("TERM") != "dumb"}
+	t.Progress = names.show
+	loaded, err := target.Load(ctx, t)
+	names.end()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range loaded.Warnings {
+		log.Warn(withFlags(w.Text), hintKey, w.Hint)
+	}
+	return loaded, nil
+}
+
+// tellStdin says to who sits before a terminal what is waited for.
+func tellStdin(std streams, logs logFormat) {
+	if f, ok := std.in.(*os.File); ok && isTerminal(f) {
+		logs.logger(std.err).Warn("reading standard input", hintKey, "type or paste it, and end it with Ctrl-D on a line of its own; or give a file")
+	}
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// reaches says of an address of a name why it cannot be probed. A connected UDP socket has asked the routing table, and
+// sends nothing.
+func reaches(c *plan.Config) func(netip.Addr) error {
+	return func(a netip.Addr) error {
+		switch {
+		case c.Source.IsValid() && c.Source.Unmap().Is4() != a.Is4():
+			return fmt.Errorf("the source address %v cannot reach them", c.Source)
+		case a.Is6() && c.Backend != plan.BackendAuto && c.Backend != plan.BackendConnect:
+			return fmt.Errorf("the backend %s probes IPv4 only", c.Backend)
+		case c.Interface != "" && a.Is4():
+			return nil // it may be told its gateway, and need no route
+		case !routed(a):
+			return errors.New("no route to them")
+		}
+		return nil
+	}
+}
+
+func routed(a netip.Addr) bool {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 9))) // discard, RFC 863
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// nameProgress is the line that stands while names are resolved.
+type nameProgress struct {
+	std   streams
+	live  bool
+	shown bool
+	last  time.Time
+}
+
+func (n *nameProgress) show(done, total int) {
+	if !n.live || time.Since(n.last) < progressEvery && done < total {
+		return
+	}
+	n.last, n.shown = time.Now(), true
+	fmt.Fprintf(n.std.err, "%sresolving names: %s of %s", eraseLine, grouped(uint64(done)), grouped(uint64(total)))
+}
+
+func (n *nameProgress) end() {
+	if n.shown {
+		fmt.Fprint(n.std.err, eraseLine)
+	}
+}
+
+// writeInputs says in the plan what the targets have come to.
+func writeInputs(row func(name, format string, args ...any), t *target.Targets) {
+	if t.HostNames > 0 {
+		row("names", "%s, %s skipped", count(uint64(t.HostNames), "host name", "host names"), grouped(uint64(t.SkippedNames)))
+	}
+	if t.ExcludedPorts != nil {
+		row("not probed", "ports %s", shorten(t.ExcludedPorts.String(), 60))
+	}
+	const most = 4
+	for i, taken := range t.Taken {
+		if i == most {
+			row("", "and %s more prefixes with bits beyond their length", grouped(uint64(t.NumTaken-most)))
+			break
+		}
+		row("note", "%s taken as %s", taken.Text, taken.As)
+	}
+}
