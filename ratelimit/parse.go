@@ -13,6 +13,8 @@ type RateError struct {
 	Input  string // as given
 	Reason string
 	Bits   bool // a bandwidth
+
+	write string // what was meant, most likely
 }
 
 func (e *RateError) Error() string {
@@ -32,20 +34,25 @@ func (e *RateError) Field() string {
 
 // Hint tells the user what to write.
 func (e *RateError) Hint() string {
-	if e.Bits {
+	switch {
+	case e.write != "":
+		return "write " + e.write
+	case e.Bits:
 		return "give bits per second above zero, such as 64k, 100M or 1G"
 	}
 	return "give packets per second above zero, such as 0.5, 250000, 10k or 1.5M"
 }
 
 // ParseRate parses packets per second: a decimal number above zero, which may
-// have a suffix k, M or G for 10³, 10⁶ or 10⁹, in either case. The error is a
-// *RateError.
+// have a suffix k, M or G for 10³, 10⁶ or 10⁹; k and G in either case, but not m, which
+// means a thousandth elsewhere. The error is a *RateError.
 func ParseRate(s string) (float64, error) { return parse(s, false) }
 
 // ParseBandwidth parses bits per second, in the notation of ParseRate. Suffixes
 // are powers of 1000, as everywhere in networks.
 func ParseBandwidth(s string) (bitsPerSecond float64, err error) { return parse(s, true) }
+
+const notNumber = "not a number, with or without k, M or G"
 
 func parse(s string, isBits bool) (float64, error) {
 	fail := func(reason string) (float64, error) {
@@ -56,7 +63,7 @@ func parse(s string, isBits bool) (float64, error) {
 		switch s[len(s)-1] {
 		case 'k', 'K':
 			factor = 1e3
-		case 'm', 'M':
+		case 'M':
 			factor = 1e6
 		case 'g', 'G':
 			factor = 1e9
@@ -70,14 +77,14 @@ func parse(s string, isBits bool) (float64, error) {
 	}
 	// ParseFloat alone would take exponents, hexadecimal, infinity and NaN.
 	if strings.Trim(digits, "0123456789.") != "" {
-		return fail("not a number with the suffix k, M or G")
+		return 0, guess(s, isBits)
 	}
 	value, err := strconv.ParseFloat(digits, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange) || math.IsInf(value*factor, 0):
 		return fail("too large")
 	case err != nil:
-		return fail("not a number with the suffix k, M or G")
+		return 0, guess(s, isBits)
 	case value == 0:
 		return fail("zero would never send anything")
 	}

@@ -13,7 +13,7 @@ var parseCases = []struct {
 	why  string  // part of the error
 }{
 	{"1", 1, ""}, {"0.5", 0.5, ""}, {".5", 0.5, ""}, {"5.", 5, ""}, {"250000", 250000, ""},
-	{"10k", 1e4, ""}, {"10K", 1e4, ""}, {"1.5M", 1.5e6, ""}, {"2m", 2e6, ""}, {"0.001k", 1, ""},
+	{"10k", 1e4, ""}, {"10K", 1e4, ""}, {"1.5M", 1.5e6, ""}, {"2m", 0, "not a number"}, {"0.001k", 1, ""},
 	{"20M", 20e6, ""}, {"1G", 1e9, ""}, {"1.25g", 1.25e9, ""},
 	{"0", 0, "zero"}, {"0.0", 0, "zero"}, {"0k", 0, "zero"}, {"000", 0, "zero"},
 	{"-1", 0, "negative"}, {"-0.5M", 0, "negative"}, {"-x", 0, "negative"},
@@ -21,7 +21,7 @@ var parseCases = []struct {
 	{"1.2.3", 0, "not a number"}, {"10kk", 0, "not a number"}, {"k10", 0, "not a number"}, {"1k5", 0, "not a number"},
 	{"10T", 0, "not a number"}, {"10 k", 0, "not a number"}, {" 1", 0, "not a number"}, {"+1", 0, "not a number"},
 	{"1e6", 0, "not a number"}, {"0x10", 0, "not a number"}, {"1_000", 0, "not a number"}, {"1,5", 0, "not a number"},
-	{"Inf", 0, "not a number"}, {"NaN", 0, "not a number"}, {"auto", 0, "not a number"}, {"10pps", 0, "not a number"},
+	{"10m", 0, "not a number"}, {"Inf", 0, "not a number"}, {"NaN", 0, "not a number"}, {"auto", 0, "not a number"},
 	{strings.Repeat("9", 400), 0, "too large"}, {"1" + strings.Repeat("0", 305) + "G", 0, "too large"},
 }
 
@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 				t.Errorf("%s %.20q: error %q does not say %q", name, c.in, err, c.why)
 			}
 			var hint interface{ Hint() string }
-			if !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "per second") {
+			if !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "per second") && !strings.HasPrefix(hint.Hint(), "write ") {
 				t.Errorf("%s %.20q: error %q has no hint", name, c.in, err)
 			}
 		}

@@ -2,6 +2,7 @@ package results_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"synoptic/results/bytesize"
@@ -19,6 +20,24 @@ func TestByteSize(t *testing.T) {
 		n, err := bytesize.Parse(text)
 		if e, ok := errors.AsType[*bytesize.Error](err); !ok || e.Text != text || e.Hint() == "" {
 			t.Errorf("%q is %d, %v", text, n, err)
+		}
+	}
+}
+
+func TestHint(t *testing.T) {
+	for text, want := range map[string]string{
+		"10T": "write 10240G", "1.5G": "write 1536M", "0.5M": "write 512K", "256MB": "write 256M", "256MiB": "write 256M", "64 K": "write 64K",
+		"1KB": "write 1K", "10 gib": "write 10G", "1Gb": "write 1G", "0.25T": "write 256G", "4096B": "write 4096", "2 MBytes": "write 2M",
+		"much": "give a size", "": "give a size", "-1": "give a size", "0": "give a size", "1025T": "give a size", "0.1K": "give a size", "1.5": "give a size",
+	} {
+		hint := (&Error{text}).Hint()
+		if !strings.Contains(hint, want) {
+			t.Errorf("%q: %q, want %q", text, hint, want)
+		}
+		if _, written, ok := strings.Cut(hint, "write "); ok {
+			if _, err := Parse(written); err != nil {
+				t.Errorf("%q: what the hint says is refused: %v", text, err)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ package bytesize
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -18,8 +19,32 @@ type Error struct{ Text string }
 
 func (e *Error) Error() string { return fmt.Sprintf("%q is not a size in bytes", e.Text) }
 
-// Hint tells the user what to change.
-func (e *Error) Hint() string { return "give a size such as 256M" }
+// Hint tells the user what to change: what was meant, where that can be seen.
+func (e *Error) Hint() string {
+	if m := withUnit.FindStringSubmatch(strings.TrimSpace(e.Text)); m != nil {
+		number, unit := m[1], strings.ToUpper(m[2])
+		if whole, fraction, ok := strings.Cut(number, "."); ok { // 1.5G is 1536M
+			if f, err := strconv.ParseFloat("0."+fraction, 64); err == nil && unit != "" && unit != "K" {
+				n, _ := strconv.ParseUint(whole, 10, 20)
+				number, unit = strconv.FormatUint(n<<10+uint64(f*1024+0.5), 10), smaller[unit]
+			}
+		}
+		if unit == "T" {
+			if n, err := strconv.ParseUint(number, 10, 20); err == nil {
+				number, unit = strconv.FormatUint(n<<10, 10), "G"
+			}
+		}
+		if _, err := Parse(number + unit); err == nil {
+			return "the units are K, M and G: write " + number + unit
+		}
+	}
+	return "give a size with K, M or G, such as 256M"
+}
+
+var (
+	withUnit = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) *([kKmMgGtT]?)(?:i?[bB](?:ytes?)?)?$`)
+	smaller  = map[string]string{"M": "K", "G": "M", "T": "G"}
+)
 
 // Parse reads a number of bytes, above 0 and up to 2^50: 65536, or with K, M or G, in either case, for
 // powers of 1024. The error is an *Error.

@@ -242,12 +242,3 @@ func spoolKey(format, to string) string {
 	}
 	return format + ":" + to
 }
-
-// Split takes DEST or FORMAT:DEST apart.
-func Split(spec string) (format, dst string) {
-	// No format has a name of one letter: that is a drive of Windows.
-	if f, d, ok := strings.Cut(spec, ":"); ok && len(f) != 1 && !strings.ContainsAny(f, `/\.`) && !dest.IsURL(f) && !strings.HasPrefix(d, "//") {
-		return f, d
-	}
-	return "jsonl", spec
-}

@@ -107,7 +107,11 @@ func ParsePorts(spec string) (*Ports, error) {
 }
 
 func addPorts(member *[1024]uint64, element string) error {
-	if element == "" {
+	element, err := onlyTCP(element)
+	switch {
+	case err != nil:
+		return err
+	case element == "":
 		return wrongPort("", portsHint, "empty element in the list of ports")
 	}
 	if strings.Trim(element, "0123456789- \t") != "" {
@@ -117,7 +121,7 @@ func addPorts(member *[1024]uint64, element string) error {
 			found = true
 		}
 		if !found {
-			return wrongPort(element, nameHint(element), "no TCP service of this name in the IANA registry")
+			return unknownName(element)
 		}
 		return nil
 	}
@@ -146,7 +150,7 @@ func parsePort(element, s string, open uint16, isRange bool) (uint16, error) {
 		return open, nil
 	}
 	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, wrongPort(element, portsHint, "neither a port, a range nor a service name")
+		return 0, wrongPort(element, separatedHint(element), "neither a port, a range nor a service name")
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	switch {

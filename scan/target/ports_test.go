@@ -64,7 +64,7 @@ func TestParsePortsErrors(t *testing.T) {
 		{"90-80", `"90-80": port range is reversed`, "write 80-90"},
 		{"--", `"--": neither a port, a range nor a service name`, "ranges"},
 		{"1-2-3", `"1-2-3": neither a port, a range nor a service name`, "ranges"},
-		{"80 81", `"80 81": neither a port, a range nor a service name`, "ranges"},
+		{"80 81", `"80 81": neither a port, a range nor a service name`, "80,81"},
 		{"htpps", `"htpps": no TCP service of this name in the IANA registry`, `did you mean "https"?`},
 		{"nosuchservice", `"nosuchservice": no TCP service of this name in the IANA registry`, "ports are numbers"},
 		{"+80", `"+80": no TCP service of this name in the IANA registry`, "ports are numbers"},

@@ -116,3 +116,15 @@ func editDistance(a, b string, limit int) int {
 	}
 	return min(limit, row[len(b)])
 }
+
+// ServicesLike returns the service names of the registry that begin so, in either case, each once, in its order.
+func ServicesLike(prefix string) (names []string) {
+	have := map[string]bool{}
+	for _, s := range loadRegistry().rows {
+		if len(s.name) >= len(prefix) && strings.EqualFold(s.name[:len(prefix)], prefix) && !have[s.name] {
+			have[s.name] = true
+			names = append(names, s.name)
+		}
+	}
+	return names
+}

@@ -3,6 +3,7 @@ package target
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ var loadTopPorts = sync.OnceValue(func() []uint16 {
 
 // NumTopPorts returns how many ports TopPorts can rank.
 func NumTopPorts() int { return len(loadTopPorts()) }
+
+// Ranking returns the ports that TopPorts ranks, the most important first.
+func Ranking() []uint16 { return slices.Clone(loadTopPorts()) }
 
 // TopPorts returns the first n ports of an editorial ranking by how much an open port matters to the
 // owner of a network. It is no measurement of how often ports are open. n is 1..NumTopPorts().

@@ -347,7 +347,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q: the secret is repeated: %s", name, all)
 		}
 	}
-	if _, _, err := Open("test+tcp://host:1", Content{}, Options{}); err == nil || !strings.Contains(err.Error(), "single messages") {
+	if _, _, err := Open("test+tcp://host:1", Content{}, Options{}); err == nil || !strings.Contains(err.Error(), "one JSON object") {
 		t.Errorf("a format without messages: %v", err)
 	}
 	if _, _, err := Open("test+tcp://host:1/path?index=scans", messages, Options{}); err != nil {

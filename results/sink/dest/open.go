@@ -81,7 +81,7 @@ func openURL(scheme, name string, c Content, o Options) (Destination, error) {
 	case holdsSecret(u):
 		return nil, newError("", errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (HECToken, ElasticAPIKey, ElasticPassword)")
 	case !c.Messages:
-		return nil, newError("", errors.New("this destination takes single messages, and the format has none"), "write the format to a file, or choose jsonl")
+		return nil, newError("", errors.New("this destination takes one JSON object per message, and the format has none"), "use jsonl, ecs or ocsf, or write the format to a file")
 	}
 	return open(u, o)
 }
@@ -98,33 +98,4 @@ func holdsSecret(u *url.URL) bool {
 		}
 	}
 	return false
-}
-
-// known are the options behind the "?" of a URL, by its scheme: none of them is a secret.
-var known = map[string][]string{
-	"hec+https":     {"sourcetype", "index", "ack"},
-	"elastic+https": {},
-	"syslog+tcp":    {"facility", "hostname", "app", "resend"},
-	"syslog+tls":    {"facility", "hostname", "app", "resend"},
-	"unix":          {"resend"},
-}
-
-// options takes the options of a URL: known ones, each once and with a value. The error does not repeat what
-// is refused.
-func options(u *url.URL) (url.Values, error) {
-	names := known[u.Scheme]
-	q, err := url.ParseQuery(u.RawQuery)
-	for name, values := range q {
-		if !slices.Contains(names, name) || len(values) != 1 || values[0] == "" {
-			err = errors.New("unknown")
-		}
-	}
-	if err == nil {
-		return q, nil
-	}
-	hint := "this destination takes none"
-	if len(names) > 0 {
-		hint = "it takes " + strings.Join(names, "=…, ") + "=…, each once"
-	}
-	return nil, newError("", errors.New("an option in the URL that is not known, empty, or given twice"), hint+"; secrets are given by the environment or by a file")
 }
