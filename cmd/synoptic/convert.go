@@ -22,6 +22,8 @@ type convertFlags struct {
 	outputs outputFlags
 	show    []string
 	scanID  string
+
+	settings settings
 }
 
 // lastScan is the --scan-id that means the scan which begins last in the input.
@@ -37,16 +39,20 @@ if the scan were going on now. Several files are read as one, in the order
 given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 		Example: `  synoptic convert scan.jsonl -o nmap-xml:scan.xml -o csv:scan.csv
   synoptic convert scan.jsonl.1.gz scan.jsonl --scan-id last -o ecs:-`,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, files []string) error {
-			return runConvert(stop, &f, files, std, logs)
+			f.settings.warn(logs.logger(std.err))
+			return f.settings.blame(runConvert(stop, &f, files, std, logs))
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic convert --help"))
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	f.outputs.register(fl)
-	fl.Var((*words)(&f.show), "show", "states to take over: open, closed, filtered (unknown included), unknown or all, separated by commas (default all)")
-	fl.Var((*word)(&f.scanID), "scan-id", "take over one scan only: its ID, the beginning of its ID, or last")
+	fl.Var((*words)(&f.show), "show", "`STATES` to include: open, closed, filtered (unknown included), unknown or all, separated by commas (default all)")
+	fl.Var((*word)(&f.scanID), "scan-id", "include one scan only: its `ID`, the beginning of its ID, or last")
+	registerProfile(fl)
+	completeOutputs(cmd)
 	return cmd
 }
 
@@ -55,6 +61,9 @@ given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 func runConvert(stop *stopper, f *convertFlags, files []string, std streams, logs *logFormat) error {
 	log := logs.logger(std.err)
 	f.outputs.reopens(stop)
+	if err := checkOutputs(f.outputs.outputs); err != nil {
+		return err
+	}
 	c := converter{log: log, scanID: f.scanID, show: everyState, seen: map[string]bool{}}
 	var err error
 	if len(f.show) > 0 {

@@ -13,7 +13,7 @@ var flags = map[string]string{
 	"TargetFiles":  "--targets-file",
 	"Exclude":      "--exclude",
 	"ExcludeFiles": "--exclude-file",
-	"ScopeFile":    "--scope",
+	"ScopeFiles":   "--scope",
 	"Ports":        "--ports",
 	"ExcludePorts": "--exclude-ports",
 	"Family":       "-4 or -6",

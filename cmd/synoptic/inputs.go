@@ -33,7 +33,7 @@ func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, 
 	log := logs.logger(std.err)
 	t := target.Config{
 		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
-		ScopeFile: f.scope, Ports: ports, Beacons: f.beacons, Stdin: std.in, Strict: f.strict, Reaches: reaches(c),
+		ScopeFiles: f.scope, Ports: ports, Beacons: f.beacons, Stdin: std.in, Strict: f.strict, Reaches: reaches(c),
 	}
 	switch {
 	case f.only4 && f.only6:

@@ -24,12 +24,11 @@ func (f *logFormat) String() string { return string(*f) }
 func (f *logFormat) Type() string   { return "format" }
 
 func (f *logFormat) Set(s string) error {
-	switch logFormat(s) {
-	case logText, logJSON:
-		*f = logFormat(s)
-		return nil
+	name, err := oneOf("formats", s, logNames)
+	if err == nil {
+		*f = logFormat(name)
 	}
-	return usage("the formats are text and json", "unknown format %q", s)
+	return err
 }
 
 // logger writes to w, without secrets. As text it writes warnings and errors; what is only worth knowing people see

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -55,33 +54,16 @@ func run(stop *stopper, args []string, std streams) (code int) {
 			code = caught(logger(), std.err, what)
 		}
 	}()
-	scanInstead := "to scan, write: synoptic scan " + strings.Join(recordable(args), " ")
-	root := &cobra.Command{
-		Use:           "synoptic",
-		Short:         "Which TCP ports of my network answer?",
-		Version:       version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, words []string) error {
-			if len(words) == 0 {
-				return nil
-			}
-			cmd.SuggestionsMinimumDistance = 2 // letters that may be wrong
-			if meant := cmd.SuggestionsFor(words[0]); len(meant) > 0 {
-				return usage("did you mean: synoptic "+meant[0], "unknown command %q", words[0])
-			}
-			return usage(scanInstead, "unknown command %q", words[0])
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	root := newRootCommand(stop, args, std, &logs)
+	line, err := understand(root, args)
+	for _, format := range []string{os.Getenv(envName("log-format")), line.logs} { // which pflag has not seen yet
+		_ = logs.Set(format) // a wrong one is refused when it is its turn
 	}
-	root.SetFlagErrorFunc(flagError(scanInstead))
-	root.PersistentFlags().Var(&logs, "log-format", "messages on standard error: text or json")
-	root.SetIn(std.in)
-	root.SetOut(std.out)
-	root.SetErr(cleaned{std.err})
-	root.SetArgs(args)
-	root.AddCommand(newScanCommand(stop, std, args, &logs), newConvertCommand(stop, std, &logs))
-	err := root.ExecuteContext(stop.ctx)
+	if err == nil {
+		root.SetArgs(line.words)
+		root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { line.tell(cmd, logger()) }
+		err = root.ExecuteContext(stop.ctx)
+	}
 	var outcome exit
 	var fail failure
 	switch {
@@ -99,12 +81,30 @@ func run(stop *stopper, args []string, std streams) (code int) {
 	return exitUsage
 }
 
-// flagError keeps the hint of a flag that has one of its own.
-func flagError(hint string) func(*cobra.Command, error) error {
-	return func(_ *cobra.Command, err error) error {
-		if _, ok := errors.AsType[*usageError](err); ok {
-			return err
-		}
-		return usage(hint, "%v", err)
+func newRootCommand(stop *stopper, args []string, std streams, logs *logFormat) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "synoptic",
+		Short: "Which TCP ports on your network are open?",
+		Long: `Which TCP ports on your network are open? Synoptic probes every port of every
+address with raw SYN packets, and writes what it finds as a table for people or
+as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
+		Example: `  synoptic scan 10.20.0.0/16 -p 22,80,443
+  synoptic completion bash > /etc/bash_completion.d/synoptic`,
+		Args:          cobra.ArbitraryArgs, // understand has looked at them
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(flagError("see synoptic --help"))
+	root.PersistentFlags().Var(logs, "log-format", "messages on standard error, as `FORMAT` text or json")
+	_ = root.RegisterFlagCompletionFunc("log-format", fixed(logNames...)) // the flag is there
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd, helpWidth(std.out)) })
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(cleaned{std.err})
+	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newPortsCommand(std), newManCommand(std))
+	root.AddCommand(topics()...)
+	onceEach(root)
+	return root
 }

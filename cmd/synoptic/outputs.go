@@ -8,13 +8,13 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"synoptic/results"
+	"synoptic/results/bytesize"
 	"synoptic/results/sink"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
@@ -30,10 +30,10 @@ type outputFlags struct {
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
-	fl.VarP((*words)(&f.outputs), "output", "o", "write records to [FORMAT:]DEST, repeatable. DEST: a file, - or a URL ("+strings.Join(dest.Kinds(), ", ")+"); FORMAT: "+strings.Join(format.Names(), ", "))
-	fl.Var((*word)(&f.spool), "spool", "folder for records that wait for an output which is slow or down")
-	fl.Var((*word)(&f.spoolMax), "spool-max", "what each output keeps there at most while it goes on (default 1G)")
-	fl.Var((*word)(&f.deadLetters), "dead-letters", "file for records that an output refuses for good (default dead-letters.jsonl, in the spool where there is one)")
+	fl.VarP((*words)(&f.outputs), "output", "o", "write records to `[FORMAT:]DEST`: a file, - or a URL. FORMAT is that of the file's ending, or jsonl; see Outputs below")
+	fl.Var((*word)(&f.spool), "spool", "`FOLDER` for records that wait for an output which is slow or down")
+	fl.Var((*word)(&f.spoolMax), "spool-max", "maximum spool `SIZE` per output (default 1G)")
+	fl.Var((*word)(&f.deadLetters), "dead-letters", "`FILE` for records that a receiver refuses for good (default dead-letters.jsonl, in the spool where there is one)")
 	f.secrets.register(fl)
 }
 
@@ -73,7 +73,7 @@ func (f *outputFlags) config(stdout standardOutput, log *slog.Logger) (c sink.Co
 	case f.spool == "":
 		return c, usage("give the folder with --spool", "--spool-max without --spool")
 	default:
-		if c.SpoolMax, err = parseBytes(f.spoolMax); err != nil {
+		if c.SpoolMax, err = bytesize.Parse(f.spoolMax); err != nil {
 			return c, fmt.Errorf("--spool-max: %w", err)
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"synoptic/ratelimit"
 	"synoptic/results"
+	"synoptic/results/bytesize"
 	"synoptic/scan"
 	"synoptic/scan/permute"
 	"synoptic/scan/plan"
@@ -21,13 +23,13 @@ import (
 
 // scanFlags are the words of the command line, not yet understood.
 type scanFlags struct {
-	ports    string
+	ports    []string
 	topPorts int
 
 	targetFiles  []string
 	exclude      []string
 	excludeFiles []string
-	scope        string
+	scope        []string
 
 	excludePorts []string
 	only4, only6 bool
@@ -45,7 +47,7 @@ type scanFlags struct {
 	seed            uint64
 	shard           string
 
-	iface      string
+	iface      []string
 	sourceIP   string
 	sourcePort uint16
 	gatewayMAC string
@@ -61,6 +63,7 @@ type scanFlags struct {
 	minCoverage float64
 	dryRun      bool
 	quiet       bool
+	settings    settings
 }
 
 // defaultTopPorts are scanned where no port is named.
@@ -70,61 +73,66 @@ func newScanCommand(stop *stopper, std streams, args []string, logs *logFormat) 
 	f := scanFlags{backend: plan.BackendAuto, profile: probe.ProfileMSS.String(), maxMemory: "256M"}
 	cmd := &cobra.Command{
 		Use:   "scan [flags] TARGET...",
-		Short: "Find the TCP ports that answer",
-		Long: `Sends one TCP SYN to every port of every target, in random order, and reports
-which ports answer. TARGET is an address (10.0.0.1), a prefix (10.0.0.0/16), a
-range (10.0.0.1-10.0.0.99), an octet pattern (10.0.0-3.1-254), a host name, one
-port of one host (10.0.0.1:443), or - for a list on standard input. Files may be
-compressed by gzip or zstd. Scan only what you are authorized to scan.
+		Short: "Find the open TCP ports of a network",
+		Long: `Sends TCP SYN packets to every port of every target, in random order, and
+reports which ports are open. TARGET is an address (10.0.0.1), a prefix
+(10.0.0.0/16), a range (10.0.0.1-10.0.0.99), an octet pattern
+(10.0.0-3.1-254), a host name, one port of one host (10.0.0.1:443), or - for a
+list on standard input. Files may be compressed by gzip or zstd. Scan only what
+you are authorized to scan.
 
 On a terminal the results are a table. Redirected, they are JSON lines.`,
 		Example: `  synoptic scan 127.0.0.1 -p-
   synoptic scan 10.20.0.0/16 -p 22,80,443 --rate 50k -o scan.jsonl
-  synoptic scan -i targets.txt --exclude-file never.txt --top-ports 100 --dry-run`,
+  synoptic scan -i targets.txt --exclude-file never.txt --dry-run
+  synoptic scan 10.20.0.0/16 --profile nightly -o hec+https://splunk.example`,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(cmd *cobra.Command, targets []string) error {
-			return runScan(cmd, stop, &f, targets, args, std, *logs)
+			return f.settings.blame(runScan(cmd, stop, &f, targets, args, std, *logs))
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic scan --help"))
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.VarP((*word)(&f.ports), "ports", "p", "ports: 22,80,8000-8100,http or - for 1-65535")
-	fl.IntVar(&f.topPorts, "top-ports", 0, fmt.Sprintf("the N ports most worth asking (default %d where -p is not given)", defaultTopPorts))
-	fl.VarP((*words)(&f.targetFiles), "targets-file", "i", "read targets from a file, one a line (- for standard input)")
-	fl.Var((*words)(&f.exclude), "exclude", "targets to leave out")
-	fl.Var((*words)(&f.excludeFiles), "exclude-file", "read targets to leave out from a file")
-	fl.Var((*words)(&f.excludePorts), "exclude-ports", "ports to leave out, written as --ports has them: they are not probed on any target")
+	fl.VarP((*words)(&f.ports), "ports", "p", "ports `LIST`: 22,80,8000-8100,http, or - for all 65,535")
+	fl.IntVar(&f.topPorts, "top-ports", 0, fmt.Sprintf("the `N` most important ports, as synoptic ports lists them (default %d, without -p)", defaultTopPorts))
+	fl.VarP((*words)(&f.targetFiles), "targets-file", "i", "read targets from `FILE` (- for standard input)")
+	fl.Var((*words)(&f.exclude), "exclude", "`TARGETS` that are never probed")
+	fl.Var((*words)(&f.excludeFiles), "exclude-file", "read targets that are never probed from `FILE`")
+	fl.Var((*words)(&f.excludePorts), "exclude-ports", "ports `LIST` that is not probed on any target, written as behind --ports")
 	fl.BoolVarP(&f.only4, "ipv4", "4", false, "probe IPv4 targets only")
 	fl.BoolVarP(&f.only6, "ipv6", "6", false, "probe IPv6 targets only")
 	fl.BoolVar(&f.strict, "strict", false, "refuse host names without an address, instead of skipping them")
-	fl.Var((*word)(&f.scope), "scope", "file with the authorized prefixes: a target outside is refused")
-	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second: 0.5, 10k, 1.5M (default 10k; 500k where all targets are local)")
-	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire: 100M; the lower of rate and bandwidth holds")
-	fl.IntVar(&f.retries, "retries", plan.DefaultAttempts-1, "probes to a silent port after the first, 0 to 9")
-	fl.DurationVar(&f.retryGap, "retry-gap", plan.DefaultRetryGap, "time between two probes to a port; shorter on a network known to be fast")
-	fl.Float64Var(&f.targetRecall, "target-recall", 0, "retry as the measured loss asks for, to find this share: 0.999")
-	fl.DurationVar(&f.wait, "wait", plan.DefaultWait, "longest wait for answers after the last probe")
-	fl.Var((*words)(&f.beacons), "beacon", "HOST:PORT of the targets that answers: asked again and again, it tells silence from an outage")
-	fl.DurationVar(&f.patience, "patience", plan.DefaultPatience, "longest wait for answers that have stopped coming, before what was asked meanwhile is unknown")
-	fl.Uint64Var(&f.seed, "seed", 0, "seed of the probe order (default random)")
-	fl.Var((*word)(&f.shard), "shard", "scan part i of n of the same seed: 2/8")
-	fl.VarP((*word)(&f.iface), "interface", "e", "interface to send from (default by the routing table)")
-	fl.Var((*word)(&f.sourceIP), "source-ip", "address to send from (default by the routing table)")
-	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source port (default above the ephemeral range)")
-	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "MAC address of the gateway (default by the neighbour table and ARP)")
-	fl.Var((*word)(&f.backend), "backend", "auto, afpacket (raw frames), xdp (replies verified in the kernel), ebpf (probes made there too) or connect (no privilege needed)")
-	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe: mss, linux, windows or none")
-	fl.IntVar(&f.batch, "batch", plan.DefaultBatch, fmt.Sprintf("probes per system call, 1 to %d", plan.MaxBatch))
-	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("lanes that send at the same time, 1 to %d (default by rate and processors)", plan.MaxLanes))
-	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map at most")
+	fl.Var((*words)(&f.scope), "scope", "`FILE` with the authorized prefixes: a target outside is refused")
+	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M (default 10k; 500k for local targets)")
+	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire, `BPS`: 100M; of rate and bandwidth the lower limit applies")
+	fl.IntVar(&f.retries, "retries", plan.DefaultAttempts-1, "probe a port that does not answer `N` more times, 0 to 9")
+	fl.DurationVar(&f.retryGap, "retry-gap", plan.DefaultRetryGap, "`TIME` between two probes to a port; shortened automatically on fast networks")
+	fl.Float64Var(&f.targetRecall, "target-recall", 0, "keep retrying until this `SHARE` of the open ports should be found, such as 0.999")
+	fl.DurationVar(&f.wait, "wait", plan.DefaultWait, "wait at most this `TIME` for answers after the last probe")
+	fl.Var((*words)(&f.beacons), "beacon", "`HOST:PORT` of the targets that is known to answer: probed again and again, it tells silence from an outage")
+	fl.DurationVar(&f.patience, "patience", plan.DefaultPatience, "wait this `TIME` for answers that have stopped coming, before what was probed meanwhile is unknown")
+	fl.Uint64Var(&f.seed, "seed", 0, "seed `N` of the probe order (default random)")
+	fl.Var((*word)(&f.shard), "shard", "scan part `I/N` of the same seed: 2/8")
+	fl.VarP((*words)(&f.iface), "interface", "e", "interface `NAME` to send from (default by the routing table)")
+	fl.Var((*word)(&f.sourceIP), "source-ip", "`ADDRESS` to send from (default by the routing table)")
+	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source `PORT` (default above the ephemeral range)")
+	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "`MAC` address of the gateway (default by the neighbour table and ARP)")
+	fl.Var((*word)(&f.backend), "backend", "`HOW` probes are sent: auto, afpacket (packet sockets), xdp (replies checked in the kernel), ebpf (probes generated there, too) or connect (needs no privilege)")
+	fl.Var((*word)(&f.profile), "syn-profile", "TCP options of a probe, like those of `SYSTEM`: mss, linux, windows or none")
+	fl.IntVar(&f.batch, "batch", plan.DefaultBatch, fmt.Sprintf("`N` probes per system call, 1 to %d", plan.MaxBatch))
+	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("`N` threads that send, 1 to %d (default by rate and processors)", plan.MaxLanes))
+	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map, at most `SIZE`")
 	f.outputs.register(fl)
-	fl.Var((*words)(&f.show), "show", "states to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
-	fl.BoolVar(&f.canaries, "canaries", false, "first ask every host for two random ports, to find those that open any")
-	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and keep what the server says first")
-	fl.BoolVar(&f.showHosts, "show-hosts", false, "sum up every host at the end")
-	fl.Float64Var(&f.minCoverage, "min-coverage", 0, "exit with 4 where a smaller share of the probes could be sent")
+	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
+	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open any")
+	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
+	fl.BoolVar(&f.showHosts, "show-hosts", false, "print a summary per host")
+	fl.Float64Var(&f.minCoverage, "min-coverage", 0, "exit with 4 where a smaller `SHARE` of the probes could be sent")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no plan, no progress, no summary on standard error")
+	registerProfile(fl)
+	completeScan(cmd)
 	return cmd
 }
 
@@ -132,11 +140,14 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 // flags, targets, plan, outputs, scan.
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
 	f.outputs.reopens(stop)
+	if err := checkOutputs(f.outputs.outputs); err != nil {
+		return err
+	}
 	config, err := f.config(cmd, targets, std, logs)
 	if err != nil {
 		return err
 	}
-	config.Args = recordable(args)
+	config.Args = recordable(slices.Concat(args, f.settings.args()))
 	for i, word := range config.Args {
 		config.Args[i] = secrets.Clean(word)
 	}
@@ -149,6 +160,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	if f.dryRun {
 		writePlan(cleaned{std.out}, p)
+		f.settings.write(cleaned{std.out})
 		return nil
 	}
 	screen := newScreen(std, f.quiet, logs)
@@ -165,6 +177,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	reopened(outputs, stop)
 	planned := p.Choice.Backend
+	f.settings.tell(std.err, f.quiet, logs)
 	screen.begin(p)
 	stopProgress := screen.follow(s, outputs)
 	stop.scan()
@@ -225,7 +238,7 @@ func nothingSent(end *results.ScanEnd) error {
 func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat) (c plan.Config, err error) {
 	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
-		Backend: f.backend, Interface: f.iface, SourcePort: f.sourcePort, Wait: f.wait,
+		Backend: f.backend, Interface: strings.Join(f.iface, ","), SourcePort: f.sourcePort, Wait: f.wait,
 	}
 	if len(targets) == 0 && len(f.targetFiles) == 0 {
 		return c, noTarget(std.in)
@@ -281,7 +294,7 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	}
 	if f.sourceIP != "" {
 		if c.Source, err = netip.ParseAddr(f.sourceIP); err != nil {
-			return c, usage("give an address of this host", "--source-ip: %v", err)
+			return c, usage("give an address of this host", "--source-ip %s: not an IP address", f.sourceIP)
 		}
 	}
 	if cmd.Flags().Changed("source-port") && f.sourcePort == 0 {
@@ -292,10 +305,16 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 			return c, usage("give six bytes in hex: 02:00:5e:10:00:01", "--gateway-mac: %q is not an Ethernet address", f.gatewayMAC)
 		}
 	}
+	if c.Backend, err = oneOf("backends", f.backend, backendNames); err != nil {
+		return c, err
+	}
+	if f.profile, err = oneOf("SYN profiles", f.profile, profileNames); err != nil {
+		return c, err
+	}
 	if c.Profile, err = probe.ParseProfile(f.profile); err != nil {
 		return c, fmt.Errorf("--syn-profile: %w", err)
 	}
-	if c.MaxMemory, err = parseBytes(f.maxMemory); err != nil {
+	if c.MaxMemory, err = bytesize.Parse(f.maxMemory); err != nil {
 		return c, fmt.Errorf("--max-memory: %w", err)
 	}
 	if c.Show, err = parseShow(f.show); err != nil {
@@ -315,10 +334,10 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 
 func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
 	switch {
-	case f.ports != "" && topPortsGiven:
+	case len(f.ports) > 0 && topPortsGiven:
 		return nil, usage("give one of them", "--ports and --top-ports are both given")
-	case f.ports != "":
-		p, err := target.ParsePorts(f.ports)
+	case len(f.ports) > 0:
+		p, err := target.ParsePorts(strings.Join(f.ports, ","))
 		if err != nil {
 			return nil, fmt.Errorf("--ports: %w", err)
 		}
@@ -342,7 +361,11 @@ func parseShow(lists []string) (show results.State, err error) {
 		return results.Open, nil
 	}
 	for w := range strings.SplitSeq(strings.Join(lists, ","), ",") {
-		switch strings.TrimSpace(w) {
+		state, err := oneOf("states", w, stateNames)
+		if err != nil {
+			return 0, fmt.Errorf("--show: %w", err)
+		}
+		switch state {
 		case "open":
 			show |= results.Open
 		case "closed":
@@ -353,8 +376,6 @@ func parseShow(lists []string) (show results.State, err error) {
 			show |= results.Unknown
 		case "all":
 			show |= everyState
-		default:
-			return 0, usage("the states are open, closed, filtered, unknown and all", "--show: unknown state %q", w)
 		}
 	}
 	return show, nil

@@ -38,13 +38,13 @@ const (
 )
 
 func (s *secretFlags) register(fl *pflag.FlagSet) {
-	fl.Var((*word)(&s.hecTokenFile), "hec-token-file", "file with the token for hec+https (or "+envHECToken+")")
-	fl.Var((*word)(&s.elasticKeyFile), "elastic-api-key-file", "file with the API key for elastic+https (or "+envElasticKey+")")
-	fl.Var((*word)(&s.elasticUser), "elastic-user", "user for elastic+https, instead of an API key (or "+envElasticUser+")")
-	fl.Var((*word)(&s.elasticPasswordFile), "elastic-password-file", "file with that user's password (or "+envElasticPassword+")")
-	fl.Var((*word)(&s.tls.CAFile), "ca-file", "PEM certificates to trust besides the system's, for receivers over TLS")
-	fl.Var((*word)(&s.tls.CertFile), "client-cert", "PEM certificate to show to receivers over TLS")
-	fl.Var((*word)(&s.tls.KeyFile), "client-key", "PEM key of that certificate")
+	fl.Var((*word)(&s.hecTokenFile), "hec-token-file", "`FILE` with the token for hec+https (or "+envHECToken+")")
+	fl.Var((*word)(&s.elasticKeyFile), "elastic-api-key-file", "`FILE` with the API key for elastic+https (or "+envElasticKey+")")
+	fl.Var((*word)(&s.elasticUser), "elastic-user", "`USER` for elastic+https, instead of an API key (or "+envElasticUser+")")
+	fl.Var((*word)(&s.elasticPasswordFile), "elastic-password-file", "`FILE` with that user's password (or "+envElasticPassword+")")
+	fl.Var((*word)(&s.tls.CAFile), "ca-file", "`FILE` with additional CA certificates (PEM), for receivers over TLS")
+	fl.Var((*word)(&s.tls.CertFile), "client-cert", "`FILE` with the certificate (PEM) to show to receivers over TLS")
+	fl.Var((*word)(&s.tls.KeyFile), "client-key", "`FILE` with the key (PEM) of that certificate")
 }
 
 // fill reads the secrets into a destination's options. What is wrong with the environment matters only

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-
-	"synoptic/results/bytesize"
 )
 
 // usageError is a word of the command line that makes no sense.
@@ -26,7 +24,7 @@ func (w *word) Type() string   { return "string" }
 
 func (w *word) Set(s string) error {
 	if strings.TrimSpace(s) == "" {
-		return usage("give a value, or leave the flag out", "it is empty")
+		return errEmpty
 	}
 	*w = word(s)
 	return nil
@@ -36,7 +34,7 @@ func (w *word) Set(s string) error {
 type words []string
 
 func (w *words) String() string { return strings.Join(*w, " ") }
-func (w *words) Type() string   { return "strings" }
+func (w *words) Type() string   { return "stringArray" } // so that completion offers the flag again
 
 func (w *words) Set(s string) error {
 	var next word
@@ -45,13 +43,4 @@ func (w *words) Set(s string) error {
 	}
 	*w = append(*w, s)
 	return nil
-}
-
-// parseBytes understands 64M, 1G, 65536.
-func parseBytes(s string) (int64, error) {
-	n, err := bytesize.Parse(s)
-	if err != nil {
-		return 0, usage("give a size such as 256M", "%v", err)
-	}
-	return n, nil
 }

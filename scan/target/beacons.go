@@ -81,7 +81,7 @@ func (l *loader) outside(b beacon, a netip.Addr) error {
 	case excluded:
 		return wrong(b.text, "choose a beacon that is not excluded: nothing is sent to what is", "%v is excluded", a)
 	case forbidden && whyRefused(a) == "":
-		return wrong(b.text, "choose a beacon among the targets", "%v is outside the scope %s", a, l.ScopeFile)
+		return wrong(b.text, "choose a beacon among the targets", "%v is outside the scope %s", a, l.scope.File)
 	}
 	return wrong(b.text, "choose a beacon among the targets, or add its address to them", "%v is none of the targets", a)
 }

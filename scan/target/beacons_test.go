@@ -45,7 +45,7 @@ func TestBeaconErrors(t *testing.T) {
 		{"nowhere:80", `Beacons: "nowhere": cannot resolve`, "check the spelling"},
 	} {
 		_, err := Load(t.Context(), Config{
-			Targets: []string{"10.0.0.0/24"}, Exclude: []string{"10.0.0.9"}, Ports: mustPorts(t, "80"), Beacons: []string{c.beacon}, ScopeFile: "scope",
+			Targets: []string{"10.0.0.0/24"}, Exclude: []string{"10.0.0.9"}, Ports: mustPorts(t, "80"), Beacons: []string{c.beacon}, ScopeFiles: []string{"scope"},
 			Open: files{"scope": "10.0.0.0/8"}.open, Resolve: names{"www": "10.0.0.1", "elsewhere": "10.9.9.9"}.resolve,
 		})
 		e, ok := errors.AsType[*Error](err)

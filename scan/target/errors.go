@@ -43,7 +43,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Field names the field of Config at fault: Targets, TargetFiles, Exclude, ExcludeFiles, ScopeFile, Beacons or Ports.
+// Field names the field of Config at fault: Targets, TargetFiles, Exclude, ExcludeFiles, ScopeFiles, Beacons or Ports.
 func (e *Error) Field() string { return e.field }
 
 // Hint returns what the user can do about it, without the word "hint:"; it may be "".

@@ -264,7 +264,7 @@ func TestExcludePorts(t *testing.T) {
 func TestTold(t *testing.T) {
 	got, err := Load(t.Context(), Config{
 		Targets: []string{"10.0.0.7/30", "10.1.0.0/30", "2001:db8::9/126"}, Exclude: []string{"10.92.0.0/16", "10.0.0.5", "10.93.0.1,10.1.0.1"},
-		ExcludeFiles: []string{"never", "half"}, ScopeFile: "scope", Ports: mustPorts(t, "80"),
+		ExcludeFiles: []string{"never", "half"}, ScopeFiles: []string{"scope"}, Ports: mustPorts(t, "80"),
 		Open: files{"never": "10.94.0.0/16\n10.95.0.1\n", "half": "10.96.0.0/16\n10.1.0.2", "scope": "10.0.0.0/8\n2001:db8::1/32\n"}.open,
 	})
 	if err != nil {

@@ -157,7 +157,7 @@ func TestPatternsTogether(t *testing.T) {
 	for name, c := range map[string]Config{
 		"targets":    {TargetFiles: []string{"-"}},
 		"exclusions": {Targets: []string{"10.0.0.1"}, ExcludeFiles: []string{"-"}},
-		"scope":      {Targets: []string{"10.0.0.1"}, ScopeFile: "-"},
+		"scope":      {Targets: []string{"10.0.0.1"}, ScopeFiles: []string{"-"}},
 		"ports":      {TargetFiles: []string{"-"}},
 	} {
 		line := ""

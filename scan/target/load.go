@@ -22,9 +22,9 @@ type Config struct {
 	// They apply to resolved names too. A file without any is an error, and so is a name without addresses.
 	Exclude      []string
 	ExcludeFiles []string
-	// ScopeFile lists the authorized addresses and prefixes: a target outside of it that is not
-	// excluded is an error. "" means none.
-	ScopeFile string
+	// ScopeFiles list the authorized addresses and prefixes: a target outside of all of them that is not
+	// excluded is an error. None means no scope.
+	ScopeFiles []string
 	// Beacons are ports of targets that answer for sure, as "ip:port", "[v6]:port" or "host:port"; of a name, those of
 	// its addresses that are targets. The port need not be one of Ports.
 	Beacons []string
@@ -81,8 +81,8 @@ func (t *Targets) Exclusions() iter.Seq[netipx.IPRange] {
 
 // Scope identifies the authorization a scan ran under.
 type Scope struct {
-	File      string
-	SHA256    string // of the file's bytes, lower-case hex
+	File      string // several are separated by ", "
+	SHA256    string // of the file's bytes, lower-case hex; of several files of these digests, one a line
 	Addresses uint64 // authorized addresses; math.MaxUint64 stands for that many or more
 }
 

@@ -108,7 +108,7 @@ func TestLoad(t *testing.T) {
 			want: "1.0.0.0:80 223.255.255.255:80", gone: 10 + 1<<24},
 		{name: "refused name excluded", config: Config{Targets: []string{"bad", "one"}, Exclude: []string{"224.0.0.0/4"}},
 			want: "10.0.0.1:80", names: "map[10.0.0.1:one]", gone: 1},
-		{name: "scope", config: Config{Targets: []string{"10.0.0.1", "10.0.1.1"}, ScopeFile: "scope", Exclude: []string{"10.0.1.0/24"}},
+		{name: "scope", config: Config{Targets: []string{"10.0.0.1", "10.0.1.1"}, ScopeFiles: []string{"scope"}, Exclude: []string{"10.0.1.0/24"}},
 			files: files{"scope": "10.0.0.0/24 # the lab\n2001:db8::/32\n"}, want: "10.0.0.1:80", gone: 1},
 		{name: "far too many, then excluded", config: Config{Targets: []string{"2001:db8::/32", "10.0.0.1"}, Exclude: []string{"2001:db8::1-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}},
 			want: "10.0.0.1:80 [2001:db8::]:80", gone: math.MaxUint64},
@@ -187,7 +187,7 @@ func TestLoadErrors(t *testing.T) {
 		{"unspecified IPv6", Config{Targets: []string{"::"}}, nil, `"::": this is the unspecified address (RFC 4291)`, "leave it out"},
 		{"class E", Config{Targets: []string{"240.0.0.1"}}, nil, `"240.0.0.1": this is a reserved class E address (RFC 1112)`, "leave it out"},
 		{"all of IPv4", Config{Targets: []string{"0.0.0.0/0"}}, nil,
-			"targets cover the wide public network 1.0.0.0/8 and neither a scope nor an exclusion is given", "ScopeFile FILE"},
+			"targets cover the wide public network 1.0.0.0/8 and neither a scope nor an exclusion is given", "ScopeFiles FILE"},
 		{"all of IPv4 with an exclusion", Config{Targets: []string{"0.0.0.0/0"}, Exclude: []string{"10.0.0.1"}}, nil,
 			`"0.0.0.0/0": it contains 0.0.0.0, a "this network" address (RFC 791)`, "exclude it: Exclude 0.0.0.0/8,224.0.0.0/4,240.0.0.0/4"},
 		{"all of IPv4, in part excluded", Config{Targets: []string{"*.*.*.*"}, Exclude: []string{"0.0.0.0/8,224.0.0.0/4"}}, nil,
@@ -208,21 +208,21 @@ func TestLoadErrors(t *testing.T) {
 		{"host with zone", Config{Targets: []string{"zone"}}, nil, `"zone": resolves to fe80::1%eth0, which cannot be a target`, "give the address"},
 		{"host of multicast", Config{Targets: []string{"bad"}}, nil, `"bad": it resolves to 224.0.0.1, a multicast address (RFC 5771)`, "leave it out"},
 
-		{"outside the scope", Config{TargetFiles: []string{"f"}, ScopeFile: "s"}, files{"s": "10.0.0.0/24", "f": "10.0.0.7\n10.0.0.0/23"},
+		{"outside the scope", Config{TargetFiles: []string{"f"}, ScopeFiles: []string{"s"}}, files{"s": "10.0.0.0/24", "f": "10.0.0.7\n10.0.0.0/23"},
 			`f:2: "10.0.0.0/23": it contains 10.0.1.0, outside the scope s`, "authorizes"},
-		{"address outside the scope", Config{Targets: []string{"10.0.1.0"}, ScopeFile: "s"}, files{"s": "10.0.0.0/24"},
+		{"address outside the scope", Config{Targets: []string{"10.0.1.0"}, ScopeFiles: []string{"s"}}, files{"s": "10.0.0.0/24"},
 			`"10.0.1.0": this is outside the scope s`, "authorizes"},
-		{"pair outside the scope", Config{Targets: []string{"[2001:db8::1]:80"}, ScopeFile: "s"}, files{"s": "10.0.0.0/24"},
+		{"pair outside the scope", Config{Targets: []string{"[2001:db8::1]:80"}, ScopeFiles: []string{"s"}}, files{"s": "10.0.0.0/24"},
 			`"[2001:db8::1]:80": it contains 2001:db8::1, outside the scope s`, "authorizes"},
-		{"host outside the scope", Config{Targets: []string{"two"}, ScopeFile: "s"}, files{"s": "10.0.0.0/24"},
+		{"host outside the scope", Config{Targets: []string{"two"}, ScopeFiles: []string{"s"}}, files{"s": "10.0.0.0/24"},
 			`"two": it resolves to 2001:db8::2, outside the scope s`, "authorizes"},
-		{"multicast in the scope", Config{Targets: []string{"224.0.0.1"}, ScopeFile: "s"}, files{"s": "0.0.0.0/0"},
+		{"multicast in the scope", Config{Targets: []string{"224.0.0.1"}, ScopeFiles: []string{"s"}}, files{"s": "0.0.0.0/0"},
 			`"224.0.0.1": this is a multicast address (RFC 5771)`, "leave it out"},
-		{"empty scope", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "#\n"}, "s holds no authorized addresses (1 line, 1 comment)", "list the networks"},
+		{"empty scope", Config{Targets: []string{"10.0.0.1"}, ScopeFiles: []string{"s"}}, files{"s": "#\n"}, "s holds no authorized addresses (1 line, 1 comment)", "list the networks"},
 		{"empty exclusions", Config{Targets: []string{"10.0.0.1"}, ExcludeFiles: []string{"x"}}, files{"x": ""}, "x holds no exclusions (0 lines, 0 comments)", "right file"},
-		{"no scope file", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, nil, "ScopeFile: open s: file does not exist", "check the name"},
-		{"scope with a name", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "10.0.0.1\none\n"}, `s:2: "one": a scope file holds addresses, not host names`, "authorization"},
-		{"scope with a port", Config{Targets: []string{"10.0.0.1"}, ScopeFile: "s"}, files{"s": "10.0.0.1:80\n"}, `s:1: "10.0.0.1:80": a scope has no ports`, "leave the port out"},
+		{"no scope file", Config{Targets: []string{"10.0.0.1"}, ScopeFiles: []string{"s"}}, nil, "ScopeFiles: open s: file does not exist", "check the name"},
+		{"scope with a name", Config{Targets: []string{"10.0.0.1"}, ScopeFiles: []string{"s"}}, files{"s": "10.0.0.1\none\n"}, `s:2: "one": a scope file holds addresses, not host names`, "authorization"},
+		{"scope with a port", Config{Targets: []string{"10.0.0.1"}, ScopeFiles: []string{"s"}}, files{"s": "10.0.0.1:80\n"}, `s:1: "10.0.0.1:80": a scope has no ports`, "leave the port out"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.config.Ports = mustPorts(t, "80")
@@ -285,7 +285,7 @@ func TestPublicGuard(t *testing.T) {
 		{"private and one wide", Config{Targets: []string{"10.0.0.0/8", "8.0.0.0/8", "172.16.0.0/12"}}, true},
 		{"as pairs", Config{Targets: []string{"8.0.0.0/15:80", "12.0.0.0/15:443"}}, true},
 		{"with an exclusion", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, Exclude: []string{"10.0.0.1"}}, false},
-		{"with a scope", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, ScopeFile: "s"}, false},
+		{"with a scope", Config{Targets: []string{"8.0.0.0/15", "12.0.0.0/15"}, ScopeFiles: []string{"s"}}, false},
 	} {
 		c.config.Ports = mustPorts(t, "80")
 		c.config.Open = scope.open
@@ -300,7 +300,7 @@ func TestPublicGuard(t *testing.T) {
 			t.Errorf("%s: error %v", c.name, err)
 			continue
 		}
-		if h := hintOf(t, err); !strings.Contains(h, "ScopeFile") || !strings.Contains(h, "ExcludeFiles") || !strings.Contains(h, "authorized") {
+		if h := hintOf(t, err); !strings.Contains(h, "ScopeFiles") || !strings.Contains(h, "ExcludeFiles") || !strings.Contains(h, "authorized") {
 			t.Errorf("%s: hint %q", c.name, h)
 		}
 	}

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -102,10 +103,10 @@ func (l *loader) take(e entry, text string, p place, to *ranges) error {
 }
 
 func (l *loader) loadScope() error {
-	if l.ScopeFile == "" {
+	if len(l.ScopeFiles) == 0 {
 		return nil
 	}
-	f, err := l.readFile(l.ScopeFile, "ScopeFile", func(e entry, text string, p place) error {
+	add := func(e entry, text string, p place) error {
 		switch {
 		case e.host != "":
 			return p.at(wrong(text, "write its addresses: who answers to a name can change after the authorization",
@@ -114,16 +115,24 @@ func (l *loader) loadScope() error {
 			return p.at(wrong(text, "leave the port out", "a scope has no ports"))
 		}
 		return l.take(e, text, p, &l.authorized)
-	})
-	if err != nil {
-		return err
 	}
-	if f.entries == 0 {
-		return &Error{field: "ScopeFile", Err: errors.New(f.holdsNo("authorized addresses")),
-			hint: "list the networks you are authorized to scan, one address or prefix per line"}
+	var sums []string
+	for _, name := range l.ScopeFiles {
+		f, err := l.readFile(name, "ScopeFiles", add)
+		if err != nil {
+			return err
+		}
+		if f.entries == 0 {
+			return &Error{field: "ScopeFiles", Err: errors.New(f.holdsNo("authorized addresses")),
+				hint: "list the networks you are authorized to scan, one address or prefix per line"}
+		}
+		sums = append(sums, f.sum)
 	}
 	l.authorized.normalize()
-	l.scope = &Scope{File: l.ScopeFile, SHA256: f.sum, Addresses: l.authorized.count()}
+	l.scope = &Scope{File: strings.Join(l.ScopeFiles, ", "), SHA256: sums[0], Addresses: l.authorized.count()}
+	if len(sums) > 1 {
+		l.scope.SHA256 = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(sums, "\n")+"\n")))
+	}
 	return nil
 }
 
@@ -252,6 +261,6 @@ func (l *loader) forbid(a netip.Addr, text, verb string) error {
 	if why := whyRefused(a); why != "" {
 		return wrong(text, refusedHint(l.scratch.minus(l.exclude)), "%s %s", subject, why)
 	}
-	return wrong(text, fmt.Sprintf("scan only what %s authorizes, or exclude the rest", l.ScopeFile),
-		"%s outside the scope %s", subject, l.ScopeFile)
+	return wrong(text, fmt.Sprintf("scan only what %s authorizes, or exclude the rest", l.scope.File),
+		"%s outside the scope %s", subject, l.scope.File)
 }

@@ -126,9 +126,9 @@ func checkAuthorized(r ranges) error {
 		return nil
 	}
 	return &Error{
-		field: "ScopeFile",
+		field: "ScopeFiles",
 		Err:   fmt.Errorf("targets cover the wide public network %v and neither a scope nor an exclusion is given", wide),
-		hint: "this tool is for authorized sweeps: list the networks you may scan in a file and pass ScopeFile FILE, " +
+		hint: "this tool is for authorized sweeps: list the networks you may scan in a file and pass ScopeFiles FILE, " +
 			"or pass ExcludeFiles FILE with those you must not scan",
 	}
 }

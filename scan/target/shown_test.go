@@ -60,7 +60,7 @@ func TestFilesAreNotRepeated(t *testing.T) {
 			case "exclusions":
 				c.ExcludeFiles = []string{name}
 			case "scope":
-				c.ScopeFile = name
+				c.ScopeFiles = []string{name}
 			}
 			_, err := Load(t.Context(), c)
 			if e, ok := err.(*Error); !ok || strings.Contains(e.Error()+e.Hint(), "hunter2") || !strings.Contains(e.Error(), name+":2: ") {

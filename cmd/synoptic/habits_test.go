@@ -1,0 +1,242 @@
+package main
+
+import (
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// Command lines as people who know other scanners type them.
+var habitual = []saying{
+	// Those that would do something else.
+	{"scan -oX out.xml -p 22 127.0.0.1", 2, `-oX is nmap's: write -o nmap-xml:out.xml\nhint: write: synoptic scan -o nmap-xml:out.xml -p 22 127.0.0.1\n`},
+	{"scan -oG out -p 22 127.0.0.1", 2, `-o grepable:out`},
+	{"scan -oN out -p 22 127.0.0.1", 2, `-o table:out`},
+	{"scan -oA out -p 22 127.0.0.1", 2, `-o nmap-xml:out.xml -o grepable:out.gnmap -o table:out.nmap`},
+	{"scan -oJ out -p 22 127.0.0.1", 2, `-oJ is masscan's: write -o masscan-json:out`},
+	{"scan -oL out -p 22 127.0.0.1", 2, `-o masscan-list:out`},
+	{"scan -oB out -p 22 127.0.0.1", 2, `-oB is masscan's: write -o jsonl:out`},
+	{"scan -oX=out.xml 127.0.0.1", 2, `write: synoptic scan -o nmap-xml:out.xml 127.0.0.1`},
+	{"scan 127.0.0.1 -oX", 2, `-o nmap-xml:FILE`},
+	{"scan -iL hosts.txt", 2, `-iL is nmap's: write -i hosts.txt`},
+	{"scan -iR 100", 2, `-iR is nmap's: .*authorized`},
+	{"scan -i lo 127.0.0.1", 2, `lo is an interface, not a file: write -e lo`},
+	{"scan -host 127.0.0.1", 2, `targets are given without a flag.*write: synoptic scan 127.0.0.1\n`},
+	{"scan -hosts 127.0.0.1", 2, `targets are given without a flag`},
+	{"scan -hq 127.0.0.1", 2, `unknown flag -hq`},
+	{"scan -r 1-100 127.0.0.1", 2, `1-100 is not a rate; for ports: write -p 1-100`},
+	{"scan -r 22,80 127.0.0.1", 2, `for ports: write -p 22,80`},
+	{"scan -r 127.0.0.1", 2, `127.0.0.1 is an address, not a rate`},
+	{"scan 127.0.0.1 -o csv", 2, `csv is a format.*write -o csv:FILE`},
+	{"scan 127.0.0.1 -o xml", 2, `write -o nmap-xml:FILE`},
+	{"scan 127.0.0.1 -p 22 -open --dry-run", 0, `left out: -open\n`},
+
+	// What is always so here.
+	{"scan -sS 127.0.0.1 -p 22 --dry-run", 0, `always so here, and left out: -sS\n.*1 port`},
+	{"scan -Pn -n --open --reason --randomize-hosts 127.0.0.1 -p 22 --dry-run", 0, `left out: -Pn, -n, --open, --reason, --randomize-hosts\n`},
+	{"scan -sS -Pn -n -q 127.0.0.1 -p 22 --dry-run", 0, `^targets`},
+	{"scan -T3 127.0.0.1 -p 22 --dry-run", 0, `left out: -T3\n`},
+
+	// What has another name.
+	{"scan -sT 127.0.0.1", 2, `write: synoptic scan --backend connect 127.0.0.1`},
+	{"scan -T4 127.0.0.1", 2, `-T4 is nmap's: write --rate 10k`},
+	{"scan -T 4 127.0.0.1", 2, `-T is nmap's: write --rate 10k.*synoptic scan --rate 10k 127.0.0.1\n`},
+	{"scan -F 127.0.0.1", 2, `--top-ports 100`},
+	{"scan -sV 127.0.0.1", 2, `write --verify \(banners only`},
+	{"scan -sC 127.0.0.1", 2, `write --verify`},
+	{"scan -sCV 127.0.0.1", 2, `-sC is nmap's.*-sV is nmap's.*write: synoptic scan --verify`},
+	{"scan -sSV 127.0.0.1", 2, `-sV is nmap's.*write: synoptic scan --verify 127.0.0.1`},
+	{"scan -A 127.0.0.1", 2, `write --verify`},
+	{"scan --banners 127.0.0.1", 2, `--banners is masscan's: write --verify`},
+	{"scan --excludefile never.txt 127.0.0.1", 2, `write --exclude-file never.txt`},
+	{"scan --max-rate 1000 127.0.0.1", 2, `write --rate 1000`},
+	{"scan --min-rate 1000 127.0.0.1", 2, `write --rate 1000`},
+	{"scan --max-rate=1000 127.0.0.1", 2, `write: synoptic scan --rate 1000 127.0.0.1`},
+	{"scan -B 10M 127.0.0.1", 2, `-B is zmap's: write --bandwidth 10M`},
+	{"scan --json 127.0.0.1", 2, `--json is naabu's: write -o -`},
+	{"scan -json 127.0.0.1", 2, `write -o -`},
+	{"scan -j 127.0.0.1", 2, `write -o -`},
+	{"scan -silent 127.0.0.1", 2, `write -q`},
+	{"scan --host 127.0.0.1 -p 80", 2, `write: synoptic scan 127.0.0.1 -p 80`},
+	{"scan -l hosts.txt", 2, `write -i hosts.txt`},
+	{"scan -list hosts.txt", 2, `write -i hosts.txt`},
+	{"scan -a 127.0.0.1", 2, `-a is RustScan's`},
+	{"scan -g 53 127.0.0.1", 2, `write --source-port 53`},
+	{"scan -S 127.0.0.1 127.0.0.2", 2, `write: synoptic scan --source-ip 127.0.0.1 127.0.0.2`},
+	{"scan --adapter-ip 127.0.0.1 127.0.0.2", 2, `write --source-ip 127.0.0.1`},
+	{"scan --adapter lo 127.0.0.1", 2, `write -e lo`},
+	{"scan --router-mac 02:00:00:00:00:01 127.0.0.1", 2, `write --gateway-mac 02:00:00:00:00:01`},
+	{"scan --max-retries 1 127.0.0.1", 2, `write --retries 1`},
+	{"scan --retry 1 127.0.0.1", 2, `write --retries 1`},
+	{"scan -c scan.conf 127.0.0.1", 2, `write --profile scan.conf`},
+	{"scan -c 8 127.0.0.1", 2, `-c is zmap's: write --wait 8s`},
+	{"scan --packet-trace 127.0.0.1", 2, `-o pcapng:`},
+	{"scan --port 80 127.0.0.1", 2, `write -p 80`},
+	{"scan -top-ports 100 127.0.0.1", 2, `-top-ports needs two dashes.*--top-ports 100`},
+	{"scan -rate 1000 127.0.0.1", 2, `-rate needs two dashes`},
+	{"scan -tp 100 127.0.0.1", 2, `write --top-ports 100`},
+	{"scan -iface lo 127.0.0.1", 2, `write -e lo`},
+	{"scan -w list.txt -b block.txt", 2, `-w is zmap's.*-b is zmap's.*write: synoptic scan -i list.txt --exclude-file block.txt`},
+	{"scan --shards 2/4 --seed 1 127.0.0.1", 2, `write --shard 2/4`},
+
+	// What there is not.
+	{"scan -sU 127.0.0.1", 2, `-sU is nmap's: only TCP is scanned\nhint: without it: synoptic scan 127.0.0.1`},
+	{"scan -sn 127.0.0.1", 2, `there is no ping scan`},
+	{"scan --resume scan.state", 2, `cannot be resumed`},
+	{"scan --iflist", 2, `--dry-run shows`},
+	{"scan --host-timeout 30m 127.0.0.1", 2, `no host holds the others up`},
+	{"scan --ttl 5 127.0.0.1", 2, `--syn-profile`},
+	{"scan -D 10.0.0.1 127.0.0.1", 2, `plain SYN packets.*without it: synoptic scan 127.0.0.1`},
+	{"scan -O 127.0.0.1", 2, `operating systems are not detected`},
+	{"scan --script default 127.0.0.1", 2, `no scripts`},
+	{"scan -PS22 127.0.0.1", 2, `no host discovery`},
+	{"scan -d 127.0.0.1", 2, `no debug output`},
+	{"scan -d9 127.0.0.1", 2, `no debug output.*without it: synoptic scan 127.0.0.1`},
+
+	// Ports.
+	{"scan 127.0.0.1 -p T:80 --dry-run", 0, `1 port`},
+	{"scan 127.0.0.1 -p T:80,443 --dry-run", 0, `2 ports`},
+	{"scan 127.0.0.1 -p U:53", 2, `only TCP`},
+	{"scan 127.0.0.1 -p all", 2, `for all ports write --ports "-"`},
+	{"scan 127.0.0.1 -p full", 2, `for all ports`},
+	{"scan 127.0.0.1 -p *", 2, `for all ports`},
+	{"scan 127.0.0.1 22", 2, `22 is not a target\nhint: did you mean -p 22\?`},
+	{"scan 127.0.0.1 80,443", 2, `did you mean -p 80,443\?`},
+	{"scan 127.0.0.1 1-1000", 2, `did you mean -p 1-1000\?`},
+	{"scan 127.0.0.1 -p22 --dry-run", 0, `1 port`},
+	{"scan 127.0.0.1 -p- --dry-run", 0, `65,535 ports`},
+	{"scan 127.0.0.1 -p -1000 --dry-run", 0, `1,000 ports`},
+	{"scan 127.0.0.1 -p 60000- --dry-run", 0, `5,536 ports`},
+	{"scan 127.0.0.1 -p http,https --dry-run", 0, `2 ports`},
+	{"scan 127.0.0.1 --top-ports 100 --dry-run", 0, `100 ports`},
+	{"scan 127.0.0.* -p 22 --dry-run", 0, `25[56] addresses`},
+	{"scan 127.0.0.1,127.0.0.2 -p 22 --dry-run", 0, `2 addresses`},
+	{"scan 127.0.0.0/24:22 --dry-run", 0, `25[56] addresses`},
+
+	// Help, version, mistyped commands.
+	{"scan help", 0, `Usage:\n  synoptic scan`},
+	{"scan --version", 0, `synoptic version`},
+	{"scan -V", 0, `synoptic version`},
+	{"scan version", 0, `synoptic version`},
+	{"-V", 0, `synoptic version`},
+	{"version", 0, `synoptic version`},
+	{"help scan", 0, `Usage:\n  synoptic scan`},
+	{"help exit-codes", 0, `refused before the first probe`},
+	{"scan -help", 0, `Usage:`},
+	{"scna 127.0.0.1", 2, `did you mean: synoptic scan`},
+	{"127.0.0.1 -p 80", 2, `to scan, write: synoptic scan 127.0.0.1 -p 80\n`},
+	{"-sS -oX out.xml 127.0.0.1", 2, `to scan, write: synoptic scan -o nmap-xml:out.xml 127.0.0.1\n`},
+	{"scan convert scan.jsonl", 2, `convert is a command, not a target`},
+
+	// Typing mistakes.
+	{"scan --rats 10k 127.0.0.1", 2, `unknown flag --rats\nhint: did you mean --rate\?`},
+	{"scan --prots 80 127.0.0.1", 2, `did you mean --ports\?`},
+	{"scan --exclude_file x 127.0.0.1", 2, `did you mean --exclude-file\?`},
+	{"scan --Rate 10k 127.0.0.1", 2, `did you mean --rate\?`},
+	{"scan --interf lo 127.0.0.1", 2, `did you mean --interface\?`},
+	{"scan --dryrun 127.0.0.1", 2, `write --dry-run|did you mean --dry-run`},
+	{"scan --verfiy --rats 10k 127.0.0.1", 2, `unknown flag --verfiy.*unknown flag --rats.*write: synoptic scan --verify --rate 10k 127.0.0.1`},
+	{"scan --nonsense 127.0.0.1", 2, `unknown flag --nonsense\nhint: see synoptic scan --help`},
+	{"scan -Z 127.0.0.1", 2, `unknown flag -Z\nhint: see synoptic scan --help`},
+	{"convert --ouptut x", 2, `did you mean --output\?`},
+	{"convert -oX f scan.jsonl", 2, `write: synoptic convert -o nmap-xml:f scan.jsonl`},
+	{"scan –p 22 127.0.0.1", 2, `"–p" begins with an en dash \(U\+2013\).*write: synoptic scan -p 22 127.0.0.1`},
+	{"scan —rate 10k 127.0.0.1", 2, `an em dash.*synoptic scan --rate 10k 127.0.0.1`},
+	{"scan –rate 10k 127.0.0.1", 2, `synoptic scan --rate 10k 127.0.0.1`},
+	{"scan −p 22 127.0.0.1", 2, `a minus sign`},
+	{"scan ‐p 22 127.0.0.1", 2, `U\+2010`},
+	{"scan –oX out.xml 127.0.0.1", 2, `write: synoptic scan -o nmap-xml:out.xml 127.0.0.1`},
+	{"scan 127.0.0.1 -p 1–100", 2, `"1–100" has an en dash.*write: synoptic scan 127.0.0.1 -p 1-100`},
+	{"scan 127.0.0.1–127.0.0.9", 2, `write: synoptic scan 127.0.0.1-127.0.0.9`},
+	{"scan “127.0.0.1”", 2, `a typographic quote`},
+	{"scan 127.0.0.1\u200b -p 22", 2, `an invisible space`},
+	{"scan --rate=50 k 127.0.0.1", 2, `one word.*write: synoptic scan --rate=50k 127.0.0.1`},
+	{"scan --rate 50 kpps 127.0.0.1", 2, `write: synoptic scan --rate 50k 127.0.0.1`},
+	{"scan -i 10.0.0.0/8", 2, `is an address, not a file`},
+	{"scan hosts.txt", 2, `hosts.txt is a file, not a target.*synoptic scan -i hosts.txt`},
+	{"scan 127.0.0.1 --exclude hosts.txt", 2, `is a file: write --exclude-file hosts.txt`},
+	{"scan 127.0.0.1 --exclude-file 10.0.0.0/8", 2, `write --exclude 10.0.0.0/8`},
+
+	// As expected.
+	{"scan 127.0.0.1 -p 22 -e lo --dry-run", 0, `1 port`},
+	{"scan 127.0.0.1 -p 22 --rate 100000 --dry-run", 0, `100k pps`},
+	{"scan 127.0.0.1 -p 22 -- --help", 2, `"--help"`},
+}
+
+func TestHabits(t *testing.T) {
+	clean(t)
+	write(t, "hosts.txt", "127.0.0.1\n")
+	for _, s := range habitual {
+		s.line = strings.ReplaceAll(s.line, `\u200b`, "\u200b")
+		if _, err := net.InterfaceByName("lo"); err != nil && regexp.MustCompile(`\blo\b`).MatchString(s.line) {
+			continue // another system's loopback has another name
+		}
+		s.check(t)
+	}
+}
+
+// Without a target it is said how to give one.
+func TestNoTarget(t *testing.T) {
+	clean(t)
+	for _, line := range []string{"scan", "scan -"} {
+		saying{line, 2, `hint: `}.check(t)
+	}
+}
+
+// Every row of the table proposes flags that there are, each name stands in one row for a value, and none is one of ours.
+func TestHabitsTable(t *testing.T) {
+	logs := logText
+	root := newRootCommand(&stopper{}, nil, streams{}, &logs)
+	scan := command(t, root, "scan")
+	seen := map[string]string{}
+	for _, h := range habits {
+		if h.write == "" && h.why == "" || h.of == "" || h.flags == "" {
+			t.Errorf("%+v says nothing", h)
+		}
+		regexp.MustCompile(h.only)
+		for name := range strings.FieldsSeq(h.flags) {
+			if seen[name] == "for any value" {
+				t.Errorf("%s stands in a row that is never reached", name)
+			}
+			if seen[name] = h.only; h.only == "" {
+				seen[name] = "for any value"
+			}
+			if name[0] != '-' || strings.HasPrefix(name, "--") && len(name) < 4 {
+				t.Errorf("%q is no flag", name)
+			}
+		}
+		r := read(scan, h.instead("x"))
+		for _, f := range r.faults {
+			if !strings.Contains(h.write, "exclude-ports") && !strings.Contains(f.message, "format") {
+				t.Errorf("%s: what is proposed is refused: %s", h.flags, f.message)
+			}
+		}
+	}
+}
+
+func command(t *testing.T, root *cobra.Command, name string) *cobra.Command {
+	t.Helper()
+	for _, c := range root.Commands() {
+		if c.Name() == name {
+			return c
+		}
+	}
+	t.Fatalf("no command %s", name)
+	return nil
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"rate", "retries", "ports", "top-ports", "exclude", "exclude-file", "nmap-xml", "jsonl", "masscan-json", "masscan-list", "open"}
+	for word, want := range map[string]string{
+		"rats": "rate", "raet": "rate", "RATE": "rate", "rte": "rate", "ratee": "rate", "prots": "ports", "port": "ports", "exclude_file": "exclude-file",
+		"exlcude": "exclude", "retires": "retries", "json": "jsonl", "xml": "nmap-xml", "nmap": "nmap-xml", "opened": "open", "opne": "open",
+		"masscan": "", "zzz": "", "": "", "x": "", "completely": "",
+	} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// commandLine is a command line that can be run.
+type commandLine struct {
+	words []string
+	same  []string // flags of other scanners in it for what is always so here
+	logs  string   // the value of --log-format, for what is refused before flags are parsed
+}
+
+// understand reads a command line before cobra does. What it cannot mean is an error, with the line that was meant.
+func understand(root *cobra.Command, args []string) (commandLine, error) {
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // and __completeNoDesc
+		return commandLine{words: args}, nil
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	root.InitDefaultVersionFlag()
+	cmd, rest, err := root.Find(args)
+	if err != nil {
+		return commandLine{}, usage("see synoptic --help", "%v", err)
+	}
+	if cmd == root {
+		return withoutCommand(root, args)
+	}
+	switch cmd.Name() {
+	case "scan", "convert", "ports", "man":
+	default: // cobra's own, and topics
+		return commandLine{words: args}, nil
+	}
+	r := read(cmd, rest)
+	line := commandLine{append([]string{cmd.Name()}, r.line...), r.same, r.logs}
+	switch {
+	case r.version:
+		line.words = []string{"--version"}
+	case r.help:
+		line.words = []string{cmd.Name(), "--help"}
+	default:
+		return line, r.err()
+	}
+	return line, nil
+}
+
+// withoutCommand reads a command line that names no command.
+func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
+	r := read(root, args)
+	switch {
+	case r.version:
+		return commandLine{words: []string{"--version"}}, nil
+	case len(r.faults) == 0 && len(r.targets) == 0 || r.help:
+		return commandLine{words: r.line}, nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	if len(r.targets) > 0 {
+		if meant := nearest(r.targets[0], names); meant != "" {
+			return commandLine{}, usage("did you mean: synoptic "+meant, "unknown command %q", r.targets[0])
+		}
+	}
+	scan, _, err := root.Find([]string{"scan"})
+	if err != nil {
+		return commandLine{}, err
+	}
+	meant := read(scan, args)
+	if len(meant.targets) == 0 && len(meant.faults) > 0 && len(meant.line) == 0 {
+		return commandLine{}, usage("see synoptic --help", "%s", meant.faults[0].message)
+	}
+	line := shellLine(append([]string{"synoptic", "scan"}, recordable(meant.line)...))
+	if len(line) > longLine {
+		line = "synoptic scan [flags] TARGET..."
+	}
+	what := "a command is missing"
+	if len(r.targets) > 0 && len(meant.targets) > 0 {
+		what = "unknown command \"" + shorter(recordable(r.targets[:1])[0]) + "\""
+	}
+	return commandLine{}, usage("to scan, write: "+line, "%s", what)
+}
+
+// shorter keeps a word from filling the screen.
+func shorter(s string) string {
+	if len(s) > 60 {
+		return strings.ToValidUTF8(s[:60], "") + "…"
+	}
+	return s
+}
+
+// tell says what was left out of the command line, and what of the environment means nothing.
+func (c commandLine) tell(cmd *cobra.Command, log *slog.Logger) {
+	if cmd.Flags().Lookup("profile") == nil {
+		return
+	}
+	for _, note := range strayVariables(cmd.Root(), os.Environ()) {
+		log.Warn(note)
+	}
+	if quiet := cmd.Flags().Lookup("quiet"); len(c.same) > 0 && (quiet == nil || quiet.Value.String() != "true") {
+		log.Warn("always so here, and left out: " + strings.Join(c.same, ", "))
+	}
+}
