@@ -21,7 +21,7 @@ var groups = []struct{ title, flags string }{
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
 	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
-	{"Screen", "dry-run quiet verbose log-format"},
+	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
 }
@@ -73,7 +73,11 @@ func flagEntry(f *pflag.Flag) entry {
 	}
 	_, meaning := pflag.UnquoteUsage(f)
 	if zero := []string{"", "0", "false", "0s", "[]"}; !slices.Contains(zero, f.DefValue) && !strings.Contains(meaning, "(default") {
-		meaning += " (default " + f.DefValue + ")"
+		value := f.DefValue
+		if strings.HasSuffix(value, "m0s") { // as time.Duration writes a minute
+			value = strings.TrimSuffix(value, "0s")
+		}
+		meaning += " (default " + value + ")"
 	}
 	return entry{name, meaning}
 }
@@ -83,8 +87,16 @@ func placeholder(f *pflag.Flag) string {
 	if f.NoOptDefVal != "" {
 		return ""
 	}
-	name, _ := pflag.UnquoteUsage(f)
-	return strings.ToUpper(name)
+	if name, usage := pflag.UnquoteUsage(f); usage != f.Usage { // the usage names it
+		return name
+	}
+	switch f.Value.Type() {
+	case "duration":
+		return "TIME"
+	case "int", "uint16", "uint64", "float64":
+		return "N"
+	}
+	return "VALUE"
 }
 
 // formatMeanings says of each output format what it is.

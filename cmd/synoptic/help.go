@@ -34,7 +34,7 @@ func writeHelp(w io.Writer, cmd *cobra.Command, width int) {
 	p.paragraphs(longOf(cmd))
 	if cmd.Runnable() || cmd.HasAvailableSubCommands() {
 		p.heading("Usage")
-		p.b.WriteString("  " + cmd.UseLine() + "\n")
+		p.b.WriteString("  " + useOf(cmd) + "\n")
 	}
 	if cmd.Example != "" {
 		p.heading("Examples")
@@ -60,6 +60,14 @@ func writeHelp(w io.Writer, cmd *cobra.Command, width int) {
 		p.section(s)
 	}
 	_, _ = io.WriteString(w, p.b.String()) // whoever does not read it has no use for an error
+}
+
+// useOf is how a command is called.
+func useOf(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() {
+		return cmd.CommandPath() + " COMMAND [flags]"
+	}
+	return cmd.UseLine()
 }
 
 func longOf(cmd *cobra.Command) string {

@@ -60,8 +60,8 @@ func TestEveryFlagHasAGroup(t *testing.T) {
 			if !in[f.Name] {
 				t.Errorf("%s --%s is in no group of groups.go", cmd.Name(), f.Name)
 			}
-			if name, usage := pflag.UnquoteUsage(f); usage == "" || f.NoOptDefVal == "" && strings.ToUpper(name) != name {
-				t.Errorf("%s --%s: %q, placeholder %q", cmd.Name(), f.Name, usage, name)
+			if p := placeholder(f); f.Usage == "" || (p == "") != (f.NoOptDefVal != "") || strings.ToUpper(p) != p {
+				t.Errorf("%s --%s: %q, placeholder %q", cmd.Name(), f.Name, f.Usage, p)
 			}
 		})
 	}

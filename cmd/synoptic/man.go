@@ -100,13 +100,8 @@ func manPage(cmd *cobra.Command, date time.Time) string {
 	line(".SH NAME")
 	line(`%s \- %s`, roff(name), roff(lowerFirst(cmd.Short)))
 	line(".SH SYNOPSIS")
-	use := strings.Fields(strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath()))
 	line(".B %s", roff(cmd.CommandPath()))
-	if len(use) > 0 {
-		line("%s", roff(strings.Join(use, " ")))
-	} else if cmd.HasAvailableSubCommands() {
-		line(`\fICOMMAND\fR [flags]`)
-	}
+	line("%s", roff(strings.TrimSpace(strings.TrimPrefix(useOf(cmd), cmd.CommandPath()))))
 	line(".SH DESCRIPTION")
 	for i, paragraph := range strings.Split(longOf(cmd), "\n\n") {
 		if i > 0 {
