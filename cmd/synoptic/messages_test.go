@@ -8,7 +8,8 @@ import (
 // Command lines with something wrong in them that were once answered unclearly, or not at all.
 var mistaken = []saying{
 	{"scan 127.0.0.1 -p 22 --exclude ∅", 2, `--exclude is empty \(an unset variable\?\)`},
-	{"scan 127.0.0.1 --top-ports all", 2, `--top-ports all: a number of ports`},
+	{"scan 127.0.0.1 --top-ports all", 2, `--top-ports: all is no number; for all ports: write -p -`},
+	{"scan 127.0.0.1 --top-ports ten", 2, `--top-ports ten: a number of ports`},
 	{"scan 127.0.0.1 --retries two", 2, `--retries two: a number from 0 to 9\n`},
 	{"scan 127.0.0.1 --retries 99", 2, `0 to 9`},
 	{"scan 127.0.0.1 --seed -1", 2, `--seed -1: a number from 0 to`},

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -39,7 +40,10 @@ func (r *reading) value(f *pflag.Flag, value string, words ...string) {
 		r.logs = value
 	}
 	message, instead := misread(f.Name, value)
-	if message != "" {
+	switch {
+	case message != "" && instead == nil:
+		r.fault(fault{message: message, hint: "give the name of a file that holds it"})
+	case message != "":
 		r.fault(fault{message: message})
 		words = instead
 	}
@@ -72,6 +76,14 @@ func misread(flag, value string) (message string, instead []string) {
 	case "exclude-file":
 		if likeAddress(value) && !isFile(value) {
 			return says("is no file", "--exclude", value)
+		}
+	case "scope":
+		if likeAddress(value) && !isFile(value) {
+			return "--scope: " + value + " is no file", nil
+		}
+	case "top-ports", "top":
+		if slices.Contains([]string{"all", "full", "any", "max", "-", "*"}, strings.ToLower(value)) {
+			return says("is no number; for all ports", "-p", "-")
 		}
 	case "rate":
 		switch {

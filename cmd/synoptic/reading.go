@@ -181,8 +181,12 @@ func (r *reading) foreign(name, value string, has bool, rest []string) []string 
 		}
 	}
 	if meant := nearest(bare, theirs); meant != "" && strings.HasPrefix(name, "--") {
-		if h, ok := habitOf("--"+meant, follows(value, has, rest)); ok {
-			return r.habit(h, name, value, has, rest)
+		// What is only near to it is never left out without a word.
+		if h, ok := habitOf("--"+meant, follows(value, has, rest)); ok && h.write != always {
+			before := len(r.faults)
+			rest = r.habit(h, "--"+meant, value, has, rest)
+			r.faults[before].message = "unknown flag " + name + ": " + r.faults[before].message
+			return rest
 		}
 	}
 	r.fault(fault{message: "unknown flag " + name, hint: "see " + r.cmd.CommandPath() + " --help", without: true})

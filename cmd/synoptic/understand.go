@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,8 @@ func understand(root *cobra.Command, args []string) (commandLine, error) {
 	}
 	switch cmd.Name() {
 	case "scan", "convert", "ports", "man":
+	case "help":
+		return commandLine{words: args}, knownTopic(root, rest)
 	default: // cobra's own, and topics
 		return commandLine{words: args}, nil
 	}
@@ -50,6 +53,9 @@ func understand(root *cobra.Command, args []string) (commandLine, error) {
 
 // withoutCommand reads a command line that names no command.
 func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
+	if len(args) > 1 && slices.Contains([]string{"nmap", "masscan", "zmap", "naabu", "rustscan"}, strings.ToLower(args[0])) {
+		args = args[1:]
+	}
 	r := read(root, args)
 	switch {
 	case r.version:
@@ -57,12 +63,8 @@ func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
 	case len(r.faults) == 0 && len(r.targets) == 0 || r.help:
 		return commandLine{words: r.line}, nil
 	}
-	var names []string
-	for _, c := range root.Commands() {
-		names = append(names, c.Name())
-	}
 	if len(r.targets) > 0 {
-		if meant := nearest(r.targets[0], names); meant != "" {
+		if meant := nearest(r.targets[0], commandNames(root)); meant != "" {
 			return commandLine{}, usage("did you mean: synoptic "+meant, "unknown command %q", r.targets[0])
 		}
 	}
@@ -79,10 +81,30 @@ func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
 		line = "synoptic scan [flags] TARGET..."
 	}
 	what := "a command is missing"
-	if len(r.targets) > 0 && len(meant.targets) > 0 {
-		what = "unknown command \"" + shorter(recordable(r.targets[:1])[0]) + "\""
+	if word := recordable(args[:1])[0]; !strings.HasPrefix(word, "-") {
+		what = "unknown command \"" + shorter(word) + "\""
 	}
 	return commandLine{}, usage("to scan, write: "+line, "%s", what)
+}
+
+func commandNames(root *cobra.Command) (names []string) {
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+// knownTopic refuses help about what there is not.
+func knownTopic(root *cobra.Command, words []string) error {
+	names := commandNames(root)
+	if len(words) == 0 || strings.HasPrefix(words[0], "-") || slices.Contains(names, words[0]) {
+		return nil
+	}
+	hint := "there is help about " + strings.Join(names, ", ")
+	if meant := nearest(words[0], names); meant != "" {
+		hint = "did you mean: synoptic help " + meant
+	}
+	return usage(hint, "no help about %q", shorter(words[0]))
 }
 
 // shorter keeps a word from filling the screen.
