@@ -17,7 +17,7 @@ var groups = []struct{ title, flags string }{
 	{"Ports", "ports top-ports exclude-ports top line"},
 	{"Rate and retries", "rate bandwidth retries retry-gap target-recall wait"},
 	{"Evidence", "beacon patience canaries verify min-coverage"},
-	{"Path", "interface source-ip source-port gateway-mac spoof"},
+	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
 	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},

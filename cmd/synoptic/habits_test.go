@@ -242,7 +242,7 @@ func TestNearest(t *testing.T) {
 	names := []string{"rate", "retries", "ports", "top-ports", "exclude", "exclude-file", "nmap-xml", "jsonl", "masscan-json", "masscan-list", "open"}
 	for word, want := range map[string]string{
 		"rats": "rate", "raet": "rate", "RATE": "rate", "rte": "rate", "ratee": "rate", "prots": "ports", "port": "ports", "exclude_file": "exclude-file",
-		"exlcude": "exclude", "retires": "retries", "json": "jsonl", "xml": "nmap-xml", "nmap": "nmap-xml", "opened": "open", "opne": "open",
+		"exclud": "exclude", "retires": "retries", "json": "jsonl", "xml": "nmap-xml", "nmap": "nmap-xml", "opened": "open", "opne": "open",
 		"masscan": "", "zzz": "", "": "", "x": "", "completely": "",
 	} {
 		if got := nearest(word, names); got != want {

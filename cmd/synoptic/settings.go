@@ -94,8 +94,9 @@ func (s *settings) environment(fl *pflag.FlagSet, given map[string]bool, env fun
 
 // set gives a flag its values, unless a stronger source has one for it. As is how the value is called where it is wrong.
 func (s *settings) set(fl *pflag.FlagSet, f *pflag.Flag, from setting, as string, given map[string]bool) error {
-	_, list := f.Value.(adds)
-	if given[f.Name] && !(list && slices.Contains(addUp, f.Name)) || given[rivals[f.Name]] {
+	_, more := f.Value.(adds)
+	more = more && slices.Contains(addUp, f.Name)
+	if given[f.Name] && !more || given[rivals[f.Name]] {
 		return nil
 	}
 	for _, v := range from.values {

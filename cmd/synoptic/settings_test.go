@@ -150,7 +150,7 @@ func TestFindProfile(t *testing.T) {
 		{"scan 127.0.0.1 --dry-run --profile weekly", 0, `2 ports`},
 		{"scan 127.0.0.1 --dry-run --profile own.yaml", 0, `65,535 ports`},
 		{"scan 127.0.0.1 --dry-run --profile ./sub/profile", 0, `1 port\b.*5k pps`},
-		{"scan 127.0.0.1 --dry-run --profile nigthly", 2, `did you mean nightly\? the profiles are nightly, weekly`},
+		{"scan 127.0.0.1 --dry-run --profile nightli", 2, `did you mean nightly\? the profiles are nightly, weekly`},
 		{"scan 127.0.0.1 --dry-run --profile zzz", 2, `the profiles are nightly, weekly`},
 		{"scan 127.0.0.1 --dry-run --profile ./nosuch.yaml", 2, `--profile ./nosuch.yaml: no such file`},
 		{"scan 127.0.0.1 --dry-run --profile ./sub", 2, `it is a folder`},

@@ -1,6 +1,7 @@
 package dest
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func TestOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = options(u)
-		e, ok := err.(*Error)
+		e, ok := errors.AsType[*Error](err)
 		if !ok || !strings.Contains(e.Error(), want) || !strings.Contains(e.Hint(), "secrets are given") {
 			t.Errorf("%s: %v", raw, err)
 		} else if strings.Contains(strings.ToLower(e.Error()+e.Hint()), "hunter") || strings.Contains(e.Error(), "abcdef") {
