@@ -188,7 +188,7 @@ func (h habit) instead(value string) []string {
 func (h habit) message(flag, value string) string {
 	says := flag + " is " + h.of + "'s: "
 	if h.write != "" {
-		says += "write " + shellLine(h.instead(value))
+		says += "write " + shellLine(recordable(h.instead(value)))
 		if h.why != "" {
 			says += " (" + h.why + ")"
 		}

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
+
+	"synoptic/results/sink/dest"
 )
 
 // What a word looks like, whatever stands before it.
@@ -32,7 +34,7 @@ func likeAddress(s string) bool {
 // value reads the value of a flag of ours; words is how it stands in the line.
 func (r *reading) value(f *pflag.Flag, value string, words ...string) {
 	if ascii := hyphens(value); ascii != value && listOf[f.Name] {
-		r.fault(fault{message: fmt.Sprintf("%q has %s in it, not a hyphen", value, dashName(value))})
+		r.fault(fault{message: fmt.Sprintf("%q has %s in it, not a hyphen", dest.Redact(value), dashName(value))})
 		words[len(words)-1] = strings.Replace(words[len(words)-1], value, ascii, 1)
 		value = ascii
 	}
@@ -56,7 +58,7 @@ var listOf = map[string]bool{"ports": true, "exclude-ports": true, "exclude": tr
 // misread tells a value that is meant for another flag, and what to write instead.
 func misread(flag, value string) (message string, instead []string) {
 	says := func(what string, write ...string) (string, []string) {
-		return fmt.Sprintf("--%s: %s %s: write %s", flag, value, what, shellLine(write)), write
+		return fmt.Sprintf("--%s: %s %s: write %s", flag, dest.Redact(value), what, shellLine(recordable(write))), write
 	}
 	switch flag {
 	case "targets-file":
@@ -110,7 +112,7 @@ func (r *reading) positional(word string) {
 	last := len(r.line) - 1
 	switch ascii := hyphens(word); {
 	case ascii != word:
-		r.fault(fault{message: fmt.Sprintf("%q has %s in it", word, dashName(word))})
+		r.fault(fault{message: fmt.Sprintf("%q has %s in it", dest.Redact(word), dashName(word))})
 		r.line = append(r.line, ascii)
 	case likePorts.MatchString(word):
 		r.fault(fault{message: word + " is not a target", hint: "did you mean -p " + word + "?"})

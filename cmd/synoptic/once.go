@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"synoptic/results/sink/dest"
 	"synoptic/scan/plan"
 )
 
@@ -167,7 +168,7 @@ func badValue(name, value string, cause error) error {
 	if e, ok := errors.AsType[*usageError](cause); ok && strings.Contains(e.msg, strconv.Quote(value)) {
 		return usage(e.hint, "%s: %s", name, e.msg)
 	} else if ok {
-		return usage(e.hint, "%s %s: %s", name, value, e.msg)
+		return usage(e.hint, "%s %s: %s", name, dest.Redact(value), e.msg)
 	}
 	return usage("see synoptic scan --help", "%s: %v", name, cause)
 }

@@ -30,6 +30,7 @@ type fault struct {
 	message string
 	hint    string // of this fault alone; "" is the whole line
 	without bool   // nothing stands for it in the line
+	blind   bool   // nobody knows whether what follows is a value, and a secret
 }
 
 // read goes through a command line without the name of its command.
@@ -43,7 +44,7 @@ func read(cmd *cobra.Command, args []string) *reading {
 			r.line, r.targets = append(append(r.line, word), args...), append(r.targets, args...)
 			args = nil
 		case strings.HasPrefix(plain, "-") && len(strings.TrimLeft(plain, "-")) < len(strings.TrimLeft(word, "-")):
-			r.faults = append(r.faults, fault{message: fmt.Sprintf("%q begins with %s, not with a hyphen", word, dashName(word))})
+			r.faults = append(r.faults, fault{message: fmt.Sprintf("%q begins with %s, not with a hyphen", recordable([]string{word})[0], dashName(word))})
 			args = append([]string{r.dashed(plain)}, args...)
 		case strings.HasPrefix(word, "--"):
 			args = r.long(word, args)
@@ -98,6 +99,9 @@ func (r *reading) short(word string, rest []string) []string {
 			r.fault(fault{message: name + " is nmap's: there is no host discovery, every target is probed", without: true})
 			return rest
 		}
+		if r.flag(name[1:]) == nil && looksSecret("-"+name) {
+			return r.secret(name, r.misspelt(name[1:]), has, rest)
+		}
 		if r.flag(name[1:]) != nil {
 			r.fault(fault{message: name + " needs two dashes"})
 			return append([]string{"-" + word}, rest...)
@@ -147,7 +151,8 @@ func (r *reading) foreignLetter(name, tail string, rest []string) []string {
 	h, ok := habitOf(name, follows(value, has, rest))
 	switch {
 	case !ok:
-		return r.foreign(name+tail, "", false, rest)
+		r.fault(fault{message: "unknown flag " + name, hint: "see " + r.cmd.CommandPath() + " --help", without: true, blind: true})
+		return rest
 	case h.takes:
 		return r.habit(h, name, value, has, rest)
 	}
@@ -164,6 +169,9 @@ func (r *reading) foreign(name, value string, has bool, rest []string) []string 
 		return r.habit(h, name, value, has, rest)
 	}
 	bare := strings.TrimLeft(name, "-")
+	if meant := r.misspelt(bare); looksSecret("--"+bare) || meant != "" && looksSecret(strings.TrimSuffix("--"+meant, "-file")) {
+		return r.secret(name, meant, has, rest)
+	}
 	if meant := r.misspelt(bare); meant != "" && strings.HasPrefix(name, "--") {
 		r.fault(fault{message: "unknown flag " + name, hint: "did you mean --" + meant + "?"})
 		word := "--" + meant
@@ -189,7 +197,20 @@ func (r *reading) foreign(name, value string, has bool, rest []string) []string 
 			return rest
 		}
 	}
-	r.fault(fault{message: "unknown flag " + name, hint: "see " + r.cmd.CommandPath() + " --help", without: true})
+	r.fault(fault{message: "unknown flag " + name, hint: "see " + r.cmd.CommandPath() + " --help", without: true, blind: true})
+	return rest
+}
+
+// secret is a flag that somebody may think takes a secret: its value is repeated nowhere.
+func (r *reading) secret(name, meant string, has bool, rest []string) []string {
+	if !has && follows("", false, rest) != "" {
+		rest = rest[1:]
+	}
+	f := fault{message: "unknown flag " + name, hint: "no flag takes a secret: give it in a file or in the environment", without: true, blind: true}
+	if meant != "" {
+		f.hint = "did you mean --" + meant + "? " + f.hint
+	}
+	r.fault(f)
 	return rest
 }
 
@@ -269,8 +290,11 @@ func (r *reading) err() error {
 		messages = append(messages, f.message)
 		rewritten = rewritten || !f.without
 	}
-	hint := r.faults[0].hint
-	if len(r.faults) > 1 || hint == "" {
+	hint, blind := r.faults[0].hint, slices.IndexFunc(r.faults, func(f fault) bool { return f.blind })
+	switch {
+	case blind >= 0:
+		hint = r.faults[blind].hint
+	case len(r.faults) > 1 || hint == "":
 		line := shellLine(append(strings.Fields(r.cmd.CommandPath()), recordable(r.line)...))
 		switch {
 		case len(line) > longLine:

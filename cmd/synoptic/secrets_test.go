@@ -331,6 +331,8 @@ func TestRecordable(t *testing.T) {
 	}
 	// And so it is where the program says how the command was meant.
 	for _, args := range [][]string{{"--hec-token=" + testSecret}, {"-o", "hec+https://u:" + testSecret + "@h", "10.0.0.1"}, {"scan", "--hec-token", testSecret, "10.0.0.1"},
+		{"scan", "-oJ", "hec+https://u:" + testSecret + "@h"}, {"scan", "-o", "xml:hec+https://u:" + testSecret + "@h"}, {"scan", "–o=hec+https://u:" + testSecret + "@h"},
+		{"scan", "--hec-tokn", testSecret, "-T4"}, {"scan", "--retries", "hec+https://u:" + testSecret + "@h"}, {"scan", "-Z" + testSecret},
 		{"-o", "hec+https:" + testSecret + "@h", "10.0.0.1"}, {"-o", "ecs:unix:/x?token=" + testSecret, "10.0.0.1"}} {
 		o := synoptic(t, args...)
 		if found := leaks(o.stderr + o.stdout); o.code != exitUsage || found != nil {

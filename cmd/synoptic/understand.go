@@ -77,7 +77,7 @@ func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
 		return commandLine{}, usage("see synoptic --help", "%s", meant.faults[0].message)
 	}
 	line := shellLine(append([]string{"synoptic", "scan"}, recordable(meant.line)...))
-	if len(line) > longLine {
+	if len(line) > longLine || slices.ContainsFunc(meant.faults, func(f fault) bool { return f.blind }) {
 		line = "synoptic scan [flags] TARGET..."
 	}
 	what := "a command is missing"
