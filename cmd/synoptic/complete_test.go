@@ -37,7 +37,7 @@ func TestCompletion(t *testing.T) {
 		{"man ∅", "scan convert"},
 		{"ports ht", "http https"},
 	} {
-		o := said(t, append([]string{"__complete"}, saying{line: c.line}.words()...)...)
+		o := answer(t, append([]string{"__complete"}, saying{line: c.line}.words()...)...)
 		var words []string
 		for line := range strings.Lines(o.stdout) {
 			word, _, _ := strings.Cut(strings.TrimRight(line, "\n"), "\t")
@@ -52,10 +52,10 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", c.line, o.code, o.stderr)
 		}
 	}
-	if o := said(t, "__complete", "scan", ""); strings.Contains(o.stdout, "config") || !strings.Contains(o.stdout, ":4") {
+	if o := answer(t, "__complete", "scan", ""); strings.Contains(o.stdout, "config") || !strings.Contains(o.stdout, ":4") {
 		t.Errorf("targets are completed: %s", o.stdout)
 	}
-	if o := said(t, "completion", "bash"); o.code != 0 || !strings.Contains(o.stdout, "__complete") {
+	if o := answer(t, "completion", "bash"); o.code != 0 || !strings.Contains(o.stdout, "__complete") {
 		t.Errorf("no script for bash: %s", o.stderr)
 	}
 }

@@ -70,7 +70,7 @@ func TestEveryFlagHasAGroup(t *testing.T) {
 // What scripts and operators rely on is in the help.
 func TestHelpHas(t *testing.T) {
 	clean(t)
-	o := said(t, "scan", "--help")
+	o := answer(t, "scan", "--help")
 	for _, want := range []string{
 		"Exit codes:\n  0 ", "\n  4 ", "SYNOPTIC_HEC_TOKEN", "NO_COLOR", "Profiles:", "SIGHUP", "sourcetype", "facility", "hostname", "resend", "banner",
 		"Targets:\n", "Ports:\n", "Rate and retries:\n", "Evidence:\n", "Path:\n", "Output:\n", "Receivers:\n", "Screen:\n", "-p, --ports LIST", "(default 256M)", "(default 1s)",
@@ -87,11 +87,11 @@ func TestHelpHas(t *testing.T) {
 	for topic, want := range map[string]string{
 		"outputs": "masscan-list", "profiles": "exclude-file: [", "environment": "SYNOPTIC_RATE", "exit-codes": "SIGINT", "other-scanners": "-o nmap-xml:FILE",
 	} {
-		if o := said(t, "help", topic); o.code != 0 || !strings.Contains(o.stdout, want) {
+		if o := answer(t, "help", topic); o.code != 0 || !strings.Contains(o.stdout, want) {
 			t.Errorf("help %s: exit %d, %s", topic, o.code, o.stdout)
 		}
 	}
-	if o := said(t); !strings.Contains(o.stdout, "Commands:\n") || !strings.Contains(o.stdout, "help other-scanners") {
+	if o := answer(t); !strings.Contains(o.stdout, "Commands:\n") || !strings.Contains(o.stdout, "help other-scanners") {
 		t.Errorf("without arguments: %s", o.stdout)
 	}
 }
@@ -122,7 +122,7 @@ func TestManPagesLint(t *testing.T) {
 	mandoc := need.Program(t, "mandoc")
 	clean(t)
 	t.Setenv("SOURCE_DATE_EPOCH", "1795651200")
-	if o := said(t, "man", "--dir", "."); o.code != 0 {
+	if o := answer(t, "man", "--dir", "."); o.code != 0 {
 		t.Fatal(o.stderr)
 	}
 	pages, err := filepath.Glob("synoptic*.1")
@@ -139,10 +139,10 @@ func TestManPagesLint(t *testing.T) {
 			t.Errorf("not in the page: %q, %v", want, err)
 		}
 	}
-	if o := said(t, "man", "--dir", "nosuch"); o.code != exitUsage {
+	if o := answer(t, "man", "--dir", "nosuch"); o.code != exitUsage {
 		t.Errorf("a folder that is not there: exit %d, %s", o.code, o.stderr)
 	}
-	if o := said(t, "man", "--dir", ".", "scan"); o.code != exitUsage {
+	if o := answer(t, "man", "--dir", ".", "scan"); o.code != exitUsage {
 		t.Errorf("a folder and a command: exit %d, %s", o.code, o.stderr)
 	}
 }
@@ -173,11 +173,11 @@ func TestPortsCommand(t *testing.T) {
 	} {
 		s.check(t)
 	}
-	if o := said(t, "ports"); strings.Count(o.stdout, "\n") != defaultTopPorts {
+	if o := answer(t, "ports"); strings.Count(o.stdout, "\n") != defaultTopPorts {
 		t.Errorf("%d lines without arguments", strings.Count(o.stdout, "\n"))
 	}
 	t.Setenv("SYNOPTIC_TOP", "2")
-	if o := said(t, "ports"); strings.Count(o.stdout, "\n") != 2 {
+	if o := answer(t, "ports"); strings.Count(o.stdout, "\n") != 2 {
 		t.Errorf("SYNOPTIC_TOP=2: %s", fmt.Sprint(o))
 	}
 }

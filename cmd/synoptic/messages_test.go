@@ -99,7 +99,7 @@ func TestMistaken(t *testing.T) {
 	write(t, "empty.txt", "# nothing\n")
 	write(t, "folder/file", "")
 	for _, s := range elsewhere {
-		if o := said(t, s.words()...); s.code >= 0 && o.code != s.code || !regexp.MustCompile(s.want).MatchString(o.stderr+o.stdout) {
+		if o := answer(t, s.words()...); s.code >= 0 && o.code != s.code || !regexp.MustCompile(s.want).MatchString(o.stderr+o.stdout) {
 			t.Errorf("%s: synoptic %s: exit %d, want %d and %s:\n%s", s.part, s.line, o.code, s.code, s.want, o.stderr)
 		}
 	}

@@ -130,7 +130,7 @@ func TestWrongSettings(t *testing.T) {
 		}
 		s := saying{line, 2, c.want}
 		s.check(t)
-		if o := said(t, s.words()...); strings.Contains(o.stderr+o.stdout, "hunter2") {
+		if o := answer(t, s.words()...); strings.Contains(o.stderr+o.stdout, "hunter2") {
 			t.Errorf("%q: a value is repeated: %s", c.profile, o.stderr)
 		}
 		if name != "" {
@@ -186,7 +186,7 @@ func TestStrayVariables(t *testing.T) {
 	t.Setenv("SYNOPTIC_RAET", "5")
 	t.Setenv("SYNOPTIC_TEST_SEEDS", "2")
 	t.Setenv("SYNOPTIC_HEC_TOKEN", "x")
-	o := said(t, "scan", "127.0.0.1", "-p", "22", "--dry-run")
+	o := answer(t, "scan", "127.0.0.1", "-p", "22", "--dry-run")
 	if !strings.Contains(o.stderr, "SYNOPTIC_RAET sets nothing: did you mean SYNOPTIC_RATE?") || regexp.MustCompile("SEEDS|TOKEN").MatchString(o.stderr) {
 		t.Error(o.stderr)
 	}

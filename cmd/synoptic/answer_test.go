@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// said is what the program says to a command line, run in this process; what scans needs --dry-run in it.
-func said(t *testing.T, args ...string) outcome {
+// answer is what the program says to a command line, run in this process; what scans needs --dry-run in it.
+func answer(t *testing.T, args ...string) outcome {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string) *os.File {
@@ -73,7 +73,7 @@ func (s saying) words() (words []string) {
 
 func (s saying) check(t *testing.T) {
 	t.Helper()
-	o := said(t, s.words()...)
+	o := answer(t, s.words()...)
 	if all := o.stderr + o.stdout; o.code != s.code || !regexp.MustCompile("(?s)"+s.want).MatchString(all) {
 		t.Errorf("synoptic %s: exit %d, want %d and %s:\n%s", s.line, o.code, s.code, s.want, all)
 	} else if o.code == exitUsage && !regexp.MustCompile(`\nhint: |"hint":`).MatchString(o.stderr) {
