@@ -85,7 +85,7 @@ var plantings = []planting{
 	{name: "user information", args: "scan 127.0.0.1 -p 1 --backend connect -o hec+https://u:SECRET@h", want: "hint: "},
 	{name: "user alone", args: "scan 127.0.0.1 -p 1 --backend connect -o elastic+https://SECRET@h/i", want: "user information"},
 	{name: "parameter", args: "scan 127.0.0.1 -p 1 --backend connect -o hec+https://h/?token=SECRET", want: "a URL with a secret"},
-	{name: "unknown parameter", args: "scan 127.0.0.1 -p 1 --backend connect -o syslog+tcp://h?x=SECRET", want: "option in the URL"},
+	{name: "unknown parameter", args: "scan 127.0.0.1 -p 1 --backend connect -o syslog+tcp://h?x=SECRET", want: " in the URL"},
 	{name: "fragment", args: "scan 127.0.0.1 -p 1 --backend connect -o hec+https://h/#SECRET", want: "hint: "},
 	{name: "port", args: "scan 127.0.0.1 -p 1 --backend connect -o hec+https://h:SECRET", want: "not a URL"},
 	{name: "no slashes", args: "scan 127.0.0.1 -p 1 --backend connect -o hec+https:SECRET@h", want: "hint: "},
