@@ -24,18 +24,18 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
-func TestHint(t *testing.T) {
+func TestByteSizeHint(t *testing.T) {
 	for text, want := range map[string]string{
 		"10T": "write 10240G", "1.5G": "write 1536M", "0.5M": "write 512K", "256MB": "write 256M", "256MiB": "write 256M", "64 K": "write 64K",
 		"1KB": "write 1K", "10 gib": "write 10G", "1Gb": "write 1G", "0.25T": "write 256G", "4096B": "write 4096", "2 MBytes": "write 2M",
 		"much": "give a size", "": "give a size", "-1": "give a size", "0": "give a size", "1025T": "give a size", "0.1K": "give a size", "1.5": "give a size",
 	} {
-		hint := (&Error{text}).Hint()
+		hint := (&bytesize.Error{Text: text}).Hint()
 		if !strings.Contains(hint, want) {
 			t.Errorf("%q: %q, want %q", text, hint, want)
 		}
 		if _, written, ok := strings.Cut(hint, "write "); ok {
-			if _, err := Parse(written); err != nil {
+			if _, err := bytesize.Parse(written); err != nil {
 				t.Errorf("%q: what the hint says is refused: %v", text, err)
 			}
 		}

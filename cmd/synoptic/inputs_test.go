@@ -21,9 +21,9 @@ var encodings = map[string]func(string) string{
 	"CRLF":   func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
 	"CR":     func(s string) string { return strings.ReplaceAll(s, "\n", "\r") },
 	"BOM":    func(s string) string { return "\ufeff" + s },
-	"UTF-16": func(s string) string { return wide("\ufeff"+s, 0) },
+	"UTF-16": func(s string) string { return utf16Text("\ufeff"+s, 0) },
 	"UTF-16BE and CRLF": func(s string) string {
-		return wide("\ufeff"+strings.ReplaceAll(s, "\n", "\r\n"), 1)
+		return utf16Text("\ufeff"+strings.ReplaceAll(s, "\n", "\r\n"), 1)
 	},
 	"gzip": func(s string) string {
 		var b bytes.Buffer
@@ -38,7 +38,7 @@ var encodings = map[string]func(string) string{
 	},
 }
 
-func wide(s string, low int) string {
+func utf16Text(s string, low int) string {
 	var b []byte
 	for _, u := range utf16.Encode([]rune(s)) {
 		pair := [2]byte{byte(u >> 8), byte(u >> 8)}
