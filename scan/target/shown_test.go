@@ -63,7 +63,7 @@ func TestFilesAreNotRepeated(t *testing.T) {
 				c.ScopeFiles = []string{name}
 			}
 			_, err := Load(t.Context(), c)
-			if e, ok := err.(*Error); !ok || strings.Contains(e.Error()+e.Hint(), "hunter2") || !strings.Contains(e.Error(), name+":2: ") {
+			if e, ok := errors.AsType[*Error](err); !ok || strings.Contains(e.Error()+e.Hint(), "hunter2") || !strings.Contains(e.Error(), name+":2: ") {
 				t.Errorf("%s: %q: %v", field, line, err)
 			}
 		}
@@ -82,7 +82,8 @@ func TestForeignFile(t *testing.T) {
 		if err == nil {
 			t.Fatal("it is taken")
 		}
-		return err.Error() + err.(*Error).Hint()
+		e, _ := errors.AsType[*Error](err)
+		return err.Error() + e.Hint()
 	}
 	if got := said(); !strings.Contains(got, "nobody…") {
 		t.Errorf("of a file of ours: %s", got)

@@ -176,9 +176,9 @@ func TestTrust(t *testing.T) {
 // A spool that is a link, or of another user, is not made use of when it is new either.
 func TestTrustNewSpool(t *testing.T) {
 	parent := errorfs.Private(t)
-	real := filepath.Join(parent, "real")
-	must(t, os.Mkdir(real, 0o700))
-	must(t, os.Symlink(real, filepath.Join(parent, "link")))
+	target := filepath.Join(parent, "real")
+	must(t, os.Mkdir(target, 0o700))
+	must(t, os.Symlink(target, filepath.Join(parent, "link")))
 	must(t, os.Symlink(filepath.Join(parent, "none"), filepath.Join(parent, "dangling")))
 	must(t, os.WriteFile(filepath.Join(parent, "file"), nil, 0o600))
 	for _, name := range []string{"link", "link/", "dangling", "file"} {
@@ -187,7 +187,7 @@ func TestTrustNewSpool(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if left, _ := os.ReadDir(real); len(left) > 0 {
+	if left, _ := os.ReadDir(target); len(left) > 0 {
 		t.Errorf("%v in the folder that the link leads to", left)
 	}
 }
