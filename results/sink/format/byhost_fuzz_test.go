@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -98,7 +97,7 @@ func FuzzRun(f *testing.F) {
 	f.Add(good[:len(good)-1])
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 4})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := run{file: bufio.NewReader(bytes.NewReader(data))}
+		r := newRun(bytes.NewReader(data), 4<<10)
 		g := &hostGroup{dec: decoder{names: map[string]string{}}}
 		for read := 0; ; {
 			err := r.next()

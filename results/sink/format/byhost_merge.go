@@ -13,6 +13,12 @@ type run struct {
 	record []byte
 	file   *bufio.Reader
 	memory func() []byte // the next record, nil at the end
+	check  decoder       // of what comes from the file
+}
+
+// newRun reads records from a part of the temporary file by a buffer of so many bytes.
+func newRun(from io.Reader, size int) *run {
+	return &run{file: bufio.NewReaderSize(from, size), check: decoder{names: map[string]string{}}}
 }
 
 // next moves on to the next record; io.EOF is the end.
@@ -39,7 +45,7 @@ func (r *run) next() error {
 	if _, err := io.ReadFull(r.file, r.record[recordHead:]); err != nil {
 		return fmt.Errorf("read sorted records: %w", io.ErrUnexpectedEOF)
 	}
-	if !readable(r.record) {
+	if !r.check.readable(r.record) {
 		return fmt.Errorf("read sorted records: a damaged record of %d bytes", n)
 	}
 	return nil
@@ -63,7 +69,7 @@ func (b *byHost) merge() (m merge, err error) {
 	size := min(max(b.limit/max(len(b.runs), 1), 4<<10), 256<<10)
 	var begin int64
 	for _, end := range b.runs {
-		runs = append(runs, &run{file: bufio.NewReaderSize(io.NewSectionReader(b.file, begin, end-begin), size)})
+		runs = append(runs, newRun(io.NewSectionReader(b.file, begin, end-begin), size))
 		begin = end
 	}
 	for _, r := range runs {

@@ -144,6 +144,7 @@ func appendNames(b []byte, h *results.Hostnames) []byte {
 type decoder struct {
 	names map[string]string
 	r     []byte
+	short bool // the record has asked for more than there is of it
 }
 
 // namesKept bounds the names that are remembered: above the some 6,000 service names of IANA's registry.
@@ -184,6 +185,10 @@ func (d *decoder) hostnames() *results.Hostnames {
 	if leftOut == 0 && n == 0 {
 		return nil
 	}
+	if n < 0 || n > len(d.r) || leftOut < 0 {
+		d.missing()
+		return nil
+	}
 	h := &results.Hostnames{List: make([]string, n), LeftOut: leftOut}
 	for i := range h.List {
 		h.List[i] = d.name()
@@ -199,21 +204,35 @@ func (d *decoder) host(h *results.Host, r []byte) {
 	h.RTT, h.First = time.Duration(d.uint64()), int64(d.uint64())
 	h.OpenCount, h.ClosedCount = d.uvarint(), d.uvarint()
 	h.Hostname, h.Hostnames = d.name(), d.hostnames()
-	for len(d.r) > 0 {
+	for len(d.r) > 0 && !d.short {
 		h.Open = append(h.Open, d.uint16())
 	}
 }
 
+// longestFixed is what a field of a fixed length takes at most, in bytes.
+const longestFixed = 16
+
+// take gives the next n bytes. Where there are fewer, a field of a fixed length is zero.
 func (d *decoder) take(n int) (field []byte) {
+	if n < 0 || n > len(d.r) {
+		d.missing()
+		return make([]byte, longestFixed)[:max(0, min(n, longestFixed))]
+	}
 	field, d.r = d.r[:n], d.r[n:]
 	return field
 }
+
+func (d *decoder) missing() { d.short, d.r = true, nil }
 
 func (d *decoder) uint16() uint16 { return binary.BigEndian.Uint16(d.take(2)) }
 func (d *decoder) uint64() uint64 { return binary.BigEndian.Uint64(d.take(8)) }
 
 func (d *decoder) uvarint() int {
 	v, n := binary.Uvarint(d.r)
+	if n <= 0 {
+		d.missing()
+		return 0
+	}
 	d.r = d.r[n:]
 	return int(v)
 }
