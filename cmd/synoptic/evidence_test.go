@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"net"
 	"net/netip"
 	"os"
@@ -33,14 +32,14 @@ func tell(t *testing.T, quiet bool, logs logFormat, events []results.Event, sumU
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := newScreen(streams{nil, f, f}, quiet, logs)
-	told := &teller{Tee: sink.NewTee(results.SinkFuncs{OnEvents: func(b []results.Event) error { handed = append(handed, b...); return nil }}), log: s.log}
+	s := newView(streams{nil, f, f}, quiet, logs)
+	told := &teller{Tee: sink.NewTee(results.SinkFuncs{OnEvents: func(b []results.Event) error { handed = append(handed, b...); return nil }}), log: s.Log()}
 	if err := told.Events(events); err != nil {
 		t.Fatal(err)
 	}
 	if sumUp != nil {
 		told.sumUp(sumUp.Evidence, sumUp.NoResponse)
-		s.finish(sumUp, nil)
+		s.Finish(sumUp, nil)
 	}
 	data, err := os.ReadFile(f.Name())
 	if err != nil {
@@ -123,18 +122,6 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	}
 }
 
-func TestHeldWords(t *testing.T) {
-	for want, e := range map[string]results.Evidence{
-		"evidence held: what answered did so to the end":                                                                                                {},
-		"evidence held: 1,204 of 1,210 probes to what had answered were answered again":                                                                 {Asked: 1210, Answered: 1204},
-		"evidence held: 28 of 40 probes to what had answered were answered again; 1 outage, 2.1s in all, after which 30,112 positions were asked again": {Asked: 40, Answered: 28, Outages: 1, Without: 2.1, Again: 30112},
-	} {
-		if got := heldWords(&e); got != want {
-			t.Errorf("got  %q\nwant %q", got, want)
-		}
-	}
-}
-
 // Lost evidence is no success, and not the same as having been stopped.
 func TestExitCodes(t *testing.T) {
 	lost := &results.ScanEnd{Coverage: 0.9, Evidence: &results.Evidence{State: results.EvidenceStateLost}}
@@ -160,18 +147,5 @@ func TestExitCodes(t *testing.T) {
 		if got := exitCode(c.end, c.stopped, c.undelivered, c.minCoverage); got != c.want {
 			t.Errorf("%s: exit %d, want %d", name, got, c.want)
 		}
-	}
-}
-
-// Rows of the table are ports; an event is none.
-func TestTableHasNoEvents(t *testing.T) {
-	var out bytes.Buffer
-	s := &screen{}
-	if err := s.Events(someEvents()); err != nil {
-		t.Fatal(err)
-	}
-	s.rows.WriteTo(&out)
-	if out.Len() > 0 || s.header {
-		t.Errorf("the table has %q", out.String())
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"synoptic/cmd/synoptic/screen"
 	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan"
@@ -139,13 +141,13 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		writePlan(cleaned{std.out}, p)
+		screen.WritePlan(cleaned{std.out}, p, withFlags)
 		return nil
 	}
-	screen := newScreen(std, f.quiet, logs)
+	view := newView(std, f.quiet, logs)
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen, screen.log)
+	outputs, err := f.outputs.open(standardOutput{std.out, gone}, view, view.Log())
 	if err != nil {
 		return err
 	}
@@ -156,15 +158,15 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	reopened(outputs, stop)
 	planned := p.Choice.Backend
-	screen.begin(p)
-	stopProgress := screen.follow(s, outputs)
+	view.Begin(p)
+	stopProgress := view.Follow(s, outputs)
 	stop.scan()
-	told := &teller{Tee: outputs, log: screen.log, named: len(p.Asked.Beacons) > 0}
+	told := &teller{Tee: outputs, log: view.Log(), named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, told)
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting
 	}
-	screen.delivering.Store(true)
+	view.Delivering()
 	err = errors.Join(err, outputs.Finish(ctx))
 	stopProgress()
 	undelivered := ctx.Err() != nil && waiting(outputs)
@@ -173,12 +175,12 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	if end != nil {
 		if end.Backend != planned {
-			screen.instead(planned, s.Choice())
+			view.Instead(planned, s.Choice())
 		}
 		told.sumUp(end.Evidence, end.NoResponse)
-		screen.finish(end, err)
-		f.outputs.logDead(screen.log, outputs.Deliveries())
-		screen.deliverySummary(outputs.Deliveries())
+		view.Finish(end, err)
+		f.outputs.logDead(view.Log(), outputs.Deliveries())
+		view.Deliveries(outputs.Deliveries())
 	}
 	if err != nil {
 		return failure{err}
@@ -189,12 +191,22 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	return nil
 }
 
+// newView is the screen of a scan.
+func newView(std streams, quiet bool, logs logFormat) *screen.View {
+	view := screen.New(screen.Config{
+		Out: std.out, Err: std.err, Quiet: quiet, JSON: logs == logJSON, Logger: logs.logger, Flags: withFlags,
+		Clean: func(w io.Writer) io.Writer { return cleaned{w} },
+	})
+	adopt(view.Log)
+	return view
+}
+
 // exitCode is that of a scan without failure. Whoever stops one that is short of evidence has stopped it.
 func exitCode(end *results.ScanEnd, stopped, undelivered bool, minCoverage float64) int {
 	switch {
 	case end == nil || undelivered:
 		return exitStopped
-	case evidenceLost(end) && !stopped:
+	case end.Evidence.Lost() && !stopped:
 		return exitCoverage
 	case !end.Complete:
 		return exitStopped

@@ -8,12 +8,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
-	"synoptic/scan"
 	"synoptic/scan/plan"
 )
 
@@ -125,11 +123,11 @@ func TestControlCharacters(t *testing.T) {
 		defer f.Close()
 		std[i] = f
 	}
-	s := newScreen(streams{nil, std[0], std[1]}, false, logText)
+	s := newView(streams{nil, std[0], std[1]}, false, logText)
 	s.Ports([]results.Port{{Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Reason: results.SYNACK, Hostname: evil}})
 	s.Flush()
-	s.finish(&results.ScanEnd{Error: evil}, nil)
-	s.begin(&plan.Plan{Choice: plan.Choice{Fallback: true, Reason: evil, Hint: evil}})
+	s.Finish(&results.ScanEnd{Error: evil}, nil)
+	s.Begin(&plan.Plan{Choice: plan.Choice{Fallback: true, Reason: evil, Hint: evil}})
 	printError(logText.logger(std[1]), fmt.Errorf("resolve %s: %w", evil, usage(evil, "%s", evil)))
 	for _, f := range std {
 		data, err := os.ReadFile(f.Name())
@@ -145,61 +143,5 @@ func TestControlCharacters(t *testing.T) {
 				t.Errorf("%q is in %q", bad, text)
 			}
 		}
-	}
-}
-
-func TestProgressLine(t *testing.T) {
-	second := scan.Progress{Phase: scan.PhaseScan, Total: 1 << 48, Done: 100, Sent: 100, Elapsed: time.Second}
-	for name, c := range map[string]struct {
-		now  scan.Progress
-		want string
-	}{
-		"resolving":   {scan.Progress{Phase: scan.PhaseResolve, Total: 10}, "resolving MAC addresses"},
-		"canaries":    {scan.Progress{Phase: scan.PhaseCanaries, Total: 200, Done: 100, Sent: 100, Elapsed: time.Second}, "canaries   50.0%  100 pps  0 open  1s left"},
-		"beyond time": {second, "  0.0%  100 pps  0 open  100 years left"},
-		"half":        {scan.Progress{Phase: scan.PhaseScan, Total: 200, Done: 100, Sent: 100, Open: 1234, Elapsed: time.Second}, " 50.0%  100 pps  1,234 open  1s left"},
-		"paused":      {scan.Progress{Phase: scan.PhaseScan, Total: 200, Done: 100, Sent: 100, Paused: true, Elapsed: time.Second}, " 50.0%  100 pps  0 open  paused: an output is behind"},
-		"outage": {scan.Progress{Phase: scan.PhaseScan, Total: 200, Done: 200, Sent: 100, Paused: true, Outage: "answers (no-carrier)", Elapsed: time.Second},
-			"100.0%  100 pps  0 open  outage: waiting for answers (no-carrier)"},
-	} {
-		if got := progressLine(scan.Progress{}, c.now); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-	}
-}
-
-func TestClock(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		840 * time.Millisecond: "800ms", 12400 * time.Millisecond: "12s", 200 * time.Second: "3m20s",
-		49 * time.Hour: "49h0m0s", 240 * time.Hour: "10 days", 1 << 62: "146 years", seconds(1e300): "100 years",
-	} {
-		if got := clock(d); got != want {
-			t.Errorf("%d ns is %q, want %q", d, got, want)
-		}
-	}
-}
-
-func TestOutputWords(t *testing.T) {
-	healthy := results.Delivery{Output: "out.jsonl", Delivered: 1 << 30, Queued: 999, Spooled: 7}
-	siem := results.Delivery{Output: "ecs:elastic+https://siem.example:9200/scans", Delivered: 5, Queued: 1200, Retried: 40, Spooled: 7, Dead: 3}
-	long := results.Delivery{Output: "jsonl:/var/log/" + strings.Repeat("long", 20), Dead: 1}
-	for _, c := range []struct {
-		outputs []results.Delivery
-		want    string
-	}{
-		{nil, "50%"}, {[]results.Delivery{healthy}, "50%"},
-		{[]results.Delivery{healthy, siem}, "50%  siem.example: 5 delivered, 1,200 queued, 40 retried, 7 spooled, 3 dead"},
-		{[]results.Delivery{long}, "50%  longlonglonglonglon…: 0 delivered, 1 dead"},
-		{[]results.Delivery{siem, siem}, "50%  siem.example: 5 delivered, 1,200 queued, 40 retried, 7 spooled, 3 dead  s…"},
-	} {
-		if got := withOutputs("50%", c.outputs); got != c.want {
-			t.Errorf("%+v is %q, want %q", c.outputs, got, c.want)
-		}
-	}
-	if got, want := deliveringLine([]results.Delivery{{Output: "a"}, siem}), "delivering: 1,200 records wait for siem.example"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if got := deliveringLine([]results.Delivery{{Output: "a"}}); got != "" {
-		t.Errorf("%q, and nothing waits", got)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package screen
 
 import (
 	"fmt"
@@ -12,17 +12,17 @@ import (
 const hostPortsShown = 20
 
 // Events has no row: an event is a message on standard error.
-func (s *screen) Events([]results.Event) error { return nil }
+func (v *View) Events([]results.Event) error { return nil }
 
 // Hosts formats a batch of host summaries as rows.
-func (s *screen) Hosts(batch []results.Host) error {
+func (v *View) Hosts(batch []results.Host) error {
 	for i := range batch {
-		s.hostRow(&batch[i])
+		v.hostRow(&batch[i])
 	}
-	return s.Flush()
+	return v.Flush()
 }
 
-func (s *screen) hostRow(h *results.Host) {
+func (v *View) hostRow(h *results.Host) {
 	var ports []string
 	for _, p := range h.Open[:min(len(h.Open), hostPortsShown)] {
 		ports = append(ports, fmt.Sprint(p))
@@ -40,5 +40,5 @@ func (s *screen) hostRow(h *results.Host) {
 	if len(ports) > 0 {
 		line += ": " + strings.Join(ports, " ")
 	}
-	s.rows.WriteString(line + "\n")
+	v.rows.WriteString(line + "\n")
 }
