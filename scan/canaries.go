@@ -12,9 +12,6 @@ import (
 	"synoptic/scan/target"
 )
 
-// canaryPorts is how many ports that nobody asked for are probed on every host.
-const canaryPorts = 2
-
 // canaryPhase asks every host for two random ports of the dynamic range (RFC 6335 section 6). A host that says they
 // are open says so of every port. It is retried and paced as the scan is.
 func canaryPhase(p *plan.Plan) (engine.PhaseConfig, error) {
@@ -41,7 +38,7 @@ func chooseCanaries(s *target.Space) string {
 		_, ok := s.Index(s.Addrs().At(0), port)
 		return ok
 	}
-	for tries := 0; len(chosen) < canaryPorts; tries++ {
+	for tries := 0; len(chosen) < plan.CanaryPorts; tries++ {
 		port := uint16(first + rand.IntN(count))
 		if probed(port) && tries < 100 { // all of them may be
 			continue

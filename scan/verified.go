@@ -8,25 +8,20 @@ import (
 
 // Verification is how far that of open ports is.
 type Verification struct {
-	Settled    uint64 // open ports that are done with
-	Unverified uint64 // of these, without a verdict
+	Settled uint64 // open ports that are done with, with a verdict or without
 }
 
 // verified counts the open ports that have left verification. It is a sink before another.
 type verified struct {
 	results.Sink
-	settled, unverified atomic.Uint64
+	settled atomic.Uint64
 }
 
 // Ports counts, and hands on.
 func (v *verified) Ports(batch []results.Port) error {
 	for i := range batch {
-		if batch[i].Reason.State() != results.Open {
-			continue
-		}
-		v.settled.Add(1)
-		if batch[i].Verified == results.VerifyNone {
-			v.unverified.Add(1)
+		if batch[i].Reason.State() == results.Open {
+			v.settled.Add(1)
 		}
 	}
 	return v.Sink.Ports(batch)
@@ -36,5 +31,5 @@ func (v *verified) Ports(batch []results.Port) error {
 func (v *verified) Unwrap() results.Sink { return v.Sink }
 
 func (v *verified) progress() *Verification {
-	return &Verification{Settled: v.settled.Load(), Unverified: v.unverified.Load()}
+	return &Verification{Settled: v.settled.Load()}
 }

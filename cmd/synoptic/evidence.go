@@ -15,7 +15,8 @@ import (
 // warnings: --quiet does not hide them. What was lost it keeps for the summary.
 type teller struct {
 	*sink.Tee
-	log *slog.Logger
+	log  *slog.Logger
+	note func([]results.Port) // sees the ports
 	// named says that beacons were asked for.
 	named bool
 
@@ -25,6 +26,14 @@ type teller struct {
 
 // maxLost bounds how many parts that stopped answering the summary names.
 const maxLost = 8
+
+// Ports shows them to who counts, and hands on.
+func (t *teller) Ports(batch []results.Port) error {
+	if t.note != nil {
+		t.note(batch)
+	}
+	return t.Tee.Ports(batch)
+}
 
 // Events says it, and hands on.
 func (t *teller) Events(events []results.Event) error {
@@ -60,7 +69,7 @@ func eventWords(e *results.Event) string {
 		fmt.Fprintf(&b, " (%s)", e.Cause)
 	}
 	if e.Again > 0 {
-		fmt.Fprintf(&b, ", %s asked again", screen.Count(e.Again, "position is", "positions are"))
+		fmt.Fprintf(&b, ", %s probed again", screen.Count(e.Again, "port is", "ports are"))
 	}
 	if e.Unknown > 0 {
 		fmt.Fprintf(&b, ", %s unknown", screen.Count(e.Unknown, "port is", "ports are"))
@@ -92,7 +101,7 @@ func lostWords(e *results.Event) string {
 	if at == 0 {
 		at = e.Time
 	}
-	unknown := "what was asked there since is" // how much of it that is the end will show
+	unknown := "what was probed there since is" // how much of it that is the end will show
 	if e.Unknown > 0 {
 		unknown = screen.Count(e.Unknown, "port is", "ports are")
 	}
@@ -144,6 +153,6 @@ func (t *teller) sumUp(e *results.Evidence, silent uint64) {
 			t.log.Warn(screen.Count(uint64(t.more), "more part", "more parts") + " stopped answering")
 		}
 		t.log.Warn(fmt.Sprintf("evidence was lost: %s not known to be filtered, for nothing showed that an answer could have come",
-			screen.Count(e.Unknown, "silent port is", "silent ports are")), "evidence", e)
+			screen.Count(e.Unknown, "port without a response is", "ports without a response are")), "evidence", e)
 	}
 }

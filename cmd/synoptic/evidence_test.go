@@ -32,7 +32,7 @@ func tell(t *testing.T, quiet bool, logs logFormat, events []results.Event, sumU
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := newView(streams{nil, f, f}, quiet, logs)
+	s := newView(streams{nil, f, f}, &scanFlags{quiet: quiet}, logs)
 	told := &teller{Tee: sink.NewTee(results.SinkFuncs{OnEvents: func(b []results.Event) error { handed = append(handed, b...); return nil }}), log: s.Log()}
 	if err := told.Events(events); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func tell(t *testing.T, quiet bool, logs logFormat, events []results.Event, sumU
 // An event is one line as it happens, quiet or not, and goes on to the outputs.
 func TestEventsAreTold(t *testing.T) {
 	want := "synoptic: no carrier on \ufffdeth0\n" +
-		"synoptic: resumed (no-carrier), 30,112 positions are asked again\n" +
+		"synoptic: resumed (no-carrier), 30,112 ports are probed again\n" +
 		"synoptic: next hop changed: next hop 10.0.0.254 (next-hop-moved)\n" +
 		"synoptic: lost: 10.0.3.0/24 (path), 214 ports are unknown\n" +
 		"synoptic: lost: 10.0.4.9, 1 port is unknown\n"
@@ -86,7 +86,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	for range 12 {
 		many = append(many, results.Event{Kind: results.EventLost, Scope: results.ScopeAll, Message: "gone"})
 	}
-	const lastLine = "synoptic: evidence was lost: 215 silent ports are not known to be filtered, for nothing showed that an answer could have come\n"
+	const lastLine = "synoptic: evidence was lost: 215 ports without a response are not known to be filtered, for nothing showed that an answer could have come\n"
 	for name, c := range map[string]struct {
 		events []results.Event
 		end    *results.ScanEnd
@@ -105,7 +105,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 			if !strings.HasSuffix(said, c.want) || c.want == "" && said != "" {
 				t.Errorf("%s, quiet %v:\ngot  %q\nwant %q at its end", name, quiet, said, c.want)
 			}
-			if n := strings.Count(said, ": what was asked there since is unknown, not filtered\n"); name == "many" && n != maxLost {
+			if n := strings.Count(said, ": what was probed there since is unknown, not filtered\n"); name == "many" && n != maxLost {
 				t.Errorf("%d parts are named", n)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -59,6 +60,8 @@ type scanFlags struct {
 	minCoverage float64
 	dryRun      bool
 	quiet       bool
+	verbose     bool
+	yes         bool
 }
 
 // defaultTopPorts are scanned where no port is named.
@@ -74,7 +77,8 @@ which ports answer. TARGET is an address (10.0.0.1), a prefix (10.0.0.0/16), a
 range (10.0.0.1-10.0.0.99), an octet pattern (10.0.0-3.1-254), a host name, or
 one port of one host (10.0.0.1:443). Scan only what you are authorized to scan.
 
-On a terminal the results are a table. Redirected, they are JSON lines.`,
+On a terminal the results are a table. Redirected, they are JSON lines.
+Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 		Example: `  synoptic scan 127.0.0.1 -p-
   synoptic scan 10.20.0.0/16 -p 22,80,443 --rate 50k -o scan.jsonl
   synoptic scan -i targets.txt --exclude-file never.txt --top-ports 100 --dry-run`,
@@ -117,7 +121,9 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.BoolVar(&f.showHosts, "show-hosts", false, "sum up every host at the end")
 	fl.Float64Var(&f.minCoverage, "min-coverage", 0, "exit with 4 where a smaller share of the probes could be sent")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no plan, no progress, no summary on standard error")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "warnings and errors only on standard error: no plan, no progress, no summary")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "plan with frames, lanes, window and seed")
+	fl.BoolVar(&f.yes, "yes", false, "scan even if it takes more than 30 days")
 	return cmd
 }
 
@@ -125,6 +131,9 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 // flags, targets, plan, outputs, scan.
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
 	f.outputs.reopens(stop)
+	view := newView(std, f, logs)
+	defer view.Clear()
+	defer statusRequests(view, f.enterFile(std))()
 	config, err := f.config(cmd, targets, std)
 	if err != nil {
 		return err
@@ -141,10 +150,12 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		screen.WritePlan(cleaned{std.out}, p, withFlags)
+		screen.WritePlan(cleaned{std.out}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose})
 		return nil
 	}
-	view := newView(std, f.quiet, logs)
+	if err := f.checkDuration(p, view.Log()); err != nil {
+		return err
+	}
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
 	outputs, err := f.outputs.open(standardOutput{std.out, gone}, view, view.Log())
@@ -161,7 +172,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	view.Begin(p)
 	stopProgress := view.Follow(s, outputs)
 	stop.scan()
-	told := &teller{Tee: outputs, log: view.Log(), named: len(p.Asked.Beacons) > 0}
+	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, told)
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting
@@ -178,6 +189,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 			view.Instead(planned, s.Choice())
 		}
 		told.sumUp(end.Evidence, end.NoResponse)
+		view.Report()
 		view.Finish(end, err)
 		f.outputs.logDead(view.Log(), outputs.Deliveries())
 		view.Deliveries(outputs.Deliveries())
@@ -192,13 +204,31 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 }
 
 // newView is the screen of a scan.
-func newView(std streams, quiet bool, logs logFormat) *screen.View {
+func newView(std streams, f *scanFlags, logs logFormat) *screen.View {
 	view := screen.New(screen.Config{
-		Out: std.out, Err: std.err, Quiet: quiet, JSON: logs == logJSON, Logger: logs.logger, Flags: withFlags,
+		Out: std.out, Err: std.err, Quiet: f.quiet, Verbose: f.verbose, JSON: logs == logJSON, Logger: logs.logger, Flags: withFlags,
 		Clean: func(w io.Writer) io.Writer { return cleaned{w} },
 	})
 	adopt(view.Log)
 	return view
+}
+
+// longScan is the time from which on a scan wants to be confirmed: nobody waits a month for one, routes and answers of a
+// month ago say nothing, and what does is most often a prefix or a rate mistyped.
+const longScan = 30 * 24 * time.Hour
+
+// checkDuration refuses a scan that takes longer than that however fast everything answers, and warns of one that may.
+func (f *scanFlags) checkDuration(p *plan.Plan, log *slog.Logger) error {
+	const hint = "raise --rate, name fewer targets or ports, or split it by --shard"
+	b := p.Bounds()
+	switch {
+	case f.yes || b.Silent <= longScan:
+	case b.Answered > longScan:
+		return usage(hint+"; or confirm with --yes", "the scan takes %s even if everything answers", screen.Clock(b.Answered))
+	default:
+		log.Warn(fmt.Sprintf("the scan takes up to %s if nothing answers", screen.Clock(b.Silent)), hintKey, hint)
+	}
+	return nil
 }
 
 // exitCode is that of a scan without failure. Whoever stops one that is short of evidence has stopped it.

@@ -17,7 +17,7 @@ func logPlan(log *slog.Logger, p *plan.Plan, flags func(string) string) {
 	attrs := []any{
 		"scan_id", p.ScanID, "addresses", p.Space.Addrs().Len(), "ports", p.Space.NumPorts(), "probes", p.Probes(),
 		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.Choice.Reason, HintKey, flags(p.Choice.Hint),
-		"rate", p.Pace.Start, "rate_reason", p.RateReason, "attempts", p.Asked.Attempts, "window", p.Window, "duration_s", p.Duration().Seconds(),
+		"rate", p.Pace.Start, "rate_reason", p.RateReason, "attempts", p.Asked.Attempts, "window", p.Window, "duration_s", p.Bounds().Answered.Seconds(), "duration_silent_s", p.Bounds().Silent.Seconds(),
 	}
 	if p.Asked.ShardOf > 1 {
 		attrs = append(attrs, "shard", fmt.Sprintf("%d/%d", p.Asked.ShardI, p.Asked.ShardOf))
@@ -33,14 +33,6 @@ func logPlan(log *slog.Logger, p *plan.Plan, flags func(string) string) {
 
 // logEnd says how a scan went, for who does not see the summary.
 func logEnd(log *slog.Logger, end *results.ScanEnd) {
-	msg := "complete"
-	switch {
-	case end.Complete:
-	case end.Evidence.Lost():
-		msg = "not complete"
-	default:
-		msg = "stopped before the end"
-	}
 	attrs := []any{
 		"scan_id", end.ScanID, "sent", end.Sent, "open", end.Open, "closed", end.Closed, "filtered", end.Filtered,
 		"no_response", end.NoResponse, "duration_s", end.Duration, "pps", end.PPS, "coverage", end.Coverage, "complete", end.Complete,
@@ -54,5 +46,5 @@ func logEnd(log *slog.Logger, end *results.ScanEnd) {
 	if len(end.Outputs) > 0 {
 		attrs = append(attrs, "outputs", end.Outputs)
 	}
-	log.Info(msg, attrs...)
+	log.Info(outcome(end), attrs...)
 }

@@ -68,9 +68,12 @@ func deliveringLine(outputs []results.Delivery) string {
 
 // Deliveries says at the end, on a terminal, what is not plain.
 func (v *View) Deliveries(outputs []results.Delivery) {
+	if !v.person {
+		return
+	}
 	for _, d := range outputs {
-		if words := outputWords(d, 0); v.live && words != "" { // in the end nothing should wait
-			fmt.Fprintln(v.err, Printable(words))
+		if words := outputWords(d, 0); words != "" { // in the end nothing should wait
+			v.say(words)
 		}
 	}
 }

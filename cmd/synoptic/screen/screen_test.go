@@ -33,7 +33,8 @@ func TestMessageBesideProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := New(Config{Out: f, Err: f, Logger: plain, Clean: unchanged})
+	s := New(Config{Out: f, Err: f, Logger: plain})
+	s.live = true
 	s.draw("50%")
 	s.log.Warn("look")
 	s.draw("60%")
@@ -58,9 +59,7 @@ func TestTableHasNoEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rows.WriteTo(&out)
-	if out.Len() > 0 || s.header {
+	if out.Len() > 0 || s.table.headed {
 		t.Errorf("the table has %q", out.String())
 	}
 }
-
-func unchanged(w io.Writer) io.Writer { return w }

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // Count writes a number with its unit: "1 port", "65,536 ports".
@@ -46,18 +47,49 @@ func memory(n uint64) string {
 	return Count(n, "byte", "bytes")
 }
 
-// Clock writes a duration for a person: "0.8s", "12s", "3m20s", "5h12m0s", "12 days".
+// Clock writes a duration for a person: "12ms", "3.3s", "12s", "3m20s", "5h12m", "12 days".
 func Clock(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
+	case d <= 0:
+		return "0s"
+	case d < time.Second:
+		return max(d.Round(time.Millisecond), time.Millisecond).String()
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return whole(d.Round(time.Second))
 	case d < 3*day:
-		return d.Round(time.Second).String()
+		return whole(d.Round(time.Minute))
 	case d < 1000*day:
 		return fmt.Sprintf("%.0f days", d.Hours()/24)
 	}
 	return fmt.Sprintf("%.0f years", d.Hours()/24/365)
+}
+
+// whole writes a duration of whole seconds without the zeros at its end: "3m", "49h".
+func whole(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// roundTrip writes a round trip with as many digits as it has been measured with: "9 µs", "1.2 ms", "310 ms".
+func roundTrip(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", max(d, 0).Microseconds())
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
 // Seconds is a duration that may be longer than a time.Duration can be.
@@ -91,10 +123,15 @@ func Printable(s string) string {
 	}, s)
 }
 
-// shorten cuts a text to so many characters.
-func shorten(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-1]) + "…"
-}
+// cells counts the columns that characters take on a terminal: two for an ideograph, none for an accent of its own. It
+// does not ask the locale, which is that of this host and not of the terminal.
+var cells = runewidth.Condition{}
+
+// width is how many columns a text takes.
+func width(s string) int { return cells.StringWidth(s) }
+
+// shorten cuts a text to so many columns.
+func shorten(s string, most int) string { return cells.Truncate(s, max(most, 1), "…") }
+
+// pad fills a text up to so many columns.
+func pad(s string, columns int) string { return cells.FillRight(s, columns) }
