@@ -13,7 +13,7 @@ import (
 // Verification, which takes as long as there are open ports, is not in it, nor is what outages cost.
 type Bounds struct {
 	Answered time.Duration // where every probe is answered at once
-	Silent   time.Duration // where none is
+	Silent   time.Duration // where none is; with a TargetRecall, the most that it may come to
 }
 
 // capacity is the most that a backend came to in probes per second (docs/performance.md, "What a plan counts with"). A

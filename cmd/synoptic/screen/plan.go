@@ -112,7 +112,12 @@ func sourceWords(p *plan.Plan, all bool) (lines []string) {
 // durationWords are both ends of what a scan takes, and what verification adds.
 func durationWords(p *plan.Plan) string {
 	b := p.Bounds()
-	words := Clock(b.Answered) + " if everything answers, " + Clock(b.Silent) + " if nothing does"
+	words := Clock(b.Answered) + " if everything answers, "
+	if p.Asked.TargetRecall > 0 { // most is sent where some answer and much is lost
+		words += Clock(b.Silent) + " at most"
+	} else {
+		words += Clock(b.Silent) + " if nothing does"
+	}
 	if p.Asked.Verify {
 		const some = 1000
 		words += fmt.Sprintf("; verification adds up to %s for every %s open ports", Clock(Seconds(some/verifyRate(p))), Grouped(some))

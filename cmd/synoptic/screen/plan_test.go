@@ -78,6 +78,7 @@ func TestPlanWordsOfOthers(t *testing.T) {
 		"by the kernel":   {1, func(p *plan.Plan) { p.Routes = nil }, "attempts", "by the kernel's connect()"},
 		"one attempt":     {1, func(p *plan.Plan) { p.Asked.Attempts = 1 }, "attempts", "1 to a port"},
 		"a recall":        {1, func(p *plan.Plan) { p.Asked.TargetRecall, p.Asked.Attempts = 0.999, 10 }, "attempts", "as many as the loss needs to find 99.9%: up to 10 to a port, 1s apart"},
+		"up to a recall":  {1, func(p *plan.Plan) { p.Asked.TargetRecall, p.Asked.Attempts = 0.999, 10 }, "duration", "1s if everything answers, 12s at most"},
 		"on-link":         {1, func(p *plan.Plan) { p.Routes.Paths[0].Gateway = netip.Addr{} }, "source", "10.90.7.1:61000-61015 via u0, on-link"},
 		"this host":       {1, func(p *plan.Plan) { p.Routes.Paths[0].Local = true }, "source", "10.90.7.1:61000-61015 via u0, this host"},
 		"a shard":         {1, func(p *plan.Plan) { p.Asked.ShardI, p.Asked.ShardOf, p.Positions.End = 2, 4, 128 }, "shard", "2 of 4: 128 ports to probe"},

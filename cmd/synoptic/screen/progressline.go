@@ -47,7 +47,7 @@ func percent(p *scan.Progress) float64 {
 func stateWords(p *scan.Progress, left time.Duration) string {
 	within := ""
 	if left > 0 {
-		within = Clock(left) + " left"
+		within = Clock(max(left.Round(100*time.Millisecond), 100*time.Millisecond)) + " left"
 	}
 	switch {
 	case p.Outage != "":
