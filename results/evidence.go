@@ -22,6 +22,9 @@ type Evidence struct {
 	Unknown  uint64         `json:"unknown"` // positions whose state is unknown at the end
 }
 
+// Lost tells that something is unknown for want of evidence; not so where none was kept.
+func (e *Evidence) Lost() bool { return e != nil && e.State == EvidenceStateLost }
+
 // PathEvidence is that of one path.
 type PathEvidence struct {
 	Iface    string     `json:"iface"`

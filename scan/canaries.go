@@ -13,9 +13,6 @@ import (
 	"synoptic/scan/target"
 )
 
-// canaryPorts is how many ports that nobody asked for are probed on every host.
-const canaryPorts = 2
-
 // canaryPhase asks every host for two random ports of the dynamic range (RFC 6335 section 6). A host that says they
 // are open says so of every port. It is retried and paced as the scan is.
 func canaryPhase(p *plan.Plan) (engine.PhaseConfig, error) {
@@ -49,15 +46,15 @@ func chooseCanaries(s *target.Space, excluded *target.Ports) (string, error) {
 		}
 		if _, ok := s.Index(s.Addrs().At(0), port); ok {
 			probed = append(probed, fmt.Sprint(port))
-		} else if fresh = append(fresh, fmt.Sprint(port)); len(fresh) == canaryPorts {
+		} else if fresh = append(fresh, fmt.Sprint(port)); len(fresh) == plan.CanaryPorts {
 			break
 		}
 	}
 	chosen := append(fresh, probed...)
-	if len(chosen) < canaryPorts {
+	if len(chosen) < plan.CanaryPorts {
 		return "", errors.New("canary ports: all ports from 49152 on are excluded")
 	}
-	return strings.Join(chosen[:canaryPorts], ","), nil
+	return strings.Join(chosen[:plan.CanaryPorts], ","), nil
 }
 
 // openHosts remembers who has an open port.

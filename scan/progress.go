@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/plan"
 )
 
 // Progress is a snapshot of a running scan. Its counts are those of the phase under way.
@@ -11,7 +12,9 @@ type Progress struct {
 	Phase    string // PhaseResolve, PhaseCanaries or PhaseScan
 	Total    uint64 // positions to probe
 	Done     uint64 // positions probed or settled without a probe
-	Sent     uint64 // packets
+	Sent     uint64 // probes, which are packets
+	Again    uint64 // of these, second and later attempts
+	Attempts int    // that a silent port gets at most; 0: it depends on what is lost, or is not ours to say
 	Open     uint64
 	Closed   uint64
 	Filtered uint64 // answered so, the silent ones not included
@@ -21,6 +24,10 @@ type Progress struct {
 	Paused       bool          // the outputs are behind
 	Outage       string        // what is waited for, with its cause in brackets: "answers (no-carrier)"; "" while evidence holds
 	Elapsed      time.Duration // of the phase
+	// Known of Neighbours on-link targets have their MAC address; in PhaseResolve.
+	Known, Neighbours uint64
+	// Verification is that of open ports; nil where it is not asked for.
+	Verification *Verification
 }
 
 // Progress may be called at any time from any goroutine.
@@ -31,11 +38,12 @@ func (s *Scan) Progress() Progress {
 		if t := s.begun.Load(); t != 0 {
 			p.Elapsed = time.Since(time.Unix(0, t))
 		}
+		p.Known, p.Neighbours = s.session.Neighbours().Progress()
 		return p
 	}
 	c := ph.Counts()
 	p := Progress{
-		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent,
+		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent, Again: c.Retransmitted,
 		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, RxDrops: c.RxDrops, Paused: ph.Paused(), Elapsed: ph.Took(),
 	}
 	if cause, waits := ph.Outage(); waits {
@@ -43,6 +51,12 @@ func (s *Scan) Progress() Progress {
 		if cause != "" {
 			p.Outage += " (" + cause + ")"
 		}
+	}
+	if asked := &ph.Plan().Asked; asked.TargetRecall == 0 && s.session.Choice().Backend != plan.BackendConnect {
+		p.Attempts = asked.Attempts
+	}
+	if v := s.verified.Load(); v != nil {
+		p.Verification = v.progress()
 	}
 	estimates := ph.Estimates()
 	p.Loss, p.Missed = estimates.Loss, estimates.Missed

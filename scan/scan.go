@@ -45,10 +45,11 @@ type Scan struct {
 	main    *engine.Phase
 	liars   openHosts // hosts that the canary phase found to open any port
 
-	ran     atomic.Bool
-	begun   atomic.Int64                 // Unix time in ns
-	current atomic.Pointer[engine.Phase] // nil until addresses are resolved
-	outputs results.Deliverer            // nil where the outputs do not count
+	ran      atomic.Bool
+	begun    atomic.Int64                 // Unix time in ns
+	current  atomic.Pointer[engine.Phase] // nil until addresses are resolved
+	outputs  results.Deliverer            // nil where the outputs do not count
+	verified atomic.Pointer[verified]     // nil where open ports are not verified
 }
 
 // The names of the phases.
@@ -173,7 +174,9 @@ func (s *Scan) judge(ctx context.Context, outputs results.Sink) (results.Sink, e
 	if err != nil {
 		return nil, err
 	}
-	return judge.NewVerifier(ctx, hosts, judge.VerifierConfig{
+	counted := &verified{Sink: hosts}
+	s.verified.Store(counted)
+	return judge.NewVerifier(ctx, counted, judge.VerifierConfig{
 		Source: asked.Source, Rate: s.plan.Pace.Max, Slots: slots, Ports: space.NumPorts(), Liars: liars, Expected: expected,
 	})
 }

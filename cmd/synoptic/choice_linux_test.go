@@ -66,7 +66,7 @@ func TestChoice(t *testing.T) {
 			{backend: "ebpf", rate: tooLow, used: "xdp", reason: "ebpf is for 100000 pps and more"},
 			{backend: "auto", rate: enough, used: "ebpf", reason: "200000 pps"},
 			{backend: "auto", rate: enough, more: []string{"--lanes", "2"}, used: "ebpf", reason: "200000 pps"},
-			{backend: "auto", rate: tooLowForAuto, used: "afpacket", reason: "150000 pps need no more"},
+			{backend: "auto", rate: tooLowForAuto, used: "afpacket", reason: "fast enough for 150k pps"},
 			{backend: "ebpf", rate: enough, more: []string{"--lanes", "2"}, code: 2, stderr: []string{"backend ebpf: 2 lanes"}},
 			{backend: "xdp", rate: enough, more: []string{"--lanes", "2"}, code: 1, stderr: []string{"queue 1", "ethtool -l"}},
 		} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/sink"
 	"synoptic/results/sink/format"
@@ -129,7 +130,7 @@ func checkFormats(specs []string, lookup func(string) (format.Format, bool)) (si
 func noRecord(bad uint64) error {
 	const hint = "convert reads the JSON lines that synoptic scan writes with -o FILE"
 	if bad > 0 {
-		return usage(hint, "no record in the input: %s not understood", count(bad, "line was", "lines were"))
+		return usage(hint, "no record in the input: %s not understood", screen.Count(bad, "line was", "lines were"))
 	}
 	return usage(hint, "no record in the input")
 }
@@ -296,7 +297,7 @@ func (c *converter) cutOff(why string) error {
 func (c *converter) outcome(ctx context.Context, err error) error {
 	c.log.Info("converted", "records", c.records, "scans", len(c.seen), "bad_lines", c.bad, "unknown_records", c.unknown)
 	if c.unknown > 0 {
-		c.log.Warn(count(c.unknown, "record", "records")+" left out, of a type that this version does not know", "records", c.unknown)
+		c.log.Warn(screen.Count(c.unknown, "record", "records")+" left out, of a type that this version does not know", "records", c.unknown)
 	}
 	refused, _ := errors.AsType[*usageError](err)
 	switch {
@@ -307,7 +308,7 @@ func (c *converter) outcome(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return exit(exitStopped)
 	case c.bad > 0:
-		return failure{fmt.Errorf("%s not understood and left out", count(c.bad, "line was", "lines were"))}
+		return failure{fmt.Errorf("%s not understood and left out", screen.Count(c.bad, "line was", "lines were"))}
 	case len(c.seen) == 0:
 		return usage("leave --scan-id out to take over every scan", "--scan-id %s: no such scan in the input", c.scanID)
 	case c.cut > 0:

@@ -123,7 +123,7 @@ func fillAndFree(program, dir string, want map[endpoint]bool) (failed []string) 
 		wrong("%v", err)
 		return failed
 	}
-	cmd := exec.Command(program, "scan", "10.77.0.0/20", "-p", "80", "--rate", "2k", "-o", out)
+	cmd := exec.Command(program, "scan", "10.77.0.0/20", "-p", "80", "--rate", "2k", "-q", "-o", out)
 	pipe, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -182,7 +182,7 @@ func TestLogrotate(t *testing.T) {
 	logrotate := need.Program(t, "logrotate")
 	dir := t.TempDir()
 	out, config := filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "logrotate.conf")
-	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "2k", "-o", out)
+	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "2k", "-q", "-o", out)
 	rules := fmt.Sprintf("%s {\n size 1\n rotate 1000\n nocreate\n nocompress\n nodateext\n missingok\n postrotate\n  kill -HUP %d\n endscript\n}\n", out, s.Process.Pid)
 	if err := os.WriteFile(config, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/sink"
 )
@@ -14,7 +15,8 @@ import (
 // warnings: --quiet does not hide them. What was lost it keeps for the summary.
 type teller struct {
 	*sink.Tee
-	log *slog.Logger
+	log  *slog.Logger
+	note func([]results.Port) // sees the ports
 	// named says that beacons were asked for.
 	named bool
 
@@ -24,6 +26,14 @@ type teller struct {
 
 // maxLost bounds how many parts that stopped answering the summary names.
 const maxLost = 8
+
+// Ports shows them to who counts, and hands on.
+func (t *teller) Ports(batch []results.Port) error {
+	if t.note != nil {
+		t.note(batch)
+	}
+	return t.Tee.Ports(batch)
+}
 
 // Events says it, and hands on.
 func (t *teller) Events(events []results.Event) error {
@@ -59,10 +69,10 @@ func eventWords(e *results.Event) string {
 		fmt.Fprintf(&b, " (%s)", e.Cause)
 	}
 	if e.Again > 0 {
-		fmt.Fprintf(&b, ", %s asked again", count(e.Again, "position is", "positions are"))
+		fmt.Fprintf(&b, ", %s probed again", screen.Count(e.Again, "port is", "ports are"))
 	}
 	if e.Unknown > 0 {
-		fmt.Fprintf(&b, ", %s unknown", count(e.Unknown, "port is", "ports are"))
+		fmt.Fprintf(&b, ", %s unknown", screen.Count(e.Unknown, "port is", "ports are"))
 	}
 	return b.String()
 }
@@ -91,9 +101,9 @@ func lostWords(e *results.Event) string {
 	if at == 0 {
 		at = e.Time
 	}
-	unknown := "what was asked there since is" // how much of it that is the end will show
+	unknown := "what was probed there since is" // how much of it that is the end will show
 	if e.Unknown > 0 {
-		unknown = count(e.Unknown, "port is", "ports are")
+		unknown = screen.Count(e.Unknown, "port is", "ports are")
 	}
 	if e.Cause == results.CauseFirstContacts {
 		return "first contacts got lost: " + unknown + " unknown, not filtered"
@@ -125,11 +135,6 @@ func eventAttrs(e *results.Event) []any {
 	return attrs
 }
 
-// evidenceLost tells that something is unknown at the end for want of evidence.
-func evidenceLost(end *results.ScanEnd) bool {
-	return end != nil && end.Evidence != nil && end.Evidence.State == results.EvidenceStateLost
-}
-
 // sumUp warns where the silence of the scan is not to be trusted.
 func (t *teller) sumUp(e *results.Evidence, silent uint64) {
 	switch {
@@ -139,28 +144,15 @@ func (t *teller) sumUp(e *results.Evidence, silent uint64) {
 		if t.named {
 			words, hint = "nothing has answered at all, no beacon either: silence proves nothing here (evidence: none)", "check the way to the targets, and that the ports named with Beacons are open"
 		}
-		t.log.Warn(words, hintKey, hint, "evidence", e)
+		t.log.Warn(words, screen.HintKey, hint, "evidence", e)
 	case e.State == results.EvidenceStateLost:
 		for _, words := range t.lost {
 			t.log.Warn(words)
 		}
 		if t.more > 0 {
-			t.log.Warn(count(uint64(t.more), "more part", "more parts") + " stopped answering")
+			t.log.Warn(screen.Count(uint64(t.more), "more part", "more parts") + " stopped answering")
 		}
 		t.log.Warn(fmt.Sprintf("evidence was lost: %s not known to be filtered, for nothing showed that an answer could have come",
-			count(e.Unknown, "silent port is", "silent ports are")), "evidence", e)
+			screen.Count(e.Unknown, "port without a response is", "ports without a response are")), "evidence", e)
 	}
-}
-
-// heldWords say that silence is to be trusted, and why.
-func heldWords(e *results.Evidence) string {
-	if e.Asked == 0 {
-		return "evidence held: what answered did so to the end"
-	}
-	words := fmt.Sprintf("evidence held: %s of %s to what had answered were answered again", grouped(e.Answered), count(e.Asked, "probe", "probes"))
-	if e.Outages == 0 {
-		return words
-	}
-	return words + fmt.Sprintf("; %s, %s in all, after which %s asked again",
-		count(uint64(e.Outages), "outage", "outages"), clock(seconds(e.Without)), count(e.Again, "position was", "positions were"))
 }

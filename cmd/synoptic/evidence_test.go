@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"net"
 	"net/netip"
 	"os"
@@ -33,14 +32,14 @@ func tell(t *testing.T, quiet bool, logs logFormat, events []results.Event, sumU
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := newScreen(streams{nil, f, f}, quiet, logs)
-	told := &teller{Tee: sink.NewTee(results.SinkFuncs{OnEvents: func(b []results.Event) error { handed = append(handed, b...); return nil }}), log: s.log}
+	s := newView(streams{nil, f, f}, &scanFlags{quiet: quiet}, logs)
+	told := &teller{Tee: sink.NewTee(results.SinkFuncs{OnEvents: func(b []results.Event) error { handed = append(handed, b...); return nil }}), log: s.Log()}
 	if err := told.Events(events); err != nil {
 		t.Fatal(err)
 	}
 	if sumUp != nil {
 		told.sumUp(sumUp.Evidence, sumUp.NoResponse)
-		s.finish(sumUp, nil)
+		s.Finish(sumUp, nil)
 	}
 	data, err := os.ReadFile(f.Name())
 	if err != nil {
@@ -52,7 +51,7 @@ func tell(t *testing.T, quiet bool, logs logFormat, events []results.Event, sumU
 // An event is one line as it happens, quiet or not, and goes on to the outputs.
 func TestEventsAreTold(t *testing.T) {
 	want := "synoptic: no carrier on \ufffdeth0\n" +
-		"synoptic: resumed (no-carrier), 30,112 positions are asked again\n" +
+		"synoptic: resumed (no-carrier), 30,112 ports are probed again\n" +
 		"synoptic: next hop changed: next hop 10.0.0.254 (next-hop-moved)\n" +
 		"synoptic: lost: 10.0.3.0/24 (path), 214 ports are unknown\n" +
 		"synoptic: lost: 10.0.4.9, 1 port is unknown\n"
@@ -87,7 +86,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	for range 12 {
 		many = append(many, results.Event{Kind: results.EventLost, Scope: results.ScopeAll, Message: "gone"})
 	}
-	const lastLine = "synoptic: evidence was lost: 215 silent ports are not known to be filtered, for nothing showed that an answer could have come\n"
+	const lastLine = "synoptic: evidence was lost: 215 ports without a response are not known to be filtered, for nothing showed that an answer could have come\n"
 	for name, c := range map[string]struct {
 		events []results.Event
 		end    *results.ScanEnd
@@ -106,7 +105,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 			if !strings.HasSuffix(said, c.want) || c.want == "" && said != "" {
 				t.Errorf("%s, quiet %v:\ngot  %q\nwant %q at its end", name, quiet, said, c.want)
 			}
-			if n := strings.Count(said, ": what was asked there since is unknown, not filtered\n"); name == "many" && n != maxLost {
+			if n := strings.Count(said, ": what was probed there since is unknown, not filtered\n"); name == "many" && n != maxLost {
 				t.Errorf("%d parts are named", n)
 			}
 		}
@@ -120,18 +119,6 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	m := messages(t, said)
 	if e, _ := m[len(m)-1]["evidence"].(map[string]any); len(m) != 2 || m[1]["msg"] != "not complete" || e["state"] != "lost" || e["unknown"] != 215.0 {
 		t.Errorf("%s", said)
-	}
-}
-
-func TestHeldWords(t *testing.T) {
-	for want, e := range map[string]results.Evidence{
-		"evidence held: what answered did so to the end":                                                                                                {},
-		"evidence held: 1,204 of 1,210 probes to what had answered were answered again":                                                                 {Asked: 1210, Answered: 1204},
-		"evidence held: 28 of 40 probes to what had answered were answered again; 1 outage, 2.1s in all, after which 30,112 positions were asked again": {Asked: 40, Answered: 28, Outages: 1, Without: 2.1, Again: 30112},
-	} {
-		if got := heldWords(&e); got != want {
-			t.Errorf("got  %q\nwant %q", got, want)
-		}
 	}
 }
 
@@ -160,18 +147,5 @@ func TestExitCodes(t *testing.T) {
 		if got := exitCode(c.end, c.stopped, c.undelivered, c.minCoverage); got != c.want {
 			t.Errorf("%s: exit %d, want %d", name, got, c.want)
 		}
-	}
-}
-
-// Rows of the table are ports; an event is none.
-func TestTableHasNoEvents(t *testing.T) {
-	var out bytes.Buffer
-	s := &screen{}
-	if err := s.Events(someEvents()); err != nil {
-		t.Fatal(err)
-	}
-	s.rows.WriteTo(&out)
-	if out.Len() > 0 || s.header {
-		t.Errorf("the table has %q", out.String())
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
+	"synoptic/cmd/synoptic/screen"
 	"synoptic/scan/plan"
 	"synoptic/scan/target"
 )
@@ -29,7 +29,7 @@ func noTarget(stdin io.Reader) error {
 }
 
 // load reads and resolves all that says what is scanned, and tells what has become of it otherwise than was asked.
-func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, ports *target.Ports, std streams, logs logFormat) (*target.Targets, error) {
+func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, ports *target.Ports, std streams, logs logFormat, view *screen.View) (*target.Targets, error) {
 	log := logs.logger(std.err)
 	t := target.Config{
 		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
@@ -52,10 +52,8 @@ func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, 
 	if slices.Contains(targets, "-") || slices.Contains(f.targetFiles, "-") || slices.Contains(f.excludeFiles, "-") {
 		tellStdin(std, logs)
 	}
-	names := nameProgress{std: std, live: !f.quiet && logs == logText && isTerminal(std.err) && os.Getenv("TERM") != "dumb"}
-	t.Progress = names.show
+	t.Progress = view.Resolving
 	loaded, err := target.Load(ctx, t)
-	names.end()
 	if err != nil {
 		return nil, err
 	}
@@ -99,44 +97,4 @@ func routed(a netip.Addr) bool {
 	}
 	conn.Close()
 	return true
-}
-
-// nameProgress is the line that stands while names are resolved.
-type nameProgress struct {
-	std   streams
-	live  bool
-	shown bool
-	last  time.Time
-}
-
-func (n *nameProgress) show(done, total int) {
-	if !n.live || time.Since(n.last) < progressEvery && done < total {
-		return
-	}
-	n.last, n.shown = time.Now(), true
-	fmt.Fprintf(n.std.err, "%sresolving names: %s of %s", eraseLine, grouped(uint64(done)), grouped(uint64(total)))
-}
-
-func (n *nameProgress) end() {
-	if n.shown {
-		fmt.Fprint(n.std.err, eraseLine)
-	}
-}
-
-// writeInputs says in the plan what the targets have come to.
-func writeInputs(row func(name, format string, args ...any), t *target.Targets) {
-	if t.HostNames > 0 {
-		row("names", "%s, %s skipped", count(uint64(t.HostNames), "host name", "host names"), grouped(uint64(t.SkippedNames)))
-	}
-	if t.ExcludedPorts != nil {
-		row("not probed", "ports %s", shorten(t.ExcludedPorts.String(), 60))
-	}
-	const most = 4
-	for i, taken := range t.Taken {
-		if i == most {
-			row("", "and %s more prefixes with bits beyond their length", grouped(uint64(t.NumTaken-most)))
-			break
-		}
-		row("note", "%s taken as %s", taken.Text, taken.As)
-	}
 }

@@ -31,7 +31,7 @@ func TestInterruptWhileResolving(t *testing.T) {
 		t.Parallel()
 		testnet.Apart(t)
 		asked := silentNameServer(t)
-		cmd := exec.Command(program(t), "scan", "www.example.net", "-p", "80")
+		cmd := exec.Command(program(t), "scan", "www.example.net", "-p", "80", "-q")
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		if err := cmd.Start(); err != nil {
@@ -50,7 +50,7 @@ func TestInterruptWhileResolving(t *testing.T) {
 			return link.Attrs().Statistics.TxPackets
 		}
 		before := sent()
-		cmd := exec.Command(program(t), "scan", "10.77.0.0/16", "-p", "80", "--rate", "1k")
+		cmd := exec.Command(program(t), "scan", "10.77.0.0/16", "-p", "80", "--rate", "1k", "-q")
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		if err := cmd.Start(); err != nil {

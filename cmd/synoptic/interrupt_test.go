@@ -41,7 +41,7 @@ func runningOn(t *testing.T, args ...string) (cmd *exec.Cmd, stdout io.ReadClose
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
 	t.Cleanup(cancel)
-	cmd = exec.CommandContext(ctx, program(t), args...)
+	cmd = exec.CommandContext(ctx, program(t), append(args, "-q")...)
 	var err error
 	if stdout, err = cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestReaderGoesAway(t *testing.T) {
 		r.Close()
 		defer w.Close()
 		var stderr strings.Builder
-		cmd := exec.Command(program(t), "scan", "127.0.0.1", "-p", "-")
+		cmd := exec.Command(program(t), "scan", "127.0.0.1", "-p", "-", "-q")
 		cmd.Stdout, cmd.Stderr = w, &stderr
 		cmd.Run()
 		if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 	"sync"
 
-	"synoptic/results"
-	"synoptic/scan/plan"
+	"synoptic/cmd/synoptic/screen"
 )
 
 // logFormat is how the program's own messages look on standard error: the value of --log-format.
@@ -54,11 +52,11 @@ func harmless(_ []string, a slog.Attr) slog.Attr {
 	if a.Key == hintKey {
 		text = withFlags(text)
 	}
-	return slog.String(a.Key, printable(text))
+	return slog.String(a.Key, screen.Printable(text))
 }
 
 // hintKey is the attribute that says how to fix it; fields in it are printed as flags. As text it is a line of its own.
-const hintKey = "hint"
+const hintKey = screen.HintKey
 
 // textHandler writes a message as a line for a person. The message says it all: of the attributes
 // only the hint is shown.
@@ -80,9 +78,9 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	text := "synoptic: " + printable(r.Message) + "\n"
+	text := "synoptic: " + screen.Printable(r.Message) + "\n"
 	if hint != "" {
-		text += "hint: " + printable(withFlags(hint)) + "\n"
+		text += "hint: " + screen.Printable(withFlags(hint)) + "\n"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -111,52 +109,4 @@ func printError(log *slog.Logger, err error) {
 		log.Error(line)
 	}
 	log.Error(lines[len(lines)-1], hintKey, hintOf(err))
-}
-
-// logPlan says what a scan is going to do, for who does not see the table.
-func logPlan(log *slog.Logger, p *plan.Plan) {
-	if !log.Enabled(context.Background(), slog.LevelInfo) {
-		return
-	}
-	attrs := []any{
-		"scan_id", p.ScanID, "addresses", p.Space.Addrs().Len(), "ports", p.Space.NumPorts(), "probes", p.Probes(),
-		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.Choice.Reason, hintKey, withFlags(p.Choice.Hint),
-		"rate", p.Pace.Start, "rate_reason", p.RateReason, "attempts", p.Asked.Attempts, "window", p.Window, "duration_s", p.Duration().Seconds(),
-	}
-	if p.Asked.ShardOf > 1 {
-		attrs = append(attrs, "shard", fmt.Sprintf("%d/%d", p.Asked.ShardI, p.Asked.ShardOf))
-	}
-	if p.Routes != nil {
-		attrs = append(attrs, "iface", p.Interfaces(), "src_ip", p.Sources(), "lanes", max(p.Choice.Lanes, 1))
-	}
-	if sc := p.Asked.Targets.Scope; sc != nil {
-		attrs = append(attrs, "scope", sc.File)
-	}
-	log.Info("plan", attrs...)
-}
-
-// logEnd says how a scan went, for who does not see the summary.
-func logEnd(log *slog.Logger, end *results.ScanEnd) {
-	msg := "complete"
-	switch {
-	case end.Complete:
-	case evidenceLost(end):
-		msg = "not complete"
-	default:
-		msg = "stopped before the end"
-	}
-	attrs := []any{
-		"scan_id", end.ScanID, "sent", end.Sent, "open", end.Open, "closed", end.Closed, "filtered", end.Filtered,
-		"no_response", end.NoResponse, "duration_s", end.Duration, "pps", end.PPS, "coverage", end.Coverage, "complete", end.Complete,
-	}
-	if end.Evidence != nil {
-		attrs = append(attrs, "evidence", end.Evidence)
-	}
-	if end.NotVerified > 0 {
-		attrs = append(attrs, "not_verified", end.NotVerified, "not_verified_why", end.NotVerifiedWhy)
-	}
-	if len(end.Outputs) > 0 {
-		attrs = append(attrs, "outputs", end.Outputs)
-	}
-	log.Info(msg, attrs...)
 }

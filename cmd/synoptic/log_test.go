@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -94,31 +91,7 @@ func TestScanLogsJSON(t *testing.T) {
 		t.Errorf("with -q, exit %d: %s", o.code, o.stderr)
 	}
 	written, code := onTerminal(t, args...)
-	if code != 0 || strings.Contains(written, eraseLine) || !strings.Contains(written, `"msg":"plan"`) || strings.Contains(written, "\nrate ") {
+	if code != 0 || strings.Contains(written, "\x1b[K") || !strings.Contains(written, `"msg":"plan"`) || strings.Contains(written, "\nrate ") {
 		t.Errorf("on a terminal, exit %d: %q", code, written)
-	}
-}
-
-// A message takes the progress line out of its way and puts it back.
-func TestMessageBesideProgress(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s := newScreen(streams{nil, f, f}, false, logText)
-	s.draw("50%")
-	s.log.Warn("look")
-	s.draw("60%")
-	s.draw("")
-	s.log.Warn("there")
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		t.Fatal(err)
-	}
-	var got bytes.Buffer
-	got.ReadFrom(f)
-	want := eraseLine + "50%" + eraseLine + "synoptic: look\n50%" + eraseLine + "60%" + eraseLine + "synoptic: there\n"
-	if got.String() != want {
-		t.Errorf("\ngot  %q\nwant %q", got.String(), want)
 	}
 }

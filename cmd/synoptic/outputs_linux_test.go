@@ -35,7 +35,7 @@ func TestBrokenOutput(t *testing.T) {
 			f.Close()
 		}()
 		o := synoptic(t, "scan", prefix.String(), "-p", "80", "--rate", "2k", "--backend", backend, "-o", pipe, "-o", healthy)
-		if o.code != 1 || strings.Count(o.stderr, "broken pipe") != 1 || strings.Count(o.stderr, "\n") != 1 || !strings.HasPrefix(o.stderr, "synoptic: write records: ") {
+		if o.code != 1 || strings.Count(o.stderr, "broken pipe") != 1 || strings.Count(o.warned(), "\n") != 1 || !strings.HasPrefix(o.warned(), "synoptic: write records: ") {
 			t.Errorf("%s: exit %d, stderr %q", backend, o.code, o.stderr)
 		}
 		data, err := os.ReadFile(healthy)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -59,6 +61,19 @@ type outcome struct {
 	code           int
 	cmd            *exec.Cmd
 }
+
+// warned is what was said on standard error besides the lines at the beginning and at the end of a scan.
+func (o *outcome) warned() string {
+	var rest strings.Builder
+	for line := range strings.Lines(o.stderr) {
+		if !routine.MatchString(line) {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String()
+}
+
+var routine = regexp.MustCompile(`^synoptic: (scanning [0-9,]+ address|(complete|not complete|stopped before the end): [0-9,]+ probes? sent in )`)
 
 func synoptic(t testing.TB, args ...string) outcome {
 	t.Helper()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"synoptic/cmd/synoptic/screen"
 	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/results/bytesize"
@@ -64,6 +68,8 @@ type scanFlags struct {
 	dryRun      bool
 	quiet       bool
 	settings    settings
+	verbose     bool
+	yes         bool
 }
 
 // defaultTopPorts are scanned where no port is named.
@@ -81,7 +87,8 @@ reports which ports are open. TARGET is an address (10.0.0.1), a prefix
 list on standard input. Files may be compressed by gzip or zstd. Scan only what
 you are authorized to scan.
 
-On a terminal the results are a table. Redirected, they are JSON lines.`,
+On a terminal the results are a table. Redirected, they are JSON lines.
+Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 		Example: `  synoptic scan 127.0.0.1 -p-
   synoptic scan 10.20.0.0/16 -p 22,80,443 --rate 50k -o scan.jsonl
   synoptic scan -i targets.txt --exclude-file never.txt --dry-run
@@ -130,7 +137,9 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.BoolVar(&f.showHosts, "show-hosts", false, "print a summary per host")
 	fl.Float64Var(&f.minCoverage, "min-coverage", 0, "exit with 4 where a smaller `SHARE` of the probes could be sent")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
-	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no plan, no progress, no summary on standard error")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "warnings and errors only on standard error: no plan, no progress, no summary")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "plan with frames, lanes, window and seed")
+	fl.BoolVar(&f.yes, "yes", false, "scan even if it takes more than 30 days")
 	registerProfile(fl)
 	completeScan(cmd)
 	return cmd
@@ -143,7 +152,10 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := checkOutputs(f.outputs.outputs); err != nil {
 		return err
 	}
-	config, err := f.config(cmd, targets, std, logs)
+	view := newView(std, f, logs)
+	defer view.Clear()
+	defer statusRequests(view, f.enterFile(std))()
+	config, err := f.config(cmd, targets, std, logs, view)
 	if err != nil {
 		return err
 	}
@@ -159,14 +171,16 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		writePlan(cleaned{std.out}, p)
+		screen.WritePlan(cleaned{std.out}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose})
 		f.settings.write(cleaned{std.out})
 		return nil
 	}
-	screen := newScreen(std, f.quiet, logs)
+	if err := f.checkDuration(p, view.Log()); err != nil {
+		return err
+	}
 	ctx, gone := context.WithCancel(stop.ctx)
 	defer gone()
-	outputs, err := f.outputs.open(standardOutput{std.out, gone}, screen, screen.log)
+	outputs, err := f.outputs.open(standardOutput{std.out, gone}, view, view.Log())
 	if err != nil {
 		return err
 	}
@@ -178,15 +192,15 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	reopened(outputs, stop)
 	planned := p.Choice.Backend
 	f.settings.tell(std.err, f.quiet, logs)
-	screen.begin(p)
-	stopProgress := screen.follow(s, outputs)
+	view.Begin(p)
+	stopProgress := view.Follow(s, outputs)
 	stop.scan()
-	told := &teller{Tee: outputs, log: screen.log, named: len(p.Asked.Beacons) > 0}
+	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, told)
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting
 	}
-	screen.delivering.Store(true)
+	view.Delivering()
 	err = errors.Join(err, outputs.Finish(ctx))
 	stopProgress()
 	undelivered := ctx.Err() != nil && waiting(outputs)
@@ -195,12 +209,13 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	if end != nil {
 		if end.Backend != planned {
-			screen.instead(planned, s.Choice())
+			view.Instead(planned, s.Choice())
 		}
 		told.sumUp(end.Evidence, end.NoResponse)
-		screen.finish(end, err)
-		f.outputs.logDead(screen.log, outputs.Deliveries())
-		screen.deliverySummary(outputs.Deliveries())
+		view.Report()
+		view.Finish(end, err)
+		f.outputs.logDead(view.Log(), outputs.Deliveries())
+		view.Deliveries(outputs.Deliveries())
 	}
 	if err != nil {
 		return failure{err}
@@ -211,12 +226,40 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	return nil
 }
 
+// newView is the screen of a scan.
+func newView(std streams, f *scanFlags, logs logFormat) *screen.View {
+	view := screen.New(screen.Config{
+		Out: std.out, Err: std.err, Quiet: f.quiet, Verbose: f.verbose, JSON: logs == logJSON, Logger: logs.logger, Flags: withFlags,
+		Clean: func(w io.Writer) io.Writer { return cleaned{w} },
+	})
+	adopt(view.Log)
+	return view
+}
+
+// longScan is the time from which on a scan wants to be confirmed: nobody waits a month for one, routes and answers of a
+// month ago say nothing, and what does is most often a prefix or a rate mistyped.
+const longScan = 30 * 24 * time.Hour
+
+// checkDuration refuses a scan that takes longer than that however fast everything answers, and warns of one that may.
+func (f *scanFlags) checkDuration(p *plan.Plan, log *slog.Logger) error {
+	const hint = "raise --rate, name fewer targets or ports, or split it by --shard"
+	b := p.Bounds()
+	switch {
+	case f.yes || b.Silent <= longScan:
+	case b.Answered > longScan:
+		return usage(hint+"; or confirm with --yes", "the scan takes %s even if everything answers", screen.Clock(b.Answered))
+	default:
+		log.Warn(fmt.Sprintf("the scan takes up to %s if nothing answers", screen.Clock(b.Silent)), hintKey, hint)
+	}
+	return nil
+}
+
 // exitCode is that of a scan without failure. Whoever stops one that is short of evidence has stopped it.
 func exitCode(end *results.ScanEnd, stopped, undelivered bool, minCoverage float64) int {
 	switch {
 	case end == nil || undelivered:
 		return exitStopped
-	case evidenceLost(end) && !stopped:
+	case end.Evidence.Lost() && !stopped:
 		return exitCoverage
 	case !end.Complete:
 		return exitStopped
@@ -235,7 +278,7 @@ func nothingSent(end *results.ScanEnd) error {
 }
 
 // config understands the flags.
-func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat) (c plan.Config, err error) {
+func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat, view *screen.View) (c plan.Config, err error) {
 	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
 		Backend: f.backend, Interface: strings.Join(f.iface, ","), SourcePort: f.sourcePort, Wait: f.wait,
@@ -325,7 +368,7 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	if !(f.minCoverage >= 0 && f.minCoverage <= 1) { // NaN is neither
 		return c, usage("give a share such as 0.99", "--min-coverage %v is not from 0 to 1", f.minCoverage)
 	}
-	if c.Targets, err = f.load(cmd.Context(), &c, targets, ports, std, logs); err != nil {
+	if c.Targets, err = f.load(cmd.Context(), &c, targets, ports, std, logs, view); err != nil {
 		return c, err
 	}
 	c.Beacons = c.Targets.Beacons

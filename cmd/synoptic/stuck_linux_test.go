@@ -61,7 +61,7 @@ func TestInterruptWhileStuck(t *testing.T) {
 func interruptWhileStuck(t *testing.T) error {
 	pipe, _ := stuckPipe(t)
 	healthy := filepath.Join(t.TempDir(), "out.jsonl")
-	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "2k", "-o", pipe, "-o", healthy)
+	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "-q", "--rate", "2k", "-o", pipe, "-o", healthy)
 	eventually(t, func() bool { // far more than the pipe holds
 		info, err := os.Stat(healthy)
 		return err == nil && info.Size() > 500<<10
@@ -101,7 +101,7 @@ func TestSpoolAfterInterrupt(t *testing.T) {
 		pipe, read = stuckPipe(t)
 		spool = filepath.Join(t.TempDir(), "spool")
 		healthy := filepath.Join(t.TempDir(), "out.jsonl")
-		s := start(t, "scan", "10.77.0.0/21", "-p", "80", "--rate", "5k", "-o", pipe, "-o", healthy, "--spool", spool)
+		s := start(t, "scan", "10.77.0.0/21", "-p", "80", "-q", "--rate", "5k", "-o", pipe, "-o", healthy, "--spool", spool)
 		eventually(t, func() bool {
 			data, _ := os.ReadFile(healthy)
 			return bytes.Contains(data, []byte(`"scan_end"`))
@@ -118,7 +118,7 @@ func TestSpoolAfterInterrupt(t *testing.T) {
 	first := map[string]bool{}
 	got := read()
 	eventIDs(t, first, got[:bytes.LastIndexByte(got, '\n')+1]) // the write that was under way may be cut short
-	next := start(t, "scan", "10.77.0.0/30", "-p", "80", "-o", pipe, "--spool", spool)
+	next := start(t, "scan", "10.77.0.0/30", "-p", "80", "-q", "-o", pipe, "--spool", spool)
 	if line := next.line(t); !strings.Contains(line, "from an earlier scan") {
 		t.Errorf("stderr %q", line)
 	}
@@ -147,7 +147,7 @@ func TestSpoolAfterKill(t *testing.T) {
 	small(t, "10.77.0.0/16")
 	pipe, read := stuckPipe(t)
 	spool := filepath.Join(t.TempDir(), "spool")
-	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "--rate", "50k", "-o", pipe, "--spool", spool)
+	s := start(t, "scan", "10.77.0.0/16", "-p", "80", "-q", "--rate", "50k", "-o", pipe, "--spool", spool)
 	eventually(t, func() bool {
 		names, _ := filepath.Glob(filepath.Join(spool, "*", "*.spool"))
 		for _, name := range names {
@@ -160,7 +160,7 @@ func TestSpoolAfterKill(t *testing.T) {
 	s.Process.Kill()
 	s.end()
 	read()
-	next := start(t, "scan", "10.77.0.0/30", "-p", "80", "-o", pipe, "--spool", spool)
+	next := start(t, "scan", "10.77.0.0/30", "-p", "80", "-q", "-o", pipe, "--spool", spool)
 	line := next.line(t)
 	m := regexp.MustCompile(`synoptic: ([0-9,]+) records for output ".*" from an earlier scan`).FindStringSubmatch(line)
 	if m == nil {

@@ -149,3 +149,14 @@ func plainRate(rate float64) string {
 	}
 	return fmt.Sprintf("%.0f", rate)
 }
+
+// shortRate writes a rate as it is typed: "10k", "1.5M".
+func shortRate(rate float64) string {
+	switch {
+	case rate >= 1e6:
+		return fmt.Sprintf("%.4gM", rate/1e6)
+	case rate >= 1e3:
+		return fmt.Sprintf("%.4gk", rate/1e3)
+	}
+	return fmt.Sprintf("%.4g", rate)
+}

@@ -32,9 +32,9 @@ func TestChoice(t *testing.T) {
 		want    Choice
 	}{
 		{"auto needs no more than packet sockets", Config{}, v4, fakeHost{},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted, and 10000 pps need no more", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; fast enough for 10k pps", Lanes: 1}},
 		{"a rate below a thousand", Config{Rate: 12.5}, v4, fakeHost{},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted, and 12.5 pps need no more", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; fast enough for 12.5 pps", Lanes: 1}},
 		{"auto takes the fastest", Config{Rate: 300e3}, v4, fakeHost{},
 			Choice{Backend: "ebpf", Auto: true, Reason: "300000 pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
 		{"as much by bandwidth", Config{Bandwidth: 200e6}, v4, fakeHost{},

@@ -31,6 +31,8 @@ type Host interface {
 	LocalAddrs() ([]netip.Addr, error)
 	// CanBind says why connections cannot come from an address.
 	CanBind(source netip.Addr) error
+	// FileLimit is how many files and sockets the program may have open.
+	FileLimit() (uint64, error)
 	// Processors is how many of them the program may use at a time.
 	Processors() int
 }
@@ -75,5 +77,7 @@ func (thisHost) CanBind(source netip.Addr) error {
 	}
 	return c.Close()
 }
+
+func (thisHost) FileLimit() (uint64, error) { return rawsock.FileLimit() }
 
 func (thisHost) Processors() int { return runtime.GOMAXPROCS(0) }

@@ -26,6 +26,7 @@ type fakeHost struct {
 	low, high          uint16
 	local              []netip.Addr
 	processors         int
+	files              uint64 // that may be open; 0: 1024
 
 	asked int      // questions
 	loads []string // of the XDP programs: "load" or "look"
@@ -93,6 +94,14 @@ func (h *fakeHost) LocalAddrs() ([]netip.Addr, error) {
 func (h *fakeHost) CanBind(netip.Addr) error {
 	h.asked++
 	return h.bind
+}
+
+func (h *fakeHost) FileLimit() (uint64, error) {
+	h.asked++
+	if h.files == 0 {
+		return 1024, nil
+	}
+	return h.files, nil
 }
 
 func (h *fakeHost) Processors() int {

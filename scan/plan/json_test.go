@@ -115,10 +115,12 @@ func useAll(t *testing.T, p *Plan) {
 	if s.Backend != c.Backend || s.BackendReason != c.Reason {
 		t.Errorf("%+v goes by %+v", s, c)
 	}
-	for _, name := range []string{"Duration", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON"} {
+	for _, name := range []string{"Bounds", "Reach", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON"} {
 		call(name)
 		reflect.ValueOf(p).MethodByName(name).Call(nil)
 	}
+	call("Connections")
+	p.Connections(MaxConnections)
 	call("Template")
 	if p.Routes != nil {
 		for i := range p.Routes.Paths {

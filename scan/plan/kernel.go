@@ -65,7 +65,7 @@ func backendError(backend string, err error) error {
 // auto takes the fastest backend where the rate asks for it and nobody is harmed.
 func (k kernel) auto(c Choice) Choice {
 	if k.rate < kernelRate {
-		c.Reason = fmt.Sprintf("%s, and %s pps need no more", permitted, plainRate(k.rate))
+		c.Reason = fmt.Sprintf("raw sockets; fast enough for %s pps", shortRate(k.rate))
 		return c
 	}
 	if k.asked.Frames {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"time"
 
 	"go4.org/netipx"
 
@@ -23,7 +22,7 @@ func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, er
 	case asked.Bandwidth > 0:
 		rate = math.Inf(1) // the bandwidth alone decides
 	case local:
-		rate, reason = DefaultLoopbackRate, "the default where no network is crossed"
+		rate, reason = DefaultLoopbackRate, "default for local targets"
 	default:
 		rate, reason = DefaultRate, "the default"
 	}
@@ -63,17 +62,4 @@ func isLocal(r netipx.IPRange, own []netip.Addr) bool {
 		return true
 	}
 	return r.From() == r.To() && slices.Contains(own, r.From())
-}
-
-const (
-	// maxDuration stands for itself and more: a time.Duration ends at 292 years.
-	maxDuration = 100 * 365 * 24 * time.Hour
-	// leastCooldown is waited for late answers in any case.
-	leastCooldown = 500 * time.Millisecond
-)
-
-// Duration is how long the scan takes if everything answers quickly, 100 years at most.
-func (p *Plan) Duration() time.Duration {
-	seconds := float64(p.Probes()) / p.Pace.Start
-	return time.Duration(min(seconds, maxDuration.Seconds())*float64(time.Second)) + leastCooldown
 }

@@ -2,35 +2,12 @@ package plan
 
 import (
 	"errors"
-	"math"
 	"net/netip"
 	"testing"
-	"time"
 
 	"synoptic/ratelimit"
 	"synoptic/rawsock/route"
-	"synoptic/scan/permute"
-	"synoptic/scan/target"
 )
-
-// A duration beyond what a time.Duration holds is not negative.
-func TestDuration(t *testing.T) {
-	for _, c := range []struct {
-		probes   uint64
-		rate     float64
-		min, max time.Duration
-	}{
-		{1000, 1000, time.Second, 2 * time.Second},
-		{target.MaxLen, 1, maxDuration, math.MaxInt64},
-		{target.MaxLen, 1e-9, maxDuration, math.MaxInt64},
-		{1, math.SmallestNonzeroFloat64, maxDuration, math.MaxInt64},
-	} {
-		p := Plan{Pace: ratelimit.Constant(c.rate), Positions: permute.Range{End: c.probes}}
-		if d := p.Duration(); d < c.min || d > c.max {
-			t.Errorf("%d probes at %v pps take %v, want %v to %v", c.probes, c.rate, d, c.min, c.max)
-		}
-	}
-}
 
 // The lower of rate and bandwidth holds, and says so.
 func TestPace(t *testing.T) {
@@ -41,7 +18,7 @@ func TestPace(t *testing.T) {
 		reason          string
 	}{
 		{0, 0, false, 10_000, "the default"},
-		{0, 0, true, 500_000, "the default where no network is crossed"},
+		{0, 0, true, 500_000, "default for local targets"},
 		{5, 0, true, 5, "asked for"},
 		{0, 672e3, true, 1000, "672000 bit/s of 58-byte frames"},
 		{1e6, 672e3, false, 1000, "672000 bit/s of 58-byte frames"},

@@ -32,7 +32,8 @@ type Plan struct {
 	RateReason  string         // where Pace comes from
 	FrameLen    int            // bytes of a probe handed to the kernel, link header included
 
-	packetLanes int // sender lanes that packet sockets get
+	packetLanes int    // sender lanes that packet sockets get
+	files       uint64 // that this process may have open
 	digests     digests
 }
 
@@ -79,6 +80,7 @@ func New(c Config) (*Plan, error) {
 	}
 	p.packetLanes = packetLanes(c.Lanes, p.Pace.Max, c.Host.Processors())
 	p.Choice = choice.withLanes(c.Lanes, p.packetLanes)
+	p.files = filesOf(c.Host)
 	if p.Window, err = windowOf(&c, p.Choice.Backend, p.Positions.Len(), p.Pace.Max); err != nil {
 		return nil, err
 	}

@@ -49,5 +49,8 @@ func (h host) LocalAddrs() (all []netip.Addr, err error) {
 
 func (host) CanBind(netip.Addr) error { return errNoKernel }
 
+// FileLimit is that of a common host.
+func (host) FileLimit() (uint64, error) { return 1024, nil }
+
 // Processors is a number that has nothing to do with the machine that the laboratory runs on.
 func (host) Processors() int { return 4 }

@@ -58,6 +58,8 @@ var formats = map[string]Format{
 	"masscan-json": {New: newMasscanJSON, Document: true},
 	"masscan-list": {New: newMasscanList},
 	"csv":          {New: newCSV},
+	"list":         {New: newList},
+	"table":        {New: newTable, Grouped: true},
 }
 
 // Lookup finds a format by its name in FORMAT:DEST.

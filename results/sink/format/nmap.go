@@ -190,14 +190,16 @@ func nmapTime(t time.Time) string { return t.UTC().Format(time.ANSIC) }
 
 // nmapDone is the end of nmap's closing sentence: "4 IP addresses (2 hosts up) scanned in 1.26 seconds".
 func nmapDone(s *results.ScanEnd, total, up uint64) string {
-	plural := func(n uint64, one, many string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return strconv.FormatUint(n, 10) + " " + many
-	}
 	return plural(total, "IP address", "IP addresses") + " (" + plural(up, "host", "hosts") + " up) scanned in " +
 		strconv.FormatFloat(s.Duration, 'f', 2, 64) + " seconds"
+}
+
+// plural counts something: "1 host", "2 hosts".
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatUint(n, 10) + " " + many
 }
 
 // commandLine is how the scan was called, as one line.

@@ -12,6 +12,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/results"
 	"synoptic/scan/gate"
+	"synoptic/scan/plan"
 	"synoptic/scan/rtt"
 )
 
@@ -33,13 +34,8 @@ type connectBackend struct {
 }
 
 const (
-	// connectMax bounds the connections under way: beyond some thousand, time-outs of silent
-	// targets cost memory without speed.
-	connectMax = 4096
 	// One in beaconSlots connections may be to a beacon, mostBeaconSlots at most.
 	beaconSlots, mostBeaconSlots = 16, 64
-	// filesKept are left for outputs, the runtime and the resolver.
-	filesKept = 64
 	// connectWait is waited when the host has no file or port to spare just now.
 	connectWait = 10 * time.Millisecond
 	// connectGrace is waited for a file or a port beyond the time by which each connection that
@@ -53,11 +49,11 @@ func ConnectSlots(most int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return int(min(uint64(most), max(files, filesKept+1)-filesKept)), nil
+	return plan.Connections(files, most), nil
 }
 
 func (b *connectBackend) open(context.Context) error {
-	n, err := ConnectSlots(connectMax)
+	n, err := ConnectSlots(plan.MaxConnections)
 	if err != nil {
 		return err
 	}

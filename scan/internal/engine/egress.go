@@ -47,8 +47,8 @@ type egress struct {
 }
 
 // resolveHops finds the next hops of all paths. take is the pace's grant: address resolution is paced like
-// probes.
-func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int) (hops []*hop, err error) {
+// probes. found is told how far it is.
+func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int, found *Neighbours) (hops []*hop, err error) {
 	for i := range p.Routes.Paths {
 		h, path := &hop{}, &p.Routes.Paths[i]
 		gateway := p.Asked.GatewayMAC
@@ -57,7 +57,7 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 			gateway = nil
 		case !path.Gateway.IsValid():
 			gateway = nil
-			h.neighbours, err = m.Resolve(ctx, path.Link, path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take})
+			h.neighbours, err = m.Resolve(ctx, path.Link, path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take, Progress: found.onPath()})
 			if err == nil {
 				h.conflicts = h.neighbours.Conflicts()
 			}

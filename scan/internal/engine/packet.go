@@ -60,7 +60,7 @@ func (s *Session) resolve(ctx context.Context) ([]*hop, error) {
 			return 0 // stopped: Resolve sees it by its own context
 		}
 		return granted
-	})
+	}, &s.neighbours)
 	s.hops = hops
 	return hops, err
 }

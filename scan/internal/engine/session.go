@@ -33,6 +33,8 @@ type Session struct {
 	hops      []*hop
 	host      host
 	resolving atomic.Int64 // ns that the resolution of addresses took
+
+	neighbours Neighbours
 }
 
 // backend is how probes leave and answers come in.

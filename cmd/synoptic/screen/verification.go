@@ -1,4 +1,4 @@
-package main
+package screen
 
 import (
 	"strings"
@@ -21,8 +21,8 @@ func notVerifiedWords(end *results.ScanEnd) string {
 		{end.NotVerifiedWhy.Stopped, "for the scan was stopped"},
 	} {
 		if r.n > 0 {
-			why = append(why, grouped(r.n)+" "+r.reason)
+			why = append(why, Grouped(r.n)+" "+r.reason)
 		}
 	}
-	return count(end.NotVerified, "open port", "open ports") + " not verified: " + strings.Join(why, ", ")
+	return Count(end.NotVerified, "open port", "open ports") + " not verified: " + strings.Join(why, ", ")
 }

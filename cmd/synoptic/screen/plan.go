@@ -1,0 +1,151 @@
+package screen
+
+import (
+	"fmt"
+	"io"
+
+	"synoptic/scan/judge"
+	"synoptic/scan/plan"
+	"synoptic/scan/target"
+)
+
+// PlanWords says how a plan is written.
+type PlanWords struct {
+	Flags   func(hint string) string // writes flags where a hint names fields
+	Verbose bool                     // what matters to who works on the program, too
+}
+
+// WritePlan says in words what a scan is going to do.
+func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, Printable(fmt.Sprintf(format, args...)))
+	}
+	row("targets", "%s", targetWords(p))
+	if p.Asked.ShardOf > 1 {
+		row("shard", "%d of %d: %s", p.Asked.ShardI, p.Asked.ShardOf, toProbe(p.Probes()))
+	}
+	if n := p.Asked.Targets.Excluded; n > 0 || words.Verbose {
+		row("excluded", "%s", Count(n, "address", "addresses"))
+	}
+	writeInputs(row, p.Asked.Targets)
+	if len(p.Broadcast) > 0 {
+		row("left out", "%s (broadcast)", joinAddrs(p.Broadcast))
+	}
+	if sc := p.Asked.Targets.Scope; sc != nil {
+		row("scope", "%s, %s authorized", sc.File, Count(sc.Addresses, "address", "addresses"))
+	}
+	row("backend", "%s: %s", p.Choice.Backend, p.Choice.Reason)
+	if p.Choice.Hint != "" {
+		row("hint", "%s", words.Flags(p.Choice.Hint))
+	}
+	for _, source := range sourceWords(p, words.Verbose) {
+		row("source", "%s", source)
+	}
+	switch {
+	case p.Routes == nil:
+		row("attempts", "by the kernel's connect()")
+	case p.Asked.TargetRecall > 0:
+		row("attempts", "as many as the loss needs to find %.4g%%: up to %d to a port, %v apart", 100*p.Asked.TargetRecall, p.Asked.Attempts, p.Asked.RetryGap)
+	case p.Asked.Attempts == 1:
+		row("attempts", "1 to a port")
+	default:
+		row("attempts", "up to %d to a port that does not respond, %v apart", p.Asked.Attempts, p.Asked.RetryGap)
+	}
+	if len(p.Asked.Beacons) > 0 {
+		row("beacons", "%s, and what responds", joinAddrs(p.Asked.Beacons))
+	}
+	rate := fmt.Sprintf("%s: %s", perSecond(p.Pace.Start), p.RateReason)
+	if reach := p.Reach(); reach < p.Pace.Start {
+		rate += fmt.Sprintf("; %s gets to some %s", p.Choice.Backend, perSecond(reach))
+	}
+	row("rate", "%s", rate)
+	if words.Verbose {
+		writeInner(row, p)
+	}
+	if p.Asked.HasSeed || words.Verbose {
+		row("seed", "%d", p.Seed)
+	}
+	row("duration", "%s", durationWords(p))
+}
+
+// writeInner says what only those ask who work on the program.
+func writeInner(row func(name, format string, args ...any), p *plan.Plan) {
+	if p.Routes != nil {
+		row("frames", "%d bytes, syn profile %s", p.FrameLen, p.Asked.Profile)
+		row("lanes", "%d to send, %d on each interface to receive", p.Choice.Lanes, p.Choice.ReceiverLanes())
+	}
+	row("window", "%s in %s of memory", Count(p.Window, "port", "ports"), memory(p.Window/2))
+}
+
+// targetWords are "1,024 addresses × 10 ports = 10,240 ports to probe".
+func targetWords(p *plan.Plan) string {
+	return fmt.Sprintf("%s × %s = %s", Count(p.Space.Addrs().Len(), "address", "addresses"),
+		Count(uint64(p.Space.NumPorts()), "port", "ports"), toProbe(p.Space.Len()))
+}
+
+// toProbe counts positions: a probe is a packet.
+func toProbe(n uint64) string { return Count(n, "port to probe", "ports to probe") }
+
+// sourcesShown is how many ways out a plan names where nobody wants to see all.
+const sourcesShown = 8
+
+// sourceWords say where probes come from, a line for each way out.
+func sourceWords(p *plan.Plan, all bool) (lines []string) {
+	if p.Routes == nil {
+		return []string{"chosen by the kernel"}
+	}
+	for i := range p.Routes.Paths {
+		path := &p.Routes.Paths[i]
+		hop := "on-link"
+		switch {
+		case path.Local:
+			hop = "this host"
+		case path.Gateway.IsValid():
+			hop = "next hop " + path.Gateway.String()
+		}
+		if left := len(p.Routes.Paths) - i; i == sourcesShown && left > 1 && !all {
+			return append(lines, Count(uint64(left), "more way", "more ways")+" out")
+		}
+		lines = append(lines, fmt.Sprintf("%s:%d-%d via %s, %s", path.Src, p.SourcePorts.Min, p.SourcePorts.Max, path.Link.Name, hop))
+	}
+	return lines
+}
+
+// durationWords are both ends of what a scan takes, and what verification adds.
+func durationWords(p *plan.Plan) string {
+	b := p.Bounds()
+	words := Clock(b.Answered) + " if everything answers, "
+	if p.Asked.TargetRecall > 0 { // most is sent where some answer and much is lost
+		words += Clock(b.Silent) + " at most"
+	} else {
+		words += Clock(b.Silent) + " if nothing does"
+	}
+	if p.Asked.Verify {
+		const some = 1000
+		words += fmt.Sprintf("; verification adds up to %s for every %s open ports", Clock(Seconds(some/verifyRate(p))), Grouped(some))
+	}
+	return words
+}
+
+// verifyRate is how many open ports are verified a second at least.
+func verifyRate(p *plan.Plan) float64 {
+	return judge.SlowestRate(judge.VerifierConfig{Rate: p.Pace.Max, Slots: p.Connections(judge.MaxVerify)})
+}
+
+// writeInputs says in the plan what the targets have come to.
+func writeInputs(row func(name, format string, args ...any), t *target.Targets) {
+	if t.HostNames > 0 {
+		row("names", "%s, %s skipped", Count(uint64(t.HostNames), "host name", "host names"), Grouped(uint64(t.SkippedNames)))
+	}
+	if t.ExcludedPorts != nil {
+		row("not probed", "ports %s", shorten(t.ExcludedPorts.String(), 60))
+	}
+	const most = 4
+	for i, taken := range t.Taken {
+		if i == most {
+			row("", "and %s more prefixes with bits beyond their length", Grouped(uint64(t.NumTaken-most)))
+			break
+		}
+		row("note", "%s taken as %s", taken.Text, taken.As)
+	}
+}

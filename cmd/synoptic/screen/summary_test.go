@@ -1,0 +1,67 @@
+package screen
+
+import (
+	"strings"
+	"testing"
+
+	"synoptic/results"
+)
+
+func TestHeldWords(t *testing.T) {
+	for want, e := range map[string]results.Evidence{
+		"evidence held: what answered did so to the end":                                                                                             {},
+		"evidence held: 1,204 of 1,210 probes to what had answered were answered again":                                                              {Asked: 1210, Answered: 1204},
+		"evidence held: 28 of 40 probes to what had answered were answered again; 1 outage, 2.1s in all, after which 30,112 ports were probed again": {Asked: 40, Answered: 28, Outages: 1, Without: 2.1, Again: 30112},
+	} {
+		if got := heldWords(&e); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+}
+
+// The summary says what was sent and found; of loss, of silence and of what is missing only what is news.
+func TestSummary(t *testing.T) {
+	held := &results.Evidence{State: results.EvidenceStateHeld}
+	found := results.ScanEnd{Complete: true, Sent: 20480, Duration: 21.04, Open: 4096, Closed: 1024, Filtered: 5120, NoResponse: 5120, Evidence: held}
+	with := func(change func(*results.ScanEnd)) results.ScanEnd {
+		end := found
+		change(&end)
+		return end
+	}
+	const line, silence = "complete: 20,480 probes sent in 21s, 4,096 open, 1,024 closed, 5,120 filtered (5,120 no response)", "|evidence held: what answered did so to the end"
+	for name, c := range map[string]struct {
+		end  results.ScanEnd
+		want string
+	}{
+		"plain":      {found, line + silence},
+		"no silence": {with(func(e *results.ScanEnd) { e.Filtered, e.NoResponse = 7, 0 }), "complete: 20,480 probes sent in 21s, 4,096 open, 1,024 closed, 7 filtered (0 no response)"},
+		"no loss": {with(func(e *results.ScanEnd) {
+			e.LossEstimate, e.MissedOpen = &results.Estimate{}, &results.Estimate{High: 2}
+		}), line + silence},
+		"loss": {with(func(e *results.ScanEnd) {
+			e.LossEstimate, e.MissedOpen = &results.Estimate{Value: 0.098}, &results.Estimate{Value: 5, Low: 1.2, High: 9}
+		}), line + silence + "|loss 9.8%, about 5 open missed of what was probed (95 % between 1 and 9)"},
+		"stopped": {with(func(e *results.ScanEnd) {
+			e.Complete = false
+			e.LossEstimate, e.MissedOpen = &results.Estimate{}, &results.Estimate{}
+		}), "stopped before the end" + line[len("complete"):] + silence},
+		"evidence lost": {with(func(e *results.ScanEnd) {
+			e.Complete, e.Evidence = false, &results.Evidence{State: results.EvidenceStateLost}
+		}), "not complete" + line[len("complete"):]},
+		"one attempt":    {with(func(e *results.ScanEnd) { e.EstimateVoid = "single-attempt" }), line + silence},
+		"connect":        {with(func(e *results.ScanEnd) { e.EstimateVoid = "unmeasured" }), line + silence},
+		"nothing at all": {results.ScanEnd{Complete: true, Sent: 3, Duration: 0.0123, Filtered: 1, NoResponse: 1, EstimateVoid: "no-answers", Evidence: &results.Evidence{State: results.EvidenceStateNone}}, "complete: 3 probes sent in 12ms, no open ports found, 0 closed, 1 filtered (1 no response)"},
+		"one probe":      {results.ScanEnd{Complete: true, Sent: 1, Duration: 0.0004, Closed: 1}, "complete: 1 probe sent in 1ms, no open ports found, 1 closed, 0 filtered (0 no response)"},
+		"bursts":         {with(func(e *results.ScanEnd) { e.EstimateVoid = "lasting-loss" }), line + silence + "|open ports missed: unknown, for what was lost once was mostly lost again: losses outlast the gap between attempts, or some paths are worse than others"},
+		"first contacts": {with(func(e *results.ScanEnd) { e.EstimateVoid = "first-contacts" }), line + silence + "|open ports missed: unknown, for first probes to what had not answered yet got lost on the way (hint: a lower --rate)"},
+		"a newer reason": {with(func(e *results.ScanEnd) { e.EstimateVoid = "sunspots" }), line + silence + "|open ports missed: unknown, sunspots"},
+		"not verified": {with(func(e *results.ScanEnd) {
+			e.Open, e.Complete, e.NotVerified, e.NotVerifiedWhy = 16384, false, 12288, &results.NotVerified{Stopped: 12288}
+		}), "stopped before the end: 20,480 probes sent in 21s, 16,384 open (12,288 not verified), 1,024 closed, 5,120 filtered (5,120 no response)" + silence + "|12,288 open ports not verified: 12,288 for the scan was stopped"},
+		"without a trace": {results.ScanEnd{}, "stopped before the end: 0 probes sent in 0s, no open ports found, 0 closed, 0 filtered (0 no response)"},
+	} {
+		if got := strings.Join(summaryLines(&c.end), "|"); got != c.want {
+			t.Errorf("%s:\ngot  %q\nwant %q", name, got, c.want)
+		}
+	}
+}
