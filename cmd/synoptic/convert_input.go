@@ -12,7 +12,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/sink"
-	"synoptic/textfile"
+	"synoptic/results/textfile"
 )
 
 // input is the record stream of several files, read one after the other.

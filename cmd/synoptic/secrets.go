@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"synoptic/results/sink/dest"
-	"synoptic/textfile"
+	"synoptic/results/textfile"
 )
 
 // secretFlags say who we are to a receiver, and whom we believe to be one. No flag takes a secret: the

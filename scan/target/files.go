@@ -11,7 +11,7 @@ import (
 	"os"
 	"strings"
 
-	"synoptic/textfile"
+	"synoptic/results/textfile"
 )
 
 const (

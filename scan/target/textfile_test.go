@@ -12,7 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"synoptic/textfile"
+	"synoptic/results/textfile"
 )
 
 // encodings are what a text can be saved as.
