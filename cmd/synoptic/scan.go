@@ -56,6 +56,7 @@ type scanFlags struct {
 	maxMemory  string
 
 	outputs     outputFlags
+	tags        tagFlags
 	show        []string
 	canaries    bool
 	verify      bool
@@ -124,6 +125,7 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("`N` threads that send, 1 to %d (default by rate and processors)", plan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map, at most `SIZE`")
 	f.outputs.register(fl)
+	f.tags.register(fl)
 	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open any")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
@@ -141,6 +143,10 @@ On a terminal the results are a table. Redirected, they are JSON lines.`,
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
 	f.outputs.reopens(stop)
 	if err := checkOutputs(f.outputs.outputs); err != nil {
+		return err
+	}
+	tagged, err := f.tags.load()
+	if err != nil {
 		return err
 	}
 	config, err := f.config(cmd, targets, std, logs)
@@ -182,7 +188,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	stopProgress := screen.follow(s, outputs)
 	stop.scan()
 	told := &teller{Tee: outputs, log: screen.log, named: len(p.Asked.Beacons) > 0}
-	end, err := s.Run(ctx, told)
+	end, err := s.Run(ctx, stamp(told, tagged))
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting
 	}

@@ -34,9 +34,20 @@ func readable(r []byte) bool {
 		_, size := binary.Uvarint(rest)
 		return size > 0 && skip(uint64(size))
 	}
+	names := func() bool {
+		if !number() {
+			return false
+		}
+		n, size := binary.Uvarint(rest)
+		ok := size > 0 && skip(uint64(size))
+		for ; ok && n > 0; n-- {
+			ok = text()
+		}
+		return ok
+	}
 	if isSummary(r) {
 		const fixed = 1 + 2*8
-		return skip(fixed) && number() && number() && text() && len(rest)%2 == 0
+		return skip(fixed) && number() && number() && text() && names() && text() && len(rest)%2 == 0
 	}
-	return len(rest) > 0 && results.Reason(rest[0]).Known() && skip(portFixed) && addr() && addr() && text() && text() && text() && text() && len(rest) == 0
+	return len(rest) > 0 && results.Reason(rest[0]).Known() && skip(portFixed) && addr() && addr() && text() && names() && text() && text() && text() && text() && len(rest) == 0
 }
