@@ -79,6 +79,7 @@ type Event struct {
 	Again      uint64           // positions that are asked again
 	Unknown    uint64           // positions whose state stays unknown
 	Message    string           // a plain sentence for people, without a full stop
+	Tags       Tags             // of the scan
 }
 
 // AppendJSON appends the record as one JSON object of under 4 KB, without a line end: what is too long ends in
@@ -99,7 +100,8 @@ func (e *Event) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 	b = append(b, e.Kind.String()...)
 	b = append(b, '"')
 	b = e.AppendFields(b)
-	return append(appendText(b, "message", e.Message, roomMessage), '}')
+	b = appendText(b, "message", e.Message, roomMessage)
+	return append(e.Tags.AppendField(b, "tags"), '}')
 }
 
 // AppendFields appends the fields that only events have, but for the kind and the message, behind another field of a

@@ -50,6 +50,8 @@ func (r *parser) event(line []byte, e *Event) error {
 			var text []byte
 			text, err = v.text()
 			e.Message = string(text)
+		case "tags":
+			e.Tags, err = r.tags(v)
 		}
 		return err
 	})

@@ -96,6 +96,7 @@ func drawEvent(t *rapid.T) (e Event) {
 	e.MAC = rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "MAC")
 	e.OldMAC = rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "old MAC")
 	e.Again, e.Unknown = rapid.Uint64().Draw(t, "again"), rapid.Uint64().Draw(t, "unknown")
+	e.Tags = drawTags(t)
 	return e
 }
 

@@ -20,6 +20,7 @@ const (
 	roomSource  = 200 // twice in ecs
 	roomScope   = 200 // the name of its file
 	roomVersion = 32  // twice in ecs and in ocsf
+	roomScanner = 100
 	roomDigest  = 64  // of three
 	roomWord    = 64  // one for machines, of an event
 	roomMessage = 600 // of an event, twice in ecs
@@ -33,9 +34,13 @@ const more = "…"
 // is the same: a record that was written and is read is written as it was.
 func (s *ScanStart) Fit() *ScanStart {
 	fit := *s
-	fit.Version = cut(s.Version, roomVersion)
+	room := roomArgs - len(s.Tags) // which are among the arguments, most often
+	if s.Scanner != "" {
+		room -= roomScanner
+	}
+	fit.Version, fit.Scanner = cut(s.Version, roomVersion), cut(s.Scanner, roomScanner)
 	fit.PlanDigest, fit.TargetsDigest, fit.PortsDigest = cut(s.PlanDigest, roomDigest), cut(s.TargetsDigest, roomDigest), cut(s.PortsDigest, roomDigest)
-	fit.Args = cutList(s.Args, roomArgs)
+	fit.Args = cutList(s.Args, room)
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.Iface = cut(s.Iface, roomIface)
 	fit.Source = cut(s.Source, roomSource)
@@ -50,10 +55,11 @@ func (s *ScanStart) Fit() *ScanStart {
 // Fit is what it is of a ScanStart. Outputs that have no room are summed up in a last one, and so are paths.
 func (s *ScanEnd) Fit() *ScanEnd {
 	fit := *s
+	fit.Scanner = cut(s.Scanner, roomScanner)
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.EstimateVoid = cut(s.EstimateVoid, roomWord)
-	fit.Error = cut(s.Error, roomError)
-	fit.Outputs = cutOutputs(s.Outputs, roomOutputs)
+	fit.Error = cut(s.Error, roomError-len(s.Tags))
+	fit.Outputs = cutOutputs(s.Outputs, roomOutputs-len(s.Tags)/2)
 	if s.Evidence != nil {
 		evidence := *s.Evidence
 		evidence.Paths = cutPaths(evidence.Paths, roomPaths)

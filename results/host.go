@@ -47,6 +47,7 @@ type Host struct {
 	RTT         time.Duration // median
 	HasRTT      bool
 	Suspect     Suspect
+	Tags        Tags // what the user says about the address
 }
 
 // MaxHostPorts bounds the list of ports in a host record, so that its line stays under 4 KB.
@@ -86,5 +87,6 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 	if h.HasRTT {
 		b = appendUint(b, "rtt_us", uint64(max(h.RTT, 0)/time.Microsecond))
 	}
-	return append(h.Suspect.AppendField(b), '}')
+	b = h.Suspect.AppendField(b)
+	return append(h.Tags.AppendField(b, "tags"), '}')
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -20,6 +21,8 @@ type parser struct {
 	source []byte            // the last of our own addresses as text
 	addr   netip.Addr        // and as an address
 	names  map[string]string // of services, interfaces and hosts: many records share few
+
+	tagSets map[string]Tags // by their JSON, likewise
 }
 
 // maxNames bounds what is kept of names.
@@ -108,6 +111,8 @@ func (r *parser) port(line []byte, p *Port) error {
 			err = hostnames(&p.Hostnames).leftOut(v)
 		case "service":
 			p.Service, err = r.name(v)
+		case "service_source": // detected follows from it
+			p.ServiceSource, err = serviceSource(v)
 		case "router":
 			p.Router, err = address(v)
 		case "ttl":
@@ -150,6 +155,8 @@ func (r *parser) port(line []byte, p *Port) error {
 			}
 		case "banner":
 			p.Banner, err = parseBanner(p.Banner[:0], v)
+		case "tags":
+			p.Tags, err = r.tags(v)
 		}
 		return err
 	})
@@ -203,6 +210,8 @@ func (r *parser) host(line []byte, h *Host) error {
 			h.HasRTT = true
 		case "suspect":
 			h.Suspect, err = suspects(v)
+		case "tags":
+			h.Tags, err = r.tags(v)
 		}
 		return err
 	})
@@ -316,10 +325,18 @@ func address(v value) (netip.Addr, error) {
 		return a, nil
 	}
 	a, err := netip.ParseAddr(string(text))
-	if err != nil {
-		return a, fmt.Errorf("%.60q is not an address", text)
+	if err != nil || !isZone(a.Zone()) {
+		return netip.Addr{}, fmt.Errorf("%.60q is not an address", text)
 	}
 	return a, nil
+}
+
+// isZone holds a zone to what names of interfaces and their numbers have: formats write addresses as they are, and
+// netip takes any text for a zone.
+func isZone(zone string) bool {
+	return !strings.ContainsFunc(zone, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-:@", r)
+	})
 }
 
 func dotted(text []byte) (netip.Addr, bool) {

@@ -14,7 +14,7 @@ type Port struct {
 	Reason     Reason
 	Hostname   string        // the name that the address was resolved from; of several, one that was asked for this port
 	Hostnames  *Hostnames    // all of them, where there are several
-	Service    string        // IANA name of the port number: a guess from the number alone
+	Service    string        // the best name that is known; ServiceSource says what it rests on
 	TTL        uint8         // of the reply's IP header
 	RTT        time.Duration // from the probe's send call to the reply's kernel timestamp
 	HasRTT     bool          // RTT is known: replies older than the send-time table have none
@@ -28,9 +28,12 @@ type Port struct {
 	Suspect    Suspect       // why not to believe that the port is open
 	Verified   Verified      // whether a handshake could be completed
 	Banner     []byte        // what the server said first, up to MaxBanner bytes
+	Tags       Tags          // what the user says about the address
 	Frame      []byte        // the deciding packet as captured, where an output keeps evidence; not in the record
 	FrameLen   uint32        // bytes of that packet on the link: more than Frame has where it was cut
 	Link       LinkType      // of Frame
+
+	ServiceSource ServiceSource // where the name of the service is from
 }
 
 // LinkType says what a frame begins with.
@@ -98,10 +101,7 @@ func (p *Port) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 		b = AppendString(b, p.Hostname)
 	}
 	b = p.Hostnames.AppendFields(b)
-	if p.Service != "" {
-		b = append(b, `,"service":`...)
-		b = AppendString(b, p.Service)
-	}
+	b = p.AppendService(b)
 	b = append(b, `,"range":"`...)
 	b = append(b, p.Range()...)
 	b = append(b, '"')
@@ -146,5 +146,5 @@ func (p *Port) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 		b = append(b, `,"banner":`...)
 		b = AppendBanner(b, p.Banner)
 	}
-	return append(b, '}')
+	return append(p.Tags.AppendField(b, "tags"), '}')
 }

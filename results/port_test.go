@@ -40,6 +40,10 @@ type portJSON struct {
 	Suspect  []string    `json:"suspect,omitempty"`
 	Verified *bool       `json:"verified,omitempty"`
 	Banner   string      `json:"banner,omitempty"`
+	Tags     Tags        `json:"tags,omitempty"`
+
+	ServiceSource string `json:"service_source,omitempty"`
+	Detected      string `json:"detected,omitempty"`
 }
 
 func reference(p *Port, scanID string) portJSON {
@@ -77,6 +81,10 @@ func reference(p *Port, scanID string) portJSON {
 	for _, c := range p.Banner {
 		r.Banner += string(rune(c))
 	}
+	r.Tags = p.Tags
+	if p.Service != "" {
+		r.ServiceSource, r.Detected = p.ServiceSource.String(), p.Detected()
+	}
 	return r
 }
 
@@ -99,6 +107,7 @@ func drawPort(t *rapid.T) Port {
 		Suspect: Suspect(rapid.Uint8Range(0, 3).Draw(t, "suspect")), Verified: Verified(rapid.Uint8Range(0, 2).Draw(t, "verified")),
 		Banner:     rapid.SliceOfN(rapid.Byte(), 0, MaxBanner).Draw(t, "banner"),
 		SourcePort: rapid.Uint16().Draw(t, "source port"), Iface: rapid.StringN(-1, 15, 15).Draw(t, "iface"),
+		ServiceSource: ServiceSource(rapid.Uint8Range(0, uint8(numServiceSources)-1).Draw(t, "service source")), Tags: drawTags(t),
 	}
 	if rapid.Bool().Draw(t, "has names") {
 		p.Hostnames = &Hostnames{rapid.SliceOf(rapid.StringN(-1, 40, 250)).Draw(t, "hostnames"), rapid.IntRange(0, 9).Draw(t, "left out")}
@@ -189,6 +198,7 @@ func TestEventID(t *testing.T) {
 
 func TestPortJSONDoesNotAllocate(t *testing.T) {
 	p := samplePort()
+	p.Tags, p.ServiceSource = mustTags(t, "owner=web", "zone=dmz"), ServiceBanner
 	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(1000, func() { buf = p.AppendJSON(buf[:0], "0123456789abcdef0123456789abcdef") }); n != 0 {
 		t.Errorf("%v allocations a record, want 0", n)

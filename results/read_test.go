@@ -32,6 +32,9 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 	case *int64:
 		*x = rapid.Int64Range(0, 4e18).Draw(t, name)
 		return
+	case *Tags:
+		*x = drawTags(t)
+		return
 	case *Suspect:
 		*x = Suspect(rapid.Uint8Range(0, 3).Draw(t, name))
 		return

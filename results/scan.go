@@ -37,6 +37,8 @@ type ScanStart struct {
 	Time          Time     `json:"ts"`
 	ScanID        string   `json:"scan_id"`
 	Version       string   `json:"version"`
+	Scanner       string   `json:"scanner,omitempty"` // name of the host that scans
+	Tags          Tags     `json:"tags,omitempty"`    // of the scan, and so of each of its records
 	Args          []string `json:"args"`
 	Targets       uint64   `json:"targets"`                 // addresses
 	Excluded      uint64   `json:"excluded"`                // addresses asked for and left out
@@ -69,6 +71,8 @@ type Estimate struct {
 type ScanEnd struct {
 	Time          Time   `json:"ts"`
 	ScanID        string `json:"scan_id"`
+	Scanner       string `json:"scanner,omitempty"` // as in ScanStart
+	Tags          Tags   `json:"tags,omitempty"`
 	Probes        uint64 `json:"probes"`
 	Sent          uint64 `json:"sent"`                    // accepted by the kernel
 	Retransmitted uint64 `json:"retransmitted"`           // of these, second and later attempts

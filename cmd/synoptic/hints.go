@@ -43,6 +43,9 @@ var flags = map[string]string{
 	"Patience":     "--patience",
 	"MaxMemory":    "--max-memory",
 	"Show":         "--show",
+	// tags.Config
+	"Tags":      "--tag",
+	"TagsFiles": "--tags-file",
 	// sink.Config, and the options of formats and destinations in it
 	"Spool":           "--spool",
 	"SpoolMax":        "--spool-max",

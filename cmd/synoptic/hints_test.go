@@ -21,6 +21,7 @@ import (
 	"synoptic/results/sink"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"
+	"synoptic/results/tags"
 	"synoptic/scan/plan"
 	"synoptic/scan/target"
 )
@@ -105,7 +106,7 @@ func TestLibraryErrorsNameFlags(t *testing.T) {
 }
 
 var configurations = []reflect.Type{
-	reflect.TypeFor[target.Config](), reflect.TypeFor[plan.Config](),
+	reflect.TypeFor[target.Config](), reflect.TypeFor[plan.Config](), reflect.TypeFor[tags.Config](),
 	reflect.TypeFor[sink.Config](), reflect.TypeFor[format.Options](), reflect.TypeFor[dest.Options](), reflect.TypeFor[dest.TLS](),
 }
 

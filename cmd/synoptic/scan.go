@@ -60,6 +60,7 @@ type scanFlags struct {
 	maxMemory  string
 
 	outputs     outputFlags
+	tags        tagFlags
 	show        []string
 	canaries    bool
 	verify      bool
@@ -131,6 +132,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("`N` threads that send, 1 to %d (default by rate and processors)", plan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map, at most `SIZE`")
 	f.outputs.register(fl)
+	f.tags.register(fl)
 	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open any")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
@@ -155,6 +157,10 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	view := newView(std, f, logs)
 	defer view.Clear()
 	defer statusRequests(view, f.enterFile(std))()
+	tagged, err := f.tags.load()
+	if err != nil {
+		return err
+	}
 	config, err := f.config(cmd, targets, std, logs, view)
 	if err != nil {
 		return err
@@ -196,7 +202,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	stopProgress := view.Follow(s, outputs)
 	stop.scan()
 	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
-	end, err := s.Run(ctx, told)
+	end, err := s.Run(ctx, stamp(told, tagged))
 	if end == nil {
 		gone() // nothing was scanned: what waits from earlier scans goes on waiting
 	}

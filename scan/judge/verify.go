@@ -171,6 +171,9 @@ func (v *Verifier) verify(p *results.Port) {
 		n, _ = conn.Read(banner)
 	}
 	p.Banner = banner[:n]
+	if name := Detect(p.Banner); name != "" {
+		p.Service, p.ServiceSource = name, results.ServiceBanner
+	}
 }
 
 func (v *Verifier) collect(p results.Port) {

@@ -15,10 +15,17 @@ import (
 //go:embed iana-tcp-services.csv
 var servicesCSV string
 
+// What ports are mostly used for where that is not what the registry says; the file's head states its source.
+//
+//go:embed everyday-services.csv
+var everydayCSV string
+
 // registry is the part of the CSV that is asked for: names are substrings of the embedded file.
 type registry struct {
 	rows []service
 	name [65536]uint16 // row of the port's first name plus one, 0 for none
+
+	everyday []service // whose rows count on behind those of the registry
 }
 
 type service struct {
@@ -50,18 +57,38 @@ var loadRegistry = sync.OnceValue(func() *registry {
 			}
 		}
 	}
+	for line := range strings.SplitSeq(everydayCSV, "\n") { // likewise
+		number, rest, _ := strings.Cut(line, ",")
+		name, _, _ := strings.Cut(rest, ",")
+		port, err := strconv.ParseUint(number, 10, 16)
+		if err != nil {
+			continue
+		}
+		r.everyday = append(r.everyday, service{name, uint16(port), uint16(port)})
+		r.name[port] = uint16(len(r.rows) + len(r.everyday))
+	}
 	return r
 })
 
-// Service returns the IANA service name of a TCP port, the registry's first where it has several, or
-// "". It is a guess from the number alone. O(1); no allocation once the registry is read, which Load does.
+// Service returns the name of what a TCP port is mostly used for, or "": what it is known for in everyday use, else
+// IANA's name, the registry's first where it has several. It is a guess from the number alone. O(1); no allocation
+// once the registry is read, which Load does.
 func Service(port uint16) string {
 	r := loadRegistry()
-	row := r.name[port]
-	if row == 0 {
+	switch row := int(r.name[port]); {
+	case row == 0:
 		return ""
+	case row > len(r.rows):
+		return r.everyday[row-len(r.rows)-1].name
+	default:
+		return r.rows[row-1].name
 	}
-	return r.rows[row-1].name
+}
+
+// Everyday tells whether Service gives a name from everyday use and not IANA's.
+func Everyday(port uint16) bool {
+	r := loadRegistry()
+	return int(r.name[port]) > len(r.rows)
 }
 
 // namedPorts yields first and last port of every registry row with the name.

@@ -68,7 +68,7 @@ func keyAddr(r []byte) netip.Addr {
 func appendPort(b []byte, p *results.Port) []byte {
 	begin := len(b)
 	b = appendKey(b, p.Addr, 1, p.Port, stateRank(p.Reason.State()), p.Time)
-	b = append(b, byte(p.Reason), p.TTL, p.Attempt, flags(p.HasRTT, p.Suspect)|byte(p.Verified)<<4)
+	b = append(b, byte(p.Reason), p.TTL, p.Attempt, flags(p.HasRTT, p.Suspect)|byte(p.Verified)<<4|byte(p.ServiceSource)<<6)
 	b = binary.BigEndian.AppendUint16(b, p.Window)
 	b = binary.BigEndian.AppendUint16(b, p.MSS)
 	b = binary.BigEndian.AppendUint16(b, p.SourcePort)
@@ -80,6 +80,7 @@ func appendPort(b []byte, p *results.Port) []byte {
 	b = appendText(b, p.Service)
 	b = appendText(b, p.Iface)
 	b = appendText(b, p.Banner)
+	b = appendText(b, p.Tags)
 	binary.BigEndian.PutUint32(b[begin:], uint32(len(b)-begin))
 	return b
 }
@@ -94,6 +95,7 @@ func appendHost(b []byte, h *results.Host) []byte {
 	b = binary.AppendUvarint(b, uint64(h.ClosedCount))
 	b = appendText(b, h.Hostname)
 	b = appendNames(b, h.Hostnames)
+	b = appendText(b, h.Tags)
 	for _, p := range h.Open {
 		b = binary.BigEndian.AppendUint16(b, p)
 	}
@@ -122,7 +124,7 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 	return append(b, 0)
 }
 
-func appendText[T string | []byte](b []byte, s T) []byte {
+func appendText[T ~string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
@@ -157,8 +159,9 @@ func (d *decoder) port(p *results.Port, r []byte) {
 	*p = results.Port{
 		Time: keyTime(r), Addr: keyAddr(r), Port: binary.BigEndian.Uint16(r[hostEnd+1:]),
 		Reason: results.Reason(fixed[0]), TTL: fixed[1], Attempt: fixed[2],
-		HasRTT: fixed[3]&1 != 0, Suspect: results.Suspect(fixed[3] >> 1 & 3), Verified: results.Verified(fixed[3] >> 4),
-		Window: d.uint16(), MSS: d.uint16(), SourcePort: d.uint16(),
+		HasRTT: fixed[3]&1 != 0, Suspect: results.Suspect(fixed[3] >> 1 & 3), Verified: results.Verified(fixed[3] >> 4 & 3),
+		ServiceSource: results.ServiceSource(fixed[3] >> 6),
+		Window:        d.uint16(), MSS: d.uint16(), SourcePort: d.uint16(),
 	}
 	p.RTT = time.Duration(d.uint64())
 	p.Source, p.Router = d.addr(), d.addr()
@@ -167,6 +170,7 @@ func (d *decoder) port(p *results.Port, r []byte) {
 	if n := d.uvarint(); n > 0 {
 		p.Banner = d.take(n)
 	}
+	p.Tags = results.Tags(d.name())
 }
 
 // portFixed is how long a port's fields are between the key and the addresses.
@@ -203,7 +207,7 @@ func (d *decoder) host(h *results.Host, r []byte) {
 	*h = results.Host{Last: keyTime(r), Addr: keyAddr(r), HasRTT: f&1 != 0, Suspect: results.Suspect(f >> 1 & 3), Open: h.Open[:0]}
 	h.RTT, h.First = time.Duration(d.uint64()), int64(d.uint64())
 	h.OpenCount, h.ClosedCount = d.uvarint(), d.uvarint()
-	h.Hostname, h.Hostnames = d.name(), d.hostnames()
+	h.Hostname, h.Hostnames, h.Tags = d.name(), d.hostnames(), results.Tags(d.name())
 	for len(d.r) > 0 && !d.short {
 		h.Open = append(h.Open, d.uint16())
 	}

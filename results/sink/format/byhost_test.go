@@ -35,6 +35,7 @@ func randomPort(r *rand.Rand, hosts, ports int) results.Port {
 	}
 	if r.IntN(2) == 0 {
 		p.Service, p.Router = "http", netip.MustParseAddr("192.0.2.1")
+		p.ServiceSource, p.Tags = results.ServiceSource(r.IntN(4)), sampleTags
 	}
 	if r.IntN(2) == 0 {
 		p.Banner = slices.Repeat([]byte{byte(r.Uint32())}, r.IntN(results.MaxBanner+1))
@@ -65,7 +66,7 @@ func TestByHostIsASort(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			summary := results.Host{Addr: all[0].Addr, Hostname: "named", Open: []uint16{1, 65535}, OpenCount: 2, ClosedCount: 70000, First: -5, Last: 9, RTT: 77, HasRTT: true, Suspect: results.Win0NoOpts}
+			summary := results.Host{Addr: all[0].Addr, Hostname: "named", Open: []uint16{1, 65535}, OpenCount: 2, ClosedCount: 70000, First: -5, Last: 9, RTT: 77, HasRTT: true, Suspect: results.Win0NoOpts, Tags: sampleTags}
 			if err := b.addHost(&summary); err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ import (
 // csvFields is the header. Up to "timestamp-us" the names, and what they mean, are zmap's (zmap
 // --list-output-fields, version 2.1.1; version 3 writes an underscore for the hyphen); the others are those of our JSON lines.
 const csvFields = "saddr,sport,daddr,dport,classification,success,ttl,window,timestamp-str,timestamp-ts,timestamp-us," +
-	"state,reason,service,range,rtt_us,attempt,mss,router,hostname,iface,suspect,verified,banner,scan_id,event_id"
+	"state,reason,service,range,rtt_us,attempt,mss,router,hostname,iface,suspect,verified,banner,scan_id,event_id,service_source,detected,tags"
 
 // csvRows writes one line for each port.
 type csvRows struct {
@@ -90,7 +90,10 @@ func (c *csvRows) appendRow(b []byte, p *results.Port, id results.EventID) []byt
 	}
 	b = append(b, ',')
 	b = append(appendCSV(b, c.scanID), ',')
-	b = id.AppendTo(b)
+	b = append(id.AppendTo(b), ',')
+	b = append(append(b, p.ServiceSource.String()...), ',')
+	b = append(appendCSV(b, p.Detected()), ',')
+	b = appendCSV(b, string(p.Tags))
 	return append(b, '\n')
 }
 
@@ -115,10 +118,11 @@ func appendKnown(b []byte, v uint64, known bool) []byte {
 	return append(b, ',')
 }
 
-// appendCSV appends a field, in quotes where RFC 4180 section 2 asks for them.
+// appendCSV appends a field, in quotes where RFC 4180 section 2 asks for them. A control character becomes a space, so
+// that a row is one line whatever a name from outside has in it.
 func appendCSV(b []byte, s string) []byte {
-	s = plain(s, "\t\r\n")
-	if !strings.ContainsAny(s, ",\"\r\n") {
+	s = plain(s)
+	if !strings.ContainsAny(s, ",\"") {
 		return append(b, s...)
 	}
 	b = append(b, '"')

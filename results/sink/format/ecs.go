@@ -1,6 +1,7 @@
 package format
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -32,6 +33,8 @@ type ecs struct {
 	scanID   string
 	// tail is the same in every event of the scan: the end of the object "synoptic", and what follows it.
 	tail []byte
+	// names is what namesWithin makes.
+	names results.Hostnames
 }
 
 // newECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
@@ -45,7 +48,11 @@ const (
 	ecsHost    = `","kind":"state","category":["host"],"type":["info"]` + ecsSource
 	ecsScan    = `","kind":"event","category":["network"],"type":["info"]` + ecsSource
 	ecsNetwork = `","transport":"tcp","iana_number":"6"}`
+	ecsTags    = "labels"
 )
+
+// ecsNames is how many bytes further names of a host take at most in a port's event; tags take the place of some.
+const ecsNames = 640
 
 func (e *ecs) Start(s *results.ScanStart) error {
 	s = s.Fit()
@@ -55,9 +62,9 @@ func (e *ecs) Start(s *results.ScanStart) error {
 		t = append(t, `,"version":`...)
 		t = results.AppendString(t, s.Version)
 	}
-	if e.hostname != "" {
+	if scanner := cmp.Or(s.Scanner, e.hostname); scanner != "" {
 		t = append(t, `,"hostname":`...)
-		t = results.AppendString(t, e.hostname)
+		t = results.AppendString(t, scanner)
 	}
 	e.tail = append(t, "}}\n"...)
 
@@ -76,6 +83,7 @@ func (e *ecs) Start(s *results.ScanStart) error {
 		b = append(b, related...)
 		b = append(b, '}')
 	}
+	b = s.Tags.AppendField(b, ecsTags)
 	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
 }
 
@@ -140,20 +148,19 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = p.Router.WithZone("").AppendTo(b)
 	}
 	b = append(b, `"]`...)
-	b = appendECSHosts(b, p.Hostname, p.Hostnames)
+	names := e.namesWithin(p.Hostnames, ecsNames-len(p.Tags))
+	b = append(appendECSHosts(b, p.Hostname, names), '}')
+	b = p.Tags.AppendField(b, ecsTags)
 
-	b = append(b, `},"synoptic":{"scan_id":`...)
+	b = append(b, `,"synoptic":{"scan_id":`...)
 	b = results.AppendString(b, e.scanID)
 	b = append(b, `,"state":"`...)
 	b = append(b, state...)
 	b = append(b, `","range":"`...)
 	b = append(b, p.Range()...)
 	b = append(b, '"')
-	if p.Service != "" {
-		b = append(b, `,"service":`...)
-		b = results.AppendString(b, p.Service)
-	}
-	b = p.Hostnames.AppendLeftOut(b)
+	b = p.AppendService(b)
+	b = names.AppendLeftOut(b)
 	if p.Router.IsValid() {
 		b = append(b, `,"router":"`...)
 		b = p.Router.WithZone("").AppendTo(b)
@@ -194,6 +201,16 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 	return append(b, e.tail...)
 }
 
+// namesWithin is Hostnames.Within without allocation: it holds until the next call.
+func (e *ecs) namesWithin(h *results.Hostnames, room int) *results.Hostnames {
+	n := h.Fits(room)
+	if n == h.Len() {
+		return h
+	}
+	e.names = results.Hostnames{List: h.List[:n], LeftOut: h.LeftOut + h.Len() - n}
+	return &e.names
+}
+
 func (e *ecs) Hosts(hosts []results.Host) error {
 	for i := range hosts {
 		h := &hosts[i]
@@ -230,15 +247,17 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 	b = append(b, `,"related":{"ip":["`...)
 	b = append(b, addr...)
 	b = append(b, `"]`...)
-	b = appendECSHosts(b, h.Hostname, h.Hostnames)
-	b = append(b, `},"synoptic":{"scan_id":`...)
+	b = append(appendECSHosts(b, h.Hostname, h.Hostnames), '}')
+	b = h.Tags.AppendField(b, ecsTags)
+	b = append(b, `,"synoptic":{"scan_id":`...)
 	b = results.AppendString(b, e.scanID)
 	b = append(b, `,"open":`...)
 	b = strconv.AppendInt(b, int64(h.OpenCount), 10)
 	b = append(b, `,"closed":`...)
 	b = strconv.AppendInt(b, int64(h.ClosedCount), 10)
 	b = append(b, `,"open_ports":[`...)
-	for i, p := range h.Open[:min(len(h.Open), maxECSPorts)] {
+	room := maxECSPorts - (len(h.Tags)+len(ecsTags))/len("65535,")
+	for i, p := range h.Open[:min(len(h.Open), room)] {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -270,6 +289,7 @@ func (e *ecs) End(s *results.ScanEnd) error {
 		b = results.AppendString(b, s.Error)
 		b = append(b, '}')
 	}
+	b = s.Tags.AppendField(b, ecsTags)
 	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,7 @@ func (s ecsSchema) validate(t *testing.T, line string) (wrong []error) {
 		if strings.HasPrefix(name, "synoptic.") {
 			continue
 		}
+		name = asLabel(name)
 		bare, isArray := strings.CutSuffix(name, "[]")
 		f, ok := s.fields[bare]
 		if !ok {
@@ -103,12 +105,20 @@ func (s ecsSchema) validate(t *testing.T, line string) (wrong []error) {
 	return wrong
 }
 
+// asLabel makes one field of all labels: the schema has them as an object of keywords.
+func asLabel(name string) string {
+	if strings.HasPrefix(name, "labels.") && strings.Count(name, ".") == 1 {
+		return "labels"
+	}
+	return name
+}
+
 // hasKind tells whether Elasticsearch takes a JSON value, and without coercing it, in a field of the type.
 func hasKind(kind string, v any) bool {
 	text, isText := v.(string)
 	number, isNumber := v.(json.Number)
 	switch kind {
-	case "keyword":
+	case "keyword", "object": // of keywords
 		return isText && len(text) <= 8191 // Lucene's bound of 32,766 bytes, whatever the characters
 	case "match_only_text":
 		return isText
@@ -231,6 +241,7 @@ func TestECSTemplateMapsEveryField(t *testing.T) {
 		Template struct {
 			Mappings struct {
 				Dynamic    bool
+				Templates  []map[string]map[string]any `json:"dynamic_templates"`
 				Properties map[string]any
 			}
 		}
@@ -240,6 +251,13 @@ func TestECSTemplateMapsEveryField(t *testing.T) {
 	}
 	if template.Meta.ECSVersion != ecsVersion || !slices.Equal(template.IndexPatterns, []string{"logs-synoptic.result-*"}) {
 		t.Errorf("the template is for ECS %s in %v", template.Meta.ECSVersion, template.IndexPatterns)
+	}
+	labels := map[string]map[string]any{"labels": {"path_match": "labels.*", "match_mapping_type": "string", "mapping": map[string]any{"type": "keyword", "ignore_above": 1024.0}}}
+	if got := template.Template.Mappings.Templates; !reflect.DeepEqual(got, []map[string]map[string]any{labels}) {
+		t.Errorf("the dynamic templates are %v", got)
+	}
+	if got := template.Template.Mappings.Properties["labels"]; !reflect.DeepEqual(got, map[string]any{"type": "object", "dynamic": true}) {
+		t.Errorf("labels are mapped as %v", got)
 	}
 	mapped := map[string]string{}
 	var walk func(string, map[string]any)
@@ -266,7 +284,7 @@ func TestECSTemplateMapsEveryField(t *testing.T) {
 	}
 	for _, line := range ecsEvents(t) {
 		for name, values := range leaves(t, line) {
-			name = strings.TrimSuffix(name, "[]")
+			name = asLabel(strings.TrimSuffix(name, "[]"))
 			delete(unused, name)
 			for _, v := range values {
 				if v != nil && !hasKind(mapped[name], v) { // null is the same as no field

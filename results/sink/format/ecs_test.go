@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
 	"reflect"
@@ -21,23 +22,38 @@ const testScanID = "0123456789abcdef0123456789abcdef"
 var (
 	samplePort = results.Port{
 		Time: 1795342333123456789, Addr: netip.MustParseAddr("10.20.3.7"), Port: 8443, Reason: results.SYNACK,
-		Hostname: "www.example.com", Service: "pcsync-https", TTL: 61, RTT: 812 * time.Microsecond, HasRTT: true, Attempt: 2,
+		Hostname: "www.example.com", Service: "https-alt", ServiceSource: results.ServiceCommon, Tags: sampleTags, TTL: 61, RTT: 812 * time.Microsecond, HasRTT: true, Attempt: 2,
 		Window: 64240, MSS: 1460, Source: netip.MustParseAddr("10.0.0.5"), SourcePort: 61001, Iface: "eth0",
 		Router: netip.MustParseAddr("10.0.0.254"), Suspect: results.SYNACKAll | results.Win0NoOpts, Verified: results.VerifyTrue,
 		Banner: []byte("220 \"a\\b\"\r\n\x00\xff"),
 	}
 	sampleHost = results.Host{
 		Addr: netip.MustParseAddr("2001:db8::7"), Hostname: "www.example.com", Open: []uint16{22, 443}, OpenCount: 2, ClosedCount: 3,
-		First: 1795342333123456789, Last: 1795342335123456789, RTT: 3 * time.Millisecond, HasRTT: true, Suspect: results.Win0NoOpts,
+		First: 1795342333123456789, Last: 1795342335123456789, RTT: 3 * time.Millisecond, HasRTT: true, Suspect: results.Win0NoOpts, Tags: sampleTags,
 	}
 )
+
+const sampleTags results.Tags = `{"owner":"network team","zone":"dmz"}`
+
+// longestTags are as many as a record has room for, in the most bytes.
+func longestTags() results.Tags {
+	all := make([]results.Tag, results.MaxTags)
+	for i := range all {
+		all[i] = results.Tag{Key: fmt.Sprintf("k%02d", i), Value: "<éé"} // escaped, as it is not all ASCII
+	}
+	tags, err := results.MakeTags(all)
+	if err != nil || len(tags) < results.MaxTagsLen*9/10 {
+		panic(fmt.Sprintf("%d bytes of tags, error %v", len(tags), err))
+	}
+	return tags
+}
 
 // sampleEvent has every field.
 var sampleEvent = results.Event{
 	Time: 1795342334123456789, Kind: results.EventNextHopChanged, Begin: 1795342333000000000, End: 1795342334000000000, Scope: results.ScopeNextHop,
 	Cause: results.CauseTwoNextHops, Iface: "eth0", NextHop: netip.MustParseAddr("10.0.0.254"), Prefix: netip.MustParsePrefix("10.20.0.0/16"),
 	MAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 2}, OldMAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 1}, Again: 30112, Unknown: 214,
-	Message: "two MAC addresses answer for 10.0.0.254",
+	Message: "two MAC addresses answer for 10.0.0.254", Tags: sampleTags,
 }
 
 func sampleStart() *results.ScanStart {
@@ -81,6 +97,9 @@ func fillFields(v reflect.Value) {
 		}
 	case reflect.String:
 		v.SetString("a \"text\" <&> é")
+		if v.Type() == reflect.TypeFor[results.Tags]() {
+			v.SetString(string(sampleTags))
+		}
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
@@ -153,7 +172,7 @@ func everyEvent() (events []results.Event) {
 	most.Iface, most.Cause, most.Message = strings.Repeat("eth", 100), strings.Repeat("a-", 100), strings.Repeat("<\"&>\x00", 1000)
 	most.NextHop, most.Prefix = netip.MustParseAddr("fe80:1111:2222:3333:4444:5555:6666:7777%eth0"), netip.MustParsePrefix("2001:db8:1111:2222:3333:4444:5555:6666/128")
 	most.MAC, most.OldMAC = bytes.Repeat([]byte{1}, 20), bytes.Repeat([]byte{2}, 20)
-	most.Again, most.Unknown = 1<<64-1, 1<<64-1
+	most.Again, most.Unknown, most.Tags = 1<<64-1, 1<<64-1, longestTags()
 	return append(events, least, most)
 }
 
@@ -173,6 +192,7 @@ func everyPort() (ports []results.Port) {
 	most.Router = netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:8888")
 	most.Hostnames = longNames
 	most.Hostname, most.Banner, most.Verified = strings.Repeat("a", 253), bytes.Repeat([]byte{0}, results.MaxBanner), results.VerifyFalse
+	most.Service, most.ServiceSource, most.Tags = "kube-controller", results.ServiceBanner, longestTags()
 	zone := least
 	zone.Addr, zone.Source, zone.Router = netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("fe80::2%eth0"), netip.MustParseAddr("fe80::3%eth0")
 	return append(ports, least, most, zone)
@@ -182,7 +202,7 @@ func everyHost() []results.Host {
 	most := sampleHost
 	most.Hostnames = longNames
 	most.Hostname, most.Addr = strings.Repeat("a", 253), netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:6666")
-	most.Open, most.OpenCount = nil, 65535
+	most.Open, most.OpenCount, most.Tags = nil, 65535, longestTags()
 	for p := range uint16(results.MaxHostPorts) {
 		most.Open = append(most.Open, 65000+p)
 	}
@@ -214,8 +234,8 @@ func TestECSPort(t *testing.T) {
 		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"source":{"ip":"10.0.0.5","port":61001},` +
 		`"destination":{"address":"10.20.3.7","ip":"10.20.3.7","domain":"www.example.com","port":8443},` +
 		`"network":{"type":"ipv4","transport":"tcp","iana_number":"6"},` +
-		`"related":{"ip":["10.0.0.5","10.20.3.7","10.0.0.254"],"hosts":["www.example.com"]},` +
-		`"synoptic":{"scan_id":"` + testScanID + `","state":"open","range":"user","service":"pcsync-https","router":"10.0.0.254","ttl":61,"rtt_us":812,"attempt":2,` +
+		`"related":{"ip":["10.0.0.5","10.20.3.7","10.0.0.254"],"hosts":["www.example.com"]},"labels":{"owner":"network team","zone":"dmz"},` +
+		`"synoptic":{"scan_id":"` + testScanID + `","state":"open","range":"user","service":"https-alt","service_source":"common","router":"10.0.0.254","ttl":61,"rtt_us":812,"attempt":2,` +
 		`"window":64240,"mss":1460,"iface":"eth0","suspect":["synack-all","win0-noopts"],"verified":true,"banner":"220 \"a\\b\"\u000d\u000a\u0000\u00ff"},` +
 		`"ecs":{"version":"9.4.0"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner","version":"1.2.3","hostname":"scan01"}}` + "\n"
 	if lines[1] != want {
@@ -243,7 +263,7 @@ func TestECSEvent(t *testing.T) {
 	want := `{"@timestamp":"2026-11-22T10:12:14.123456789Z","message":"two MAC addresses answer for 10.0.0.254",` +
 		`"event":{"id":"` + sampleEvent.EventID(testScanID).String() + `","action":"evidence-next-hop-changed","reason":"two-next-hops",` +
 		`"start":"2026-11-22T10:12:13.000000000Z","end":"2026-11-22T10:12:14.000000000Z","kind":"event","category":["network"],"type":["info"],` +
-		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"related":{"ip":["10.0.0.254"]},` +
+		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"related":{"ip":["10.0.0.254"]},"labels":{"owner":"network team","zone":"dmz"},` +
 		`"synoptic":{"scan_id":"` + testScanID + `","event":"next-hop-changed","begin":"2026-11-22T10:12:13.000000000Z","end":"2026-11-22T10:12:14.000000000Z",` +
 		`"extent":"next-hop","cause":"two-next-hops","iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16",` +
 		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214},` +
@@ -277,6 +297,8 @@ func TestECSScan(t *testing.T) {
 		var native map[string]any
 		var event struct {
 			Event    struct{ ID, Kind, Action string }
+			Labels   map[string]any
+			Observer struct{ Hostname string }
 			Synoptic map[string]any
 		}
 		for _, err := range []error{json.Unmarshal(raw, &native), json.Unmarshal([]byte(lines[i]), &event)} {
@@ -284,7 +306,12 @@ func TestECSScan(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		delete(native, "ts")
+		if !reflect.DeepEqual(event.Labels, native["tags"]) || event.Observer.Hostname != native["scanner"] {
+			t.Errorf("labels %v, observer %v in the event of %v", event.Labels, event.Observer, native)
+		}
+		for _, name := range []string{"ts", "tags", "scanner"} { // which the schema has places for
+			delete(native, name)
+		}
 		if !reflect.DeepEqual(event.Synoptic, native) {
 			t.Errorf("got  %v\nwant %v", event.Synoptic, native)
 		}
@@ -330,7 +357,7 @@ func TestECSPortDoesNotAllocate(t *testing.T) {
 func BenchmarkECS(b *testing.B) {
 	e := startedECS(b)
 	p := samplePort
-	p.Hostname, p.Router, p.Suspect, p.Verified, p.Banner = "", netip.Addr{}, 0, 0, nil // as most are
+	p.Hostname, p.Router, p.Suspect, p.Verified, p.Banner, p.Tags = "", netip.Addr{}, 0, 0, nil, "" // as most are
 	ports := []results.Port{p}
 	b.ReportAllocs()
 	for b.Loop() {

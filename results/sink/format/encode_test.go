@@ -56,7 +56,7 @@ func testPorts() []results.Port {
 			Source: netip.MustParseAddr("10.9.9.9"), SourcePort: 61000, Iface: "eth0", Suspect: results.Win0NoOpts, Verified: results.VerifyFalse, Banner: []byte("=a\"b\\c,\r\n\x00\xff<&'"),
 		},
 		{Time: at, Addr: six, Port: 22, Reason: results.ICMPAdminProhibited, TTL: 250, Router: netip.MustParseAddr("2001:db8::1")},
-		{Time: at, Addr: six, Port: 81, Reason: results.Connect, Service: `odd,"name"`},
+		{Time: at, Addr: six, Port: 81, Reason: results.Connect, Service: `odd,"name"`, Tags: `{"owner":"a \"b\", c"}`},
 		{Time: at, Addr: six, Port: 443, Reason: results.NoResponse},
 		{Time: at, Addr: netip.MustParseAddr("10.0.0.2"), Port: 22, Reason: results.ICMPPortUnreachable, TTL: 61, Router: netip.MustParseAddr("10.0.0.2")},
 		{Time: at, Addr: netip.MustParseAddr("10.0.0.3"), Port: 22, Reason: results.NoARP},

@@ -65,6 +65,7 @@ func (e *ecs) appendEvent(b []byte, v *results.Event, id results.EventID) []byte
 		b = v.NextHop.WithZone("").AppendTo(b)
 		b = append(b, `"]}`...)
 	}
+	b = v.Tags.AppendField(b, ecsTags)
 	b = append(b, `,"synoptic":`...)
 	b = appendEventNative(b, v, e.scanID)
 	return append(b[:len(b)-1], e.tail...) // the tail has the bracket

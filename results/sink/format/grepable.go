@@ -115,13 +115,15 @@ func appendGrepableHost(b []byte, g *hostGroup) []byte {
 }
 
 // appendField appends text that stays in its field: no control character ends a line or a field early, and
-// in the list of ports a slash becomes a bar, as with nmap.
+// in the list of ports a slash becomes a bar, as with nmap, and a comma a semicolon.
 func appendField(b []byte, s string, inPort bool) []byte {
-	s = plain(s, "")
+	s = plain(s)
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '/' && inPort:
 			b = append(b, '|')
+		case c == ',' && inPort:
+			b = append(b, ';')
 		default:
 			b = append(b, c)
 		}

@@ -16,6 +16,8 @@ func longest() (*results.ScanStart, *results.ScanEnd) {
 	largest(reflect.ValueOf(start).Elem())
 	largest(reflect.ValueOf(end).Elem())
 	start.Version = strings.Repeat("v", 1000)
+	start.Scanner, start.Tags = strings.Repeat("s", 1000), longestTags()
+	end.Scanner, end.Tags = start.Scanner, start.Tags
 	start.Args = slices.Repeat([]string{"10.0.0.0/8"}, 10_000)
 	start.Iface = strings.Repeat("enp0s31f6,", 500)
 	start.Source = strings.Repeat("::1,", 500)

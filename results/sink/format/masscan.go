@@ -2,6 +2,7 @@ package format
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"synoptic/results"
@@ -13,7 +14,7 @@ import (
 // Masscan knows ports that are open and ports that are closed, no others, and takes an ICMP port
 // unreachable for closed. Records of other filtered ports, of the scan and of hosts have no place here
 // and are left out. Our RST is its "rst-ack": a SYN is refused with both flags (RFC 9293 section 3.10.7.1). A
-// banner is a record of its own behind that of its port; whose protocol it is we do not say ("unknown").
+// banner is a record of its own behind that of its port, with the protocol that it shows, or "unknown".
 
 // masscanWords are masscan's status and reason; ok is false where it has none.
 func masscanWords(r results.Reason) (status, reason string, ok bool) {
@@ -26,6 +27,18 @@ func masscanWords(r results.Reason) (status, reason string, ok bool) {
 		return "closed", "none", true
 	}
 	return "", "", false
+}
+
+// masscanProtocol is masscan's name of the protocol that a banner shows (its masscan-app.c); of one that it does not
+// know, ours. A record from elsewhere may say anything: what is no word is unknown.
+func masscanProtocol(p *results.Port) string {
+	switch name := p.Detected(); {
+	case name == "pop3":
+		return "pop"
+	case name != "" && len(name) < 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == "":
+		return name
+	}
+	return "unknown"
 }
 
 // masscanEscape writes a banner as masscan does: what is not printable ASCII, or has a meaning in HTML or
@@ -79,7 +92,9 @@ func (m *masscanJSON) Ports(ports []results.Port) error {
 		if len(p.Banner) == 0 {
 			continue
 		}
-		b = append(m.begin(p), `"service": {"name": "unknown", "banner": "`...)
+		b = append(m.begin(p), `"service": {"name": "`...)
+		b = append(b, masscanProtocol(p)...)
+		b = append(b, `", "banner": "`...)
 		b = masscanEscape(b, p.Banner, `\u00`)
 		if err := m.w.Commit(append(b, "\"} } ] }\n"...), batch.Event{Time: p.Time}); err != nil {
 			return err
@@ -147,7 +162,8 @@ func (m *masscanList) Ports(ports []results.Port) error {
 		if len(p.Banner) == 0 {
 			continue
 		}
-		b := masscanEscape(append(m.line("banner", p), " unknown "...), p.Banner, `\x`)
+		b := append(append(m.line("banner", p), ' '), masscanProtocol(p)...)
+		b = masscanEscape(append(b, ' '), p.Banner, `\x`)
 		if err := m.w.Commit(append(b, '\n'), batch.Event{Time: p.Time}); err != nil {
 			return err
 		}

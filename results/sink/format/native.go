@@ -13,22 +13,26 @@ import (
 // What ecs and ocsf have in common: the scan's own records, of which both keep the native fields.
 
 // nativeStart is the record's own fields as one JSON object, without those that a schema has a place for:
-// the version and type of the record, its ID and its time.
+// the version and type of the record, its ID, its time, the scanner and the tags.
 func nativeStart(s *results.ScanStart) ([]byte, error) {
 	type body results.ScanStart
+	own := body(*s)
+	own.Scanner, own.Tags = "", ""
 	return marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(s)})
+	}{body: &own})
 }
 
 // nativeEnd is what nativeStart is, of the closing record.
 func nativeEnd(s *results.ScanEnd) ([]byte, error) {
 	type body results.ScanEnd
+	own := body(*s)
+	own.Scanner, own.Tags = "", ""
 	return marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(s)})
+	}{body: &own})
 }
 
 func marshal(v any) ([]byte, error) {

@@ -202,7 +202,11 @@ func appendPortXML(b []byte, p *results.Port) []byte {
 	if p.Service != "" {
 		b = append(b, "<service"...)
 		b = appendAttr(b, "name", p.Service)
-		b = append(b, ` method="table" conf="3"/>`...)
+		if p.ServiceSource == results.ServiceBanner { // as nmap's version detection has it of what it is sure of
+			b = append(b, ` method="probed" conf="10"/>`...)
+		} else {
+			b = append(b, ` method="table" conf="3"/>`...)
+		}
 	}
 	if len(p.Banner) > 0 {
 		b = append(b, `<script id="banner" output="`...)

@@ -22,11 +22,17 @@ import (
 // wellFormed reads a document to its end.
 func wellFormed(t testing.TB, document string) {
 	t.Helper()
+	if err := xmlTokens(document); err != nil {
+		t.Fatalf("%v in %q", err, document)
+	}
+}
+
+func xmlTokens(document string) error {
 	for d := xml.NewDecoder(strings.NewReader(document)); ; {
 		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return
+			return nil
 		} else if err != nil {
-			t.Fatalf("%v in %q", err, document)
+			return err
 		}
 	}
 }

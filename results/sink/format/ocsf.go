@@ -1,6 +1,7 @@
 package format
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -15,11 +16,15 @@ import (
 // have open ports. Later 1.x versions keep what it has.
 const ocsfVersion = "1.6.0"
 
-// maxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB.
+// maxOCSFPorts is how many open ports one inventory event lists, so that its line stays under 4 KB; tags take the
+// place of some.
 const maxOCSFPorts = 75
 
 // ocsfRest is how many bytes of such an event follow the ports at most, but for the names of the device.
 const ocsfRest = 440
+
+// ocsfOpenPort is the longest that a port is in that list.
+const ocsfOpenPort = `{"port":65535,"protocol_name":"tcp"},`
 
 // ocsf writes events of the Open Cybersecurity Schema Framework, one JSON object per line: class 6007 Scan
 // Activity at the scan's start and end, and for events; and between them, when the scan is over, class 5001 Device
@@ -36,6 +41,7 @@ type ocsf struct {
 	targets  uint64
 	metadata []byte // the same in every event: all of the object but its uid and what follows that
 	scanner  []byte // the object of the scanning host, or nothing
+	tags     []byte // those of the scan, as appendOCSFTags writes them
 }
 
 // newOCSF encodes records as events of OCSF (https://schema.ocsf.io).
@@ -61,6 +67,7 @@ const (
 func (o *ocsf) Start(s *results.ScanStart) error {
 	s = s.Fit()
 	o.scanID, o.targets = s.ScanID, s.Targets
+	o.hostname, o.tags = cmp.Or(s.Scanner, o.hostname), appendOCSFTags(nil, s.Tags)
 	m := append(o.metadata[:0], `,"metadata":{"version":"`+ocsfVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
 	if s.Version != "" {
 		m = append(m, `,"version":`...)
@@ -162,6 +169,7 @@ type ocsfDevice struct {
 	open     int   // open ports
 	last     int64 // of the answers, nanoseconds since the Unix epoch
 	suspect  results.Suspect
+	tags     results.Tags
 }
 
 func inventory(g *hostGroup) (d ocsfDevice) {
@@ -174,20 +182,24 @@ func inventory(g *hostGroup) (d ocsfDevice) {
 			continue
 		}
 		d.answered, d.last, d.suspect = true, max(d.last, p.Time), d.suspect|p.Suspect
+		d.tags = cmp.Or(d.tags, p.Tags)
 	}
 	if h := g.Summary; h != nil {
 		d.answered, d.last, d.suspect = true, max(d.last, h.Last), d.suspect|h.Suspect
+		d.tags = cmp.Or(d.tags, h.Tags)
 	}
 	return d
 }
 
 // appendHost commits the events of one host: as many as its open ports need.
 func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
-	parts := max((d.open+maxOCSFPorts-1)/maxOCSFPorts, 1)
+	tags := appendOCSFTags(nil, d.tags)
+	most := maxOCSFPorts - (len(tags)+len(ocsfOpenPort)-1)/len(ocsfOpenPort)
+	parts := max((d.open+most-1)/most, 1)
 	part, listed := 0, 0
 	records := g.count - d.open // those that no part lists go with the first
 	begin := len(o.w.Buf())
-	b := o.beginHost(g, d, part)
+	b := o.beginHost(g, d, part, tags)
 	commit := func() error {
 		e := batch.Event{Time: d.last, ID: results.HostEventID(o.scanID, g.Addr, part), Records: records + listed}
 		names := g.Hostnames.Within(maxEvent - (len(b) - begin) - ocsfRest)
@@ -197,13 +209,13 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 		if p.Reason.State() != results.Open {
 			continue
 		}
-		if listed == maxOCSFPorts {
+		if listed == most {
 			if err := commit(); err != nil {
 				return err
 			}
 			part, listed, records = part+1, 0, 0
 			begin = len(o.w.Buf())
-			b = o.beginHost(g, d, part)
+			b = o.beginHost(g, d, part, tags)
 		}
 		if listed > 0 {
 			b = append(b, ',')
@@ -217,7 +229,7 @@ func (o *ocsf) appendHost(g *hostGroup, d ocsfDevice) error {
 }
 
 // beginHost appends an inventory event up to the first open port.
-func (o *ocsf) beginHost(g *hostGroup, d ocsfDevice, part int) []byte {
+func (o *ocsf) beginHost(g *hostGroup, d ocsfDevice, part int, tags []byte) []byte {
 	b := append(o.w.Buf(), ocsfInventory...)
 	b = append(b, `,"time":`...)
 	b = strconv.AppendInt(b, time.Unix(0, d.last).UnixMilli(), 10)
@@ -230,7 +242,8 @@ func (o *ocsf) beginHost(g *hostGroup, d ocsfDevice, part int) []byte {
 	b = append(b, ` open TCP ports"`...)
 	b = append(b, o.metadata...)
 	b = results.HostEventID(o.scanID, g.Addr, part).AppendTo(b)
-	b = append(b, `"},"device":{"type_id":0,"type":"Unknown","ip":"`...)
+	b = append(append(b, '"'), tags...)
+	b = append(b, `},"device":{"type_id":0,"type":"Unknown","ip":"`...)
 	b = append(b, addr...)
 	b = append(b, '"')
 	if g.Hostname != "" {
@@ -275,7 +288,7 @@ func (o *ocsf) appendActivity(b []byte, activity, severity int, at time.Time, id
 	b = results.AppendString(b, message)
 	b = append(b, o.metadata...)
 	b = id.AppendTo(b)
-	b = append(b, '"')
+	b = append(append(b, '"'), o.tags...)
 	if o.scanner != nil {
 		b = append(b, `,"profiles":["host"]}`...)
 		b = append(b, o.scanner...)
@@ -294,4 +307,22 @@ func appendUnmapped(b, object []byte) []byte {
 	b = append(b, `,"unmapped":`...)
 	b = append(b, object...)
 	return append(b, "}\n"...)
+}
+
+// appendOCSFTags appends metadata.tags: key_value_object.json of the schema.
+func appendOCSFTags(b []byte, tags results.Tags) []byte {
+	if tags == "" {
+		return b
+	}
+	b = append(b, `,"tags":`...)
+	sep := byte('[')
+	for key, value := range tags.All() {
+		b = append(b, sep)
+		b = append(b, `{"name":`...)
+		b = results.AppendString(b, key)
+		b = append(b, `,"value":`...)
+		b = append(results.AppendString(b, value), '}')
+		sep = ','
+	}
+	return append(b, ']')
 }

@@ -20,12 +20,16 @@ func ocsfEvents(t *testing.T) []string {
 	var full []results.Port
 	for i := range uint16(maxOCSFPorts) {
 		p := samplePort
-		p.Addr, p.Hostname, p.Port = netip.MustParseAddr("10.0.0.1"), strings.Repeat("a", 253), 65535-i
+		p.Addr, p.Hostname, p.Port, p.Tags = netip.MustParseAddr("10.0.0.1"), strings.Repeat("a", 253), 65535-i, ""
 		full = append(full, p)
 	}
 	most := slices.Clone(full)
 	for i := range most {
 		most[i].Addr = netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:6666")
+	}
+	tagged := slices.Clone(most)
+	for i := range tagged {
+		tagged[i].Addr, tagged[i].Tags = netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:7777"), longestTags()
 	}
 	start := sampleStart()
 	start.Args = slices.Repeat([]string{"10.0.0.0/8"}, 2000)
@@ -37,7 +41,7 @@ func ocsfEvents(t *testing.T) []string {
 		o.Hostname = strings.Repeat("s", 253)
 		return newOCSF(w, o)
 	}
-	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most), everyHost(), failed, everyEvent()...))
+	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most, tagged), everyHost(), failed, everyEvent()...))
 	other, _ := encode(t, newOCSF, stream(sampleStart(), nil, nil, stopped))
 	whole, _ := encode(t, newOCSF, stream(&results.ScanStart{ScanID: testScanID, Targets: math.MaxInt32, Time: ended.Time}, nil, nil, ended))
 	return slices.Concat(lines, other, whole)
@@ -74,7 +78,8 @@ func TestOCSFHost(t *testing.T) {
 	lines, events := encode(t, newOCSF, stream(s, []results.Port{samplePort, closed, second}, nil, &results.ScanEnd{}))
 	want := `{"category_uid":5,"class_uid":5001,"activity_id":2,"type_uid":500102,"severity_id":1,"time":1795342334123,"message":"10.20.3.7: 2 open TCP ports",` +
 		`"metadata":{"version":"1.6.0","product":{"name":"Synoptic","vendor_name":"Synoptic","version":"1.2.3"},"correlation_uid":"` + testScanID + `",` +
-		`"uid":"` + (&results.Host{Addr: samplePort.Addr}).EventID(testScanID).String() + `"},` +
+		`"uid":"` + (&results.Host{Addr: samplePort.Addr}).EventID(testScanID).String() + `",` +
+		`"tags":[{"name":"owner","value":"network team"},{"name":"zone","value":"dmz"}]},` +
 		`"device":{"type_id":0,"type":"Unknown","ip":"10.20.3.7","hostname":"www.example.com",` +
 		`"network_interfaces":[{"ip":"10.20.3.7","open_ports":[{"port":22,"protocol_name":"tcp"},{"port":8443,"protocol_name":"tcp"}]}]},` +
 		`"unmapped":{"part":1,"parts":1,"scanner":"scan01","suspect":["synack-all","win0-noopts"]}}` + "\n"

@@ -27,6 +27,7 @@ const (
 	versionMajor   = 1
 	versionMinor   = 0
 	unknownLength  = ^uint64(0) // of a section: readers go by its blocks
+	maxOption      = 1<<16 - 1  // bytes of a value
 	nanoseconds    = "\x09"     // timestamps count 10^-9 s
 )
 
@@ -145,6 +146,9 @@ func appendVerdict(b []byte, r *results.Port, id results.EventID) []byte {
 		b = append(b, " verified "...)
 		b = strconv.AppendBool(b, r.Verified == results.VerifyTrue)
 	}
+	if name := r.Detected(); name != "" {
+		b = append(append(b, " detected "...), name...)
+	}
 	b = append(b, " event_id "...)
 	return id.AppendTo(b)
 }
@@ -177,7 +181,7 @@ func endBlock(b []byte, at int) []byte {
 
 func appendOption(b []byte, code uint16, value string) []byte {
 	b, at := beginOption(b, code)
-	return endOption(append(b, value...), at)
+	return endOption(append(b, value[:min(len(value), maxOption)]...), at)
 }
 
 // beginOption appends an option's head, whose length endOption fills in: at tells where its value is.

@@ -6,14 +6,13 @@ import (
 )
 
 // plain is text without what a terminal would obey instead of showing: control characters of ASCII and of
-// ISO 6429 (U+0080 to U+009F), for which spaces stand, but for those in keep. Names can come from files of others.
-func plain(s, keep string) string {
-	control := func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(keep, r) }
-	if !strings.ContainsFunc(s, control) {
+// ISO 6429 (U+0080 to U+009F), for which spaces stand. Names can come from files of others.
+func plain(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if control(r) {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

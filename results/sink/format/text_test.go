@@ -98,8 +98,8 @@ func TestCSV(t *testing.T) {
 			t.Errorf("row %d: %s", i, d)
 		}
 	}
-	if s := row(4)["service"]; s != `odd,"name"` {
-		t.Errorf("service %q", s)
+	if r := row(4); r["service"] != `odd,"name"` || r["tags"] != `{"owner":"a \"b\", c"}` || r["service_source"]+r["detected"] != "" {
+		t.Errorf("row %v", r)
 	}
 	if more := encoded(t, "csv", Options{}, &testStart, testPorts(), nil, &testEnd); more != got[strings.Index(got, "\n")+1:] {
 		t.Errorf("appended to what is there: %q", more)
@@ -116,7 +116,7 @@ Host: 10.0.0.2 ()	Ports: 22/filtered/tcp/////
 Host: 10.0.0.3 ()	Status: Down
 Host: 10.0.0.3 ()	Ports: 22/filtered/tcp/////
 Host: 2001:db8::7 ()	Status: Up
-Host: 2001:db8::7 ()	Ports: 22/filtered/tcp/////, 81/open/tcp//odd,"name"///, 443/filtered/tcp/////
+Host: 2001:db8::7 ()	Ports: 22/filtered/tcp/////, 81/open/tcp//odd;"name"///, 443/filtered/tcp/////
 # Synoptic done at Tue Nov 14 22:13:32 2023 -- 8 IP addresses (3 hosts up) scanned in 12.35 seconds
 `
 	if d := gocmp.Diff(want, got); d != "" {

@@ -114,7 +114,11 @@ func (r *recorder) emit(batch []results.Port, p results.Port) []results.Port {
 	if r.names != nil {
 		p.SetHostnames(r.names.Of(p.Addr, p.Port))
 	}
-	p.Service = target.Service(p.Port)
+	if p.Service = target.Service(p.Port); target.Everyday(p.Port) {
+		p.ServiceSource = results.ServiceCommon
+	} else if p.Service != "" {
+		p.ServiceSource = results.ServiceIANA
+	}
 	batch = append(batch, p)
 	if len(batch) == cap(batch) {
 		return r.queue.put(batch)
