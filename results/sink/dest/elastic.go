@@ -152,12 +152,14 @@ func (e *elastic) send(ctx context.Context, b *batch.Batch, c chunk) (verdict, e
 	return e.judge(b, c, a, &said)
 }
 
-// judge goes through the answer event by event. Where none is taken and none is dead the error says why.
+// judge goes through the answer event by event: the items stand in the order of the request (Elasticsearch reference,
+// "Bulk API": "returned in the order submitted"), so that one without an _id is known by its place, as VictoriaLogs
+// answers. One with the _id of another event is the error. Where none is taken and none is dead the error says why.
 func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
 	for n, item := range said.Items {
 		i := c.lo + n
 		create, ok := item["create"]
-		if id := b.Events[i].ID; !ok || id != (results.EventID{}) && create.ID != id.String() {
+		if id := b.Events[i].ID; !ok || id != (results.EventID{}) && create.ID != "" && create.ID != id.String() {
 			return verdict{}, e.refused(a, "an answer that speaks of other events than were sent")
 		}
 		switch s := create.Status; {
