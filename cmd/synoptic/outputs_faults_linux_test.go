@@ -121,25 +121,21 @@ func TestAppendToCutFile(t *testing.T) {
 	for _, format := range []string{"jsonl", "ecs", "ocsf", "csv", "grepable", "masscan-list"} {
 		for _, how := range []string{"file", ">>"} {
 			file := filepath.Join(t.TempDir(), "out")
-			scan := func() {
+			scan := func(how string) {
 				t.Helper()
 				args := []string{"scan", "127.0.0.1", "-p", port, "--backend", "connect", "-q", "-o", format + ":" + file}
-				o := synoptic(t, args...)
+				run := synoptic
 				if how == ">>" {
 					args[len(args)-1] = format + ":-"
-					o = shell(t, `exec "$0" "$@" >>`+file, args...)
+					run = func(t testing.TB, args ...string) outcome {
+						return finish(t, exec.Command("sh", append([]string{"-c", `exec "$0" "$@" >>` + file, program(t)}, args...)...))
+					}
 				}
-				if o.code != 0 {
+				if o := run(t, args...); o.code != 0 {
 					t.Fatalf("%s: exit %d: %s", format, o.code, o.stderr)
 				}
 			}
-			if how == ">>" { // which writes to the file that a scan with -o file has made
-				how = "file"
-				scan()
-				how = ">>"
-			} else {
-				scan()
-			}
+			scan("file")
 			whole, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -148,7 +144,7 @@ func TestAppendToCutFile(t *testing.T) {
 			if err := os.WriteFile(file, cut, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			scan()
+			scan(how)
 			data, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
