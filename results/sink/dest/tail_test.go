@@ -52,7 +52,7 @@ func TestAppendToCutLine(t *testing.T) {
 		var d Destination
 		fresh := false
 		if c.header == "dead" {
-			d = NewFile(file, vfs.OS)
+			d = NewFile(file, vfs.OS, false)
 		} else {
 			d, fresh = openTest(t, file, Content{Header: c.header})
 		}
