@@ -193,6 +193,7 @@ func documentedQueries(t *testing.T, v *victoriaLogs) {
 		t.Errorf("%d queries", tried)
 	}
 }
+
 // stop lets it stand still for a second.
 func (v *victoriaLogs) stop(t *testing.T, meanwhile func()) {
 	t.Helper()

@@ -86,21 +86,21 @@ func TestDocument(t *testing.T) {
 func TestDocumentPlace(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "real"), 0o700))
-	real, link := filepath.Join(dir, "real", "scan.xml"), filepath.Join(dir, "latest.xml")
-	must(t, os.WriteFile(real, []byte("old"), 0o604))
-	must(t, os.Chmod(real, 0o604))
-	must(t, os.Symlink(real, link))
+	target, link := filepath.Join(dir, "real", "scan.xml"), filepath.Join(dir, "latest.xml")
+	must(t, os.WriteFile(target, []byte("old"), 0o604))
+	must(t, os.Chmod(target, 0o604))
+	must(t, os.Symlink(target, link))
 	d, _ := openTest(t, link, Content{Document: true})
 	deliver(t, d, row("new"))
 	must(t, publish(t, d))
 	must(t, d.Close())
-	info, err := os.Stat(real)
+	info, err := os.Stat(target)
 	must(t, err)
-	if content(t, real) != "new\n" || info.Mode().Perm() != 0o604 && runtime.GOOS != "windows" {
-		t.Errorf("%q, mode %v", content(t, real), info.Mode())
+	if content(t, target) != "new\n" || info.Mode().Perm() != 0o604 && runtime.GOOS != "windows" {
+		t.Errorf("%q, mode %v", content(t, target), info.Mode())
 	}
-	if target, err := os.Readlink(link); err != nil || target != real {
-		t.Errorf("the link leads to %q, %v", target, err)
+	if to, err := os.Readlink(link); err != nil || to != target {
+		t.Errorf("the link leads to %q, %v", to, err)
 	}
 	null, fresh := openTest(t, os.DevNull, Content{Document: true})
 	if _, hidden := null.(Publisher); hidden || !fresh {
@@ -140,7 +140,7 @@ func TestDocumentFails(t *testing.T) {
 		files.Break(errorfs.On(c.kind, "*", c.err))
 		err = d.(Publisher).Publish()
 		_, full := errors.AsType[*Full](err)
-		mounted := c.err == syscall.EBUSY
+		mounted := errors.Is(c.err, syscall.EBUSY)
 		if full != c.again || IsPermanent(err) != (!c.again && !mounted) || !mounted && !errors.Is(err, c.err) || mounted && err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
