@@ -12,7 +12,7 @@ import (
 // a format says twice. Receivers cut longer lines, and what is left is not JSON.
 const (
 	roomArgs    = 1500
-	roomOutputs = 700
+	roomOutputs = 620
 	roomOutput  = 96  // the name of one
 	roomFailure = 160 // why one has failed
 	roomReport  = 2400
