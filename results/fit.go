@@ -12,11 +12,11 @@ import (
 // a format says twice. Receivers cut longer lines, and what is left is not JSON.
 const (
 	roomArgs    = 1500
-	roomOutputs = 620
+	roomOutputs = 700
 	roomOutput  = 96  // the name of one
 	roomFailure = 160 // why one has failed
 	roomReport  = 2400
-	roomError   = 400 // twice in ecs and in ocsf
+	roomError   = 360 // twice in ecs and in ocsf
 	roomReason  = 200
 	roomIface   = 100
 	roomSource  = 200 // twice in ecs
