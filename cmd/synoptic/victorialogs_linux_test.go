@@ -149,7 +149,8 @@ func TestVictoriaLogs(t *testing.T) {
 	feed(3)
 	in.Close()
 	time.Sleep(500 * time.Millisecond)
-	v.kill()
+	v.cmd.Process.Signal(syscall.SIGTERM) // what it took before it saw that its disk is full goes there
+	v.cmd.Wait()
 	v.start(t)
 	err = cmd.Wait()
 	has(4 * quarter)
