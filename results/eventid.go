@@ -16,6 +16,7 @@ import (
 //	host        scan_id, "host", address; of a summary in several parts, from the second on, its number from 1
 //	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
 //	scan_end    scan_id, "scan_end"
+//	delivery    scan_id, "delivery"
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.

@@ -14,7 +14,9 @@ const (
 	roomArgs    = 1500
 	roomOutputs = 700
 	roomOutput  = 96  // the name of one
-	roomError   = 400 // twice in ecs and in ocsf
+	roomFailure = 160 // why one has failed
+	roomReport  = 2400
+	roomError   = 360 // twice in ecs and in ocsf
 	roomReason  = 200
 	roomIface   = 100
 	roomSource  = 200 // twice in ecs
@@ -117,7 +119,7 @@ func cutList(list []string, room int) []string {
 func cutOutputs(outputs []Delivery, room int) []Delivery {
 	all := slices.Clone(outputs)
 	for i := range all {
-		all[i].Output = cut(all[i].Output, roomOutput)
+		all[i].Output, all[i].Error = cut(all[i].Output, roomOutput), cut(all[i].Error, roomFailure)
 	}
 	for fit, n := all, len(all); ; fit = append(slices.Clone(all[:n]), sum(all[n:])) {
 		if line, _ := json.Marshal(fit); n == 0 || len(line) <= room { // counts always marshal

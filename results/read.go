@@ -15,8 +15,8 @@ const MaxLine = 1 << 20
 // ReadBatch is how many ports, events or hosts a Reader gives at a time at most.
 const ReadBatch = 256
 
-// Records is a piece of a record stream: one record that opens or closes a scan, or a run of ports, of events or
-// of hosts of one scan. Exactly one of Start, Ports, Events, Hosts and End is set.
+// Records is a piece of a record stream: one record that opens or closes a scan or reports what was delivered, or a run of
+// ports, of events or of hosts of one scan. Exactly one of Start, Ports, Events, Hosts, End and Report is set.
 type Records struct {
 	Line   uint64 // of the first one, from 1
 	ScanID string
@@ -25,10 +25,16 @@ type Records struct {
 	Events []Event
 	Hosts  []Host
 	End    *ScanEnd
+	Report *DeliveryReport
 }
 
 func (r *Records) empty() bool {
-	return r.Start == nil && r.End == nil && r.len() == 0
+	return !r.single() && r.len() == 0
+}
+
+// single tells a record that comes alone.
+func (r *Records) single() bool {
+	return r.Start != nil || r.End != nil || r.Report != nil
 }
 
 // len is how many records are in a run.
@@ -87,8 +93,7 @@ func (r *Reader) Unknown() uint64 { return r.unknown }
 func (r *Reader) Read(into *Records) error {
 	*into = Records{Ports: into.Ports[:0], Events: into.Events[:0], Hosts: into.Hosts[:0]}
 	for {
-		if !into.empty() && (into.Start != nil || into.End != nil ||
-			into.len() == ReadBatch || !r.waiting()) {
+		if !into.empty() && (into.single() || into.len() == ReadBatch || !r.waiting()) {
 			return nil
 		}
 		kind, err := r.kind()
@@ -121,24 +126,29 @@ func (r *Reader) record(kind string, into *Records) error {
 		id, err = add(r, into, &into.Events, r.parser.event)
 	case "host":
 		id, err = add(r, into, &into.Hosts, r.parser.host)
-	case "scan_start", "scan_end":
+	case "scan_start", "scan_end", "delivery":
 		if !empty {
 			return errOther
 		}
-		if kind == "scan_start" {
+		switch kind {
+		case "scan_start":
 			into.Start = &ScanStart{}
 			err = unmarshal(r.line, into.Start)
 			id = into.Start.ScanID
-		} else {
+		case "scan_end":
 			into.End = &ScanEnd{}
 			err = unmarshal(r.line, into.End)
 			id = into.End.ScanID
+		default:
+			into.Report = &DeliveryReport{}
+			err = unmarshal(r.line, into.Report)
+			id = into.Report.ScanID
 		}
 		if err == nil && id == "" {
 			err = errors.New(`no field "scan_id"`)
 		}
 		if err != nil {
-			into.Start, into.End = nil, nil
+			into.Start, into.End, into.Report = nil, nil, nil
 		}
 	default:
 		r.unknown++

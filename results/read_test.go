@@ -77,12 +77,17 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 // draw appends a random record to a stream.
 func draw(t *rapid.T, b []byte) []byte {
 	var err error
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:
 		var s ScanStart
 		fill(t, reflect.ValueOf(&s).Elem(), "")
 		s.ScanID = testScan
 		b, err = s.AppendJSON(b)
+	case 8:
+		var r DeliveryReport
+		fill(t, reflect.ValueOf(&r).Elem(), "")
+		r.ScanID = testScan
+		b, err = r.AppendJSON(b)
 	case 1:
 		var s ScanEnd
 		fill(t, reflect.ValueOf(&s).Elem(), "")
@@ -127,6 +132,9 @@ func rewrite(r *Reader) (b []byte, errs []error) {
 			lines, errs = append(lines, line), append(errs, err)[:len(errs)]
 		case into.End != nil:
 			line, err := into.End.AppendJSON(nil)
+			lines, errs = append(lines, line), append(errs, err)[:len(errs)]
+		case into.Report != nil:
+			line, err := into.Report.AppendJSON(nil)
 			lines, errs = append(lines, line), append(errs, err)[:len(errs)]
 		}
 		for i := range into.Ports {

@@ -97,20 +97,27 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	} else if err != nil {
 		return failure{err}
 	}
-	ctx, gone := context.WithCancel(stop.ctx)
-	defer gone()
-	tee, err := f.outputs.open(standardOutput{std.out, gone}, nil, log)
+	ctx, gone := context.WithCancelCause(stop.ctx)
+	defer gone(nil)
+	tee, err := f.outputs.open(standardOutput{std.out, func() { gone(errReaderGone) }}, nil, log)
 	if err != nil {
 		return err
 	}
-	c.sink = tee
+	c.sink, c.report = tee, tee.Delivered
 	reopened(tee, stop)
 	defer context.AfterFunc(stop.ctx, tee.Stop)() // or a full queue would wait for a receiver that is down
 	stop.scan()                                   // from now on a signal has to be seen here
 	err = c.run(ctx, in, first)
 	err = errors.Join(err, tee.Finish(ctx))
 	f.outputs.logDead(log, tee.Deliveries())
-	return c.outcome(ctx, err)
+	enough := errors.Is(context.Cause(ctx), errReaderGone)
+	if enough && errors.Is(err, errReaderGone) {
+		err = nil
+	}
+	if err == nil && tee.Broken() && !enough { // which was said when it happened
+		err = exit(exitFailure)
+	}
+	return c.outcome(ctx, err, waiting(tee))
 }
 
 // checkFormats refuses formats that records cannot give, and tells whether one holds a single scan.
@@ -140,6 +147,7 @@ func noRecord(bad uint64) error {
 type converter struct {
 	log    *slog.Logger
 	sink   results.Sink
+	report func(*results.DeliveryReport) error
 	show   results.State
 	scanID string // the beginning of the ID of the scan that is wanted; "" is every scan
 	single bool   // an output holds one scan only
@@ -214,6 +222,13 @@ const cutOff = "the record stream ends before scan_end"
 func (c *converter) take(r *results.Records) error {
 	if !strings.HasPrefix(r.ScanID, c.scanID) {
 		return nil
+	}
+	if r.Report != nil { // it comes behind its scan_end, and may come behind the next scan's start
+		c.records++
+		if !c.seen[r.ScanID] {
+			return nil
+		}
+		return c.report(r.Report)
 	}
 	if c.current == nil || c.current.start.ScanID != r.ScanID {
 		if err := c.begin(r); err != nil {
@@ -294,13 +309,16 @@ func (c *converter) cutOff(why string) error {
 }
 
 // outcome is how it went, once all is closed.
-func (c *converter) outcome(ctx context.Context, err error) error {
+func (c *converter) outcome(ctx context.Context, err error, undelivered bool) error {
 	c.log.Info("converted", "records", c.records, "scans", len(c.seen), "bad_lines", c.bad, "unknown_records", c.unknown)
 	if c.unknown > 0 {
 		c.log.Warn(screen.Count(c.unknown, "record", "records")+" left out, of a type that this version does not know", "records", c.unknown)
 	}
 	refused, _ := errors.AsType[*usageError](err)
+	code, _ := errors.AsType[exit](err)
 	switch {
+	case code != exitComplete:
+		return code
 	case refused != nil:
 		return err // the exit code is in it
 	case err != nil:
@@ -309,9 +327,9 @@ func (c *converter) outcome(ctx context.Context, err error) error {
 		return exit(exitStopped)
 	case c.bad > 0:
 		return failure{fmt.Errorf("%s not understood and left out", screen.Count(c.bad, "line was", "lines were"))}
-	case len(c.seen) == 0:
+	case len(c.seen) == 0 && c.records == 0:
 		return usage("leave --scan-id out to take over every scan", "--scan-id %s: no such scan in the input", c.scanID)
-	case c.cut > 0:
+	case c.cut > 0 || undelivered:
 		return exit(exitStopped)
 	}
 	return nil

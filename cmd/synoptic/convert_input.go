@@ -12,6 +12,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/sink"
+	"synoptic/results/sink/vfs"
 	"synoptic/results/textfile"
 )
 
@@ -172,7 +173,7 @@ func (in *input) unknown() uint64 {
 }
 
 func (in *input) open(name string) error {
-	r := in.stdin
+	var r io.Reader = vfs.PatientReader{Reader: in.stdin}
 	in.name, in.told, in.found = "standard input", 0, false
 	if name != "-" {
 		f, err := os.Open(name)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
@@ -11,15 +12,26 @@ import (
 
 // logNotice says what happens to an output. It is said with -q too: an output that takes nothing holds
 // up the scan.
-func logNotice(log *slog.Logger) func(sink.Notice) {
+func logNotice(log *slog.Logger, spool string, timeout time.Duration) func(sink.Notice) {
+	retrying := "it is tried again; Ctrl-C ends the waiting, and "
+	if timeout > 0 {
+		retrying = fmt.Sprintf("it is tried again; after %v without success, or by Ctrl-C, it is given up, and ", timeout)
+	}
+	if spool == "" {
+		retrying += "what is not delivered is lost (no --spool)"
+	} else {
+		retrying += "what is not delivered stays in --spool " + spool
+	}
 	return func(n sink.Notice) {
 		var msg, hint string
 		switch {
 		case n.Err != nil:
 			msg = fmt.Sprintf("records for output %q wait: %v", n.Output, n.Err)
-			hint = "it goes on by itself when they are taken; Ctrl-C ends the waiting, and keeps in the --spool what waits, if there is one"
+			hint = retrying
 		case n.Warning != nil:
 			msg = fmt.Sprintf("output %q: %v", n.Output, n.Warning)
+		case n.Waited > 0:
+			msg = fmt.Sprintf("output %q has taken nothing for %v and is given up: %s stay in the spool: the next scan with the same output and spool delivers them", n.Output, n.Waited, screen.Count(n.Kept, "record", "records"))
 		case n.Kept > 0:
 			msg = fmt.Sprintf("%s for output %q stay in the spool: the next scan with the same output and spool delivers them", screen.Count(n.Kept, "record", "records"), n.Output)
 		case n.Found > 0:
@@ -31,7 +43,16 @@ func logNotice(log *slog.Logger) func(sink.Notice) {
 	}
 }
 
-// waiting tells whether a record has been left undelivered.
+// logFailure says at once that an output takes nothing any more, while others do.
+func logFailure(log *slog.Logger, err error) {
+	hint := hintOf(err)
+	if hint == "" {
+		hint = "the other outputs go on; synoptic convert makes this one from a file of JSON lines later"
+	}
+	log.Error(messageOf(err), hintKey, hint)
+}
+
+// waiting tells whether a record waits for the next scan.
 func waiting(outputs results.Deliverer) bool {
 	for _, d := range outputs.Deliveries() {
 		if d.Queued > 0 {

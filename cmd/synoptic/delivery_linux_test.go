@@ -37,12 +37,30 @@ func small(t *testing.T, prefix string) (n *testnet.Network, want map[endpoint]b
 // outputsOf are the outputs' counts in a stream's closing record.
 func outputsOf(t *testing.T, stream string) (all []results.Delivery) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSuffix(stream, "\n"), "\n")
+	_, last, ok := strings.Cut(stream, `{"v":1,"type":"scan_end"`)
+	if !ok {
+		t.Fatalf("no scan_end in %.300q", stream)
+	}
+	last, _, _ = strings.Cut(`{"v":1,"type":"scan_end"`+last, "\n")
 	var end struct{ Outputs []results.Delivery }
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &end); err != nil {
+	if err := json.Unmarshal([]byte(last), &end); err != nil {
 		t.Fatal(err)
 	}
 	return end.Outputs
+}
+
+// reported are the outputs' counts in the record behind the closing one.
+func reported(t *testing.T, stream string) []results.Delivery {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(stream, "\n"), "\n")
+	var last struct {
+		Type    string
+		Outputs []results.Delivery
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Type != "delivery" {
+		t.Fatalf("the last record is %q: %v", lines[len(lines)-1], err)
+	}
+	return last.Outputs
 }
 
 // started is a program that runs, and what it writes to standard error.
@@ -169,8 +187,8 @@ func fillAndFree(program, dir string, want map[endpoint]bool) (failed []string) 
 		}
 		set[r.EventID] = true
 	}
-	if len(lines) != len(want)+2 || len(set) != len(lines) {
-		wrong("%d lines, %d of them different, want %d", len(lines), len(set), len(want)+2)
+	if len(lines) != len(want)+3 || len(set) != len(lines) {
+		wrong("%d lines, %d of them different, want %d", len(lines), len(set), len(want)+3)
 	}
 	return failed
 }

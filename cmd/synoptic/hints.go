@@ -50,6 +50,7 @@ var flags = map[string]string{
 	"Spool":           "--spool",
 	"SpoolMax":        "--spool-max",
 	"DeadLetters":     "--dead-letters",
+	"DeliveryTimeout": "--delivery-timeout",
 	"TempDir":         "--spool",
 	"CAFile":          "--ca-file",
 	"CertFile":        "--client-cert",

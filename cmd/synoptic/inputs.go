@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"synoptic/cmd/synoptic/screen"
+	"synoptic/results/sink/vfs"
 	"synoptic/scan/plan"
 	"synoptic/scan/target"
 )
@@ -33,7 +34,7 @@ func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, 
 	log := logs.logger(std.err)
 	t := target.Config{
 		Targets: targets, TargetFiles: f.targetFiles, Exclude: f.exclude, ExcludeFiles: f.excludeFiles,
-		ScopeFiles: f.scope, Ports: ports, Beacons: f.beacons, Stdin: std.in, Strict: f.strict, Reaches: reaches(c),
+		ScopeFiles: f.scope, Ports: ports, Beacons: f.beacons, Stdin: vfs.PatientReader{Reader: std.in}, Strict: f.strict, Reaches: reaches(c),
 	}
 	switch {
 	case f.only4 && f.only6:

@@ -132,21 +132,9 @@ func interrupt(t *testing.T, cmd *exec.Cmd, stdout io.Reader, stderr *strings.Bu
 	return s, took
 }
 
-// Who reads standard output may have seen enough: the scan stops without a word, and other outputs
-// get their end.
+// Who reads standard output may have seen enough: the scan stops without a word.
 func TestReaderGoesAway(t *testing.T) {
 	t.Parallel()
-	leave := func(t *testing.T, args ...string) {
-		cmd, stdout, stderr := running(t, args...)
-		if !bufio.NewScanner(stdout).Scan() {
-			t.Fatal("no line on standard output")
-		}
-		stdout.Close()
-		cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
-			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr)
-		}
-	}
 	t.Run("before the first record", func(t *testing.T) {
 		t.Parallel()
 		testnet.Apart(t)
@@ -164,16 +152,42 @@ func TestReaderGoesAway(t *testing.T) {
 			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr.String())
 		}
 	})
-	t.Run("the only output", func(t *testing.T) { leave(t) })
-	t.Run("beside a file", func(t *testing.T) {
+	t.Run("the only output", func(t *testing.T) {
+		cmd, stdout, stderr := running(t)
+		leave(t, stdout)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 3 || stderr.Len() > 0 {
+			t.Errorf("%v, want exit code 3; stderr %q", cmd.ProcessState, stderr)
+		}
+	})
+	t.Run("beside a file", func(t *testing.T) { // which goes on, and that is told
 		file := t.TempDir() + "/out.jsonl"
-		leave(t, "-o", file, "-o", "-")
+		cmd, stdout, stderr := running(t, "-o", file, "-o", "-")
+		leave(t, stdout)
+		eventually(t, func() bool {
+			info, err := os.Stat(file)
+			return err == nil && info.Size() > 200<<10
+		})
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 1 || strings.Count(stderr.String(), `output "-" failed`) != 1 {
+			t.Errorf("%v, want exit code 1; stderr %q", cmd.ProcessState, stderr)
+		}
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := parseStream(t, string(data)); s.end.Complete || s.end.Error != "" || len(s.ports) == 0 {
+		if s := parseStream(t, string(data)); s.end.Complete || s.end.Error != "" || len(s.ports) < 400 {
 			t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
 		}
 	})
+}
+
+// leave reads a line, and goes.
+func leave(t *testing.T, stdout io.ReadCloser) {
+	t.Helper()
+	if !bufio.NewScanner(stdout).Scan() {
+		t.Fatal("no line on standard output")
+	}
+	stdout.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"synoptic/cmd/synoptic/screen"
+	"synoptic/results/sink/vfs"
 )
 
 // logFormat is how the program's own messages look on standard error: the value of --log-format.
@@ -32,7 +33,7 @@ func (f *logFormat) Set(s string) error {
 // logger writes to w, without secrets. As text it writes warnings and errors; what is only worth knowing people see
 // otherwise, or not at all.
 func (f logFormat) logger(w io.Writer) *slog.Logger {
-	w = cleaned{w}
+	w = cleaned{vfs.Patient{Writer: w}}
 	if f == logJSON {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: harmless}))
 	}

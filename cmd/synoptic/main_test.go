@@ -89,6 +89,7 @@ type stream struct {
 	ports      []portRecord
 	events     []record
 	hosts      []record
+	delivery   record // behind the end, in files
 }
 
 func parseStream(t testing.TB, out string) stream {
@@ -119,6 +120,8 @@ func parseStream(t testing.TB, out string) stream {
 			s.hosts = append(s.hosts, r)
 		case r.Type == "scan_end" && s.end.Type == "":
 			s.end = r
+		case r.Type == "delivery" && s.end.Type != "" && s.delivery.Type == "":
+			s.delivery = r
 		default:
 			t.Fatalf("line %d: unexpected %q", n+1, sc.Text())
 		}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -26,7 +28,10 @@ type outputFlags struct {
 	spool       string
 	spoolMax    string
 	deadLetters string
+	timeout     time.Duration // of a delivery; 0 is as unattended says, unless it was given
 	secrets     secretFlags
+
+	given func(flag string) bool
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
@@ -34,7 +39,28 @@ func (f *outputFlags) register(fl *pflag.FlagSet) {
 	fl.Var((*word)(&f.spool), "spool", "`FOLDER` for records that wait for an output which is slow or down")
 	fl.Var((*word)(&f.spoolMax), "spool-max", "maximum spool `SIZE` per output (default 1G)")
 	fl.Var((*word)(&f.deadLetters), "dead-letters", "`FILE` for records that a receiver refuses for good (default dead-letters.jsonl, in the spool where there is one)")
+	fl.DurationVar(&f.timeout, "delivery-timeout", 0, "give up an output that takes nothing for this `TIME` while it is waited for; 0 is never (default never on a terminal, 10m elsewhere)")
+	f.given = fl.Changed
 	f.secrets.register(fl)
+}
+
+// unattendedTimeout is how long an output is waited for where nobody can end the waiting.
+const unattendedTimeout = 10 * time.Minute
+
+// deliveryTimeout is how long an output may take nothing; 0 is without end.
+func (f *outputFlags) deliveryTimeout() (time.Duration, error) {
+	switch {
+	case f.timeout < 0:
+		return 0, usage("give a duration such as 10m, or 0 to wait without end", "--delivery-timeout %v is negative", f.timeout)
+	case f.timeout == 0 && !f.given("delivery-timeout") && !attended():
+		return unattendedTimeout, nil
+	}
+	return f.timeout, nil
+}
+
+// attended tells whether somebody sits at a terminal, who can press Ctrl-C: not so under cron, systemd or CI.
+func attended() bool {
+	return slices.ContainsFunc([]*os.File{os.Stdin, os.Stdout, os.Stderr}, func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) })
 }
 
 // open opens every destination, so that one that cannot be written is known before the first packet.
@@ -51,6 +77,14 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 	case len(specs) == 0:
 		specs = []string{"-"}
 	}
+	if slices.ContainsFunc(specs, toStdout) {
+		if err := refuseClosed(stdout.File); err != nil {
+			return nil, err
+		}
+	}
+	if len(all)+len(specs) > 1 {
+		stdout.stop = nil // the others go on without its reader
+	}
 	config, err := f.config(stdout, log)
 	if err != nil {
 		return nil, err
@@ -62,12 +96,35 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 	for _, o := range opened {
 		all = append(all, o)
 	}
-	return sink.NewTee(all...), nil
+	outputs := sink.NewTee(all...)
+	outputs.OnFailure(func(err error) { logFailure(log, err) })
+	return outputs, nil
+}
+
+// refuseClosed refuses a standard output that nobody has opened. The Go runtime puts the null device in its place, open for
+// reading, too, which a shell's ">/dev/null" is not: what a caller discards on purpose stays discarded.
+func refuseClosed(stdout *os.File) error {
+	info, err := stdout.Stat()
+	if err != nil {
+		return usage("give -o FILE", "standard output: %v", err)
+	}
+	null, err := os.Stat(os.DevNull)
+	if err != nil || !os.SameFile(info, null) || runtime.GOOS == "windows" {
+		return nil
+	}
+	if _, err := stdout.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+		return usage("give -o FILE; to discard the records, write >/dev/null or -o /dev/null", "standard output is closed, and every record would be lost")
+	}
+	return nil
 }
 
 // config is what all outputs have in common.
 func (f *outputFlags) config(stdout standardOutput, log *slog.Logger) (c sink.Config, err error) {
-	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters, Notify: logNotice(log)}
+	c = sink.Config{Dest: dest.Options{Stdout: stdout, Version: version}, Spool: f.spool, DeadLetters: f.deadLetters}
+	if c.DeliveryTimeout, err = f.deliveryTimeout(); err != nil {
+		return c, err
+	}
+	c.Notify = logNotice(log, f.spool, c.DeliveryTimeout)
 	switch {
 	case f.spoolMax == "":
 	case f.spool == "":
@@ -130,20 +187,26 @@ func toFile(spec string) bool {
 }
 
 // standardOutput takes records to standard output, which it never closes. Where the reader goes away,
-// as head(1) does when it has seen enough, the scan is told to stop, and nothing has failed.
+// as head(1) does when it has seen enough, the scan is told to stop, unless there are other outputs.
 type standardOutput struct {
 	*os.File
-	stop func()
+	stop func() // nil where there are others
 }
 
 func (o standardOutput) Write(p []byte) (int, error) {
 	n, err := o.File.Write(p)
-	if readerGone(err) {
-		o.stop()
-		return len(p), nil
+	if !readerGone(err) {
+		return n, err
 	}
-	return n, err
+	if o.stop == nil {
+		return n, err
+	}
+	o.stop()
+	return n, errReaderGone
 }
+
+// errReaderGone is no failure: the only reader of a scan has seen enough.
+var errReaderGone = errors.New("the reader of standard output has gone")
 
 func (standardOutput) Close() error { return nil }
 

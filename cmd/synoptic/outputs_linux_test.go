@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,10 +13,9 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-// An output that breaks ends the scan with an error, told once; the others get every record up to
-// then, and the end with the reason.
+// An output that breaks is told of once, at once; the others get everything, and say in the end what it lacks.
 func TestBrokenOutput(t *testing.T) {
-	prefix := netip.MustParsePrefix("10.77.0.0/16")
+	prefix := netip.MustParsePrefix("10.77.0.0/20")
 	n := beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
 	dir := t.TempDir()
@@ -34,8 +34,8 @@ func TestBrokenOutput(t *testing.T) {
 			bufio.NewScanner(f).Scan()
 			f.Close()
 		}()
-		o := synoptic(t, "scan", prefix.String(), "-p", "80", "--rate", "2k", "--backend", backend, "-o", pipe, "-o", healthy)
-		if o.code != 1 || strings.Count(o.stderr, "broken pipe") != 1 || strings.Count(o.warned(), "\n") != 1 || !strings.HasPrefix(o.warned(), "synoptic: write records: ") {
+		o := synoptic(t, "scan", prefix.String(), "-p", "80", "--rate", "4k", "--backend", backend, "-o", pipe, "-o", healthy)
+		if o.code != 1 || strings.Count(o.stderr, "broken pipe") != 1 || strings.Count(o.warned(), "\n") != 2 || !strings.HasPrefix(o.warned(), fmt.Sprintf("synoptic: output %q failed: write records: ", pipe)) {
 			t.Errorf("%s: exit %d, stderr %q", backend, o.code, o.stderr)
 		}
 		data, err := os.ReadFile(healthy)
@@ -43,13 +43,17 @@ func TestBrokenOutput(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := parseStream(t, string(data))
-		if s.end.Complete || !strings.Contains(s.end.Error, "broken pipe") || s.end.Open == 0 || uint64(len(s.ports)) != s.end.Open {
+		if !s.end.Complete || s.end.Error != "" || s.end.Open < 1000 || uint64(len(s.ports)) != s.end.Open {
 			t.Errorf("%s: the healthy output has %d records, scan_end %+v", backend, len(s.ports), s.end)
+		}
+		d := reported(t, string(data))
+		if len(d) != 2 || d[0].Lost == 0 || d[0].Delivered+d[0].Lost != d[1].Delivered || !strings.Contains(d[0].Error, "broken pipe") || d[1].Delivered < s.end.Open+2 {
+			t.Errorf("%s: counts %+v", backend, d)
 		}
 	}
 }
 
-// So it is where the very first write fails: nothing is probed.
+// So it is where the very first write fails.
 func TestFullOutput(t *testing.T) {
 	t.Parallel()
 	testnet.Apart(t)
@@ -66,7 +70,11 @@ func TestFullOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := parseStream(t, string(data)); s.end.Complete || s.end.Sent != 0 || !strings.Contains(s.end.Error, "no space left on device") {
+	if s := parseStream(t, string(data)); !s.end.Complete || s.end.Error != "" || s.delivery.Type == "" {
 		t.Errorf("the healthy output has %d records, scan_end %+v", len(s.ports), s.end)
+	}
+	// With nobody else the scan ends with it.
+	if o := synoptic(t, "scan", "127.0.0.1", "-p", "-", "-o", full); o.code != 1 || strings.Count(o.stderr, "no space left on device") != 1 {
+		t.Errorf("alone: exit %d, stderr %q", o.code, o.stderr)
 	}
 }

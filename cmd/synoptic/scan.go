@@ -184,9 +184,9 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
-	ctx, gone := context.WithCancel(stop.ctx)
-	defer gone()
-	outputs, err := f.outputs.open(standardOutput{std.out, gone}, view, view.Log())
+	ctx, gone := context.WithCancelCause(stop.ctx)
+	defer gone(nil)
+	outputs, err := f.outputs.open(standardOutput{std.out, func() { gone(errReaderGone) }}, view, view.Log())
 	if err != nil {
 		return err
 	}
@@ -195,6 +195,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		abandon(outputs)
 		return err
 	}
+	outputs.Report()
 	reopened(outputs, stop)
 	planned := p.Choice.Backend
 	f.settings.tell(std.err, f.quiet, logs)
@@ -204,12 +205,18 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, stamp(told, tagged))
 	if end == nil {
-		gone() // nothing was scanned: what waits from earlier scans goes on waiting
+		gone(nil) // nothing was scanned: what waits from earlier scans goes on waiting
 	}
 	view.Delivering()
 	err = errors.Join(err, outputs.Finish(ctx))
 	stopProgress()
-	undelivered := ctx.Err() != nil && waiting(outputs)
+	enough := errors.Is(context.Cause(ctx), errReaderGone)
+	if enough && errors.Is(err, errReaderGone) {
+		err = nil
+	}
+	if enough && end != nil {
+		end.Error = ""
+	}
 	if err == nil && end.Complete && end.Sent == 0 && end.NoARP < end.Probes {
 		err = nothingSent(end)
 	}
@@ -226,7 +233,10 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return failure{err}
 	}
-	if code := exitCode(end, ctx.Err() != nil, undelivered, f.minCoverage); code != exitComplete {
+	if outputs.Broken() && !enough { // which was said when it happened
+		return exit(exitFailure)
+	}
+	if code := exitCode(end, ctx.Err() != nil, waiting(outputs), f.minCoverage); code != exitComplete {
 		return exit(code)
 	}
 	return nil

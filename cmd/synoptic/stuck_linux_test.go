@@ -73,7 +73,7 @@ func interruptWhileStuck(t *testing.T) error {
 	if code != 1 {
 		t.Errorf("exit %d after %v", code, took)
 	}
-	if said := s.said.String(); !regexp.MustCompile(`^synoptic: stopped while output ".*pipe" took no more records: \d+ of them are lost\nhint: .*--spool.*\n$`).MatchString(said) {
+	if said := s.said.String(); !regexp.MustCompile(`^synoptic: \d+ records were not delivered to output ".*pipe" and are lost\nhint: .*--spool.*\n$`).MatchString(said) {
 		t.Errorf("stderr %q", said)
 	}
 	data, err := os.ReadFile(healthy)

@@ -29,13 +29,25 @@ const defaultLeaveTime = 50 * time.Millisecond
 type UndeliveredError struct {
 	Output  string
 	Records uint64
+	// Err is why, where that is known.
+	Err error
 	// Transient says that no spool keeps what is left of this output.
 	Transient bool
 }
 
 func (e *UndeliveredError) Error() string {
-	return fmt.Sprintf("stopped while output %q took no more records: %d of them are lost", e.Output, e.Records)
+	what := fmt.Sprintf("%d records were not delivered to output %q and are lost", e.Records, e.Output)
+	if e.Records == 1 {
+		what = fmt.Sprintf("1 record was not delivered to output %q and is lost", e.Output)
+	}
+	if e.Err != nil {
+		what += ": " + e.Err.Error()
+	}
+	return what
 }
+
+// Unwrap gives the cause.
+func (e *UndeliveredError) Unwrap() error { return e.Err }
 
 // Field is the field of Config that would have kept them.
 func (e *UndeliveredError) Field() string {
@@ -65,21 +77,33 @@ func (o *Output) Finish(ctx context.Context) (err error) {
 func (o *Output) Close() error { return o.Finish(context.Background()) }
 
 func (o *Output) finish(ctx context.Context) error {
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	defer context.AfterFunc(ctx, o.Stop)()
 	end := &ending{ctx: ctx}
 	flushed, _ := wait(end, async(func() error { return o.encode(o.w.Flush) }), grace)
 	errs := []error{flushed}
 	o.queue.Close()
-	select {
-	case <-o.delivery.Ended():
-	case <-ctx.Done():
+	switch o.outlast(ctx.Done()) {
+	case delivered:
+	case interrupted:
 		o.waitWhileMoving(end)
+	case gaveUp:
+		end.waited = o.limit
+		giveUp()
+	case broke:
+		giveUp()
 	}
+	trouble := o.delivery.Trouble()
 	o.delivery.Cancel()
 	_, gone := within(o.times.leave, o.delivery.Ended())
-	if err := o.queue.Err(); err != nil {
+	if err := o.failure(); err != nil {
 		errs = []error{err} // which is what the flush said too, if it said anything
 	}
+	if end.waited > 0 {
+		trouble = &PatienceError{end.waited, trouble}
+	}
+	end.trouble = trouble
 	left := o.abandon(gone)
 	closed := async(o.delivery.Close)
 	if !gone { // in a call that never returns, as closing may
@@ -94,15 +118,15 @@ func (o *Output) finish(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
+	o.tidy()
 	return errors.Join(errs...)
 }
 
 // waitWhileMoving gives the destination its grace, and more of it while it takes something.
 func (o *Output) waitWhileMoving(end *ending) {
-	taken := func() uint64 { c := o.queue.Counts(); return c.Delivered + c.Dead }
 	for limit := grace; limit <= graceMost; limit += graceStep {
-		before := taken()
-		if _, ended := wait(end, o.delivery.Ended(), limit); ended || taken() == before {
+		before := o.taken()
+		if _, ended := wait(end, o.delivery.Ended(), limit); ended || o.taken() == before {
 			return
 		}
 	}
@@ -148,11 +172,13 @@ func (o *Output) keep(end *ending, l leftover) (err error) {
 		}
 		err, _ = wait(end, closed, o.times.stop) // at worst it is not synced
 	}
-	if kept := left - min(left, lost); kept > 0 {
-		o.notify(Notice{Output: o.name, Kept: kept})
+	lost = min(lost, left)
+	o.final.Store(&final{left - lost, lost})
+	if kept := left - lost; kept > 0 {
+		o.notify(Notice{Output: o.name, Kept: kept, Waited: end.waited})
 	}
 	if lost > 0 && o.queue.Err() == nil {
-		err = errors.Join(err, &UndeliveredError{o.name, lost, o.about.transient})
+		err = errors.Join(err, &UndeliveredError{o.name, lost, end.trouble, o.about.transient})
 	}
 	return err
 }
@@ -161,6 +187,9 @@ func (o *Output) keep(end *ending, l leftover) (err error) {
 type ending struct {
 	ctx   context.Context // ends with the interrupt
 	began time.Time       // when that was seen first
+
+	waited  time.Duration // in vain, where it is no interrupt but patience that has ended
+	trouble error         // of the destination
 }
 
 // wait waits for something without limit until the interrupt comes, and then until so long after it.

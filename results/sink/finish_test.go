@@ -45,7 +45,7 @@ func TestFinishWaitsForWhatMoves(t *testing.T) {
 		began = time.Now()
 		err := o.Finish(ended())
 		lost, ok := errors.AsType[*UndeliveredError](err)
-		if d := o.Delivery(); !ok || lost.Records != d.Queued || d.Delivered == 0 {
+		if d := o.Delivery(); !ok || lost.Records != d.Lost || d.Queued != 0 || d.Delivered == 0 {
 			t.Errorf("error %v, counts %+v", err, d)
 		}
 		if took := time.Since(began); took > defaultStopTime {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +25,25 @@ type Error struct {
 	hint  string
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("output %q: %v", e.Dest, e.Err) }
+func (e *Error) Error() string {
+	if both, ok := errors.AsType[*sameError](e.Err); ok {
+		return both.Error() // which names it
+	}
+	return fmt.Sprintf("output %q: %v", e.Dest, e.Err)
+}
+
+// sameError is two outputs to one place.
+type sameError struct{ one, other string }
+
+func (e *sameError) Error() string {
+	switch _, to := Split(e.one); {
+	case to == "-":
+		return "two outputs write to standard output"
+	case e.one == e.other:
+		return "two outputs write to " + to
+	}
+	return fmt.Sprintf("outputs %q and %q write to the same file", e.one, e.other)
+}
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -68,8 +87,13 @@ type Config struct {
 	// DeadLetters is the file for records that a destination refuses for good; "" is dead-letters.jsonl in
 	// Spool, or in the current folder where there is none.
 	DeadLetters string
+	// DeliveryTimeout is how long an output may take nothing while the scan, or its end, waits for it: then it is
+	// given up. 0 is without end.
+	DeliveryTimeout time.Duration
 	// Notify is told what an operator should know while it goes on; nil is nobody.
 	Notify func(Notice)
+
+	newSpool bool // there is no folder of the name yet
 
 	memory int64 // bounds what each output keeps in memory, in bytes; 0 is queue.DefaultMemory
 	times  times
@@ -81,7 +105,8 @@ type Notice struct {
 	Output string
 	Err    error         // why it takes nothing at the moment: records wait
 	After  time.Duration // it goes on again, after so long
-	Kept   uint64        // records that stay in the spool for the next scan with the same output
+	Kept   uint64        // records that stay in the spool for the next scan with the same output, ...
+	Waited time.Duration // ... after the destination has taken nothing for so long; 0 where nobody waits any more
 	Found  uint64        // records that an earlier scan has left there, which are delivered first
 
 	Warning error // what else is amiss
@@ -141,6 +166,10 @@ func OpenAll(specs []string, c Config) ([]*Output, error) {
 		return nil, err
 	}
 	deadLetters := c.deadLetters()
+	if c.Spool != "" {
+		_, err := os.Stat(c.Spool)
+		c.newSpool = errors.Is(err, fs.ErrNotExist)
+	}
 	for _, spec := range specs {
 		o, err := open(spec, c)
 		if err != nil {
@@ -157,6 +186,12 @@ func OpenAll(specs []string, c Config) ([]*Output, error) {
 		}
 	}
 	for _, o := range all {
+		if r, ok := o.dest.(dest.Reacher); ok && o.spool == nil && r.Unreachable() != nil {
+			return refuse(&Error{o.name, fmt.Errorf("it cannot be reached: %w", r.Unreachable()), "Spool",
+				"check the address, and that the receiver runs; with Spool a scan begins without it, and what it misses is kept for it"})
+		}
+	}
+	for _, o := range all {
 		o.begin()
 	}
 	return all, nil
@@ -167,8 +202,10 @@ func apart(all []*Output, deadLetters string) error {
 	last := all[len(all)-1]
 	own := last.file()
 	for _, o := range all[:len(all)-1] {
-		if f := o.file(); last.about.stdout && o.about.stdout || own != nil && f != nil && os.SameFile(own, f) {
-			return &Error{last.name, fmt.Errorf("output %q writes to the same file", o.name), "", "give each output a file of its own"}
+		f := o.file()
+		same := own != nil && f != nil && os.SameFile(own, f) || last.target() != "" && last.target() == o.target()
+		if last.about.stdout && o.about.stdout || same {
+			return &Error{last.name, &sameError{o.name, last.name}, "", "give each output a file of its own"}
 		}
 	}
 	if f, err := os.Stat(deadLetters); err == nil && own != nil && os.SameFile(own, f) {
@@ -191,12 +228,36 @@ func (o *Output) file() os.FileInfo {
 	return info
 }
 
+// target is where a document goes that is not there yet; "" of all else.
+func (o *Output) target() string {
+	d, ok := o.dest.(interface{ Target() string })
+	if !ok {
+		return ""
+	}
+	path, err := filepath.Abs(d.Target())
+	if err != nil {
+		return d.Target()
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	return path
+}
+
 // discard closes an output that has not begun.
 func (o *Output) discard() {
 	o.delivery.Cancel()
 	_ = errors.Join(o.enc.Close(), o.dest.Close()) // nothing was written
 	if o.spool != nil {
 		_ = o.spool.Close() // nor here
+	}
+	o.tidy()
+}
+
+// tidy removes the folder of the spool that was made for a scan that did not begin, once nothing is in it.
+func (o *Output) tidy() {
+	if o.newSpool != "" && o.queue.Counts().Encoded == 0 {
+		_ = o.files.Remove(o.newSpool) // while others have something there it stays, and the last one removes it
 	}
 }
 
@@ -207,8 +268,11 @@ func open(spec string, c Config) (*Output, error) {
 		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name), "",
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
-	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames}, c.Dest)
-	if err != nil {
+	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames, Header: f.Header}, c.Dest)
+	switch {
+	case errors.Is(err, dest.ErrNoMessages):
+		return nil, messagesOnly(name, to)
+	case err != nil:
 		return nil, &Error{Dest: dest.Redact(spec), Err: err} // which has the hint
 	}
 	// Who reads standard output now is not who read it then, and a document is written anew.
@@ -230,7 +294,11 @@ func open(spec string, c Config) (*Output, error) {
 	}
 	c.Format.Fresh = fresh && (found == 0 || transient) // or the header is in the spool
 	a := about{grouped: f.Grouped, transient: transient, remote: dest.IsRemote(to), stdout: to == "-"}
-	return newOutput(dest.Redact(spec), f, parts{a, d, kept, found}, c), nil
+	p := parts{about: a, dest: d, spool: kept, found: found, files: cmp.Or(c.Dest.Files, vfs.OS)}
+	if c.newSpool {
+		p.newSpool = c.Spool
+	}
+	return newOutput(dest.Redact(spec), f, p, c), nil
 }
 
 // spoolKey names an output for the processes of other folders too.

@@ -82,7 +82,7 @@ func TestSpoolOfStandardOutput(t *testing.T) {
 		t.Errorf("counts %+v: the spool was not used", d)
 	}
 	lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended()))
-	if d := o.Delivery(); !ok || lost.Records != d.Queued || d.Queued == 0 || !strings.Contains(lost.Hint(), "convert") {
+	if d := o.Delivery(); !ok || lost.Records != d.Lost || d.Lost == 0 || d.Queued != 0 || !strings.Contains(lost.Hint(), "convert") {
 		t.Errorf("%+v, counts %+v", lost, d)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
@@ -145,7 +145,7 @@ func TestHeaderInTheSpool(t *testing.T) {
 	r, _ := down()
 	must(t, first.dest.Close()) // whose file stays empty
 	c.Format.Fresh = true
-	first = newOutput(first.name, known("csv"), parts{first.about, r, first.spool, first.found}, c)
+	first = newOutput(first.name, known("csv"), parts{about: first.about, dest: r, spool: first.spool, found: first.found}, c)
 	first.begin()
 	for i, o := range []*Output{first, nil, nil} {
 		if i > 0 {

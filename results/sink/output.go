@@ -14,6 +14,7 @@ import (
 	"synoptic/results/sink/format"
 	"synoptic/results/sink/queue"
 	"synoptic/results/sink/spool"
+	"synoptic/results/sink/vfs"
 )
 
 // Output is one FORMAT:DEST: a results.Sink whose records go through an encoder, a bounded queue and,
@@ -32,6 +33,9 @@ type Output struct {
 	enc    format.Encoder
 	w      *format.Writer
 	given  atomic.Uint64 // records of ports, events and hosts
+
+	limit time.Duration // for a destination that takes nothing; 0 is without end
+	final atomic.Pointer[final]
 
 	queue    *queue.Queue
 	delivery *delivery.Delivery
@@ -58,10 +62,13 @@ type parts struct {
 	dest  dest.Destination
 	spool *spool.Spool // nil where there is none
 	found uint64       // records in it, of an earlier process
+
+	files    vfs.FS
+	newSpool string // the folder of the spool where it was made for this process, or ""
 }
 
 func newOutput(name string, f format.Format, p parts, c Config) *Output {
-	o := &Output{name: name, parts: p, notify: c.Notify, times: c.times.orDefault()}
+	o := &Output{name: name, parts: p, limit: c.DeliveryTimeout, notify: c.Notify, times: c.times.orDefault()}
 	if o.notify == nil {
 		o.notify = func(Notice) {}
 	}
@@ -70,7 +77,8 @@ func newOutput(name string, f format.Format, p parts, c Config) *Output {
 		adopted = 0
 	}
 	o.queue = queue.New(queue.Config{
-		Memory: c.memory, Spool: p.spool, Transient: p.about.transient, Found: adopted, Request: request(p.dest), Warn: o.Warn, Changed: &o.changed,
+		Memory: c.memory, Spool: p.spool, Transient: p.about.transient, Found: adopted, Request: request(p.dest), Patience: c.DeliveryTimeout,
+		Warn: o.Warn, Changed: &o.changed,
 	})
 	o.delivery = delivery.New(delivery.Config{
 		Output: name, Queue: o.queue, Dest: p.dest, DeadLetters: dest.NewFile(c.deadLetters(), c.Dest.Files, c.DeadLetters == ""), Observer: o, Changed: &o.changed,
@@ -113,14 +121,20 @@ func (o *Output) Start(s *results.ScanStart) error {
 		return err
 	}
 	o.given.Store(o.queue.Counts().Encoded) // of an earlier scan nothing is held any more
-	limit := time.Duration(1<<63 - 1)
-	if o.about.remote {
+	limit := forever
+	switch {
+	case o.about.remote:
 		limit = firstAnswer
+	case o.limit > 0:
+		limit = o.limit
 	}
 	return o.await(limit, func() bool {
 		return o.delivery.Health() != delivery.Unknown || o.queue.Life() >= queue.Stopped || o.queue.Idle()
 	})
 }
+
+// forever is as long as there is.
+const forever = time.Duration(1<<63 - 1)
 
 // firstAnswer is how long a scan waits for a receiver on the network before it begins without.
 const firstAnswer = time.Second
@@ -130,7 +144,7 @@ func (o *Output) Ports(ports []results.Port) error {
 	o.given.Add(uint64(len(ports)))
 	o.giving.Lock()
 	defer o.giving.Unlock()
-	return o.enc.Ports(ports)
+	return o.failed(o.enc.Ports(ports))
 }
 
 // Events encodes a batch of events.
@@ -138,7 +152,7 @@ func (o *Output) Events(events []results.Event) error {
 	o.given.Add(uint64(len(events)))
 	o.giving.Lock()
 	defer o.giving.Unlock()
-	return o.enc.Events(events)
+	return o.failed(o.enc.Events(events))
 }
 
 // Hosts encodes a batch of host summaries.
@@ -146,7 +160,7 @@ func (o *Output) Hosts(hosts []results.Host) error {
 	o.given.Add(uint64(len(hosts)))
 	o.giving.Lock()
 	defer o.giving.Unlock()
-	return o.enc.Hosts(hosts)
+	return o.failed(o.enc.Hosts(hosts))
 }
 
 // Flush hands on what has been encoded; it does not wait for the destination.
@@ -154,14 +168,14 @@ func (o *Output) Flush() error {
 	if err := o.encode(o.w.Flush); err != nil {
 		return err
 	}
-	return o.queue.Err()
+	return o.failure()
 }
 
 // encode calls f, which uses the encoder. Finish may come while an earlier call is stuck.
 func (o *Output) encode(f func() error) error {
 	o.giving.Lock()
 	defer o.giving.Unlock()
-	return f()
+	return o.failed(f())
 }
 
 // End encodes the closing record, and what the encoder still holds.
@@ -169,6 +183,7 @@ func (o *Output) End(s *results.ScanEnd) error {
 	err := o.encode(func() error { return errors.Join(o.enc.End(s), o.w.Flush()) })
 	if err == nil {
 		o.given.Store(o.queue.Counts().Encoded) // what the format has no place for does not wait for anything
+		o.delivery.Whole()
 	}
 	return err
 }
@@ -180,13 +195,13 @@ func (o *Output) await(limit time.Duration, condition func() bool) error {
 	defer timer.Stop()
 	for {
 		changed := o.changed.Changed()
-		if err := o.queue.Err(); err != nil || condition() {
+		if err := o.failure(); err != nil || condition() {
 			return err
 		}
 		select {
 		case <-changed:
 		case <-timer.C:
-			return o.queue.Err()
+			return o.failure()
 		}
 	}
 }
@@ -218,14 +233,21 @@ func (o *Output) Deliveries() []results.Delivery { return []results.Delivery{o.D
 // Delivery is how far the output has come.
 func (o *Output) Delivery() results.Delivery {
 	c := o.queue.Counts()
-	d := results.Delivery{Output: o.name, Delivered: c.Delivered, Retried: o.delivery.Retried(), Spooled: c.Spooled, Dead: c.Dead}
+	d := results.Delivery{Output: o.name, Delivered: c.Delivered, Retried: o.delivery.Retried(), Spooled: c.Spooled, Dead: c.Dead, Lost: c.Lost}
+	if err := o.failure(); err != nil {
+		d.Error = errors.Unwrap(err).Error() // the output is named beside
+	}
+	if f := o.final.Load(); f != nil {
+		d.Queued, d.Lost = f.kept, d.Lost+f.lost
+		return d
+	}
 	accepted := c.Adopted + c.Encoded
 	if held := o.held(); o.about.grouped {
 		d.Held = held
 	} else {
 		accepted += held
 	}
-	d.Queued = accepted - min(accepted, d.Delivered+d.Dead)
+	d.Queued = accepted - min(accepted, d.Delivered+d.Dead+d.Lost)
 	return d
 }
 

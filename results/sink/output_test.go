@@ -225,7 +225,7 @@ func TestOutputFails(t *testing.T) {
 		if err := o.Close(); !errors.Is(err, errDown) || r.closed != 1 {
 			t.Errorf("Close: %v; closed %d times", err, r.closed)
 		}
-		if d := o.Delivery(); d.Delivered != 0 || d.Queued == 0 {
+		if d := o.Delivery(); d.Delivered != 0 || d.Queued != 0 || d.Lost == 0 {
 			t.Errorf("counts %+v", d)
 		}
 	})

@@ -8,6 +8,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,13 +18,18 @@ import (
 
 // Tee hands every record to all of its sinks, in order. One that fails says so once and gets nothing
 // more; the others go on.
-type Tee struct{ branches []*branch }
+type Tee struct {
+	branches []*branch
+	failed   func(error)
+	report   report
+}
 
 // branch is a sink and whether it has failed: an atomic, because Close may have to come while another
 // call is stuck in a sink that takes no more.
 type branch struct {
 	results.Sink
 	broken atomic.Bool
+	missed atomic.Uint64 // records that came after that
 }
 
 // NewTee joins sinks.
@@ -35,47 +41,68 @@ func NewTee(sinks ...results.Sink) *Tee {
 	return t
 }
 
-// each calls the sinks that work, and joins the errors of those that fail now.
-func (t *Tee) each(f func(results.Sink) error) error {
+// OnFailure makes the failure of a sink no error as long as another one works: f is told instead, at once. It is for before
+// the first record.
+func (t *Tee) OnFailure(f func(error)) { t.failed = f }
+
+// each calls the sinks that work with something of so many records, and joins the errors of those that fail now, unless
+// OnFailure takes them.
+func (t *Tee) each(records int, f func(results.Sink) error) error {
 	var errs []error
+	works := false
 	for _, b := range t.branches {
 		if b.broken.Load() {
+			b.missed.Add(uint64(records))
 			continue
 		}
-		if err := f(b.Sink); err != nil {
+		err := f(b.Sink)
+		if works = works || err == nil; err != nil {
 			b.broken.Store(true)
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	if !works || t.failed == nil {
+		return errors.Join(errs...)
+	}
+	for _, err := range errs {
+		t.failed(err)
+	}
+	return nil
+}
+
+// Broken tells whether a sink has failed.
+func (t *Tee) Broken() bool {
+	return slices.ContainsFunc(t.branches, func(b *branch) bool { return b.broken.Load() })
 }
 
 // Start hands on the scan_start record.
 func (t *Tee) Start(s *results.ScanStart) error {
-	return t.each(func(k results.Sink) error { return k.Start(s) })
+	t.report.begin(s)
+	return t.each(1, func(k results.Sink) error { return k.Start(s) })
 }
 
 // Ports hands on a batch.
 func (t *Tee) Ports(ports []results.Port) error {
-	return t.each(func(k results.Sink) error { return k.Ports(ports) })
+	return t.each(len(ports), func(k results.Sink) error { return k.Ports(ports) })
 }
 
 // Events hands on a batch.
 func (t *Tee) Events(events []results.Event) error {
-	return t.each(func(k results.Sink) error { return k.Events(events) })
+	return t.each(len(events), func(k results.Sink) error { return k.Events(events) })
 }
 
 // Hosts hands on a batch.
 func (t *Tee) Hosts(hosts []results.Host) error {
-	return t.each(func(k results.Sink) error { return k.Hosts(hosts) })
+	return t.each(len(hosts), func(k results.Sink) error { return k.Hosts(hosts) })
 }
 
 // Flush flushes all.
-func (t *Tee) Flush() error { return t.each(results.Sink.Flush) }
+func (t *Tee) Flush() error { return t.each(0, results.Sink.Flush) }
 
 // End hands on the scan_end record.
 func (t *Tee) End(s *results.ScanEnd) error {
-	return t.each(func(k results.Sink) error { return k.End(s) })
+	t.report.over = true
+	return t.each(1, func(k results.Sink) error { return k.End(s) })
 }
 
 // Close closes all, the failed ones too: how that goes for these is no news. It waits for delivery without
@@ -84,12 +111,20 @@ func (t *Tee) Close() error { return t.Finish(context.Background()) }
 
 // Finish is Close that waits until ctx ends: see Output.Finish.
 func (t *Tee) Finish(ctx context.Context) error {
-	errs := make([]error, len(t.branches))
-	var wg sync.WaitGroup // a stuck output takes no time from the others
-	for i, b := range t.branches {
+	files := t.reporters()
+	err := finishAll(ctx, slices.DeleteFunc(slices.Clone(t.branches), func(b *branch) bool { return slices.Contains(files, b) }))
+	t.writeReport(ctx, files)
+	return errors.Join(err, finishAll(ctx, files))
+}
+
+// finishAll finishes sinks at the same time: one that is stuck takes no time from the others.
+func finishAll(ctx context.Context, branches []*branch) error {
+	errs := make([]error, len(branches))
+	var wg sync.WaitGroup
+	for i, b := range branches {
 		wg.Go(func() {
 			err := finish(ctx, b.Sink)
-			if !b.broken.Load() {
+			if err != nil && !b.broken.Swap(true) {
 				errs[i] = err
 			}
 		})
@@ -138,8 +173,12 @@ func (t *Tee) Settle(limit time.Duration) {
 
 // Deliveries are the counts of those sinks that keep any.
 func (t *Tee) Deliveries() (all []results.Delivery) {
-	for o := range t.outputs {
-		all = append(all, o.Delivery())
+	for _, b := range t.branches {
+		if o, ok := results.SinkAs[*Output](b.Sink); ok {
+			d := o.Delivery()
+			d.Lost += b.missed.Load()
+			all = append(all, d)
+		}
 	}
 	return all
 }

@@ -4,6 +4,7 @@ package receivers
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -18,4 +19,13 @@ func Dir() string {
 		return ""
 	}
 	return filepath.Join(cache, "synoptic-ci", "receivers")
+}
+
+// VictoriaLogs is the program of a log database, that .ci/run builds: the newest version in Dir, or one in the search path.
+func VictoriaLogs() (string, error) {
+	built, err := filepath.Glob(filepath.Join(Dir(), "victoria-logs", "*", "victoria-logs"))
+	if err != nil || len(built) == 0 {
+		return exec.LookPath("victoria-logs")
+	}
+	return built[len(built)-1], nil
 }

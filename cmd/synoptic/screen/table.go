@@ -1,11 +1,13 @@
 package screen
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"synoptic/results"
+	"synoptic/results/sink/vfs"
 	"synoptic/scan/plan"
 )
 
@@ -198,7 +200,7 @@ func (v *View) Flush() error {
 	if v.progress != "" {
 		fmt.Fprint(v.Err, eraseLine)
 	}
-	_, err := v.Out.Write(v.rows.Bytes())
+	_, err := vfs.Write(context.Background(), v.Out, v.rows.Bytes())
 	v.rows.Reset()
 	if v.progress != "" {
 		fmt.Fprint(v.Err, v.progress)

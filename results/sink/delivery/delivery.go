@@ -61,6 +61,7 @@ type Delivery struct {
 	health  atomic.Uint32
 	retried atomic.Uint64
 	sure    atomic.Bool
+	whole   atomic.Bool
 	trouble atomic.Pointer[error] // of Failing
 	exposed atomic.Pointer[error] // of the last insurance
 
@@ -85,9 +86,14 @@ func New(c Config) *Delivery {
 // Cancel is called.
 func (d *Delivery) Run() {
 	defer close(d.ended)
-	if err := d.run(); err != nil && d.ctx.Err() == nil { // that the program has stopped waiting is no failure
-		d.queue.Fail(err)
+	err := d.run()
+	if err == nil || d.ctx.Err() != nil { // that the program has stopped waiting is no failure
+		return
 	}
+	if gone, ok := errors.AsType[*dest.VanishedError](err); ok {
+		d.queue.Lose(gone.Records)
+	}
+	d.queue.Fail(err)
 }
 
 func (d *Delivery) run() error {
@@ -114,6 +120,9 @@ func (d *Delivery) run() error {
 		case queue.Save:
 			d.insure()
 		case queue.End:
+			if d.queue.Err() != nil { // somebody else has given it up
+				return nil
+			}
 			return d.end()
 		}
 		if err != nil {
@@ -127,6 +136,9 @@ func (d *Delivery) Cancel() { d.cancel() }
 
 // Ended is closed when Run is over.
 func (d *Delivery) Ended() <-chan struct{} { return d.ended }
+
+// Whole says that what the queue was given is a whole document: it is published at the end.
+func (d *Delivery) Whole() { d.whole.Store(true) }
 
 // Sure tells whether everything has arrived, as far as the destination ever says so.
 func (d *Delivery) Sure() bool { return d.sure.Load() }
@@ -253,6 +265,11 @@ func (d *Delivery) end() error {
 	}
 	if err := d.retry(d.syncDest); err != nil {
 		return err
+	}
+	if p, ok := d.dest.(dest.Publisher); ok && d.whole.Load() {
+		if err := d.retry(p.Publish); err != nil {
+			return err
+		}
 	}
 	if _, n, known := d.Unconfirmed(); known && n > 0 {
 		d.observer.Warn(fmt.Errorf("the receiver has not confirmed the last %d records: it does not close the connection after us", n))

@@ -1,6 +1,7 @@
 package dest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 
 	"synoptic/results/sink/batch"
+	"synoptic/results/sink/vfs"
 )
 
 // diskFull tells whether a write failed because there is no room, or none left for this user.
@@ -29,8 +31,9 @@ type appender struct {
 
 // write writes what is left of the batch. On a regular file a full disk is a *Full; every other error
 // is *Permanent: a device or a pipe that says so will not get emptier by waiting.
-func (a *appender) write(b *batch.Batch) error {
-	n, err := a.w.Write(b.Data[a.done:])
+// The wait for a descriptor that would block ends with ctx.
+func (a *appender) write(ctx context.Context, b *batch.Batch) error {
+	n, err := vfs.Write(ctx, a.w, b.Data[a.done:])
 	if err == nil && a.done+n < len(b.Data) {
 		err = io.ErrShortWrite
 	}

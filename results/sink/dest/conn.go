@@ -92,6 +92,15 @@ func (c *conn) await(ctx context.Context, stall time.Duration) error {
 	}
 }
 
+// nameHint is for a receiver whose name nobody knows.
+const nameHint = "check the receiver's name, or give its address"
+
+// unknownName tells whether a name server says that there is no such name. That none answers may pass.
+func unknownName(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
 // closeWrite says that nothing more will come: close_notify (RFC 8446 section 6.1) where there is TLS,
 // then a FIN.
 func (c *conn) closeWrite() error {

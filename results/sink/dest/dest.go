@@ -42,6 +42,12 @@ type Unconfirmed interface {
 // is to stay.
 type Confirmer interface{ Confirms() }
 
+// Reacher is a Destination that was asked for an answer when it was opened.
+type Reacher interface {
+	// Unreachable is why there was none, which may pass; nil where there was one.
+	Unreachable() error
+}
+
 // Joiner is a Destination that prefers few large batches: every request costs it a round trip. Batches that wait
 // are joined for it.
 type Joiner interface {

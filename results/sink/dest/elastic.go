@@ -16,7 +16,9 @@ import (
 )
 
 // elastic is the bulk API of Elasticsearch or OpenSearch: elastic+https://HOST[:9200][/PREFIX]/INDEX,
-// where INDEX may be a data stream. Source: Elasticsearch reference, "Bulk API".
+// where INDEX may be a data stream. Source: Elasticsearch reference, "Bulk API". VictoriaLogs has one, too, at
+// /insert/elasticsearch, and is told by options which fields hold the time and the message and name the stream (its
+// documentation, "HTTP parameters").
 type elastic struct{ *poster }
 
 // elasticLimit bounds a request, in bytes. The reference names 5 MB as a start, and 100 MB are refused; a
@@ -24,7 +26,7 @@ type elastic struct{ *poster }
 const elasticLimit = 2 << 20
 
 func openElastic(u *url.URL, o Options) (Destination, error) {
-	base, _, err := parseReceiver(u, "9200")
+	base, query, err := parseReceiver(u, "9200")
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func openElastic(u *url.URL, o Options) (Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	base.Path += "/_bulk"
+	base.Path, base.RawQuery = base.Path+"/_bulk", query.Encode()
 	p, err := newPoster("Elasticsearch", base, o, authorization)
 	if err != nil {
 		return nil, err
@@ -152,12 +154,14 @@ func (e *elastic) send(ctx context.Context, b *batch.Batch, c chunk) (verdict, e
 	return e.judge(b, c, a, &said)
 }
 
-// judge goes through the answer event by event. Where none is taken and none is dead the error says why.
+// judge goes through the answer event by event: the items stand in the order of the request (Elasticsearch reference,
+// "Bulk API": "returned in the order submitted"), so that one without an _id is known by its place, as VictoriaLogs
+// answers. One with the _id of another event is the error. Where none is taken and none is dead the error says why.
 func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v verdict, err error) {
 	for n, item := range said.Items {
 		i := c.lo + n
 		create, ok := item["create"]
-		if id := b.Events[i].ID; !ok || id != (results.EventID{}) && create.ID != id.String() {
+		if id := b.Events[i].ID; !ok || id != (results.EventID{}) && create.ID != "" && create.ID != id.String() {
 			return verdict{}, e.refused(a, "an answer that speaks of other events than were sent")
 		}
 		switch s := create.Status; {

@@ -172,3 +172,52 @@ func foreign(_ []byte, n int, verb string) string {
 	}
 	return `{"took":1,"errors":false,"items":[` + strings.Join(items, ",") + `]}`
 }
+
+// Items stand in the order of the request: one without an _id is known by its place, as VictoriaLogs answers. One with the _id
+// of another event is none of ours.
+func TestElasticByOrder(t *testing.T) {
+	for what, c := range map[string]struct {
+		name func(id string, i int) string
+		bad  bool
+	}{
+		"all named":      {nil, false},
+		"none named":     {func(string, int) string { return "" }, false},
+		"every other":    {func(id string, i int) string { return map[bool]string{true: id}[i%2 == 0] }, false},
+		"the first only": {func(id string, i int) string { return map[bool]string{true: id}[i == 0] }, false},
+		"the last only":  {func(id string, i int) string { return map[bool]string{true: id}[i == 9] }, false},
+		"all of another": {func(string, int) string { return "0123456789abcdef0123456789abcdef" }, true},
+		"one of another": {func(id string, i int) string {
+			return map[bool]string{true: "0123456789abcdef0123456789abcdef"}[i == 5]
+		}, true},
+		"one of the next":   {func(id string, i int) string { return map[bool]string{true: id[1:] + "0"}[i == 3] }, true},
+		"upper case":        {func(id string, _ int) string { return strings.ToUpper(id) + "X" }, true},
+		"cut":               {func(id string, _ int) string { return id[:31] }, true},
+		"named by a number": {func(_ string, i int) string { return fmt.Sprint(i) }, true},
+	} {
+		s := newElasticStub(t)
+		s.name = c.name
+		s.item = func(_ string, n int) (int, string, string) { return 201, "", "" }
+		b := encoded(t, 10)
+		d := s.open("elastic+https", "/logs-synoptic")
+		out, err := d.Deliver(t.Context(), b)
+		if (err != nil) != c.bad || len(out.Dead)+len(out.Retry) > 0 {
+			t.Errorf("%s: %v, %+v", what, err, out)
+		}
+	}
+
+	// Which one was refused is known by its place, too.
+	s := newElasticStub(t)
+	s.name = func(string, int) string { return "" }
+	b := encoded(t, 10)
+	refused := b.Events[4].ID.String()
+	s.item = func(id string, _ int) (int, string, string) {
+		if id == refused {
+			return 400, "document_parsing_exception", "no"
+		}
+		return 201, "", ""
+	}
+	out, err := s.open("elastic+https", "/logs-synoptic").Deliver(t.Context(), b)
+	if err != nil || len(out.Dead) != 1 || out.Dead[0].Event != 4 {
+		t.Errorf("%+v, %v", out, err)
+	}
+}

@@ -87,7 +87,7 @@ func TestFullDisk(t *testing.T) {
 				b := lines(1+batch*20, 20)
 				want = append(want, b.Data...)
 				for {
-					err := a.write(b)
+					err := a.write(t.Context(), b)
 					if err == nil {
 						break
 					}
@@ -113,11 +113,11 @@ func TestFullDiskBinary(t *testing.T) {
 	a := appender{w: d}
 	b := &batch.Batch{Data: []byte("aaaabbbbcccc"), Events: []batch.Event{{End: 4}, {End: 8}, {End: 12}}}
 	d.room = 7
-	if err := a.write(b); err == nil || content(t, d.Name()) != "aaaa" {
+	if err := a.write(t.Context(), b); err == nil || content(t, d.Name()) != "aaaa" {
 		t.Errorf("%v, the file is %q", err, content(t, d.Name()))
 	}
 	d.room = 100
-	if err := a.write(b); err != nil || content(t, d.Name()) != string(b.Data) {
+	if err := a.write(t.Context(), b); err != nil || content(t, d.Name()) != string(b.Data) {
 		t.Errorf("%v, the file is %q", err, content(t, d.Name()))
 	}
 }
@@ -128,11 +128,11 @@ func TestFullDiskFixed(t *testing.T) {
 	d.fixed, d.room = true, 77
 	a := appender{w: d}
 	b := lines(1, 20)
-	if err := a.write(b); err == nil {
+	if err := a.write(t.Context(), b); err == nil {
 		t.Fatal("no error")
 	}
 	d.room = 1 << 20
-	if err := a.write(b); err != nil || content(t, d.Name()) != string(b.Data) {
+	if err := a.write(t.Context(), b); err != nil || content(t, d.Name()) != string(b.Data) {
 		t.Errorf("%v, the file is %q", err, content(t, d.Name()))
 	}
 }
@@ -149,11 +149,11 @@ func TestFullDiskLeavesOthersAlone(t *testing.T) {
 	}
 	a := appender{w: d}
 	b := lines(1, 20)
-	if err := a.write(b); err == nil {
+	if err := a.write(t.Context(), b); err == nil {
 		t.Fatal("no error")
 	}
 	d.room, d.after = 1<<20, nil
-	must(t, a.write(b))
+	must(t, a.write(t.Context(), b))
 	got := content(t, d.Name())
 	if !strings.Contains(got, "\ntheirs\n") {
 		t.Errorf("the file is %q", got)
@@ -172,13 +172,13 @@ func TestPermanentErrors(t *testing.T) {
 	r.Close()
 	defer w.Close()
 	a := appender{w: w}
-	if err, ok := errors.AsType[*Permanent](a.write(lines(1, 1))); !ok || !strings.Contains(err.Error(), "write records: ") {
+	if err, ok := errors.AsType[*Permanent](a.write(t.Context(), lines(1, 1))); !ok || !strings.Contains(err.Error(), "write records: ") {
 		t.Errorf("a pipe without reader: %v", err)
 	}
 	if f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0); err == nil {
 		defer f.Close()
 		a = appender{w: f}
-		if err, ok := errors.AsType[*Permanent](a.write(lines(1, 1))); !ok {
+		if err, ok := errors.AsType[*Permanent](a.write(t.Context(), lines(1, 1))); !ok {
 			t.Errorf("a device: %v", err)
 		}
 	}
@@ -186,7 +186,7 @@ func TestPermanentErrors(t *testing.T) {
 	d.room = 1 << 20
 	d.Close()
 	a = appender{w: d}
-	if err, ok := errors.AsType[*Permanent](a.write(lines(1, 1))); !ok {
+	if err, ok := errors.AsType[*Permanent](a.write(t.Context(), lines(1, 1))); !ok {
 		t.Errorf("a closed file: %v", err)
 	}
 }
@@ -221,21 +221,6 @@ func TestOpenFile(t *testing.T) {
 	if got, want := content(t, name), string(lines(1, 2).Data); got != want {
 		t.Errorf("the file is %q", got)
 	}
-	d, fresh := openTest(t, name, Content{Document: true})
-	if !fresh {
-		t.Error("a document is always fresh")
-	}
-	must(t, d.Close())
-	if got, want := content(t, name), string(lines(1, 2).Data); got != want {
-		t.Errorf("a scan that never began has left %q", got)
-	}
-	d, _ = openTest(t, name, Content{Document: true})
-	deliver(t, d, lines(7, 1))
-	deliver(t, d, lines(8, 1))
-	must(t, d.Close())
-	if got, want := content(t, name), string(lines(7, 2).Data); got != want {
-		t.Errorf("the document is %q", got)
-	}
 }
 
 // logrotate renames the file: what comes after Reopen is in a new one, and nothing is in both or none.
@@ -269,7 +254,7 @@ func TestReopen(t *testing.T) {
 // A file that means nothing without its beginning is about SIGHUP too, which must not end the scan, but it
 // stays the one it was.
 func TestReopenHeaded(t *testing.T) {
-	for what, f := range map[string]Content{"document": {Document: true}, "packets": {Headed: true}} {
+	for what, f := range map[string]Content{"packets": {Headed: true}} {
 		name := filepath.Join(t.TempDir(), "out")
 		d, _ := openTest(t, name, f)
 		if !d.(*file).Reopens() {
@@ -347,7 +332,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q: the secret is repeated: %s", name, all)
 		}
 	}
-	if _, _, err := Open("test+tcp://host:1", Content{}, Options{}); err == nil || !strings.Contains(err.Error(), "one JSON object") {
+	if _, _, err := Open("test+tcp://host:1", Content{}, Options{}); err == nil || !errors.Is(err, ErrNoMessages) {
 		t.Errorf("a format without messages: %v", err)
 	}
 	if _, _, err := Open("test+tcp://host:1/path?index=scans", messages, Options{}); err != nil {

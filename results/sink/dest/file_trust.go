@@ -30,30 +30,31 @@ func TrustPrivate(files vfs.FS, name string) error {
 	return vfs.OwnFile(name, info)
 }
 
-// openTrusted opens the file by its name, unless somebody else has put there what is found under it.
-func (f *file) openTrusted() (vfs.File, error) {
+// openTrusted opens the file by its name, unless somebody else has put there what is found under it; made tells that there was
+// none.
+func (f *file) openTrusted() (opened vfs.File, made bool, err error) {
 	if f.private {
 		return f.openPrivate()
 	}
 	plain, err := vfs.Planted(f.files, f.name)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	flags := f.flags()
 	if plain {
 		flags |= vfs.NoFollow
 	}
-	return f.files.OpenFile(f.name, flags, f.mode)
+	return openOrMake(f.files, f.name, flags, f.mode)
 }
 
 // openPrivate follows no link, and looks at what it has opened once more.
-func (f *file) openPrivate() (vfs.File, error) {
+func (f *file) openPrivate() (opened vfs.File, made bool, err error) {
 	if err := TrustPrivate(f.files, f.name); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	opened, err := f.files.OpenFile(f.name, f.flags()|vfs.NoFollow|vfs.NoWait, f.mode)
+	opened, made, err = openOrMake(f.files, f.name, f.flags()|vfs.NoFollow|vfs.NoWait, f.mode)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	info, err := opened.Stat()
 	if err == nil {
@@ -61,9 +62,9 @@ func (f *file) openPrivate() (vfs.File, error) {
 	}
 	if err != nil {
 		opened.Close()
-		return nil, fmt.Errorf("not written to: %w", err)
+		return nil, false, fmt.Errorf("not written to: %w", err)
 	}
-	return opened, nil
+	return opened, made, nil
 }
 
 // openHint says how to fix a file that cannot be opened.

@@ -137,6 +137,9 @@ func TestResultMode(t *testing.T) {
 			if _, err := d.Deliver(t.Context(), encoded(t, 1)); err != nil {
 				t.Fatal(err)
 			}
+			if p, ok := d.(dest.Publisher); ok {
+				must(t, p.Publish())
+			}
 			if info, err := os.Stat(name); err != nil || info.Mode().Perm()&^mode != 0 {
 				t.Errorf("%+v: mode %v, want %v at most, error %v", c, info.Mode(), mode, err)
 			}

@@ -52,6 +52,7 @@ type oneWay struct {
 	framed  []byte // what is being sent; not to be touched while conn is busy
 	resent  uint64 // records, not yet reported
 
+	offline  error // why there was no connection at opening
 	conn     *conn
 	confirms bool // the receiver has confirmed once
 	endless  bool // it seems that it never will
@@ -86,7 +87,7 @@ func newOneWay(keep int, dial func(context.Context) (*conn, error), frame func([
 	defer cancel()
 	var err error
 	if s.conn, err = dial(ctx); err != nil {
-		s.conn = nil
+		s.conn, s.offline = nil, err
 		if IsPermanent(err) {
 			s.cancel()
 			return nil, err
@@ -149,6 +150,9 @@ func (s *oneWay) Unconfirmed() (batches []*batch.Batch, records uint64) {
 	}
 	return batches, records
 }
+
+// Unreachable is for Reacher.
+func (s *oneWay) Unreachable() error { return s.offline }
 
 // Reopen has nothing to do.
 func (s *oneWay) Reopen() error { return nil }

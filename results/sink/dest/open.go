@@ -46,6 +46,9 @@ type Content struct {
 	Document bool
 	// Headed says that a file means nothing without its beginning; a document is headed anyway.
 	Headed bool
+	// Header is the line that a file of rows begins with, with its end; "" where there is none. In rows quotes may hold
+	// line ends.
+	Header string
 }
 
 // Open makes ready the destination of the name: "-", a file, or a URL. What is wrong with it for good,
@@ -56,7 +59,8 @@ func Open(name string, c Content, o Options) (d Destination, fresh bool, err err
 	case name == "":
 		return nil, false, newError("", errors.New("no destination"), "give a file name, or - for standard output")
 	case name == "-":
-		return newStream(o.Stdout), true, nil
+		d, fresh = newStream(o.Stdout, c)
+		return d, fresh, nil
 	case scheme(name) != "":
 		d, err = openURL(scheme(name), name, c, o)
 		return d, true, err
@@ -65,6 +69,9 @@ func Open(name string, c Content, o Options) (d Destination, fresh bool, err err
 }
 
 var errUser = newError("", errors.New("a URL with user information in it is refused: the command line is no place for a secret"), "give the secret in the environment or in a file (HECToken, ElasticAPIKey, ElasticPassword)")
+
+// ErrNoMessages is a format that the destination cannot take.
+var ErrNoMessages = errors.New("this destination takes one JSON object per message, and the format has none")
 
 // openURL never repeats what it refuses: there may be a secret in it.
 func openURL(scheme, name string, c Content, o Options) (Destination, error) {
@@ -81,7 +88,7 @@ func openURL(scheme, name string, c Content, o Options) (Destination, error) {
 	case holdsSecret(u):
 		return nil, newError("", errors.New("a URL with a secret in it is refused: the command line is no place for one"), "give the secret in the environment or in a file (HECToken, ElasticAPIKey, ElasticPassword)")
 	case !c.Messages:
-		return nil, newError("", errors.New("this destination takes one JSON object per message, and the format has none"), "use jsonl, ecs or ocsf, or write the format to a file")
+		return nil, newError("", ErrNoMessages, "use a format of messages, or write this one to a file")
 	}
 	return open(u, o)
 }

@@ -3,6 +3,7 @@ package dest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type poster struct {
 	limit   int    // bytes of a request's body; a receiver that finds it too large lowers it
 	sent    []bool // of the events of the batch at hand: in a request that may have reached the receiver
 	reached bool   // the last request may have
+	offline error  // why the receiver could not be asked at opening; nil where it was
 	closing context.Context
 	close   context.CancelFunc
 	sleep   func(context.Context, time.Duration) error
@@ -104,7 +106,11 @@ func (p *poster) post(ctx context.Context, to, contentType string, body []byte) 
 	defer context.AfterFunc(p.closing, cancel)()
 	var wrote atomic.Bool // by net/http's own goroutine
 	defer func() { p.reached = p.reached || wrote.Load() }()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
+	var handshake atomic.Pointer[error]
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders:     func() { wrote.Store(true) },
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { handshake.Store(&err) },
+	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, p.failed(err)
@@ -114,7 +120,9 @@ func (p *poster) post(ctx context.Context, to, contentType string, body []byte) 
 	}
 	req.Header.Set("Content-Type", contentType)
 	resp, err := p.client.Do(req)
-	if err != nil {
+	if why := handshake.Load(); err != nil && why != nil && *why != nil && lastingTLS(*why) {
+		return nil, &handshakeError{p.failed(err), *why}
+	} else if err != nil {
 		return nil, p.failed(err)
 	}
 	defer resp.Body.Close()
@@ -128,6 +136,14 @@ func (p *poster) post(ctx context.Context, to, contentType string, body []byte) 
 	}
 	return a, nil
 }
+
+// handshakeError is a request that was not made because the TLS handshake failed, as it would again.
+type handshakeError struct {
+	error
+	cause error
+}
+
+func (e *handshakeError) Unwrap() []error { return []error{e.error, e.cause} }
 
 // failed is an error on the way to the receiver or back. Its text may quote what the receiver sent.
 func (p *poster) failed(err error) error {
@@ -174,10 +190,16 @@ func (p *poster) check(contentType, hint string, said func(*answer) string) erro
 	ctx, cancel := context.WithTimeout(p.closing, checkTimeout)
 	defer cancel()
 	a, err := p.post(ctx, p.url, contentType, nil)
+	_, lasting := errors.AsType[*handshakeError](err)
 	switch {
-	case err != nil && unverified(err):
-		return newError("CAFile", err, "give the authority that signed the receiver's certificate to CAFile, and the host by a name that the certificate has")
+	case lasting && unverified(err):
+		return newError("CAFile", err, caHint)
+	case lasting:
+		return newError("", err, tlsHint)
+	case err != nil && unknownName(err):
+		return newError("", err, nameHint)
 	case err != nil: // down, which may pass
+		p.offline = err
 		return nil
 	case a.unauthorized():
 		return newError("", p.refused(a, said(a)), hint)
@@ -188,6 +210,9 @@ func (p *poster) check(contentType, hint string, said func(*answer) string) erro
 	}
 	return nil
 }
+
+// Unreachable is for Reacher.
+func (p *poster) Unreachable() error { return p.offline }
 
 // chunk is the events [lo, hi) of a batch.
 type chunk struct{ lo, hi int }

@@ -132,6 +132,8 @@ type elasticStub struct {
 	item   func(id string, n int) (status int, errorType, reason string)
 	seen   map[string]int
 	header []string // of the answers
+	// name is the _id that the answer gives the i-th item, "" for none; nil is its own.
+	name func(id string, i int) string
 }
 
 func newElasticStub(t testing.TB) *elasticStub {
@@ -181,6 +183,12 @@ func (s *elasticStub) take(w http.ResponseWriter, body []byte) {
 			status, typ, reason = 409, "version_conflict_engine_exception", "["+id+"]: version conflict, document already exists (current version [1])"
 		}
 		item := fmt.Sprintf(`{"create":{"_index":".ds-logs-synoptic-000001","_id":%q,"status":%d`, id, status)
+		if s.name != nil {
+			item = strings.Replace(item, fmt.Sprintf(`"_id":%q,`, id), "", 1)
+			if named := s.name(id, i/2); named != "" {
+				item = fmt.Sprintf(`{"create":{"_id":%q,"status":%d`, named, status)
+			}
+		}
 		if status == 201 {
 			s.taken[id]++
 			item += `,"_version":1,"result":"created","_seq_no":7}}`

@@ -63,7 +63,7 @@ func openSyslogWithin(u *url.URL, o Options, alertWait time.Duration) (Destinati
 	if d.tls != nil && s.conn != nil {
 		select {
 		case <-s.conn.gone:
-			if err := tlsError(s.conn.ended()); IsPermanent(err) {
+			if err := tlsError(s.conn.ended()); s.conn.why != nil && IsPermanent(err) {
 				s.Close()
 				return nil, newError("", err, d.hint(err))
 			}
@@ -89,7 +89,7 @@ func (d *syslogDialer) dial(ctx context.Context) (*conn, error) {
 	c, err := dialer.DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		err = fmt.Errorf("connect: %w", err)
-		if _, ok := errors.AsType[*net.DNSError](err); ok && ctx.Err() == nil {
+		if unknownName(err) {
 			err = &Permanent{err}
 		}
 		return nil, err
@@ -111,14 +111,11 @@ func (d *syslogDialer) dial(ctx context.Context) (*conn, error) {
 }
 
 func (d *syslogDialer) hint(err error) string {
-	if unverified(err) {
-		return "give the certificate of the receiver's authority with CAFile, and the name that its certificate is for"
-	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "give the receiver's name or address"
+		return nameHint
 	}
 	if d.tls != nil {
-		return "see that the port speaks TLS, and whether the receiver wants a client certificate"
+		return hintTLS(err)
 	}
 	return "see that the receiver listens there"
 }

@@ -1,6 +1,7 @@
 package dest
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 )
 
 // TLS is how a receiver is verified, and how we show who we are.
@@ -83,19 +85,41 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// tlsError tells what only an operator can mend from what may pass.
-func tlsError(err error) error {
-	err = fmt.Errorf("TLS: %w", err)
-	_, refused := errors.AsType[tls.AlertError](err)
-	_, plain := errors.AsType[tls.RecordHeaderError](err)
-	// What the receiver sends as an alert is a *net.OpError around an unexported type.
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		refused = true
+// tlsHint is for a handshake that only an operator can fix.
+const tlsHint = "see that the port speaks TLS 1.2 or later, and whether the receiver wants a client certificate (CertFile)"
+
+// caHint is for a certificate that does not verify.
+const caHint = "give the authority that signed the receiver's certificate to CAFile, and the host by a name that the certificate has"
+
+// hintTLS says how to fix an error of a handshake.
+func hintTLS(err error) string {
+	if unverified(err) {
+		return caHint
 	}
-	if unverified(err) || refused || plain {
+	return tlsHint
+}
+
+// tlsError tells what only an operator can fix from what may pass.
+func tlsError(err error) error {
+	lasting := lastingTLS(err)
+	if err = fmt.Errorf("TLS: %w", err); lasting {
 		return &Permanent{err}
 	}
 	return err
+}
+
+// lastingTLS tells whether a handshake would end in the same error again: what the two sides have to say to each
+// other failed, not the connection below it. Package tls has no type for most of that, a version that is too old for
+// one, but the connection's errors have theirs.
+func lastingTLS(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert of the receiver
+		return true
+	}
+	_, network := errors.AsType[net.Error](err) // a time-out, or a *net.OpError of any other kind
+	_, system := errors.AsType[syscall.Errno](err)
+	broken := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return unverified(err) || !network && !system && !broken && !ended
 }
 
 // unverified tells whether an error is the receiver's certificate, which time does not mend.

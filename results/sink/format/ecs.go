@@ -293,6 +293,22 @@ func (e *ecs) End(s *results.ScanEnd) error {
 	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
 }
 
+// Report is for Reporter.
+func (e *ecs) Report(r *results.DeliveryReport) error {
+	r = r.Fit()
+	fields, err := nativeReport(r)
+	if err != nil {
+		return fmt.Errorf("encode delivery: %w", err)
+	}
+	message := "every output has all records"
+	if r.Undelivered > 0 {
+		message = strconv.FormatUint(r.Undelivered, 10) + " records were not delivered"
+	}
+	at := time.Time(r.Time).UnixNano()
+	b := append(e.appendScan(e.w.Buf(), at, message, "scan-delivery", r.EventID()), ecsScan...)
+	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: r.EventID(), Records: 1})
+}
+
 func (*ecs) Close() error { return nil }
 
 // appendScan begins an event of the scan's life, up to the middle of its object "event".

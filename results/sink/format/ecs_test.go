@@ -160,6 +160,19 @@ func stream(s *results.ScanStart, ports []results.Port, hosts []results.Host, en
 	}
 }
 
+// reported adds the report of deliveries behind the end, where the format has a place for it.
+func reported(write func(Encoder) error, outputs []results.Delivery) func(Encoder) error {
+	return func(e Encoder) error {
+		if err := write(e); err != nil {
+			return err
+		}
+		if r, ok := e.(Reporter); ok {
+			return r.Report(results.NewDeliveryReport(results.Time(time.Unix(1, 0)), testScanID, outputs))
+		}
+		return nil
+	}
+}
+
 // everyEvent is one event of every kind, and events with as much and as little in them as can be.
 func everyEvent() (events []results.Event) {
 	for k := results.EventNone + 1; k.String() != ""; k++ {
@@ -219,7 +232,7 @@ func ecsEvents(t *testing.T) []string {
 		o.Hostname = strings.Repeat("s", 253)
 		return newECS(w, o)
 	}
-	lines, _ := encode(t, longName, stream(start, everyPort(), everyHost(), failed, everyEvent()...))
+	lines, _ := encode(t, longName, reported(stream(start, everyPort(), everyHost(), failed, everyEvent()...), failed.Outputs))
 	least, _ := encode(t, newECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
 	whole, _ := encode(t, newECS, stream(sampleStart(), nil, nil, sampleEnd()))
 	return slices.Concat(lines, least, whole)

@@ -23,6 +23,11 @@ type Encoder interface {
 	Close() error
 }
 
+// Reporter is an Encoder with a place for what became of the records: behind End.
+type Reporter interface {
+	Report(*results.DeliveryReport) error
+}
+
 // Options are what an encoder needs to know besides the records.
 type Options struct {
 	// Fresh says that the output has nothing in it yet: a header is due.
@@ -46,6 +51,8 @@ type Format struct {
 	Grouped bool
 	// Frames says that records need their Port.Frame.
 	Frames bool
+	// Header is the line that an output of rows begins with, with its end: an Encoder writes it where the output is fresh.
+	Header string
 }
 
 var formats = map[string]Format{
@@ -57,7 +64,7 @@ var formats = map[string]Format{
 	"grepable":     {New: newGrepable, Grouped: true},
 	"masscan-json": {New: newMasscanJSON, Document: true},
 	"masscan-list": {New: newMasscanList},
-	"csv":          {New: newCSV},
+	"csv":          {New: newCSV, Header: csvFields + "\n"},
 	"list":         {New: newList},
 	"table":        {New: newTable, Grouped: true},
 }

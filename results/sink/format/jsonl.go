@@ -66,4 +66,13 @@ func (j *jsonLines) End(s *results.ScanEnd) error {
 	return j.w.Commit(append(line, '\n'), batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1})
 }
 
+// Report is for Reporter.
+func (j *jsonLines) Report(r *results.DeliveryReport) error {
+	line, err := r.AppendJSON(j.w.Buf())
+	if err != nil {
+		return fmt.Errorf("encode delivery: %w", err)
+	}
+	return j.w.Commit(append(line, '\n'), batch.Event{Time: time.Time(r.Time).UnixNano(), ID: r.EventID(), Records: 1})
+}
+
 func (*jsonLines) Close() error { return nil }

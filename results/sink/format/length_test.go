@@ -72,7 +72,9 @@ func TestMessagesAreShort(t *testing.T) {
 				return f.New(w, o)
 			}
 			for _, s := range []*results.ScanStart{start, &slim} {
-				lines, _ := encode(t, longName, stream(s, everyPort(), everyHost(), end, everyEvent()...))
+				written := stream(s, everyPort(), everyHost(), end, everyEvent()...)
+				encode(t, longName, reported(written, end.Outputs)) // which looks at the lengths
+				lines, _ := encode(t, longName, written)
 				first, last := lines[0], lines[len(lines)-1]
 				if !strings.Contains(first, `"…"]`) || !strings.Contains(last, `"… 9`) {
 					t.Errorf("%s\n%s", first, last)

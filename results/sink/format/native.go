@@ -40,6 +40,15 @@ func marshal(v any) ([]byte, error) {
 	return results.Harmless(encoded), err
 }
 
+// nativeReport is what nativeStart is, of the report of deliveries.
+func nativeReport(r *results.DeliveryReport) ([]byte, error) {
+	type body results.DeliveryReport
+	return marshal(struct {
+		*body
+		Time *results.Time `json:"ts,omitempty"`
+	}{body: (*body)(r)})
+}
+
 // sourceAddrs are the addresses that the scan sends from.
 func sourceAddrs(s *results.ScanStart) (all []netip.Addr) {
 	for word := range strings.SplitSeq(s.Source, ",") {

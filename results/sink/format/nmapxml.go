@@ -27,7 +27,8 @@ type nmapXML struct {
 // extraports beyond that, with their numbers, as nmap does. A host is up as with nmap's -Pn: the packet
 // that shows it is the reason, or "user-set" where none came. One that ARP or NDP does not find is
 // down, and so count those that no record tells of. A banner is written as nmap's script "banner" does
-// it; what nmap has no place for is in scripts "synoptic-…".
+// it; what nmap has no place for is in elements of that script, or of one "synoptic" where there is no banner. A port has one
+// script at most: ndiff cannot put two in an order (TypeError, ndiff 7.93).
 func newNmapXML(w *Writer, o Options) Encoder {
 	return &nmapXML{grouped: newGrouped(w, o)}
 }
@@ -159,7 +160,7 @@ func (x *nmapXML) writeHost(g *hostGroup) error {
 	b = append(b, "</ports>\n"...)
 	if g.Summary != nil && g.Summary.Suspect != 0 {
 		b = append(b, "<hostscript>"...)
-		b = appendScript(b, "synoptic-suspect", g.Summary.Suspect.String())
+		b = appendScript(b, nil, remark{"suspect", g.Summary.Suspect.String()})
 		b = append(b, "</hostscript>\n"...)
 	}
 	return x.w.Commit(append(b, "</host>\n"...), batch.Event{Time: h.last, Records: g.count})
@@ -208,23 +209,49 @@ func appendPortXML(b []byte, p *results.Port) []byte {
 			b = append(b, ` method="table" conf="3"/>`...)
 		}
 	}
-	if len(p.Banner) > 0 {
-		b = append(b, `<script id="banner" output="`...)
-		b = appendBannerXML(b, p.Banner)
-		b = append(b, `"/>`...)
-	}
+	var remarks [2]remark
+	n := 0
 	if p.Suspect != 0 {
-		b = appendScript(b, "synoptic-suspect", p.Suspect.String())
+		remarks[n] = remark{"suspect", p.Suspect.String()}
+		n++
 	}
 	if p.Verified != results.VerifyNone {
-		b = appendScript(b, "synoptic-verified", strconv.FormatBool(p.Verified == results.VerifyTrue))
+		remarks[n] = remark{"verified", strconv.FormatBool(p.Verified == results.VerifyTrue)}
+		n++
+	}
+	if n > 0 || len(p.Banner) > 0 {
+		b = appendScript(b, p.Banner, remarks[:n]...)
 	}
 	return append(b, "</port>\n"...)
 }
 
-func appendScript(b []byte, id, output string) []byte {
-	b = append(b, "<script"...)
-	b = appendAttr(b, "id", id)
-	b = appendAttr(b, "output", output)
-	return append(b, "/>"...)
+// remark is what nmap has no place for.
+type remark struct{ key, value string }
+
+// appendScript appends the one script of a port or a host: its output is the banner, or else the remarks.
+func appendScript(b, banner []byte, remarks ...remark) []byte {
+	if len(banner) > 0 {
+		b = append(b, `<script id="banner" output="`...)
+		b = appendBannerXML(b, banner)
+		b = append(b, '"')
+	} else {
+		words := make([]string, len(remarks))
+		for i, r := range remarks {
+			words[i] = r.key + ": " + r.value
+		}
+		b = append(b, `<script id="synoptic"`...)
+		b = appendAttr(b, "output", strings.Join(words, "; "))
+	}
+	if len(remarks) == 0 {
+		return append(b, "/>"...)
+	}
+	b = append(b, '>')
+	for _, r := range remarks {
+		b = append(b, "<elem"...)
+		b = appendAttr(b, "key", r.key)
+		b = append(b, '>')
+		b = append(b, r.value...) // of our own words
+		b = append(b, "</elem>"...)
+	}
+	return append(b, "</script>"...)
 }

@@ -70,7 +70,7 @@ func TestNmapXML(t *testing.T) {
 <hostname name="a&lt;b&gt;.example" type="user"/>
 </hostnames>
 <ports><port protocol="tcp" portid="80"><state state="open" reason="syn-ack" reason_ttl="63"/><service name="http" method="table" conf="3"/>` +
-		`<script id="banner" output="=a&quot;b\c,\x0D\x0A\x00\xFF&lt;&amp;'"/><script id="synoptic-suspect" output="win0-noopts"/><script id="synoptic-verified" output="false"/></port>
+		`<script id="banner" output="=a&quot;b\c,\x0D\x0A\x00\xFF&lt;&amp;'"><elem key="suspect">win0-noopts</elem><elem key="verified">false</elem></script></port>
 <port protocol="tcp" portid="443"><state state="closed" reason="reset" reason_ttl="64"/><service name="https" method="table" conf="3"/></port>
 </ports>
 </host>
@@ -182,7 +182,7 @@ func TestNmapXMLTakesSummaries(t *testing.T) {
 	got := encoded(t, "nmap-xml", Options{}, &testStart, ports, hosts, &testEnd)
 	valid(t, got)
 	for _, want := range []string{
-		`<host starttime="5" endtime="7"><status state="up" reason="syn-ack"`, `<extraports state="closed" count="3">`, `<hostscript><script id="synoptic-suspect" output="synack-all"/></hostscript>`,
+		`<host starttime="5" endtime="7"><status state="up" reason="syn-ack"`, `<extraports state="closed" count="3">`, `<hostscript><script id="synoptic" output="suspect: synack-all"><elem key="suspect">synack-all</elem></script></hostscript>`,
 		`<status state="up" reason="reset"`, `<hostname name="closed.example" type="user"/>`, `<extraports state="closed" count="4">`, `<hosts up="2" down="6" total="8"/>`,
 	} {
 		if !strings.Contains(got, want) {

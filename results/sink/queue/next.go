@@ -217,6 +217,15 @@ func (q *Queue) Took(delivered, dead uint64, again *batch.Batch) {
 	q.changed.Notify()
 }
 
+// Lose says that so many records were delivered to what is gone.
+func (q *Queue) Lose(records uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	records = min(records, q.counts.Delivered)
+	q.counts.Delivered -= records
+	q.counts.Lost += records
+}
+
 // Done forgets the batch on its way, all of which is settled. durable says that this needs no Sync. Where the
 // queue is abandoned meanwhile, the batch is at worst delivered twice.
 func (q *Queue) Done(durable bool) {

@@ -22,9 +22,27 @@ const (
 	wait
 )
 
+// ErrPatience is why a queue has failed that waited for room in vain.
+var ErrPatience = errors.New("it has taken nothing for too long")
+
+// waiting is since when Put waits for room, with so many records taken by the destination.
+type waiting struct {
+	since time.Time
+	taken uint64
+}
+
+// over tells whether nothing moves for too long.
+func (w *waiting) over(c Counts, patience time.Duration) bool {
+	if taken := c.Delivered + c.Dead; w.since.IsZero() || taken != w.taken {
+		*w = waiting{time.Now(), taken}
+	}
+	return patience > 0 && time.Since(w.since) >= patience
+}
+
 // Put queues a batch, and gives an empty one in return. It blocks while there is no room, until the queue
 // fails, or is stopped.
 func (q *Queue) Put(b *batch.Batch) (*batch.Batch, error) {
+	var w waiting
 	for told := false; ; {
 		next, v, err := q.admit(b)
 		if v == toDisk || v == toDiskBeyond {
@@ -43,6 +61,10 @@ func (q *Queue) Put(b *batch.Batch) (*batch.Batch, error) {
 		}
 		if v == taken {
 			return next, err
+		}
+		if w.over(q.Counts(), q.patient) {
+			q.Fail(ErrPatience)
+			continue
 		}
 		select {
 		case <-q.room:

@@ -17,6 +17,7 @@ package queue
 import (
 	"cmp"
 	"sync"
+	"time"
 
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/spool"
@@ -38,6 +39,9 @@ type Config struct {
 	// Request is what a request of the destination takes, in bytes, and what each event takes in it besides
 	// its own: batches that wait are joined up to that. nil joins none.
 	Request func() (bytes, each int)
+	// Patience is how long Put waits for room while nothing is taken, before the queue fails with ErrPatience; 0 is
+	// without end.
+	Patience time.Duration
 	// Warn is told what is amiss with the spool; nil is nobody.
 	Warn func(error)
 	// Changed is notified whenever something has changed; nil is a Signal of the queue's own.
@@ -56,6 +60,7 @@ type Queue struct {
 	disk    *spool.Spool
 	keeps   bool // what is on disk is for the next process
 	request func() (bytes, each int)
+	patient time.Duration
 	warn    func(error)
 	changed *Signal
 	room    token // for who puts
@@ -88,12 +93,13 @@ type Counts struct {
 	Delivered uint64
 	Dead      uint64 // were refused for good
 	Dropped   uint64 // had no room after Stop
+	Lost      uint64 // were delivered to what is gone
 }
 
 // New makes a queue.
 func New(c Config) *Queue {
 	q := &Queue{
-		most: cmp.Or(c.Memory, DefaultMemory), disk: c.Spool, keeps: c.Spool != nil && !c.Transient, request: c.Request, warn: c.Warn, changed: c.Changed,
+		most: cmp.Or(c.Memory, DefaultMemory), disk: c.Spool, keeps: c.Spool != nil && !c.Transient, request: c.Request, patient: c.Patience, warn: c.Warn, changed: c.Changed,
 		room: newToken(), work: newToken(), urgent: newToken(), free: make(chan *batch.Batch, 2*DefaultMemory/batch.Size),
 	}
 	if q.warn == nil {
