@@ -72,6 +72,25 @@ func TestOwnProgram(t *testing.T) {
 	}
 }
 
+// What is given takes the place of the default: no flag stands there twice.
+func TestScanLine(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                                "--backend ebpf --rate 300k --retries 1",
+		"--rate 20M":                      "--backend ebpf --retries 1 --rate 20M",
+		"-r20M --retries=0":               "--backend ebpf -r20M --retries=0",
+		"-r 1M --backend xdp --retries 2": "-r 1M --backend xdp --retries 2",
+		"--retry-gap 1s --rates":          "--backend ebpf --rate 300k --retries 1 --retry-gap 1s --rates",
+	} {
+		o, err := parse(append(strings.Fields("-prefix 10.128.0.0/24 -ports 80 --"), strings.Fields(args)...), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(o.scanLine(), " "); got != "scan 10.128.0.0/24 -p 80 "+want {
+			t.Errorf("%q: %s", args, got)
+		}
+	}
+}
+
 // What the scan says is judged by the truth, every port once.
 func TestFindings(t *testing.T) {
 	o, err := parse(strings.Fields("-prefix 10.128.0.0/24 -ports 80,81 -open 0.2 -closed 0.5"), io.Discard)

@@ -31,7 +31,7 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 		return nil, err
 	}
 	defer internet.Close()
-	args := append([]string{"scan", o.prefix.String(), "-p", o.ports.String(), "--backend", "ebpf", "--rate", "300k", "--retries", "1"}, o.scanArgs...)
+	args := o.scanLine()
 	if !ownProgram(args) {
 		pass, err := responder.AttachPass(n)
 		if err != nil {
@@ -58,6 +58,21 @@ func simulate(ctx context.Context, o options, progress io.Writer) (*report, erro
 }
 
 var errInterrupted = errors.New("interrupted")
+
+// scanLine is the command line of the scan: what it is given, and the defaults of what it is not, for a flag twice is refused.
+func (o *options) scanLine() []string {
+	line := []string{"scan", o.prefix.String(), "-p", o.ports.String()}
+	for _, d := range [][3]string{{"--backend", "", "ebpf"}, {"--rate", "-r", "300k"}, {"--retries", "", "1"}} {
+		given := slices.ContainsFunc(o.scanArgs, func(arg string) bool {
+			name, _, _ := strings.Cut(arg, "=")
+			return name == d[0] || d[1] != "" && strings.HasPrefix(arg, d[1])
+		})
+		if !given {
+			line = append(line, d[0], d[2])
+		}
+	}
+	return append(line, o.scanArgs...)
+}
 
 // ownProgram tells whether the scan puts an XDP program on its end of the link, which must then be
 // free. The choice of --backend auto respects a program that is there. The last --backend counts.

@@ -24,7 +24,7 @@ var planted = []struct{ what, file, from, to string }{
 	{"map: unsent passes for silent", "results/window/map.go", "	word |= word >> 2\n", "	word |= word >> 1\n"},
 	{"map: the last position of a word is passed over", "results/window/map.go", "last := (next - 1) % wordSlots", "last := (next - 1) % wordSlots &^ 1"},
 	{"map: a mark is told its own state", "results/window/map.go", "old = results.State(word>>shift) & sealed", "old = (results.State(word>>shift) | s) & sealed"},
-	{"judge: a port too late", "scan/judge/hosts.go", "if open >= implausibleOpen && ", "if open > implausibleOpen && "},
+	{"judge: a port too late", "scan/judge/hosts.go", "return open >= implausibleOpen && ", "return open > implausibleOpen && "},
 	{"judge: closed ports are forgotten", "scan/judge/hosts.go", "		s.closed++\n", ""},
 	{"judge: the first answer is the last", "scan/judge/hosts.go", "s.first, s.last = min(s.first, p.Time)", "s.first, s.last = max(s.first, p.Time)"},
 }
