@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -208,14 +209,36 @@ func playHostile(t *testing.T, cases []hostileCase, backends ...backend) {
 	}, backends...)
 }
 
+// wrongs collects what is wrong with a run that stall.Judge may find void. Its methods may be called from any goroutine.
+type wrongs struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (w *wrongs) Errorf(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, fmt.Errorf(format, args...))
+}
+
+// take gives what has come together, and forgets it.
+func (w *wrongs) take() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := errors.Join(w.all...)
+	w.all = nil
+	return err
+}
+
 func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
+	wrong := &wrongs{}
 	n := b.beside(t, testnet.Config{Gateway: true, Alive: []netip.Prefix{netip.MustParsePrefix("10.77.255.254/32")}})
 	seen := make([]hostilePeer, len(cases))
 	n.Respond(t, func(r *testnet.Responder, frame []byte) {
 		p := parseProbe(frame)
 		i := caseAt(p.target)
 		if i >= len(cases) || p.target != caseAddress(i) || p.dport != subjectPort && p.dport != witnessPort {
-			t.Errorf("probe to %s, which is not in the set", p.endpoint())
+			wrong.Errorf("probe to %s, which is not in the set", p.endpoint())
 			return
 		}
 		frames, err := seen[i].answer(t, &cases[i], b, p)
@@ -223,7 +246,7 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 			err = r.Send(frames...)
 		}
 		if err != nil {
-			t.Errorf("%s: %v", cases[i].name, err)
+			wrong.Errorf("%s: %w", cases[i].name, err)
 		}
 	})
 	byTries := map[int][]int{} // the cases, by how many probes each of their ports gets
@@ -231,7 +254,10 @@ func playHostileBy(t *testing.T, b backend, cases []hostileCase) {
 		byTries[cases[i].tries()] = append(byTries[cases[i].tries()], i)
 	}
 	for _, tries := range slices.Sorted(maps.Keys(byTries)) {
-		playTogether(t, b, cases, seen, tries, byTries[tries])
+		playTogether(t, b, cases, seen, tries, byTries[tries], wrong)
+	}
+	if err := wrong.take(); err != nil {
+		t.Errorf("after the scans: %v", err)
 	}
 }
 
@@ -265,7 +291,7 @@ func (p *hostilePeer) answer(t *testing.T, c *hostileCase, b backend, probe synP
 }
 
 // playTogether scans the addresses of some cases, all of which get as many probes.
-func playTogether(t *testing.T, b backend, cases []hostileCase, seen []hostilePeer, tries int, which []int) {
+func playTogether(t *testing.T, b backend, cases []hostileCase, seen []hostilePeer, tries int, which []int, wrong *wrongs) {
 	var targets, excludes []string
 	for _, i := range which {
 		a := caseAddress(i)
@@ -277,33 +303,41 @@ func playTogether(t *testing.T, b backend, cases []hostileCase, seen []hostilePe
 		"--show", "all", "--retries", fmt.Sprint(tries-1), "--retry-gap", "100ms", "--wait", "1s")
 	stall.Judge(t, stall.Bound{Gap: 100 * time.Millisecond, Here: true}, func() error { // which the wait bears ten times
 		o := finish(t, exec.Command(program(t), args...))
-		// A long silence costs the scan its evidence.
+		// A long silence costs the scan its evidence, or makes it ask again.
 		if missed := strings.Contains(o.stdout, witnessMissed); missed || o.code != 0 {
+			wrong.Errorf("a witness was missed: %v; exit %d: %s", missed, o.code, o.stderr)
+		} else {
+			checkTogether(t, b, cases, which, o.stdout, wrong)
+		}
+		err := wrong.take()
+		if err != nil {
 			for _, i := range which {
 				seen[i].reset(t)
 			}
-			return fmt.Errorf("a witness was missed: %v; exit %d: %s", missed, o.code, o.stderr)
+			err = errors.Join(err, wrong.take())
 		}
-		s := parseHostile(t, o.stdout)
-		want := counters{Coverage: 1, Complete: true}
-		for _, i := range which {
-			t.Run(cases[i].name, func(t *testing.T) {
-				c := cases[i].by(b)
-				c.check(t, b, caseAddress(i), s, &want)
-			})
-		}
-		if s.end != want {
-			t.Errorf("scan_end\n%+v, want\n%+v", s.end, want)
-		}
-		if len(s.records) != 2*len(which) {
-			t.Errorf("records of other ports: %v", s.records)
-		}
-		return nil
+		return err
 	})
 }
 
+// checkTogether holds a scan's stream against its cases.
+func checkTogether(t *testing.T, b backend, cases []hostileCase, which []int, stdout string, wrong *wrongs) {
+	s := parseHostile(t, stdout)
+	want := counters{Coverage: 1, Complete: true}
+	for _, i := range which {
+		c := cases[i].by(b)
+		c.check(wrong, b, caseAddress(i), s, &want)
+	}
+	if s.end != want {
+		wrong.Errorf("scan_end\n%+v, want\n%+v", s.end, want)
+	}
+	if len(s.records) != 2*len(which) {
+		wrong.Errorf("records of other ports: %v", s.records)
+	}
+}
+
 // check holds the stream against the case: which records, in which order. It adds what the case counts.
-func (c *hostileCase) check(t *testing.T, b backend, a netip.Addr, s hostileStream, sum *counters) {
+func (c *hostileCase) check(wrong *wrongs, b backend, a netip.Addr, s hostileStream, sum *counters) {
 	if b.kernel {
 		c.overtaken(s.records[netip.AddrPortFrom(a, subjectPort)])
 	}
@@ -334,11 +368,11 @@ func (c *hostileCase) check(t *testing.T, b backend, a netip.Addr, s hostileStre
 		for _, f := range s.records[e] {
 			got = append(got, f.String())
 			if f.Reason != "no-response" && (f.Attempt == 0 || f.SourcePort != hostileSourcePort+uint16(f.Attempt)-1) {
-				t.Errorf("%s: source port %d, attempt %d", e, f.SourcePort, f.Attempt)
+				wrong.Errorf("%s: %s: source port %d, attempt %d", c.name, e, f.SourcePort, f.Attempt)
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: records %q, want %q", e, got, want)
+			wrong.Errorf("%s: %s: records %q, want %q", c.name, e, got, want)
 		}
 	}
 }
