@@ -61,7 +61,7 @@ func (s *ScanEnd) Fit() *ScanEnd {
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.EstimateVoid = cut(s.EstimateVoid, roomWord)
 	fit.Error = cut(s.Error, roomError-len(s.Tags))
-	fit.Outputs = cutOutputs(s.Outputs, roomOutputs-len(s.Tags)/2)
+	fit.Outputs = cutOutputs(s.Outputs, roomOutputs-len(s.Tags)/4)
 	if s.Evidence != nil {
 		evidence := *s.Evidence
 		evidence.Paths = cutPaths(evidence.Paths, roomPaths)

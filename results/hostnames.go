@@ -64,16 +64,13 @@ func (h *Hostnames) First(n int) *Hostnames {
 }
 
 // Within is the list cut down to what takes so many bytes as JSON.
-func (h *Hostnames) Within(room int) *Hostnames { return h.First(h.Fits(room)) }
-
-// Fits is how many names of the list take no more than so many bytes as JSON.
-func (h *Hostnames) Fits(room int) int {
+func (h *Hostnames) Within(room int) *Hostnames {
 	for i := range h.Len() {
 		if room -= len(h.List[i]) + len(`"",`); room < 0 {
-			return i
+			return h.First(i)
 		}
 	}
-	return h.Len()
+	return h
 }
 
 // AppendNames appends the list as a JSON array: of one, where there is no other than the record's Hostname.

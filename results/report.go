@@ -3,8 +3,10 @@ package results
 // DeliveryReport is the record behind scan_end in the files of a scan: what became of the records of every output in the
 // end. scan_end itself is made before they have all arrived.
 type DeliveryReport struct {
-	Time   Time   `json:"ts"`
-	ScanID string `json:"scan_id"`
+	Time    Time   `json:"ts"`
+	ScanID  string `json:"scan_id"`
+	Scanner string `json:"scanner,omitempty"` // as in ScanStart
+	Tags    Tags   `json:"tags,omitempty"`
 	// Undelivered is how many records have not arrived, of all outputs.
 	Undelivered uint64     `json:"undelivered"`
 	Outputs     []Delivery `json:"outputs"`
@@ -22,6 +24,7 @@ func NewDeliveryReport(at Time, scanID string, outputs []Delivery) *DeliveryRepo
 // Fit is what it is of a ScanEnd.
 func (r *DeliveryReport) Fit() *DeliveryReport {
 	fit := *r
+	fit.Scanner = cut(r.Scanner, roomScanner)
 	fit.Outputs = cutOutputs(r.Outputs, roomReport)
 	return &fit
 }

@@ -95,6 +95,13 @@ func TestTagsAndServices(t *testing.T) {
 	}
 
 	equal(t, converted(t, stdout).stdout, stdout)
+	if o := synoptic(t, "scan", "127.0.0.1", "-p", "2222", "--backend", "connect", "--tag", "ticket=CHG-2", "-o", file+".jsonl"); o.code != 0 {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+	written, err := os.ReadFile(file + ".jsonl")
+	if n := strings.Count(string(written), `"tags":{"ticket":"CHG-2"}`); err != nil || n != 4 || n != strings.Count(string(written), "\n") || !strings.Contains(string(written), `"type":"delivery"`) {
+		t.Errorf("%d records with the tag, error %v: %s", n, err, written)
+	}
 	for format, words := range map[string][]string{
 		"ecs": {
 			`"labels":{"owner":"web","ticket":"CHG-1","zone":"local"}`, `"labels":{"ticket":"CHG-1","zone":"any"}`, fmt.Sprintf(`"hostname":%q`, hostname),

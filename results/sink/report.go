@@ -13,11 +13,11 @@ import (
 // report is what a Tee remembers for the record behind scan_end.
 type report struct {
 	wanted bool
-	scanID string
+	start  results.ScanStart
 	over   bool // its scan_end has come
 }
 
-func (r *report) begin(s *results.ScanStart) { r.scanID, r.over = s.ScanID, false }
+func (r *report) begin(s *results.ScanStart) { r.start, r.over = *s, false }
 
 // Report has Finish write behind scan_end, in the files that are outputs of lines, what became of the records of every
 // output (results.DeliveryReport): once all others are finished.
@@ -50,7 +50,9 @@ func (t *Tee) writeReport(ctx context.Context, files []*branch) {
 			}
 		}
 	}
-	r := results.NewDeliveryReport(results.Time(time.Now()), t.report.scanID, t.Deliveries())
+	start := &t.report.start
+	r := results.NewDeliveryReport(results.Time(time.Now()), start.ScanID, t.Deliveries())
+	r.Scanner, r.Tags = start.Scanner, start.Tags
 	for _, b := range files {
 		if o, ok := results.SinkAs[*Output](b.Sink); ok {
 			_ = o.report(r) // whose error comes again

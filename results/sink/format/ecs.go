@@ -33,8 +33,6 @@ type ecs struct {
 	scanID   string
 	// tail is the same in every event of the scan: the end of the object "synoptic", and what follows it.
 	tail []byte
-	// names is what namesWithin makes.
-	names results.Hostnames
 }
 
 // newECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
@@ -50,9 +48,6 @@ const (
 	ecsNetwork = `","transport":"tcp","iana_number":"6"}`
 	ecsTags    = "labels"
 )
-
-// ecsNames is how many bytes further names of a host take at most in a port's event; tags take the place of some.
-const ecsNames = 640
 
 func (e *ecs) Start(s *results.ScanStart) error {
 	s = s.Fit()
@@ -148,8 +143,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = p.Router.WithZone("").AppendTo(b)
 	}
 	b = append(b, `"]`...)
-	names := e.namesWithin(p.Hostnames, ecsNames-len(p.Tags))
-	b = append(appendECSHosts(b, p.Hostname, names), '}')
+	b = append(appendECSHosts(b, p.Hostname, p.Hostnames), '}')
 	b = p.Tags.AppendField(b, ecsTags)
 
 	b = append(b, `,"synoptic":{"scan_id":`...)
@@ -160,7 +154,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 	b = append(b, p.Range()...)
 	b = append(b, '"')
 	b = p.AppendService(b)
-	b = names.AppendLeftOut(b)
+	b = p.Hostnames.AppendLeftOut(b)
 	if p.Router.IsValid() {
 		b = append(b, `,"router":"`...)
 		b = p.Router.WithZone("").AppendTo(b)
@@ -199,16 +193,6 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		b = results.AppendBanner(b, p.Banner)
 	}
 	return append(b, e.tail...)
-}
-
-// namesWithin is Hostnames.Within without allocation: it holds until the next call.
-func (e *ecs) namesWithin(h *results.Hostnames, room int) *results.Hostnames {
-	n := h.Fits(room)
-	if n == h.Len() {
-		return h
-	}
-	e.names = results.Hostnames{List: h.List[:n], LeftOut: h.LeftOut + h.Len() - n}
-	return &e.names
 }
 
 func (e *ecs) Hosts(hosts []results.Host) error {
@@ -306,6 +290,7 @@ func (e *ecs) Report(r *results.DeliveryReport) error {
 	}
 	at := time.Time(r.Time).UnixNano()
 	b := append(e.appendScan(e.w.Buf(), at, message, "scan-delivery", r.EventID()), ecsScan...)
+	b = r.Tags.AppendField(b, ecsTags)
 	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: r.EventID(), Records: 1})
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/gopacket/pcapgo"
@@ -98,6 +99,38 @@ var complaints = map[string]func(h *hostile, out string, events int) error{
 			err = fmt.Errorf("%d rows on %d lines for %d ports", len(rows), lines, len(h.ports))
 		}
 		return err
+	},
+	"table": func(h *hostile, out string, _ int) error {
+		lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+		if len(lines) < 2 || lines[0][:2]+lines[len(lines)-1][:2] != "# # " || strings.ContainsFunc(strings.Join(lines, ""), unicode.IsControl) {
+			return fmt.Errorf("%d lines, or a control character", len(lines))
+		}
+		for _, line := range lines {
+			address, _, _ := strings.Cut(line, " ")
+			if _, err := netip.ParseAddr(address); err != nil && address != "ADDRESS" && address != "#" {
+				return fmt.Errorf("line %q", line)
+			}
+		}
+		return nil
+	},
+	"list": func(h *hostile, out string, _ int) error {
+		want := 0
+		for i := range h.ports {
+			if h.ports[i].Reason.State() == results.Open {
+				want++
+			}
+		}
+		n := 0
+		for line := range strings.Lines(out) {
+			if _, err := netip.ParseAddrPort(strings.TrimSuffix(line, "\n")); err != nil {
+				return err
+			}
+			n++
+		}
+		if n != want {
+			return fmt.Errorf("%d lines for %d open ports", n, want)
+		}
+		return nil
 	},
 	"grepable":     grepableLines,
 	"masscan-list": masscanLines,
@@ -276,6 +309,7 @@ func TestHostileChecksFindFaults(t *testing.T) {
 	h := hostile{start: results.ScanStart{ScanID: testScanID}, end: results.ScanEnd{ScanID: testScanID}, ports: []results.Port{{Addr: netip.MustParseAddr("10.0.0.1"), Port: 80, Reason: results.SYNACK, Banner: []byte("x"), Frame: []byte("x")}}}
 	for name, fault := range map[string][2]string{
 		"jsonl": {`"port":80`, "\"port\":\n80"}, "ecs": {`"ip":"10.0.0.1"`, `"ip":"10.0.0."1"`}, "ocsf": {`"port":80`, `"port":080`}, "csv": {"10.0.0.1,80,", "10.0.0.1,\"80\n\","},
+		"table": {"80  open", "80\nopen"}, "list": {":80", ":80 "},
 		"grepable": {"80/open", "80/open/x"}, "masscan-list": {"banner tcp", "banner udp"}, "masscan-json": {`"banner": "x"`, `"banner": "x""`}, "nmap-xml": {"<port ", "<port <"}, "pcapng": {"\x06\x00\x00\x00", "\x07\x00\x00\x00"},
 	} {
 		out, events := h.write(t, name)

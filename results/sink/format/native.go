@@ -43,10 +43,12 @@ func marshal(v any) ([]byte, error) {
 // nativeReport is what nativeStart is, of the report of deliveries.
 func nativeReport(r *results.DeliveryReport) ([]byte, error) {
 	type body results.DeliveryReport
+	own := body(*r)
+	own.Scanner, own.Tags = "", ""
 	return marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
-	}{body: (*body)(r)})
+	}{body: &own})
 }
 
 // sourceAddrs are the addresses that the scan sends from.
