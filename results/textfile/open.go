@@ -115,7 +115,7 @@ func (d *decompressor) Read(p []byte) (int, error) {
 func damaged(name string, err error) error {
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return &Error{fmt.Errorf("%s needs more than %d MiB of memory to be unpacked: %w", name, MaxWindow>>20, err),
-			"unpack it, or compress it again without --ultra and --long"}
+			"unpack it, or compress it again by zstd at level 19 or lower, without a long window"}
 	}
 	return &Error{fmt.Errorf("the file is compressed by %s, and damaged or cut off: %w", name, err), "fetch or make it again"}
 }
