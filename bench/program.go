@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -35,6 +36,26 @@ func Build() (*Program, error) {
 
 // Close removes the program.
 func (p *Program) Close() error { return os.RemoveAll(p.dir) }
+
+// Shared is the program of all tests of a package: it is built when it is first asked for. The zero value is ready.
+type Shared struct {
+	once sync.Once
+	p    *Program
+	err  error
+}
+
+// Get gives the program, which its user must not close.
+func (s *Shared) Get() (*Program, error) {
+	s.once.Do(func() { s.p, s.err = Build() })
+	return s.p, s.err
+}
+
+// Close removes the program, if it was built; nobody may ask for it afterwards.
+func (s *Shared) Close() {
+	if s.p != nil {
+		s.p.Close()
+	}
+}
 
 // Run is one finished run.
 type Run struct {

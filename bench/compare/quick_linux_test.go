@@ -17,29 +17,20 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
+func TestMain(m *testing.M) { testnet.Main(m, built.Close) }
 
-// built is the program, which is made once for all tests.
-var built *bench.Program
-
-func removeProgram() {
-	if built != nil {
-		built.Close()
-	}
-}
+var built bench.Shared
 
 // prepared is a program and options for quick runs without peers: none is on the PATH.
 func prepared(t *testing.T) (*bench.Program, options) {
 	t.Helper()
 	testnet.Require(t)
-	if built == nil {
-		var err error
-		if built, err = bench.Build(); err != nil {
-			t.Fatal(err)
-		}
+	program, err := built.Get()
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	return built, options{backends: []string{"afpacket", "nonesuch"}, runs: 2, bound: 3 * time.Minute, quick: true, results: t.TempDir()}
+	return program, options{backends: []string{"afpacket", "nonesuch"}, runs: 2, bound: 3 * time.Minute, quick: true, results: t.TempDir()}
 }
 
 // needsXDP skips where the simulated internet cannot be.

@@ -46,27 +46,18 @@ type report struct {
 	}
 }
 
-// built is the program, which is made once for all tests.
-var built *bench.Program
-
-func removeProgram() {
-	if built != nil {
-		built.Close()
-	}
-}
+var built bench.Shared
 
 func scan(t *testing.T, args ...string) (r report) {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
 	}
-	if built == nil {
-		var err error
-		if built, err = bench.Build(); err != nil {
-			t.Fatal(err)
-		}
+	p, err := built.Get()
+	if err != nil {
+		t.Fatal(err)
 	}
-	out, err := built.Command(t.Context(), append([]string{"scan", "--quiet"}, args...)...).Output()
+	out, err := p.Command(t.Context(), append([]string{"scan", "--quiet"}, args...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
+func TestMain(m *testing.M) { testnet.Main(m, built.Close) }
 
 // What an XDP program returns (enum xdp_action).
 const (

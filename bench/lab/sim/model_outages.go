@@ -149,10 +149,11 @@ func (m *model) takenBack(from, to time.Duration) bool {
 
 // void tells whether a try must have been taken back: it was sent behind the newest probe that was answered, before an
 // outage was noticed that is over. As long as nobody has answered, a chunk is done with when its last pass is sent: there is
-// no evidence to wait for.
+// no evidence to wait for. Of what was sent in the very instant in which it was noticed nobody can say which came first: a
+// driver lets go of a batch, and the scan's clock goes on, at one moment.
 func (m *model) void(p *Probe) bool {
 	for i := range m.outages {
-		if o := &m.outages[i]; o.end != never && p.At > max(o.good, o.since, o.known)+tripSlack && p.At <= o.begun {
+		if o := &m.outages[i]; o.end != never && p.At > max(o.good, o.since, o.known)+tripSlack && p.At < o.begun {
 			return true
 		}
 	}

@@ -44,18 +44,19 @@ func (ph *Phase) Estimates() Estimates {
 	if l.final || !ended && now.Sub(l.made) < estimatesEvery {
 		return l.e
 	}
-	counts := ph.ev.loss.Counts(now.Add(-ph.listenTime()))
 	l.made, l.final, l.e = now, ended, Estimates{}
-	r := estimate.Of(&counts)
 	switch {
 	case ph.limited.Load():
 		l.e.Void = string(estimate.FirstContacts)
 	case ph.tally.unknown.Load() > 0:
 		l.e.Void = EvidenceLost
-	case r.Void != estimate.None:
-		l.e.Void = string(r.Void)
 	default:
-		l.e.Loss, l.e.Missed = written(r.Loss), written(r.Missed)
+		counts := ph.ev.loss.Counts(now.Add(-ph.listenTime()))
+		if r := estimate.Of(&counts); r.Void != estimate.None {
+			l.e.Void = string(r.Void)
+		} else {
+			l.e.Loss, l.e.Missed = written(r.Loss), written(r.Missed)
+		}
 	}
 	return l.e
 }
