@@ -38,6 +38,7 @@ func (s Suspect) String() string {
 // Host sums up what one address has answered.
 type Host struct {
 	Addr        netip.Addr
+	MAC         MAC // of Addr, where it is on the scanner's link
 	Hostname    string
 	Hostnames   *Hostnames // where there are several
 	Open        []uint16   // ascending; the first MaxHostPorts of them
@@ -69,6 +70,7 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 		b = AppendString(b, h.Hostname)
 	}
 	b = h.Hostnames.AppendFields(b)
+	b = h.MAC.appendField(b)
 	b = append(b, `,"open_ports":[`...)
 	for i, p := range h.Open {
 		if i > 0 {

@@ -10,6 +10,7 @@ import (
 type Port struct {
 	Time       int64 // of the deciding packet, nanoseconds since the Unix epoch
 	Addr       netip.Addr
+	MAC        MAC // of Addr, where it is on the link of the probe
 	Port       uint16
 	Reason     Reason
 	Hostname   string        // the name that the address was resolved from; of several, one that was asked for this port
@@ -105,6 +106,7 @@ func (p *Port) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 	b = append(b, `,"range":"`...)
 	b = append(b, p.Range()...)
 	b = append(b, '"')
+	b = p.MAC.appendField(b)
 	if p.Router.IsValid() {
 		b = append(b, `,"router":"`...)
 		b = p.Router.AppendTo(b)
