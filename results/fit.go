@@ -16,7 +16,7 @@ const (
 	roomOutput  = 96  // the name of one
 	roomFailure = 160 // why one has failed
 	roomReport  = 2400
-	roomError   = 340 // twice in ecs and in ocsf
+	roomError   = 360 // twice in ecs and in ocsf
 	roomReason  = 200
 	roomIface   = 100
 	roomSource  = 200 // twice in ecs

@@ -87,7 +87,7 @@ func TestFit(t *testing.T) {
 	}
 
 	fitEnd := end.Fit()
-	if n := len(fitEnd.Error); n != 56*len("<")+len("…") {
+	if n := len(fitEnd.Error); n != 59*len("<")+len("…") {
 		t.Errorf("an error of %d bytes", n)
 	}
 	last := fitEnd.Outputs[len(fitEnd.Outputs)-1]

@@ -52,7 +52,7 @@ type Host struct {
 }
 
 // MaxHostPorts bounds the list of ports in a host record, so that its line stays under 4 KB.
-const MaxHostPorts = 400
+const MaxHostPorts = 395
 
 // AppendJSON appends the record as one JSON object without a line end.
 func (h *Host) AppendJSON(b []byte, scanID string) []byte {

@@ -90,14 +90,6 @@ func (h *fakeHost) Memory() rawsock.MemoryLeft {
 	return h.memory
 }
 
-func (h *fakeHost) FileLimit() (uint64, error) {
-	h.asked++
-	if h.files == 0 {
-		return 1 << 20, nil
-	}
-	return h.files, nil
-}
-
 func (h *fakeHost) Routes(ranges iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
 	h.asked++
 	if h.table != nil {
