@@ -10,13 +10,13 @@ import (
 type Port struct {
 	Time       int64 // of the deciding packet, nanoseconds since the Unix epoch
 	Addr       netip.Addr
-	MAC        MAC // of Addr, where it is on the link of the probe
 	Port       uint16
 	Reason     Reason
 	Hostname   string        // the name that the address was resolved from; of several, one that was asked for this port
 	Hostnames  *Hostnames    // all of them, where there are several
 	Service    string        // the best name that is known; ServiceSource says what it rests on
 	TTL        uint8         // of the reply's IP header
+	MAC        MAC           // of Addr, where it is on the link of the probe
 	RTT        time.Duration // from the probe's send call to the reply's kernel timestamp
 	HasRTT     bool          // RTT is known: replies older than the send-time table have none
 	Attempt    uint8         // the attempt that was answered, from 1
