@@ -38,6 +38,7 @@ func (s Suspect) String() string {
 // Host sums up what one address has answered.
 type Host struct {
 	Addr        netip.Addr
+	MAC         MAC // of Addr, where it is on the scanner's link
 	Hostname    string
 	Hostnames   *Hostnames // where there are several
 	Open        []uint16   // ascending; the first MaxHostPorts of them
@@ -51,7 +52,7 @@ type Host struct {
 }
 
 // MaxHostPorts bounds the list of ports in a host record, so that its line stays under 4 KB.
-const MaxHostPorts = 400
+const MaxHostPorts = 395
 
 // AppendJSON appends the record as one JSON object without a line end.
 func (h *Host) AppendJSON(b []byte, scanID string) []byte {
@@ -69,6 +70,7 @@ func (h *Host) AppendJSON(b []byte, scanID string) []byte {
 		b = AppendString(b, h.Hostname)
 	}
 	b = h.Hostnames.AppendFields(b)
+	b = h.MAC.appendField(b)
 	b = append(b, `,"open_ports":[`...)
 	for i, p := range h.Open {
 		if i > 0 {

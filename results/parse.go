@@ -113,6 +113,8 @@ func (r *parser) port(line []byte, p *Port) error {
 			p.Service, err = r.name(v)
 		case "service_source": // detected follows from it
 			p.ServiceSource, err = serviceSource(v)
+		case "mac":
+			p.MAC, err = macOf(v)
 		case "router":
 			p.Router, err = address(v)
 		case "ttl":
@@ -191,6 +193,8 @@ func (r *parser) host(line []byte, h *Host) error {
 			err = hostnames(&h.Hostnames).list(v)
 		case "hostnames_left_out":
 			err = hostnames(&h.Hostnames).leftOut(v)
+		case "mac":
+			h.MAC, err = macOf(v)
 		case "open_ports":
 			err = json.Unmarshal(v.raw, &h.Open)
 		case "open":

@@ -16,6 +16,7 @@ type Port struct {
 	Hostnames  *Hostnames    // all of them, where there are several
 	Service    string        // the best name that is known; ServiceSource says what it rests on
 	TTL        uint8         // of the reply's IP header
+	MAC        MAC           // of Addr, where it is on the link of the probe
 	RTT        time.Duration // from the probe's send call to the reply's kernel timestamp
 	HasRTT     bool          // RTT is known: replies older than the send-time table have none
 	Attempt    uint8         // the attempt that was answered, from 1
@@ -105,6 +106,7 @@ func (p *Port) AppendJSONAs(b []byte, scanID string, id EventID) []byte {
 	b = append(b, `,"range":"`...)
 	b = append(b, p.Range()...)
 	b = append(b, '"')
+	b = p.MAC.appendField(b)
 	if p.Router.IsValid() {
 		b = append(b, `,"router":"`...)
 		b = p.Router.AppendTo(b)

@@ -2,6 +2,7 @@ package results
 
 import (
 	"encoding/json"
+	"net"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -28,6 +29,7 @@ type portJSON struct {
 	LeftOut  int         `json:"hostnames_left_out,omitempty"`
 	Service  string      `json:"service,omitempty"`
 	Range    string      `json:"range"`
+	MAC      string      `json:"mac,omitempty"`
 	Router   *netip.Addr `json:"router,omitempty"`
 	TTL      uint8       `json:"ttl,omitempty"`
 	RTT      *int64      `json:"rtt_us,omitempty"`
@@ -55,6 +57,9 @@ func reference(p *Port, scanID string) portJSON {
 	}
 	if p.Hostnames != nil {
 		r.Names, r.LeftOut = p.Hostnames.List, p.Hostnames.LeftOut
+	}
+	if p.MAC.IsValid() {
+		r.MAC = net.HardwareAddr(p.MAC[:]).String()
 	}
 	if p.Router.IsValid() {
 		r.Router = &p.Router
@@ -114,6 +119,9 @@ func drawPort(t *rapid.T) Port {
 	}
 	if rapid.Bool().Draw(t, "has source") {
 		p.Source = drawAddr(t, "source")
+	}
+	if rapid.Bool().Draw(t, "has MAC") {
+		p.MAC = MAC(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "MAC"))
 	}
 	if rapid.Bool().Draw(t, "has router") {
 		p.Router = drawAddr(t, "router")

@@ -49,7 +49,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(p.AppendJSON(nil, testScan))
 	p.Banner, p.Hostname, p.Suspect, p.Verified, p.Router = []byte("a\xff\""), "é\xff", 3, VerifyFalse, netip.MustParseAddr("2001:db8::1")
 	f.Add(p.AppendJSON(nil, testScan))
-	f.Add((&Host{Addr: p.Addr, Open: []uint16{1, 2}, HasRTT: true}).AppendJSON(nil, testScan))
+	f.Add((&Host{Addr: p.Addr, MAC: MAC{2, 0, 0x5e, 0x10, 0, 1}, Open: []uint16{1, 2}, HasRTT: true}).AppendJSON(nil, testScan))
 	e := sampleEvent()
 	f.Add(e.AppendJSON(nil, testScan))
 	e.MAC, e.Iface, e.Message = net.HardwareAddr{1}, "\xff", strings.Repeat("<", 1000)

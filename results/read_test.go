@@ -35,6 +35,9 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 	case *Tags:
 		*x = drawTags(t)
 		return
+	case *MAC:
+		*x = MAC(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, name))
+		return
 	case *Suspect:
 		*x = Suspect(rapid.Uint8Range(0, 3).Draw(t, name))
 		return

@@ -88,8 +88,9 @@ type ScanEnd struct {
 	Invalid       uint64 `json:"invalid"`   // packets to our ports that no probe of ours explains
 	Late          uint64 `json:"late"`      // genuine, but their position had left the window
 	TxErrors      uint64 `json:"tx_errors"`
-	TxRetries     uint64 `json:"tx_retries"` // back-pressure of the send path, waited out
-	RxDrops       uint64 `json:"rx_drops"`   // replies that the kernel dropped before we read them
+	TxRetries     uint64 `json:"tx_retries"`            // back-pressure of the send path, waited out
+	RxDrops       uint64 `json:"rx_drops"`              // replies that the kernel dropped before we read them
+	IfaceDrops    uint64 `json:"iface_drops,omitempty"` // frames that the scan's interfaces lost before anybody could see them, replies or not
 	// LossEstimate is the two-way loss, MissedOpen the open ports that no attempt found, both with
 	// their 95 % intervals (docs/accuracy.md); nil where EstimateVoid says why.
 	LossEstimate *Estimate `json:"loss_estimate,omitempty"`

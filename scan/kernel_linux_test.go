@@ -176,7 +176,7 @@ func TestAutoFallsBackToPacketSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	end, err := s.Run(t.Context(), results.SinkFuncs{})
-	if err != nil || end.Closed != 1<<12 || end.Backend != plan.BackendAFPacket || !strings.Contains(end.BackendReason, "no XDP, for") {
+	if err != nil || end.Closed != 1<<12 || end.Backend != plan.BackendAFPacket || !strings.Contains(end.BackendReason, "no XDP:") {
 		t.Errorf("%+v: %v", end, err)
 	}
 }

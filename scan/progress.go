@@ -32,19 +32,37 @@ type Progress struct {
 
 // Progress may be called at any time from any goroutine.
 func (s *Scan) Progress() Progress {
-	ph := s.current.Load()
-	if ph == nil {
+	now := s.current.Load()
+	if now == nil {
 		p := Progress{Phase: PhaseResolve, Total: s.plan.Probes()}
 		if t := s.begun.Load(); t != 0 {
 			p.Elapsed = time.Since(time.Unix(0, t))
 		}
-		p.Known, p.Neighbours = s.session.Neighbours().Progress()
+		p.Known, p.Neighbours = s.last().session.Neighbours().Progress()
 		return p
 	}
+	ph := now.phase
 	c := ph.Counts()
 	p := Progress{
 		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent, Again: c.Retransmitted,
 		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, RxDrops: c.RxDrops, Paused: ph.Paused(), Elapsed: ph.Took(),
+	}
+	if ph == now.part.main {
+		p.Total = s.plan.Probes()
+		for _, before := range s.all() { // what other parts have done, this scan has
+			if before == now.part {
+				break
+			}
+			c := before.main.Counts()
+			p.Done += before.main.Done()
+			p.Sent += c.Sent
+			p.Again += c.Retransmitted
+			p.Open += c.Open
+			p.Closed += c.Closed
+			p.Filtered += c.Filtered
+			p.RxDrops += c.RxDrops
+			p.Elapsed += before.main.Took()
+		}
 	}
 	if cause, waits := ph.Outage(); waits {
 		p.Outage = "answers"
@@ -52,7 +70,7 @@ func (s *Scan) Progress() Progress {
 			p.Outage += " (" + cause + ")"
 		}
 	}
-	if asked := &ph.Plan().Asked; asked.TargetRecall == 0 && s.session.Choice().Backend != plan.BackendConnect {
+	if asked := &ph.Plan().Asked; asked.TargetRecall == 0 && now.part.session.Choice().Backend != plan.BackendConnect {
 		p.Attempts = asked.Attempts
 	}
 	if v := s.verified.Load(); v != nil {

@@ -3,12 +3,11 @@ package scan
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/gate"
 	"synoptic/scan/internal/engine"
@@ -39,17 +38,19 @@ type Options struct {
 
 // Scan is one run of a plan.
 type Scan struct {
-	plan    *plan.Plan
-	session *engine.Session
-	gate    *gate.Gate
-	main    *engine.Phase
-	liars   openHosts // hosts that the canary phase found to open any port
+	plan   *plan.Plan
+	medium Medium
+	gate   *gate.Gate
+	liars  openHosts // hosts that the canary phase found to open any port
+
+	mu    sync.Mutex // parts
+	parts []*part    // that were begun: the plan's first from New on
 
 	ran      atomic.Bool
-	begun    atomic.Int64                 // Unix time in ns
-	current  atomic.Pointer[engine.Phase] // nil until addresses are resolved
-	outputs  results.Deliverer            // nil where the outputs do not count
-	verified atomic.Pointer[verified]     // nil where open ports are not verified
+	begun    atomic.Int64             // Unix time in ns
+	current  atomic.Pointer[running]  // nil until addresses are resolved
+	outputs  results.Deliverer        // nil where the outputs do not count
+	verified atomic.Pointer[verified] // nil where open ports are not verified
 }
 
 // The names of the phases.
@@ -65,33 +66,17 @@ func New(p *plan.Plan) (*Scan, error) { return NewWith(p, Options{}) }
 // NewWith is New with options. Rules need probes that are made in user space: where auto chose the backend ebpf,
 // they make it xdp's.
 func NewWith(p *plan.Plan, o Options) (*Scan, error) {
-	s := &Scan{plan: p, gate: &gate.Gate{}, liars: openHosts{}}
+	s := &Scan{plan: p, medium: o.Medium, gate: &gate.Gate{}, liars: openHosts{}}
 	for _, r := range o.Rules {
 		s.gate.Add(r)
 	}
-	c := engine.Config{Medium: o.Medium, Gate: s.gate}
-	if p.Asked.Canaries {
-		phase, err := canaryPhase(p)
-		if err != nil {
-			return nil, err
-		}
-		c.Phases = append(c.Phases, phase)
-	}
-	c.Phases = append(c.Phases, engine.PhaseConfig{Name: PhaseScan, Plan: p})
-	var err error
-	if s.session, err = engine.New(c); err != nil {
+	first, err := s.newPart(p)
+	if err != nil {
 		return nil, err
 	}
-	s.main = s.session.Phases()[len(c.Phases)-1]
+	s.parts = []*part{first}
 	return s, nil
 }
-
-// Pacer is the owner of the scan's rate: SetRate, Pause and Resume hold at once.
-func (s *Scan) Pacer() *ratelimit.Pacer { return s.session.Pacer() }
-
-// Choice is how probes are sent: the plan's, or what was left of it when it was opened. It is settled when the
-// opening record is written.
-func (s *Scan) Choice() plan.Choice { return s.session.Choice() }
 
 // Run scans, once, and writes the record stream to sink, which it does not close. It returns the
 // closing record, or nil where the scan did not get as far as its first record. When ctx ends, the
@@ -107,46 +92,32 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if u, ok := results.SinkAs[Unblocker](sink); ok {
 		defer context.AfterFunc(ctx, u.Stop)()
 	}
-	defer s.session.Close()
+	defer s.closeLast()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sink, err := s.judge(ctx, sink)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.session.Open(ctx); err != nil {
+	first := s.last()
+	if err := first.session.Open(ctx); err != nil {
 		return nil, err
 	}
-	if err := sink.Start(s.plan.StartRecord(s.session.Choice(), start)); err != nil {
+	if err := sink.Start(s.plan.StartRecord(s.Choice(), start)); err != nil {
 		end := s.end(start, false, err)
 		return end, errors.Join(err, sink.End(end))
 	}
-	err = s.phases(ctx, sink)
+	if err = s.runPart(ctx, first, sink); err == nil {
+		err = s.runApart(ctx, sink)
+	}
 	if errors.Is(err, engine.ErrUndrained) {
 		return nil, err
 	}
 	if outputs, ok := results.SinkAs[settler](sink); ok {
 		outputs.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
-	end := s.end(start, s.main.Complete() && s.main.Counts().Unknown == 0 && !s.session.Lost(), err)
+	end := s.end(start, s.complete(), err)
 	return end, errors.Join(err, sink.End(end))
-}
-
-// phases runs one after the other.
-func (s *Scan) phases(ctx context.Context, sink results.Sink) error {
-	for _, ph := range s.session.Phases() {
-		s.current.Store(ph)
-		if ph == s.main {
-			return s.session.Run(ctx, ph, sink)
-		}
-		if err := s.session.Run(ctx, ph, s.liars.sink(sink)); err != nil {
-			return fmt.Errorf("canary ports: %w", err)
-		}
-		if !ph.Complete() {
-			break
-		}
-	}
-	return nil
 }
 
 // Unblocker is a sink whose calls may wait for a receiver. After Stop none does, those under way included,
@@ -161,22 +132,21 @@ const settleTime = 200 * time.Millisecond
 
 // judge puts before the outputs what looks at records on their way: verification, then suspicion.
 func (s *Scan) judge(ctx context.Context, outputs results.Sink) (results.Sink, error) {
-	asked, space := &s.plan.Asked, s.plan.Space
+	asked := &s.plan.Asked
 	liars := map[netip.Addr]bool(s.liars)
-	expected := func() float64 { return float64(space.NumPorts()) * float64(s.main.Done()) / float64(space.Len()) }
+	expected := func() float64 { // by the part under way: records come from it
+		p := s.last()
+		return float64(p.plan.Space.NumPorts()) * float64(p.main.Done()) / float64(p.plan.Space.Len())
+	}
 	hosts := judge.NewHosts(outputs, judge.HostsConfig{
-		Show: asked.Show, Summaries: asked.ShowHosts, Ports: space.NumPorts(), Liars: liars, Expected: expected,
+		Show: asked.Show, Summaries: asked.ShowHosts, Ports: s.plan.NumPorts(), Liars: liars, Expected: expected,
 	})
 	if !asked.Verify {
 		return hosts, nil
 	}
-	slots, err := engine.ConnectSlots(judge.MaxVerify)
-	if err != nil {
-		return nil, err
-	}
 	counted := &verified{Sink: hosts}
 	s.verified.Store(counted)
 	return judge.NewVerifier(ctx, counted, judge.VerifierConfig{
-		Source: asked.Source, Rate: s.plan.Pace.Max, Slots: slots, Ports: space.NumPorts(), Liars: liars, Expected: expected,
+		Source: s.plan.OwnSource(), Rate: s.plan.Pace.Max, Slots: s.plan.Connections(judge.MaxVerify), Ports: s.plan.NumPorts(), Liars: liars, Expected: expected,
 	})
 }

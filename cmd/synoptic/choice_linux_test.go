@@ -63,9 +63,9 @@ func TestChoice(t *testing.T) {
 		n.Listen(t, "0.0.0.0:80")
 		for _, c := range []choice{
 			{backend: "ebpf", rate: enough, used: "ebpf", reason: "asked for"},
-			{backend: "ebpf", rate: tooLow, used: "xdp", reason: "ebpf is for 100000 pps and more"},
-			{backend: "auto", rate: enough, used: "ebpf", reason: "200000 pps"},
-			{backend: "auto", rate: enough, more: []string{"--lanes", "2"}, used: "ebpf", reason: "200000 pps"},
+			{backend: "ebpf", rate: tooLow, used: "xdp", reason: "ebpf is for 100k pps and more"},
+			{backend: "auto", rate: enough, used: "ebpf", reason: "200k pps"},
+			{backend: "auto", rate: enough, more: []string{"--lanes", "2"}, used: "ebpf", reason: "200k pps"},
 			{backend: "auto", rate: tooLowForAuto, used: "afpacket", reason: "fast enough for 150k pps"},
 			{backend: "ebpf", rate: enough, more: []string{"--lanes", "2"}, code: 2, stderr: []string{"backend ebpf: 2 lanes"}},
 			{backend: "xdp", rate: enough, more: []string{"--lanes", "2"}, code: 1, stderr: []string{"queue 1", "ethtool -l"}},
@@ -73,7 +73,7 @@ func TestChoice(t *testing.T) {
 			c.check(t, "10.77.0.0/28")
 		}
 		plan := synoptic(t, "scan", "10.77.0.0/28", "-p", "80", "--backend", "auto", "--rate", enough, "--dry-run")
-		if plan.code != 0 || !strings.Contains(plan.stdout, "backend    ebpf: 200000 pps, and XDP leaves the other traffic of "+n.Link+" alone\n") {
+		if plan.code != 0 || !strings.Contains(plan.stdout, "backend    ebpf: 200k pps, and XDP leaves the other traffic of "+n.Link+" alone\n") {
 			t.Errorf("exit %d, plan\n%s", plan.code, plan.stdout)
 		}
 	})
@@ -84,7 +84,7 @@ func TestChoice(t *testing.T) {
 		n.Listen(t, "0.0.0.0:80")
 		for _, c := range []choice{
 			{backend: "ebpf", rate: enough, code: 1, stderr: []string{"backend ebpf: the driver refuses", "gro on"}},
-			{backend: "auto", rate: enough, used: "xdp", reason: "no ebpf, for the driver refuses"},
+			{backend: "auto", rate: enough, used: "xdp", reason: "no ebpf: the driver refuses"},
 			{backend: "xdp", rate: enough, used: "xdp", reason: "asked for"},
 		} {
 			c.check(t, "10.77.0.0/28")
@@ -155,8 +155,8 @@ func TestChoice(t *testing.T) {
 		testnet.Apart(t)
 		for _, c := range []choice{
 			{backend: "warp", rate: enough, code: 2, stderr: []string{`unknown backend "warp"`, "xdp", "ebpf"}},
-			{backend: "xdp", rate: enough, more: []string{"::1"}, code: 2, stderr: []string{"backend xdp", "IPv6"}},
-			{backend: "ebpf", rate: enough, more: []string{"::1"}, code: 2, stderr: []string{"backend ebpf", "IPv6"}},
+			{backend: "xdp", rate: enough, more: []string{"::1"}, code: 2, stderr: []string{"backend xdp", "lo has no Ethernet frames"}},
+			{backend: "ebpf", rate: enough, more: []string{"::1"}, code: 2, stderr: []string{"backend ebpf", "lo has no Ethernet frames"}},
 			{backend: "xdp", rate: "0", code: 2, stderr: []string{"--rate"}},
 		} {
 			c.check(t, "127.0.0.1")
@@ -247,7 +247,7 @@ func programsByNetRaw(t *testing.T) {
 	if o.code != 0 {
 		t.Fatalf("auto: exit %d: %s", o.code, o.stderr)
 	}
-	if s := parseStream(t, o.stdout); s.end.Backend != "afpacket" || !strings.Contains(s.end.BackendReason, "no XDP, for") || s.end.Open != 16 {
+	if s := parseStream(t, o.stdout); s.end.Backend != "afpacket" || !strings.Contains(s.end.BackendReason, "no XDP:") || s.end.Open != 16 {
 		t.Errorf("auto: scan_end %+v", s.end)
 	}
 	for _, backend := range []string{"xdp", "ebpf"} {

@@ -28,6 +28,7 @@ var flags = map[string]string{
 	"Backend":      "--backend",
 	"Interface":    "--interface",
 	"Source":       "--source-ip",
+	"SpoofSource":  "--spoof-source",
 	"SourcePort":   "--source-port",
 	"GatewayMAC":   "--gateway-mac",
 	"Profile":      "--syn-profile",

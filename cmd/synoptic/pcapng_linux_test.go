@@ -256,7 +256,7 @@ func TestEvidenceBackends(t *testing.T) {
 		{backend: "xdp", rate: "200k", code: 2, stderr: []string{"backend xdp", "frames", "afpacket"}},
 		{backend: "ebpf", rate: "200k", code: 2, stderr: []string{"backend ebpf", "frames", "afpacket"}},
 		{backend: "connect", rate: "1k", code: 2, stderr: []string{"backend connect", "frames", "afpacket"}},
-		{backend: "auto", rate: "200k", used: "afpacket", reason: "no XDP, for an output keeps the replies' frames"},
+		{backend: "auto", rate: "200k", used: "afpacket", reason: "no XDP: an output keeps the replies' frames"},
 	} {
 		c.more = []string{"-o", "-", "-o", "pcapng:" + filepath.Join(t.TempDir(), "evidence.pcapng")}
 		c.check(t, "10.77.0.0/28")

@@ -53,6 +53,7 @@ type scanFlags struct {
 
 	iface      []string
 	sourceIP   string
+	spoof      bool
 	sourcePort uint16
 	gatewayMAC string
 	backend    string
@@ -124,6 +125,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.Var((*word)(&f.shard), "shard", "scan part `I/N` of the same seed: 2/8")
 	fl.VarP((*words)(&f.iface), "interface", "e", "interface `NAME` to send from (default by the routing table)")
 	fl.Var((*word)(&f.sourceIP), "source-ip", "`ADDRESS` to send from (default by the routing table)")
+	fl.BoolVar(&f.spoof, "spoof-source", false, "let --source-ip be an address that this host does not have; ARP requests for it are answered where it is on-link")
 	fl.Uint16Var(&f.sourcePort, "source-port", 0, "first source `PORT` (default above the ephemeral range)")
 	fl.Var((*word)(&f.gatewayMAC), "gateway-mac", "`MAC` address of the gateway (default by the neighbour table and ARP)")
 	fl.Var((*word)(&f.backend), "backend", "`HOW` probes are sent: auto, afpacket (packet sockets), xdp (replies checked in the kernel), ebpf (probes generated there, too) or connect (needs no privilege)")
@@ -173,6 +175,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err != nil {
 		return err
 	}
+	heapWithin(plan.ThisHost())
 	if p.Choice.Backend == plan.BackendConnect && cmd.Flags().Changed("syn-profile") {
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
@@ -225,6 +228,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 			view.Instead(planned, s.Choice())
 		}
 		told.sumUp(end.Evidence, end.NoResponse)
+		warnOfDrops(view.Log(), end)
 		view.Report()
 		view.Finish(end, err)
 		f.outputs.logDead(view.Log(), outputs.Deliveries())
@@ -297,7 +301,7 @@ func nothingSent(end *results.ScanEnd) error {
 func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat, view *screen.View) (c plan.Config, err error) {
 	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
-		Backend: f.backend, Interface: strings.Join(f.iface, ","), SourcePort: f.sourcePort, Wait: f.wait,
+		Backend: f.backend, Interface: strings.Join(f.iface, ","), SourcePort: f.sourcePort, SpoofSource: f.spoof, Wait: f.wait,
 	}
 	if len(targets) == 0 && len(f.targetFiles) == 0 {
 		return c, noTarget(std.in)

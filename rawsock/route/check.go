@@ -65,6 +65,9 @@ func (p *Path) String() string {
 	if p.Gateway.IsValid() {
 		s = fmt.Sprintf("via %v %s", p.Gateway, s)
 	}
+	if p.ByMAC {
+		s = "via a given MAC address " + s
+	}
 	return fmt.Sprintf("%s src %v", s, p.Src)
 }
 

@@ -38,7 +38,7 @@ func (e *NoRouteError) Field() string {
 func (e *NoRouteError) Hint() string {
 	leave := fmt.Sprintf("leave it out with `Exclude %s`", rangeString(e.Range))
 	if e.Interface != "" {
-		return fmt.Sprintf("see `ip route show dev %s`; add a route, leave Interface to the kernel, or %s", e.Interface, leave)
+		return fmt.Sprintf("see `ip route show dev %s`; add a route, give the MAC address of the next hop with GatewayMAC, leave Interface to the kernel, or %s", e.Interface, leave)
 	}
 	return fmt.Sprintf("see `ip route get %s`; add a route, or %s", e.Range.From(), leave)
 }

@@ -21,6 +21,7 @@ type kernelFIB struct {
 	oif     *Link      // Options.Interface
 	source  netip.Addr // Options.Source
 	own     bool       // source is an address of this host
+	byMAC   bool       // Options.GatewayMAC
 }
 
 func newPlan(ranges iter.Seq[netipx.IPRange], o Options) (*Plan, error) {
@@ -47,7 +48,7 @@ func newPlan(ranges iter.Seq[netipx.IPRange], o Options) (*Plan, error) {
 
 // newFIB asks by a handle, for routes as o has them but without its interface.
 func newFIB(h *netlink.Handle, o Options) *kernelFIB {
-	f := &kernelFIB{netlink: h, links: map[int]Link{}, source: o.Source.Unmap()}
+	f := &kernelFIB{netlink: h, links: map[int]Link{}, source: o.Source.Unmap(), byMAC: o.GatewayMAC}
 	// The kernel refuses to route from an address that it does not have.
 	f.own = f.source.IsValid() && f.has(f.source)
 	return f
@@ -136,6 +137,9 @@ func (f *kernelFIB) lookup(a netip.Addr) (decision, error) {
 		return f.decide(a, free)
 	}
 	r, err := f.get(a, &o)
+	if errors.Is(err, unix.ENETUNREACH) && f.sendsByMAC(a) { // of a VRF the kernel assumes nothing
+		return f.throughMAC(a, freeErr, nil)
+	}
 	if err != nil {
 		return decision{}, f.refusal(a, err)
 	}
@@ -145,6 +149,9 @@ func (f *kernelFIB) lookup(a netip.Addr) (decision, error) {
 	// that is what is wanted; on Ethernet it would ask by ARP for the whole
 	// Internet. It also passes over routes that forbid.
 	if r.Table == unix.RT_TABLE_UNSPEC && r.Type == unix.RTN_UNICAST {
+		if f.sendsByMAC(a) {
+			return f.throughMAC(a, freeErr, r)
+		}
 		if f.oif.Framing == rawsock.Ethernet {
 			return decision{}, f.noRoute("the interface has none", unix.ENETUNREACH)
 		}
@@ -180,10 +187,11 @@ func (f *kernelFIB) decide(a netip.Addr, r *netlink.Route) (decision, error) {
 	}
 	p := Path{Link: l, Local: r.Type == unix.RTN_LOCAL}
 	p.Src, _ = netip.AddrFromSlice(r.Src)
+	p.Src = p.Src.Unmap()
 	if f.source.IsValid() && f.source.Is4() == a.Is4() && (f.own || !p.Local) {
-		p.Src, p.Foreign = f.source, !f.own
+		f.useSource(&p)
 	}
-	if p.Src = p.Src.Unmap(); !p.Src.IsValid() || p.Src.IsUnspecified() {
+	if !p.Src.IsValid() || p.Src.IsUnspecified() {
 		return decision{}, f.noRoute(fmt.Sprintf("%s has no source address for it", l.Name), nil)
 	}
 	gw := r.Gw

@@ -96,7 +96,7 @@ func ResolveGateway(ctx context.Context, p *Path, o ResolveOptions) (mac net.Har
 	if o.settle == 0 {
 		o.settle = settle
 	}
-	t, err := search(ctx, p.Link, p.Src, func(yield func(netip.Addr) bool) { yield(p.Gateway) }, o)
+	t, err := search(ctx, p.Link, p.Asker(), func(yield func(netip.Addr) bool) { yield(p.Gateway) }, o)
 	if err != nil {
 		return nil, nil, err
 	}

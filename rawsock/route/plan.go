@@ -163,10 +163,10 @@ type builder struct {
 type pathKey struct {
 	link         int
 	src, gateway netip.Addr
-	local        bool
+	local, byMAC bool
 }
 
-func keyOf(p *Path) pathKey { return pathKey{p.Link.Index, p.Src, p.Gateway, p.Local} }
+func keyOf(p *Path) pathKey { return pathKey{p.Link.Index, p.Src, p.Gateway, p.Local, p.ByMAC} }
 
 func (b *builder) path(p Path) int {
 	k := keyOf(&p)

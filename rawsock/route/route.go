@@ -48,6 +48,20 @@ type Path struct {
 	Gateway netip.Addr // next hop; invalid: the targets are on-link
 	Local   bool       // the targets are this host's own addresses; Link is loopback
 	Foreign bool       // no interface has Src: Options asked for it
+	ByMAC   bool       // the next hop is known by its MAC address alone: Options.GatewayMAC
+	// Own is an address of this host that ARP requests can come from where Src is Foreign; may be invalid.
+	Own netip.Addr
+	// Answers says that nobody but us can answer ARP requests for Src: it is Foreign, and its network is Link's.
+	Answers bool
+}
+
+// Asker is the address that ARP requests come from. A neighbour need not answer who asks on behalf of an address that
+// it would not route back to.
+func (p *Path) Asker() netip.Addr {
+	if p.Foreign && p.Own.IsValid() {
+		return p.Own
+	}
+	return p.Src
 }
 
 // Segment is a run of target addresses that take the same path.
@@ -62,6 +76,9 @@ type Options struct {
 	// Source may be an address that no interface has: then the kernel chooses
 	// the path without it, and answers must find their way back by other means.
 	Source netip.Addr
+	// GatewayMAC says that the Interface's next hop is known, so that targets to which no route leads through it are
+	// sent there. What the routing table forbids stays forbidden.
+	GatewayMAC bool
 }
 
 // Plan says for every target how it is reached.

@@ -37,6 +37,14 @@ func listen(context.Context, Link, netip.Addr, []Hop) (*Ear, error) {
 	return nil, fmt.Errorf("ARP on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
+func answerFor(context.Context, Link, netip.Addr) error {
+	return fmt.Errorf("ARP on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+func rxDrops(*Link) (uint64, error) {
+	return 0, fmt.Errorf("count drops on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
 func resolve(context.Context, Link, netip.Addr, *hosts, ResolveOptions) error {
 	return fmt.Errorf("ARP on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -99,22 +100,29 @@ func (p *Programs) PinBeside() error { return pinTo(int(atomic.LoadUint64(&p.con
 
 // TryDriver sends a frame, from the Ethernet header on, the way that the generator's probes go, before
 // the first of them. The error says why the driver did not take it: see Refusal. Call it on the thread
-// that PrepareGenerator was called on.
+// that PrepareGenerator was called on. It waits a while for room: a driver's ring may be full of what others have sent.
 func (p *Programs) TryDriver(frame []byte) error {
+	return tryDriver(func() (tried, error) { return p.tryOnce(frame) }, time.Sleep)
+}
+
+func (p *Programs) tryOnce(frame []byte) (tried, error) {
 	if err := runLive(p.objects.TryDriver.FD(), frame, 1, 1); err != nil {
-		return kernelError("try the driver", err)
+		return 0, kernelError("try the driver", err)
 	}
 	c := p.control
-	sent := c.Sent
+	got := nothingSaid
+	switch {
+	case c.Sent == 1:
+		got = frameTaken
+	case c.Flushed > 0:
+		got = ringFull
+	}
 	err := p.Refusal()
 	c.Redirected, c.Flushed, c.Sent, c.Retransmitted, c.Refused, c.Resent, c.Errors, c.Error = 0, 0, 0, 0, 0, 0, 0, 0
-	switch {
-	case sent == 1:
-		return nil
-	case err == nil:
-		return unsupported(fmt.Errorf("try the driver: %w: it does not say what it sends", ErrUnsupported))
+	if got == frameTaken {
+		return got, nil
 	}
-	return err
+	return got, err
 }
 
 // LeaveResets lets the host answer SYN-ACKs, where the receiver cannot send.
@@ -221,7 +229,7 @@ func (p *Programs) Refusal() error {
 	// include/linux/filter.h), which veth has while its far end takes frames.
 	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.EOPNOTSUPP):
 		return rawsock.WithHint(fmt.Errorf("the driver refuses probes: %w", errno), "Backend",
-			"the far end of a veth needs an XDP program, or GRO switched on: ethtool -K … gro on; Backend xdp and afpacket do not")
+			"Backend ebpf needs GRO, or an XDP program, on the far end of a veth (there: ethtool -K IF gro on); Backend xdp and afpacket work without")
 	}
 	return fmt.Errorf("the driver refuses probes: %w", errno)
 }

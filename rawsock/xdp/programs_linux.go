@@ -201,7 +201,7 @@ func (p *Programs) Close() error {
 func kernelError(op string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !isVerifierError(err):
-		return rawsock.WithHint(fmt.Errorf("%s: %w: %w", op, errRights, err), "Backend",
+		return rawsock.WithHint(fmt.Errorf("%s: %w", op, rightsError{err}), "Backend",
 			"run as root, or `sudo setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep` on the binary once")
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		return unsupported(fmt.Errorf("%s: %w: %w", op, ErrUnsupported, err))
@@ -209,14 +209,15 @@ func kernelError(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, err)
 }
 
-// errRights is rawsock.ErrPermission, but for naming the rights that are missing here.
-var errRights error = rightsError{}
-
-type rightsError struct{}
+// rightsError is rawsock.ErrPermission, but for naming the rights that are missing here. What the kernel has said adds
+// nothing to that, and is not in the text.
+type rightsError struct{ err error }
 
 func (rightsError) Error() string { return "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed" }
 
 func (rightsError) Is(target error) bool { return target == rawsock.ErrPermission }
+
+func (e rightsError) Unwrap() error { return e.err }
 
 func unsupported(err error) error {
 	return rawsock.WithHint(err, "Backend", rawsock.XDPLoadBytes.Needs()+", and a driver with XDP; Backend afpacket works everywhere")

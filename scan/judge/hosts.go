@@ -53,6 +53,7 @@ type hostState struct {
 	ports        []uint16 // open ones, up to MaxHostPorts
 	hostname     string
 	hostnames    *results.Hostnames
+	mac          results.MAC
 	first, last  int64
 	rtts         [15]uint32 // µs, a fair sample of the round trips (reservoir sampling)
 	measured     int
@@ -127,7 +128,7 @@ func implausible(open int, expected func() float64) bool {
 func (h *Hosts) keep(p *results.Port, state results.State) results.Suspect {
 	s := h.seen[p.Addr]
 	if s == nil {
-		s = &hostState{hostname: p.Hostname, hostnames: p.Hostnames, first: p.Time}
+		s = &hostState{hostname: p.Hostname, hostnames: p.Hostnames, mac: p.MAC, first: p.Time}
 		if h.Liars[p.Addr] {
 			s.suspect = results.SYNACKAll
 		}
@@ -191,7 +192,7 @@ func (h *Hosts) summarize() error {
 	for i, a := range addrs {
 		s := h.seen[a]
 		host := results.Host{
-			Addr: a, Hostname: s.hostname, Hostnames: s.hostnames, Open: s.ports, OpenCount: s.open, ClosedCount: s.closed,
+			Addr: a, MAC: s.mac, Hostname: s.hostname, Hostnames: s.hostnames, Open: s.ports, OpenCount: s.open, ClosedCount: s.closed,
 			First: s.first, Last: s.last, HasRTT: s.measured > 0, Suspect: s.suspect | s.someSuspect,
 		}
 		slices.Sort(host.Open)

@@ -153,7 +153,11 @@ func (v *Verifier) connect(p *results.Port) {
 func (v *Verifier) verify(p *results.Port) {
 	ctx, cancel := rtt.WithTimeout(v.ctx, verifyConnect)
 	defer cancel()
-	conn, err := v.Dial(ctx, netip.AddrPortFrom(v.Source, 0), netip.AddrPortFrom(p.Addr, p.Port))
+	source := v.Source
+	if source.Is4() != p.Addr.Is4() {
+		source = netip.Addr{} // it is for the targets of its own family
+	}
+	conn, err := v.Dial(ctx, netip.AddrPortFrom(source, 0), netip.AddrPortFrom(p.Addr, p.Port))
 	if err != nil {
 		if v.ctx.Err() == nil { // else nobody knows
 			p.Verified = results.VerifyFalse

@@ -1,9 +1,11 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
+	"synoptic/rawsock"
 	"synoptic/scan/target"
 )
 
@@ -20,7 +22,7 @@ type Choice struct {
 	Lanes    int    `json:"lanes"`              // sender lanes; 0 for the connect backend
 }
 
-const permitted = "raw sockets are permitted"
+const permitted = "raw sockets"
 
 // ReceiverLanes is how many receiver lanes each interface has: one for two sender lanes, for a reply costs
 // less than a probe.
@@ -29,7 +31,7 @@ func (c Choice) ReceiverLanes() int { return (c.Lanes + 1) / 2 }
 // PacketSockets is what is left where the programs cannot be used and the choice was ours.
 func (p *Plan) PacketSockets(why error) Choice {
 	return Choice{
-		Backend: BackendAFPacket, Auto: p.Choice.Auto, Reason: permitted + "; no XDP, for " + why.Error(), Hint: hintOf(why),
+		Backend: BackendAFPacket, Auto: p.Choice.Auto, Reason: permitted + "; no XDP: " + why.Error(), Hint: hintOf(why),
 		Lanes: p.packetLanes,
 	}
 }
@@ -37,7 +39,7 @@ func (p *Plan) PacketSockets(why error) Choice {
 // WithoutGenerator is what is left of a choice of the backend ebpf where the driver does not take what the
 // generator makes.
 func (c Choice) WithoutGenerator(why error) Choice {
-	c.Backend, c.Reason, c.Hint = BackendXDP, "no ebpf, for "+why.Error(), hintOf(why)
+	c.Backend, c.Reason, c.Hint = BackendXDP, "no ebpf: "+why.Error(), hintOf(why)
 	return c
 }
 
@@ -81,14 +83,13 @@ func autoRaw(asked *Config, targets *target.Set, canRaw error) (Choice, error) {
 	ipv6 := hasIPv6(targets)
 	switch {
 	case asked.Frames && ipv6:
-		return c, refuse("", "scan the IPv4 targets apart, or leave that output out", "an output keeps the replies' frames, and IPv6 targets cannot be probed raw yet")
+		return c, refuse("", "leave that output out", "an output keeps the replies' frames, and IPv6 targets cannot be probed raw yet")
 	case asked.Frames && canRaw != nil:
 		return c, refuse("", hintOf(canRaw), "an output keeps the replies' frames: %w", canRaw)
 	case ipv6:
-		c.Reason = "IPv6 targets cannot be probed raw yet"
-		if canRaw == nil && targets.At(0).Is4() {
-			c.Hint = "scan the IPv4 targets apart to have them probed raw"
-		}
+		c.Reason = noRawIPv6
+	case errors.Is(canRaw, rawsock.ErrPermission):
+		c.Reason, c.Hint = "no permission for raw sockets (CAP_NET_RAW)", hintOf(canRaw)
 	case canRaw != nil:
 		c.Reason, c.Hint = canRaw.Error(), hintOf(canRaw)
 	default:
@@ -140,14 +141,6 @@ func (c Choice) withLanes(asked, packets int) Choice {
 		c.Lanes = packets
 	}
 	return c
-}
-
-// plainRate writes a rate without an exponent.
-func plainRate(rate float64) string {
-	if rate < 1000 {
-		return fmt.Sprintf("%.4g", rate)
-	}
-	return fmt.Sprintf("%.0f", rate)
 }
 
 // shortRate writes a rate as it is typed: "10k", "1.5M".

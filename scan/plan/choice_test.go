@@ -36,34 +36,34 @@ func TestChoice(t *testing.T) {
 		{"a rate below a thousand", Config{Rate: 12.5}, v4, fakeHost{},
 			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; fast enough for 12.5 pps", Lanes: 1}},
 		{"auto takes the fastest", Config{Rate: 300e3}, v4, fakeHost{},
-			Choice{Backend: "ebpf", Auto: true, Reason: "300000 pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
+			Choice{Backend: "ebpf", Auto: true, Reason: "300k pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
 		{"as much by bandwidth", Config{Bandwidth: 200e6}, v4, fakeHost{},
-			Choice{Backend: "ebpf", Auto: true, Reason: "297619 pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
+			Choice{Backend: "ebpf", Auto: true, Reason: "297.6k pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
 		{"auto with lanes still has one generator", Config{Rate: 300e3, Lanes: 4}, v4, fakeHost{},
-			Choice{Backend: "ebpf", Auto: true, Reason: "300000 pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
+			Choice{Backend: "ebpf", Auto: true, Reason: "300k pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
 		{"frames need packet sockets", Config{Rate: 300e3, Frames: true}, v4, fakeHost{processors: 8},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for an output keeps the replies' frames", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: an output keeps the replies' frames", Lanes: 1}},
 		{"no Ethernet", Config{Rate: 300e3}, v4, fakeHost{paths: []route.Path{{Link: tunnel, Src: hostAddr}}},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for wg0 has no Ethernet frames", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: wg0 has no Ethernet frames", Lanes: 1}},
 		{"several interfaces", Config{Rate: 300e3}, v4, fakeHost{paths: []route.Path{routed(veth), routed(other)}},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for the targets lie behind several interfaces, veth0 and eth1", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: the targets lie behind several interfaces, veth0 and eth1", Lanes: 1}},
 		{"several addresses", Config{Rate: 300e3}, v4, fakeHost{paths: []route.Path{routed(veth), elsewhere}},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for the targets are reached from several addresses, 192.0.2.9 and 192.0.2.2", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: the targets are reached from several addresses, 192.0.2.9 and 192.0.2.2", Lanes: 1}},
 		{"several next hops", Config{Rate: 300e3}, v4, fakeHost{paths: []route.Path{routed(veth), onLink(veth)}},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for the targets lie behind 2 next hops", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: the targets lie behind 2 next hops", Lanes: 1}},
 		{"a driver that would pause", Config{Rate: 300e3}, v4, fakeHost{driver: "ixgbe"},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; XDP could interrupt the traffic of veth0 (driver ixgbe)",
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; XDP could interrupt the traffic of veth0 (driver ixgbe)",
 				Hint: "Backend ebpf is many times faster; ask for it where a pause of the interface's traffic hurts nobody", Lanes: 1}},
 		{"the programs do not load", Config{Rate: 300e3}, v4, fakeHost{xdp: fmt.Errorf("load: %w", &hinted{"too old", "a newer kernel"})},
-			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for load: too old", Hint: "a newer kernel", Lanes: 1}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: load: too old", Hint: "a newer kernel", Lanes: 1}},
 		{"neighbours are too many for the generator", Config{Rate: 300e3, Lanes: 3}, v4, fakeHost{paths: []route.Path{onLink(veth)}},
-			Choice{Backend: "xdp", Auto: true, Reason: "no ebpf, for targets on veth0 itself have a link address each, which the generator does not know", Lanes: 1}},
+			Choice{Backend: "xdp", Auto: true, Reason: "no ebpf: targets on veth0 itself have a link address each, which the generator does not know", Lanes: 1}},
 		{"no rights", Config{Rate: 300e3}, v4, fakeHost{canRaw: errNoRaw},
 			Choice{Backend: "connect", Auto: true, Reason: "open packet socket: no rights", Hint: "get rights", Fallback: true}},
 		{"IPv6", Config{}, v6, fakeHost{},
 			Choice{Backend: "connect", Auto: true, Reason: "IPv6 targets cannot be probed raw yet", Fallback: true}},
 		{"IPv6 and IPv4", Config{}, both, fakeHost{},
-			Choice{Backend: "connect", Auto: true, Reason: "IPv6 targets cannot be probed raw yet", Hint: "scan the IPv4 targets apart to have them probed raw", Fallback: true}},
+			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; fast enough for 10k pps", Lanes: 1}},
 		{"IPv6 and IPv4 without rights", Config{}, both, fakeHost{canRaw: errNoRaw},
 			Choice{Backend: "connect", Auto: true, Reason: "IPv6 targets cannot be probed raw yet", Fallback: true}},
 
@@ -75,7 +75,7 @@ func TestChoice(t *testing.T) {
 		{"xdp with lanes", Config{Backend: "xdp", Lanes: 2}, v4, fakeHost{}, Choice{Backend: "xdp", Reason: "asked for", Lanes: 2}},
 		{"ebpf", Config{Backend: "ebpf", Rate: 100e3, Lanes: 1}, v4, fakeHost{driver: "ixgbe"}, Choice{Backend: "ebpf", Reason: "asked for", Lanes: 1}},
 		{"ebpf at a low rate", Config{Backend: "ebpf", Lanes: 2}, v4, fakeHost{},
-			Choice{Backend: "xdp", Reason: "ebpf is for 100000 pps and more: it spins between probes", Lanes: 2}},
+			Choice{Backend: "xdp", Reason: "ebpf is for 100k pps and more: it spins between probes", Lanes: 2}},
 		{"connect", Config{Backend: "connect"}, v4, fakeHost{}, Choice{Backend: "connect", Reason: "asked for"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestChoiceRefused(t *testing.T) {
 		{Config{Backend: "ebpf", Frames: true}, "10.0.0.1", fakeHost{canRaw: errNoRaw}, "Backend", "Backend afpacket keeps them", "backend ebpf: the replies' frames"},
 		{Config{Backend: "connect", Frames: true}, "10.0.0.1", fakeHost{}, "Backend", "Backend afpacket keeps them", "backend connect: the replies' frames"},
 		{Config{Frames: true}, "10.0.0.1", fakeHost{canRaw: errNoRaw}, "", "get rights", "an output keeps the replies' frames: open packet socket: no rights"},
-		{Config{Frames: true}, "fd00::1", fakeHost{}, "", "scan the IPv4 targets apart, or leave that output out", "an output keeps the replies' frames, and IPv6"},
+		{Config{Frames: true}, "fd00::1", fakeHost{}, "", "leave that output out", "an output keeps the replies' frames, and IPv6"},
 		{Config{Backend: "xdp"}, "10.0.0.1", fakeHost{xdp: errNoXDP}, "Backend", "Backend afpacket has no such limit", "backend xdp: no programs here"},
 		{Config{Backend: "xdp"}, "10.0.0.1", fakeHost{paths: []route.Path{routed(veth), routed(ethernet(3, "eth1"))}}, "Backend", "Backend afpacket has no such limit", "backend xdp: the targets lie behind several interfaces, veth0 and eth1"},
 		{Config{Backend: "xdp"}, "10.0.0.1", fakeHost{paths: []route.Path{routed(veth), onLink(veth)}}, "Backend", "Backend afpacket has no such limit", "backend xdp: the targets lie behind 2 next hops"},
@@ -167,11 +167,11 @@ func TestFallBacks(t *testing.T) {
 		planned := *p
 		wrapped := fmt.Errorf("attach: %w", &hinted{"MTU 9000", "lower the MTU"})
 
-		want := Choice{Backend: "xdp", Auto: true, Reason: "no ebpf, for attach: MTU 9000", Hint: "lower the MTU", Lanes: 1}
+		want := Choice{Backend: "xdp", Auto: true, Reason: "no ebpf: attach: MTU 9000", Hint: "lower the MTU", Lanes: 1}
 		if got := p.Choice.WithoutGenerator(wrapped); got != want {
 			t.Errorf("without the generator: %+v", got)
 		}
-		want = Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets are permitted; no XDP, for attach: MTU 9000", Hint: "lower the MTU", Lanes: c.lanes}
+		want = Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: attach: MTU 9000", Hint: "lower the MTU", Lanes: c.lanes}
 		if got := p.PacketSockets(wrapped); got != want {
 			t.Errorf("packet sockets: %+v", got)
 		}

@@ -62,12 +62,15 @@ type Config struct {
 	Rate      float64 // probes per second
 	Bandwidth float64 // bits per second on the wire; the lower of both limits holds
 
-	Backend    string
-	Interface  string // name; overrides the routing table's choice
-	Source     netip.Addr
-	SourcePort uint16 // of the first attempt; outside the ephemeral range by default
-	GatewayMAC net.HardwareAddr
-	Profile    probe.Profile
+	Backend   string
+	Interface string // name; overrides the routing table's choice
+	Source    netip.Addr
+	// SpoofSource allows a Source that no interface of this host has. ARP requests for it are answered where it is on-link;
+	// elsewhere its answers must find their way back by other means.
+	SpoofSource bool
+	SourcePort  uint16 // of the first attempt; outside the ephemeral range by default
+	GatewayMAC  net.HardwareAddr
+	Profile     probe.Profile
 
 	Attempts     int           // probes that a silent position gets at most, 1 to MaxAttempts; 0: DefaultAttempts
 	RetryGap     time.Duration // between two attempts; shorter on a network known to be fast
@@ -86,4 +89,6 @@ type Config struct {
 	Wait      time.Duration // cap of the cooldown
 	MaxMemory int64         // bytes of the result map at most
 	Show      results.State // states that become records; open by default
+
+	beside bool // of a part of a scan that otherwise goes by raw packets: a target without a route is no reason to refuse
 }

@@ -58,7 +58,7 @@ func TestNewRefuses(t *testing.T) {
 		{Config{ShardI: 257, ShardOf: 300}, fakeHost{}, "ShardOf", "shard 257 of 300 of 256 probes is empty"},
 		{Config{Source: netip.MustParseAddr("fd00::9")}, fakeHost{}, "Source", "source address fd00::9 cannot reach the IPv4 target 10.0.0.0"},
 		{Config{SourcePort: 40000}, fakeHost{}, "SourcePort", "source ports 40000-40015 reach into the host's ephemeral range 32768-60999"},
-		{Config{}, fakeHost{low: 1024, high: 65535}, "SourcePort", "the ephemeral range 1024-65535 leaves no room"},
+		{Config{SpoofSource: true}, fakeHost{}, "SpoofSource", "there is no Source to spoof"},
 
 		{connect(Config{Lanes: 2}), fakeHost{}, "Lanes", "backend connect (asked for) has no lanes"},
 		{connect(Config{Profile: probe.ProfileLinux}), fakeHost{}, "Profile", "backend connect (asked for) leaves TCP options to the kernel"},

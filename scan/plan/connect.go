@@ -42,7 +42,7 @@ func connectRoutes(asked *Config, targets *target.Set) (*route.Plan, error) {
 	var broadcast *route.BroadcastError
 	var none *route.NoRouteError
 	switch {
-	case errors.As(err, &broadcast), errors.As(err, &none) && none.Err != nil:
+	case errors.As(err, &broadcast), errors.As(err, &none) && none.Err != nil && !asked.beside:
 		return nil, err
 	case err != nil:
 		// Another system, or a way that only raw frames cannot go: each connect will tell.

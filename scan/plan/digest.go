@@ -40,7 +40,7 @@ import (
 //
 // So plans with the same plan_digest, seed and shard ask the same in the same order, and the digests do not
 // depend on how or in which order targets, ports and exclusions were written, nor on seed, shard, pace or
-// backend. Broadcast addresses that are left out are in none.
+// backend. Of a scan with parts that go different ways they are those of the whole; the order is each part's own. Broadcast addresses that are left out are in none.
 const digestVersion = 1
 
 // digests are the three; the zero value stands for those that are not computed yet.

@@ -47,13 +47,21 @@ func (p *Plan) Reach() float64 {
 // Bounds counts the resolution of addresses, canary ports, retries and the waits between and behind them, and for
 // connect(2) how many connections may wait at a time.
 func (p *Plan) Bounds() Bounds {
-	var sum span
+	var all span
+	for _, part := range p.Parts() { // one after the other
+		all.add(part.span())
+	}
+	return Bounds{Answered: all.answered.duration(), Silent: max(all.answered, all.silent).duration()}
+}
+
+// span is that of a part.
+func (p *Plan) span() (sum span) {
 	if p.Asked.Canaries {
 		sum.add(p.asking(float64(p.Space.Addrs().Len()) * CanaryPorts))
 	}
-	sum.add(p.asking(float64(p.Probes())))
+	sum.add(p.asking(float64(p.Positions.Len())))
 	sum.add(p.resolving())
-	return Bounds{Answered: sum.answered.duration(), Silent: max(sum.answered, sum.silent).duration()}
+	return sum
 }
 
 // span is a Bounds that may be longer.
@@ -98,7 +106,7 @@ func (p *Plan) resolving() (s span) {
 	}
 	for i := range p.Routes.Paths {
 		path := &p.Routes.Paths[i]
-		if path.Link.Framing != rawsock.Ethernet || path.Gateway.IsValid() || path.Local || path.Link.NoARP {
+		if path.Link.Framing != rawsock.Ethernet || path.Gateway.IsValid() || path.ByMAC || path.Local || path.Link.NoARP {
 			continue
 		}
 		if n := p.Routes.Targets(i); n > 0 {

@@ -57,7 +57,7 @@ func TestBounds(t *testing.T) {
 		"this host":       {func(c *Config) { c.Rate, c.Attempts = 1e6, 1 }, fakeHost{paths: local}, "127.0.0.0/16", "80", 704800 * time.Microsecond, 2204800 * time.Microsecond},
 		"connect":         {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{}, "10.0.0.0/24", "1-1000", 26100 * time.Millisecond, 535333333333},
 		"few files":       {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{files: 164}, "10.0.0.0/24", "1-1000", 26100 * time.Millisecond, 5122 * time.Second},
-		"no files":        {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{files: 10}, "10.0.0.1", "1-1000", 600 * time.Millisecond, 2002 * time.Second},
+		"no files":        {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{files: 24}, "10.0.0.1", "1-1000", 600 * time.Millisecond, 2002 * time.Second},
 		"connect at 1M":   {func(c *Config) { c.Rate, c.Backend = 1e6, BackendConnect }, fakeHost{files: 1 << 20}, "127.0.0.0/16", "80", 1540253968, 34 * time.Second},
 		"neighbours":      {func(c *Config) { c.Rate = 100 }, fakeHost{paths: beside}, "192.0.2.0/25", "80", 1280*time.Millisecond + 1280*time.Millisecond + 500*time.Millisecond, (3840 + 3840 + 1000 + 2000 + 2100) * time.Millisecond},
 		"a shard":         {func(c *Config) { c.Rate, c.Seed, c.HasSeed, c.ShardI, c.ShardOf = 1000, 1, true, 1, 11 }, fakeHost{}, "10.91.33.0/24", "7000-7010", 756 * time.Millisecond, 4256 * time.Millisecond},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"io"
 	"iter"
 	"net"
 	"net/netip"
@@ -19,6 +20,11 @@ type Host interface {
 	CanRaw() error
 	// EphemeralPorts is the range, both ends included, of the source ports of the host's own connections.
 	EphemeralPorts() (lo, hi uint16, err error)
+	// ReservedPorts are those of that range that no connection gets which does not ask for them.
+	ReservedPorts() (*rawsock.PortSet, error)
+	// HoldPorts keeps ports from the host's own connections until it is closed. Its errors are those of
+	// rawsock.HoldPorts.
+	HoldPorts(PortRange) (io.Closer, error)
 	// Routes finds the ways to ascending and disjoint ranges. Its errors are those of route.New.
 	Routes(targets iter.Seq[netipx.IPRange], o route.Options) (*route.Plan, error)
 	// Driver names an interface's driver, and tells whether attaching an XDP program leaves its other
@@ -31,7 +37,8 @@ type Host interface {
 	LocalAddrs() ([]netip.Addr, error)
 	// CanBind says why connections cannot come from an address.
 	CanBind(source netip.Addr) error
-	// FileLimit is how many files and sockets the program may have open.
+	// Memory is how much the program may still take, and FileLimit how many files and connections it may have open.
+	Memory() rawsock.MemoryLeft
 	FileLimit() (uint64, error)
 	// Processors is how many of them the program may use at a time.
 	Processors() int
@@ -45,6 +52,10 @@ type thisHost struct{}
 func (thisHost) CanRaw() error { return rawsock.CanRaw() }
 
 func (thisHost) EphemeralPorts() (lo, hi uint16, err error) { return rawsock.EphemeralPorts() }
+
+func (thisHost) ReservedPorts() (*rawsock.PortSet, error) { return rawsock.ReservedPorts() }
+
+func (thisHost) HoldPorts(r PortRange) (io.Closer, error) { return rawsock.HoldPorts(r.Min, r.Max) }
 
 func (thisHost) Routes(targets iter.Seq[netipx.IPRange], o route.Options) (*route.Plan, error) {
 	return route.New(targets, o)
@@ -77,6 +88,8 @@ func (thisHost) CanBind(source netip.Addr) error {
 	}
 	return c.Close()
 }
+
+func (thisHost) Memory() rawsock.MemoryLeft { return rawsock.Memory() }
 
 func (thisHost) FileLimit() (uint64, error) { return rawsock.FileLimit() }
 

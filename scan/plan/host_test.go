@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"io"
 	"iter"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -20,13 +22,17 @@ type fakeHost struct {
 	canRaw, xdp, bind  error
 	portsErr, localErr error
 	paths              []route.Path
+	table              []route.Entry // in place of paths: who goes which way
 	broadcast          []netip.Addr
 	routesErr          error
 	driver             string // "" is veth
 	low, high          uint16
 	local              []netip.Addr
 	processors         int
-	files              uint64 // that may be open; 0: 1024
+	reserved           rawsock.PortSet
+	used               rawsock.PortSet
+	memory             rawsock.MemoryLeft // the zero value has no limit
+	files              uint64             // that may be open; 0: 1024
 
 	asked int      // questions
 	loads []string // of the XDP programs: "load" or "look"
@@ -61,8 +67,34 @@ func (h *fakeHost) EphemeralPorts() (lo, hi uint16, err error) {
 	return h.low, h.high, h.portsErr
 }
 
-func (h *fakeHost) Routes(_ iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
+func (h *fakeHost) ReservedPorts() (*rawsock.PortSet, error) {
 	h.asked++
+	return &h.reserved, nil
+}
+
+func (h *fakeHost) HoldPorts(r PortRange) (io.Closer, error) {
+	h.asked++
+	for p := r.Min; p >= r.Min && p <= r.Max; p++ {
+		if h.used.Has(p) {
+			return nil, &rawsock.PortInUseError{Port: p}
+		}
+	}
+	return io.NopCloser(nil), nil
+}
+
+func (h *fakeHost) Memory() rawsock.MemoryLeft {
+	h.asked++
+	if h.memory == (rawsock.MemoryLeft{}) {
+		return rawsock.MemoryLeft{Bytes: math.MaxUint64}
+	}
+	return h.memory
+}
+
+func (h *fakeHost) Routes(ranges iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
+	h.asked++
+	if h.table != nil {
+		return route.Static(ranges, h.table)
+	}
 	if h.routesErr != nil {
 		return nil, h.routesErr
 	}

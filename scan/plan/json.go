@@ -48,7 +48,10 @@ type form struct {
 	SourcePorts *PortRange `json:"source_ports,omitempty"`
 	FrameLen    int        `json:"frame_len"`
 	Window      uint64     `json:"window"`
+	Connections int        `json:"connections,omitempty"` // under way at once, of the connect backend
 	Policy      policy     `json:"policy"`
+	Warnings    []string   `json:"warnings,omitempty"`
+	Apart       []*Plan    `json:"apart,omitempty"` // parts of the targets that go another way, after the others
 }
 
 type pairs struct {
@@ -79,6 +82,7 @@ type asked struct {
 	Bandwidth  float64 `json:"bandwidth,omitempty"`
 	Interface  string  `json:"iface,omitempty"`
 	Source     string  `json:"src_ip,omitempty"`
+	Spoof      bool    `json:"spoof_source,omitempty"`
 	SourcePort uint16  `json:"src_port,omitempty"`
 	GatewayMAC string  `json:"gateway_mac,omitempty"`
 	Lanes      int     `json:"lanes,omitempty"`
@@ -124,9 +128,9 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Targets: ranges{addrs.Ranges()}, Exclusions: ranges{t.Exclusions()},
 		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded, Names: t.HostNames, Skipped: t.SkippedNames,
 		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
-		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window,
+		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Apart: p.Apart,
 		Asked: asked{
-			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, Interface: c.Interface, Source: addrText(c.Source),
+			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
 			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes,
 		},
 		Policy: policy{

@@ -115,12 +115,16 @@ func useAll(t *testing.T, p *Plan) {
 	if s.Backend != c.Backend || s.BackendReason != c.Reason {
 		t.Errorf("%+v goes by %+v", s, c)
 	}
-	for _, name := range []string{"Bounds", "Reach", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON"} {
+	for _, name := range []string{"Bounds", "Reach", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON", "Addresses", "Len", "NumPorts", "Parts", "ApartWords", "OwnSource"} {
 		call(name)
 		reflect.ValueOf(p).MethodByName(name).Call(nil)
 	}
 	call("Connections")
 	p.Connections(MaxConnections)
+	call("BackendReason")
+	if got := p.BackendReason(c); got != c.Reason {
+		t.Errorf("%q of a plan without parts", got)
+	}
 	call("Template")
 	if p.Routes != nil {
 		for i := range p.Routes.Paths {

@@ -32,7 +32,7 @@ func (k kernel) choose(c Choice) (Choice, error) {
 	case BackendEBPF:
 		if k.rate < MinGeneratorRate {
 			c.Backend = BackendXDP
-			c.Reason = fmt.Sprintf("ebpf is for %d pps and more: it spins between probes", MinGeneratorRate)
+			c.Reason = fmt.Sprintf("ebpf is for %s pps and more: it spins between probes", shortRate(MinGeneratorRate))
 			return c, backendError(c.Backend, k.refusesXDP(c.Auto))
 		}
 		if k.asked.Lanes > 1 {
@@ -65,16 +65,16 @@ func backendError(backend string, err error) error {
 // auto takes the fastest backend where the rate asks for it and nobody is harmed.
 func (k kernel) auto(c Choice) Choice {
 	if k.rate < kernelRate {
-		c.Reason = fmt.Sprintf("raw sockets; fast enough for %s pps", shortRate(k.rate))
+		c.Reason = fmt.Sprintf("%s; fast enough for %s pps", permitted, shortRate(k.rate))
 		return c
 	}
 	if k.asked.Frames {
-		c.Reason = permitted + "; no XDP, for an output keeps the replies' frames"
+		c.Reason = permitted + "; no XDP: an output keeps the replies' frames"
 		return c
 	}
 	link, err := onlyLink(k.routes)
 	if err != nil {
-		c.Reason = permitted + "; no XDP, for " + err.Error()
+		c.Reason = permitted + "; no XDP: " + err.Error()
 		return c
 	}
 	if driver, harmless := k.host.Driver(link); !harmless {
@@ -83,13 +83,13 @@ func (k kernel) auto(c Choice) Choice {
 		return c
 	}
 	if err := k.refusesXDP(c.Auto); err != nil {
-		c.Reason, c.Hint = permitted+"; no XDP, for "+err.Error(), hintOf(err)
+		c.Reason, c.Hint = permitted+"; no XDP: "+err.Error(), hintOf(err)
 		return c
 	}
 	if err := k.refusesGenerator(); err != nil {
 		return c.WithoutGenerator(err)
 	}
-	c.Backend, c.Reason = BackendEBPF, fmt.Sprintf("%s pps, and XDP leaves the other traffic of %s alone", plainRate(k.rate), link.Name)
+	c.Backend, c.Reason = BackendEBPF, fmt.Sprintf("%s pps, and XDP leaves the other traffic of %s alone", shortRate(k.rate), link.Name)
 	return c
 }
 
@@ -127,7 +127,7 @@ func (k kernel) refusesXDP(load bool) error {
 
 // refusesGenerator says why a scan that can go by the backend xdp cannot go by ebpf.
 func (k kernel) refusesGenerator() error {
-	if path := &k.routes.Paths[0]; !path.Gateway.IsValid() {
+	if path := &k.routes.Paths[0]; !path.Gateway.IsValid() && !path.ByMAC {
 		return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", path.Link.Name)
 	}
 	return nil

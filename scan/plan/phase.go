@@ -26,6 +26,7 @@ type PhaseConfig struct {
 // asked of the host again: routes, source ports, pace and the Choice with its ways to fall back are the plan's.
 func (p *Plan) Phase(c PhaseConfig) (*Plan, error) {
 	ph := *p
+	ph.Apart, ph.whole = nil, nil
 	a := &ph.Asked
 	a.Canaries, a.Verify, a.ShowHosts, a.Frames, a.Show = false, c.Verify, c.ShowHosts, c.Frames, c.Show
 	if a.Show == 0 {

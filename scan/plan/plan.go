@@ -6,7 +6,6 @@ import (
 
 	"synoptic/ratelimit"
 	"synoptic/rawsock/route"
-	"synoptic/results"
 	"synoptic/scan/permute"
 	"synoptic/scan/target"
 )
@@ -14,7 +13,7 @@ import (
 // Plan is everything that is decided before the first packet. It is immutable: nobody writes after New, to what
 // its fields point at neither, so any number of goroutines may read it.
 type Plan struct {
-	Asked  Config // with the defaults filled in that need no look at the host
+	Asked  Config // with the defaults filled in that need no look at the host, and MaxMemory no more than the host leaves
 	Choice Choice // as planned; what runs the scan may have to take another
 
 	ScanID      string
@@ -27,14 +26,19 @@ type Plan struct {
 	OwnRoutes   *route.Plan    // of the host's own connections, for the connect backend; nil where the host does not say
 	Broadcast   []netip.Addr   // directly connected broadcast addresses inside the targets, left out
 	SourcePorts PortRange      // ours, one per attempt; empty for the connect backend
+	HoldPorts   bool           // SourcePorts are to be kept from the host's own connections while the scan runs
 	Window      uint64         // positions that the result map holds at once
 	Pace        ratelimit.Pace // probes per second; what has a size has it by Pace.Max
 	RateReason  string         // where Pace comes from
 	FrameLen    int            // bytes of a probe handed to the kernel, link header included
 
+	Apart    []*Plan  // parts of the targets that go another way, when the others are done
+	Warnings []string // what is decided and may surprise; fields of Config by their names
+
 	packetLanes int    // sender lanes that packet sockets get
-	files       uint64 // that this process may have open
+	files       uint64 // that this process may have open, or fewer where memory is short
 	digests     digests
+	whole       *target.Space // of a plan with parts, what all of them ask
 }
 
 // New looks at the host (routes, capabilities, port ranges) and decides. Its errors have a Hint where the user
@@ -44,10 +48,12 @@ func New(c Config) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Asked: c, ScanID: results.NewScanID(), Seed: c.Seed, Space: c.Targets.Space}
-	if !c.HasSeed {
-		p.Seed = randomSeed()
-	}
+	return newMaker(&c).plan(c)
+}
+
+// one plans targets that all go the same way, of a configuration with its defaults.
+func (m *maker) one(c Config) (*Plan, error) {
+	p := &Plan{Asked: c, ScanID: m.scanID, Seed: m.seed, Space: c.Targets.Space}
 	if err := checkSource(c.Source, p.Space.Addrs()); err != nil {
 		return nil, err
 	}
@@ -80,8 +86,14 @@ func New(c Config) (*Plan, error) {
 	}
 	p.packetLanes = packetLanes(c.Lanes, p.Pace.Max, c.Host.Processors())
 	p.Choice = choice.withLanes(c.Lanes, p.packetLanes)
-	p.files = filesOf(c.Host)
-	if p.Window, err = windowOf(&c, p.Choice.Backend, p.Positions.Len(), p.Pace.Max); err != nil {
+	memory := c.Host.Memory()
+	if err := p.fitMemory(p.Choice.Backend, memory); err != nil {
+		return nil, err
+	}
+	if err := p.fitFiles(p.Choice.Backend, filesOf(c.Host), memory); err != nil {
+		return nil, err
+	}
+	if p.Window, err = windowOf(&p.Asked, p.Choice.Backend, p.Positions.Len(), p.Pace.Max); err != nil {
 		return nil, err
 	}
 	p.digests = digestsOf(p.Space, c.Targets)
@@ -107,7 +119,10 @@ func (p *Plan) planConnect(reason string) (err error) {
 
 func (p *Plan) planRaw() (err error) {
 	c := &p.Asked
-	if p.Routes, err = c.Host.Routes(p.Space.Addrs().Ranges(), route.Options{Interface: c.Interface, Source: c.Source}); err != nil {
+	if p.Routes, err = c.Host.Routes(p.Space.Addrs().Ranges(), c.RouteOptions()); err != nil {
+		return err
+	}
+	if err := p.checkForeign(); err != nil {
 		return err
 	}
 	p.Broadcast = p.Routes.Broadcast
@@ -118,8 +133,21 @@ func (p *Plan) planRaw() (err error) {
 	if err != nil {
 		return err
 	}
-	p.SourcePorts, err = sourcePorts(int(c.SourcePort), int(low), int(high))
+	reserved, err := c.Host.ReservedPorts()
+	if err != nil {
+		return err
+	}
+	var warning string
+	p.SourcePorts, p.HoldPorts, warning, err = sourcePorts(int(c.SourcePort), hostPorts{int(low), int(high), reserved, c.Host.HoldPorts})
+	p.warn(warning)
 	return err
+}
+
+// warn takes note of what the user should know before the scan runs; "" is nothing.
+func (p *Plan) warn(warning string) {
+	if warning != "" {
+		p.Warnings = append(p.Warnings, warning)
+	}
 }
 
 // permute orders the space, and takes the shard's part of it.
@@ -132,10 +160,11 @@ func (p *Plan) permute() (err error) {
 		return err
 	}
 	if p.Positions.Len() == 0 {
-		return refuse("ShardOf", "use fewer shards than probes", "shard %d of %d of %d probes is empty", c.ShardI, c.ShardOf, p.Space.Len())
+		return c.emptyShard(p.Space.Len())
 	}
 	return nil
 }
 
-// Probes is how many positions the scan covers.
-func (p *Plan) Probes() uint64 { return p.Positions.Len() }
+func (c *Config) emptyShard(probes uint64) error {
+	return refuse("ShardOf", "use fewer shards than probes", "shard %d of %d of %d probes is empty", c.ShardI, c.ShardOf, probes)
+}

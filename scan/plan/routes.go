@@ -12,6 +12,11 @@ import (
 	"synoptic/scan/target"
 )
 
+// RouteOptions are what the user has said of the ways to the targets.
+func (c *Config) RouteOptions() route.Options {
+	return route.Options{Interface: c.Interface, Source: c.Source, GatewayMAC: c.GatewayMAC != nil}
+}
+
 // leaveOut takes broadcast addresses, which are no hosts, from the targets.
 func leaveOut(space *target.Space, broadcast []netip.Addr) (*target.Space, error) {
 	if len(broadcast) == 0 {
@@ -67,13 +72,15 @@ func (p *Plan) Sources() string {
 }
 
 func (p *Plan) join(f func(*route.Path) string) string {
-	if p.Routes == nil {
-		return ""
-	}
 	var all []string
-	for i := range p.Routes.Paths {
-		if s := f(&p.Routes.Paths[i]); !slices.Contains(all, s) {
-			all = append(all, s)
+	for _, part := range p.Parts() {
+		if part.Routes == nil {
+			continue
+		}
+		for i := range part.Routes.Paths {
+			if s := f(&part.Routes.Paths[i]); !slices.Contains(all, s) {
+				all = append(all, s)
+			}
 		}
 	}
 	return strings.Join(all, ",")

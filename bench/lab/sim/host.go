@@ -2,12 +2,15 @@ package sim
 
 import (
 	"errors"
+	"io"
 	"iter"
+	"math"
 	"net/netip"
 	"slices"
 
 	"go4.org/netipx"
 
+	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/scan/plan"
 )
@@ -25,6 +28,12 @@ func (host) CanRaw() error { return nil }
 
 // EphemeralPorts are Linux' default.
 func (host) EphemeralPorts() (lo, hi uint16, err error) { return 32768, 60999, nil }
+
+// ReservedPorts are none.
+func (host) ReservedPorts() (*rawsock.PortSet, error) { return &rawsock.PortSet{}, nil }
+
+// HoldPorts has nobody to keep them from.
+func (host) HoldPorts(plan.PortRange) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 func (h host) Routes(targets iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
 	var table []route.Entry
@@ -48,6 +57,9 @@ func (h host) LocalAddrs() (all []netip.Addr, err error) {
 }
 
 func (host) CanBind(netip.Addr) error { return errNoKernel }
+
+// Memory has no limit.
+func (host) Memory() rawsock.MemoryLeft { return rawsock.MemoryLeft{Bytes: math.MaxUint64} }
 
 // FileLimit is that of a common host.
 func (host) FileLimit() (uint64, error) { return 1024, nil }

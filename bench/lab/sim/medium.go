@@ -96,6 +96,17 @@ func (n *Network) Resolve(ctx context.Context, _ route.Link, _ netip.Addr, addrs
 	return route.NewTable(known)
 }
 
+// Owner is nobody: the scanner's addresses are its own.
+func (n *Network) Owner(context.Context, route.Link, netip.Addr) (mac [6]byte, owned bool, err error) {
+	return mac, false, nil
+}
+
+// Answer has nobody to answer to.
+func (n *Network) Answer(context.Context, route.Link, netip.Addr) error { return nil }
+
+// RxDrops are none: what is lost, is lost in the network.
+func (n *Network) RxDrops(*route.Link) (uint64, error) { return 0, nil }
+
 // sleep reports false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -15,8 +15,8 @@ func logPlan(log *slog.Logger, p *plan.Plan, flags func(string) string) {
 		return
 	}
 	attrs := []any{
-		"scan_id", p.ScanID, "addresses", p.Space.Addrs().Len(), "ports", p.Space.NumPorts(), "probes", p.Probes(),
-		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.Choice.Reason, HintKey, flags(p.Choice.Hint),
+		"scan_id", p.ScanID, "addresses", p.Addresses(), "ports", p.NumPorts(), "probes", p.Probes(),
+		"excluded", p.Asked.Targets.Excluded, "seed", p.Seed, "backend", p.Choice.Backend, "backend_reason", p.BackendReason(p.Choice), HintKey, flags(p.Choice.Hint),
 		"rate", p.Pace.Start, "rate_reason", p.RateReason, "attempts", p.Asked.Attempts, "window", p.Window, "duration_s", p.Bounds().Answered.Seconds(), "duration_silent_s", p.Bounds().Silent.Seconds(),
 	}
 	if p.Asked.ShardOf > 1 {

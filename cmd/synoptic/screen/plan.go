@@ -35,8 +35,14 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 		row("scope", "%s, %s authorized", sc.File, Count(sc.Addresses, "address", "addresses"))
 	}
 	row("backend", "%s: %s", p.Choice.Backend, p.Choice.Reason)
+	if apart := p.ApartWords(); apart != "" {
+		row("apart", "%s", apart)
+	}
 	if p.Choice.Hint != "" {
 		row("hint", "%s", words.Flags(p.Choice.Hint))
+	}
+	for _, w := range p.Warnings {
+		row("warning", "%s", words.Flags(w))
 	}
 	for _, source := range sourceWords(p, words.Verbose) {
 		row("source", "%s", source)
@@ -79,8 +85,8 @@ func writeInner(row func(name, format string, args ...any), p *plan.Plan) {
 
 // targetWords are "1,024 addresses × 10 ports = 10,240 ports to probe".
 func targetWords(p *plan.Plan) string {
-	return fmt.Sprintf("%s × %s = %s", Count(p.Space.Addrs().Len(), "address", "addresses"),
-		Count(uint64(p.Space.NumPorts()), "port", "ports"), toProbe(p.Space.Len()))
+	return fmt.Sprintf("%s × %s = %s", Count(p.Addresses(), "address", "addresses"),
+		Count(uint64(p.NumPorts()), "port", "ports"), toProbe(p.Len()))
 }
 
 // toProbe counts positions: a probe is a packet.
@@ -102,6 +108,8 @@ func sourceWords(p *plan.Plan, all bool) (lines []string) {
 			hop = "this host"
 		case path.Gateway.IsValid():
 			hop = "next hop " + path.Gateway.String()
+		case path.ByMAC:
+			hop = "next hop " + p.Asked.GatewayMAC.String()
 		}
 		if left := len(p.Routes.Paths) - i; i == sourcesShown && left > 1 && !all {
 			return append(lines, Count(uint64(left), "more way", "more ways")+" out")

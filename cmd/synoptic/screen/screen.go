@@ -116,6 +116,9 @@ func (v *View) Begin(p *plan.Plan) {
 	if v.person {
 		return // the plan has it
 	}
+	for _, w := range p.Warnings {
+		v.log.Warn(v.Flags(w))
+	}
 	if p.Choice.Fallback {
 		v.log.Warn("scanning by connect(): "+p.Choice.Reason, HintKey, v.Flags(p.Choice.Hint))
 	}

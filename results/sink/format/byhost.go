@@ -218,6 +218,7 @@ type hostGroup struct {
 	// Hostname is the first that a record names, and Hostnames are those of that record.
 	Hostname  string
 	Hostnames *results.Hostnames
+	MAC       results.MAC // the first that a record has
 	// Summary is the host's own record, or nil.
 	Summary *results.Host
 	// count is how many records went into the group, those included that another one outdid.
@@ -232,6 +233,7 @@ type hostGroup struct {
 func (g *hostGroup) reset() {
 	g.Addr, g.Hostname, g.Hostnames = netip.Addr{}, "", nil
 	g.Summary, g.count, g.raw, g.last = nil, 0, g.raw[:0], 0
+	g.MAC = results.MAC{}
 }
 
 // add takes the next record in order: of several for one port the first is the one that holds.
@@ -246,7 +248,11 @@ func (g *hostGroup) add(r []byte) {
 		if g.Hostname == "" {
 			g.Hostname, g.Hostnames = g.host.Hostname, g.host.Hostnames
 		}
-	} else if g.Hostname == "" {
+		g.MAC = cmp.Or(g.MAC, g.host.MAC)
+	} else {
+		g.MAC = cmp.Or(g.MAC, portMAC(r))
+	}
+	if !isSummary(r) && g.Hostname == "" {
 		g.Addr = keyAddr(r)
 		g.Hostname, g.Hostnames = g.dec.namesOf(r)
 	}

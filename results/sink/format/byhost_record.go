@@ -73,6 +73,7 @@ func appendPort(b []byte, p *results.Port) []byte {
 	b = binary.BigEndian.AppendUint16(b, p.MSS)
 	b = binary.BigEndian.AppendUint16(b, p.SourcePort)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.RTT))
+	b = append(b, p.MAC[:]...)
 	b = appendAddr(b, p.Source)
 	b = appendAddr(b, p.Router)
 	b = appendText(b, p.Hostname)
@@ -89,6 +90,7 @@ func appendHost(b []byte, h *results.Host) []byte {
 	begin := len(b)
 	b = appendKey(b, h.Addr, 0, 0, 0, h.Last)
 	b = append(b, flags(h.HasRTT, h.Suspect))
+	b = append(b, h.MAC[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.RTT))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.First))
 	b = binary.AppendUvarint(b, uint64(h.OpenCount))
@@ -164,6 +166,7 @@ func (d *decoder) port(p *results.Port, r []byte) {
 		Window:        d.uint16(), MSS: d.uint16(), SourcePort: d.uint16(),
 	}
 	p.RTT = time.Duration(d.uint64())
+	p.MAC = d.mac()
 	p.Source, p.Router = d.addr(), d.addr()
 	p.Hostname, p.Hostnames = d.name(), d.hostnames()
 	p.Service, p.Iface = d.name(), d.name()
@@ -173,8 +176,16 @@ func (d *decoder) port(p *results.Port, r []byte) {
 	p.Tags = results.Tags(d.name())
 }
 
-// portFixed is how long a port's fields are between the key and the addresses.
-const portFixed = 4 + 3*2 + 8
+// A port's fields between the key and the addresses: so long, the last of them its MAC address.
+const (
+	portFixed = macBegin + len(results.MAC{})
+	macBegin  = 4 + 3*2 + 8
+)
+
+// portMAC is that field of a port alone.
+func portMAC(r []byte) results.MAC {
+	return results.MAC(r[keyEnd+macBegin : keyEnd+portFixed])
+}
 
 // namesOf are the names of a port alone.
 func (d *decoder) namesOf(r []byte) (string, *results.Hostnames) {
@@ -205,6 +216,7 @@ func (d *decoder) host(h *results.Host, r []byte) {
 	d.r = r[keyEnd:]
 	f := d.take(1)[0]
 	*h = results.Host{Last: keyTime(r), Addr: keyAddr(r), HasRTT: f&1 != 0, Suspect: results.Suspect(f >> 1 & 3), Open: h.Open[:0]}
+	h.MAC = d.mac()
 	h.RTT, h.First = time.Duration(d.uint64()), int64(d.uint64())
 	h.OpenCount, h.ClosedCount = d.uvarint(), d.uvarint()
 	h.Hostname, h.Hostnames, h.Tags = d.name(), d.hostnames(), results.Tags(d.name())
@@ -230,6 +242,11 @@ func (d *decoder) missing() { d.short, d.r = true, nil }
 
 func (d *decoder) uint16() uint16 { return binary.BigEndian.Uint16(d.take(2)) }
 func (d *decoder) uint64() uint64 { return binary.BigEndian.Uint64(d.take(8)) }
+
+func (d *decoder) mac() (m results.MAC) {
+	copy(m[:], d.take(len(m)))
+	return m
+}
 
 func (d *decoder) uvarint() int {
 	v, n := binary.Uvarint(d.r)

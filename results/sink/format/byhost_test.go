@@ -40,6 +40,7 @@ func randomPort(r *rand.Rand, hosts, ports int) results.Port {
 	if r.IntN(2) == 0 {
 		p.Banner = slices.Repeat([]byte{byte(r.Uint32())}, r.IntN(results.MaxBanner+1))
 	}
+	p.MAC = results.MAC{2, 0, 0, 0, p.Addr.As16()[14], p.Addr.As16()[15] & 0xfe}
 	p.Hostname = []string{"", "h" + p.Addr.String()}[p.Addr.As16()[15]&1]
 	if p.Hostname != "" && p.Addr.As16()[15]&2 != 0 {
 		p.Hostnames = &results.Hostnames{List: []string{p.Hostname, "other"}, LeftOut: 7}
@@ -66,7 +67,7 @@ func TestByHostIsASort(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			summary := results.Host{Addr: all[0].Addr, Hostname: "named", Open: []uint16{1, 65535}, OpenCount: 2, ClosedCount: 70000, First: -5, Last: 9, RTT: 77, HasRTT: true, Suspect: results.Win0NoOpts, Tags: sampleTags}
+			summary := results.Host{Addr: all[0].Addr, MAC: all[0].MAC, Hostname: "named", Open: []uint16{1, 65535}, OpenCount: 2, ClosedCount: 70000, First: -5, Last: 9, RTT: 77, HasRTT: true, Suspect: results.Win0NoOpts, Tags: sampleTags}
 			if err := b.addHost(&summary); err != nil {
 				t.Fatal(err)
 			}
@@ -103,6 +104,9 @@ func TestByHostIsASort(t *testing.T) {
 						ports = append(ports, *p)
 					}
 					equalButTies(t, ports, want[g.Addr])
+				}
+				if g.MAC != want[g.Addr][0].MAC {
+					t.Errorf("%v: MAC address %v, not %v", g.Addr, g.MAC, want[g.Addr][0].MAC)
 				}
 				if g.count != counts[g.Addr] {
 					t.Errorf("%v: %d records, not %d", g.Addr, g.count, counts[g.Addr])

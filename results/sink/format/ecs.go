@@ -127,7 +127,7 @@ func (e *ecs) appendPort(b []byte, p *results.Port, id results.EventID) []byte {
 		}
 		b = append(b, '}')
 	}
-	b = appendECSDestination(b, addr, p.Hostname)
+	b = appendECSDestination(b, addr, p.Hostname, p.MAC)
 	b = append(b, `,"port":`...)
 	b = append(b, port...)
 	b = append(b, '}')
@@ -225,7 +225,7 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 	b = append(b, `","end":"`...)
 	b = results.AppendTime(b, h.Last)
 	b = append(b, ecsHost...)
-	b = appendECSDestination(b, addr, h.Hostname)
+	b = appendECSDestination(b, addr, h.Hostname, h.MAC)
 	b = append(b, '}')
 	b = appendECSNetwork(b, h.Addr)
 	b = append(b, `,"related":{"ip":["`...)
@@ -316,7 +316,7 @@ func (e *ecs) appendNative(b, object []byte) []byte {
 }
 
 // appendECSDestination leaves the object open.
-func appendECSDestination(b, addr []byte, hostname string) []byte {
+func appendECSDestination(b, addr []byte, hostname string, mac results.MAC) []byte {
 	b = append(b, `,"destination":{"address":"`...)
 	b = append(b, addr...)
 	b = append(b, `","ip":"`...)
@@ -325,6 +325,10 @@ func appendECSDestination(b, addr []byte, hostname string) []byte {
 	if hostname != "" {
 		b = append(b, `,"domain":`...)
 		b = results.AppendString(b, hostname)
+	}
+	if mac.IsValid() {
+		b = append(b, `,"mac":"`...)
+		b = append(mac.AppendUpper(b, '-'), '"')
 	}
 	return b
 }

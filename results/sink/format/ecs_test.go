@@ -25,11 +25,11 @@ var (
 		Hostname: "www.example.com", Service: "https-alt", ServiceSource: results.ServiceCommon, Tags: sampleTags, TTL: 61, RTT: 812 * time.Microsecond, HasRTT: true, Attempt: 2,
 		Window: 64240, MSS: 1460, Source: netip.MustParseAddr("10.0.0.5"), SourcePort: 61001, Iface: "eth0",
 		Router: netip.MustParseAddr("10.0.0.254"), Suspect: results.SYNACKAll | results.Win0NoOpts, Verified: results.VerifyTrue,
-		Banner: []byte("220 \"a\\b\"\r\n\x00\xff"),
+		Banner: []byte("220 \"a\\b\"\r\n\x00\xff"), MAC: results.MAC{2, 0, 0x5e, 0, 0, 0xa7},
 	}
 	sampleHost = results.Host{
 		Addr: netip.MustParseAddr("2001:db8::7"), Hostname: "www.example.com", Open: []uint16{22, 443}, OpenCount: 2, ClosedCount: 3,
-		First: 1795342333123456789, Last: 1795342335123456789, RTT: 3 * time.Millisecond, HasRTT: true, Suspect: results.Win0NoOpts, Tags: sampleTags,
+		First: 1795342333123456789, Last: 1795342335123456789, RTT: 3 * time.Millisecond, HasRTT: true, Suspect: results.Win0NoOpts, Tags: sampleTags, MAC: results.MAC{2, 0, 0x5e, 0, 0, 0xb8},
 	}
 )
 
@@ -245,7 +245,7 @@ func TestECSPort(t *testing.T) {
 	want := `{"@timestamp":"2026-11-22T10:12:13.123456789Z","message":"10.20.3.7 8443/tcp open",` +
 		`"event":{"id":"` + samplePort.EventID(testScanID).String() + `","action":"port-open","reason":"syn-ack","kind":"state","category":["network"],"type":["info"],` +
 		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"source":{"ip":"10.0.0.5","port":61001},` +
-		`"destination":{"address":"10.20.3.7","ip":"10.20.3.7","domain":"www.example.com","port":8443},` +
+		`"destination":{"address":"10.20.3.7","ip":"10.20.3.7","domain":"www.example.com","mac":"02-00-5E-00-00-A7","port":8443},` +
 		`"network":{"type":"ipv4","transport":"tcp","iana_number":"6"},` +
 		`"related":{"ip":["10.0.0.5","10.20.3.7","10.0.0.254"],"hosts":["www.example.com"]},"labels":{"owner":"network team","zone":"dmz"},` +
 		`"synoptic":{"scan_id":"` + testScanID + `","state":"open","range":"user","service":"https-alt","service_source":"common","router":"10.0.0.254","ttl":61,"rtt_us":812,"attempt":2,` +

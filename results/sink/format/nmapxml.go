@@ -133,10 +133,16 @@ func (x *nmapXML) writeHost(g *hostGroup) error {
 	b = append(b, "/>\n<address addr=\""...)
 	b = g.Addr.AppendTo(b)
 	if g.Addr.Is4() {
-		b = append(b, "\" addrtype=\"ipv4\"/>\n<hostnames>\n"...)
+		b = append(b, "\" addrtype=\"ipv4\"/>\n"...)
 	} else {
-		b = append(b, "\" addrtype=\"ipv6\"/>\n<hostnames>\n"...)
+		b = append(b, "\" addrtype=\"ipv6\"/>\n"...)
 	}
+	if g.MAC.IsValid() {
+		b = append(b, "<address addr=\""...)
+		b = g.MAC.AppendUpper(b, ':')
+		b = append(b, "\" addrtype=\"mac\"/>\n"...)
+	}
+	b = append(b, "<hostnames>\n"...)
 	for _, name := range g.names() {
 		b = append(b, "<hostname"...)
 		b = appendAttr(b, "name", name)

@@ -252,6 +252,10 @@ func (o *ocsf) beginHost(g *hostGroup, d ocsfDevice, part int, tags []byte) []by
 	}
 	b = append(b, `,"network_interfaces":[{"ip":"`...)
 	b = append(b, addr...)
+	if g.MAC.IsValid() {
+		b = append(b, `","mac":"`...)
+		b = g.MAC.AppendTo(b)
+	}
 	return append(b, `","open_ports":[`...)
 }
 

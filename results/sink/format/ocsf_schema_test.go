@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -129,6 +130,9 @@ func hasOCSFType(kind string, v any) bool {
 	switch kind {
 	case "string_t", "hostname_t":
 		return isText
+	case "mac_t": // six bytes in hex, with colons or hyphens
+		_, err := net.ParseMAC(text)
+		return isText && err == nil
 	case "ip_t": // a string of at most 40 characters
 		_, err := netip.ParseAddr(text)
 		return isText && err == nil && len(text) <= 40

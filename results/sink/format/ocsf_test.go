@@ -81,7 +81,7 @@ func TestOCSFHost(t *testing.T) {
 		`"uid":"` + (&results.Host{Addr: samplePort.Addr}).EventID(testScanID).String() + `",` +
 		`"tags":[{"name":"owner","value":"network team"},{"name":"zone","value":"dmz"}]},` +
 		`"device":{"type_id":0,"type":"Unknown","ip":"10.20.3.7","hostname":"www.example.com",` +
-		`"network_interfaces":[{"ip":"10.20.3.7","open_ports":[{"port":22,"protocol_name":"tcp"},{"port":8443,"protocol_name":"tcp"}]}]},` +
+		`"network_interfaces":[{"ip":"10.20.3.7","mac":"02:00:5e:00:00:a7","open_ports":[{"port":22,"protocol_name":"tcp"},{"port":8443,"protocol_name":"tcp"}]}]},` +
 		`"unmapped":{"part":1,"parts":1,"scanner":"scan01","suspect":["synack-all","win0-noopts"]}}` + "\n"
 	if lines[1] != want {
 		t.Errorf("got  %s\nwant %s", lines[1], want)

@@ -43,20 +43,8 @@ const (
 	connectGrace = time.Second
 )
 
-// ConnectSlots is how many connections may be under way at once: most, or what the file limit allows.
-func ConnectSlots(most int) (int, error) {
-	files, err := rawsock.FileLimit()
-	if err != nil {
-		return 0, err
-	}
-	return plan.Connections(files, most), nil
-}
-
 func (b *connectBackend) open(context.Context) error {
-	n, err := ConnectSlots(plan.MaxConnections)
-	if err != nil {
-		return err
-	}
+	n := b.session.plan.Connections(plan.MaxConnections)
 	spare := max(1, min(n/beaconSlots, mostBeaconSlots))
 	b.slots, b.spare = make(chan struct{}, max(1, n-spare)), make(chan struct{}, spare)
 	b.dial = b.connect

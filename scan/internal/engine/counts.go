@@ -20,6 +20,30 @@ type Counts struct {
 	Again                                uint64 // positions asked again, for what was sent had not travelled
 }
 
+// Add adds those of another phase.
+func (c *Counts) Add(o Counts) {
+	c.Sent += o.Sent
+	c.Retransmitted += o.Retransmitted
+	c.TxErrors += o.TxErrors
+	c.TxRetries += o.TxRetries
+	c.Unsent += o.Unsent
+	c.Open += o.Open
+	c.Closed += o.Closed
+	c.Filtered += o.Filtered
+	c.Silent += o.Silent
+	c.Left += o.Left
+	c.NoARP += o.NoARP
+	c.Timeouts += o.Timeouts
+	c.Replies += o.Replies
+	c.Duplicates += o.Duplicates
+	c.Outranked += o.Outranked
+	c.Late += o.Late
+	c.Invalid += o.Invalid
+	c.RxDrops += o.RxDrops
+	c.Unknown += o.Unknown
+	c.Again += o.Again
+}
+
 // Counts may be called at any time, from any goroutine.
 func (ph *Phase) Counts() Counts {
 	t := &ph.tally

@@ -55,9 +55,10 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 		switch {
 		case path.Link.Framing != rawsock.Ethernet:
 			gateway = nil
+		case path.ByMAC:
 		case !path.Gateway.IsValid():
 			gateway = nil
-			h.neighbours, err = m.Resolve(ctx, path.Link, path.Src, onLink(p.Routes, i), route.ResolveOptions{Take: take, Progress: found.onPath()})
+			h.neighbours, err = m.Resolve(ctx, path.Link, path.Asker(), onLink(p.Routes, i), route.ResolveOptions{Take: take, Progress: found.onPath()})
 			if err == nil {
 				h.conflicts = h.neighbours.Conflicts()
 			}

@@ -64,14 +64,12 @@ func (s *Session) asksGateway(path *route.Path) bool {
 }
 
 // routeOptions are those that the plan's routes were made with.
-func (s *Session) routeOptions() route.Options {
-	return route.Options{Interface: s.plan.Asked.Interface, Source: s.plan.Asked.Source}
-}
+func (s *Session) routeOptions() route.Options { return s.plan.Asked.RouteOptions() }
 
 // listen opens an ear for gateways on a path's link; nil where none can be had.
 func (s *Session) listen(path *route.Path, gateways []route.Hop) Ear {
 	ctx, claims := s.host.ctx, s.host.claims
-	ear, err := s.medium.Listen(ctx, path.Link, path.Src, gateways)
+	ear, err := s.medium.Listen(ctx, path.Link, path.Asker(), gateways)
 	if err != nil {
 		return nil
 	}

@@ -22,6 +22,11 @@ type Medium interface {
 	ResolveGateway(ctx context.Context, p *route.Path, o route.ResolveOptions) (net.HardwareAddr, []route.Conflict, error)
 	// Resolve finds the MAC addresses of hosts on a link.
 	Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error)
+	// Owner tells who has an address on a link, and Answer answers for one that nobody has, until ctx ends.
+	Owner(ctx context.Context, link route.Link, addr netip.Addr) (mac [6]byte, owned bool, err error)
+	Answer(ctx context.Context, link route.Link, addr netip.Addr) error
+	// RxDrops counts what a link has lost before any receiver could see it.
+	RxDrops(link *route.Link) (uint64, error)
 	// Watch follows the host's links, addresses and routes until ctx ends.
 	Watch(ctx context.Context) (Watcher, error)
 	// Listen follows the MAC addresses of gateways on a link until ctx ends.
@@ -99,6 +104,19 @@ func (Kernel) ResolveGateway(ctx context.Context, p *route.Path, o route.Resolve
 func (Kernel) Resolve(ctx context.Context, link route.Link, src netip.Addr, hosts iter.Seq[netip.Addr], o route.ResolveOptions) (*route.Table, error) {
 	return route.Resolve(ctx, link, src, hosts, o)
 }
+
+// Owner asks by ARP.
+func (Kernel) Owner(ctx context.Context, link route.Link, addr netip.Addr) (mac [6]byte, owned bool, err error) {
+	return route.Owner(ctx, link, addr)
+}
+
+// Answer answers ARP requests.
+func (Kernel) Answer(ctx context.Context, link route.Link, addr netip.Addr) error {
+	return route.Answer(ctx, link, addr)
+}
+
+// RxDrops is what the kernel has counted.
+func (Kernel) RxDrops(link *route.Link) (uint64, error) { return route.RxDrops(link) }
 
 // Watch follows the kernel by rtnetlink.
 func (Kernel) Watch(ctx context.Context) (Watcher, error) {

@@ -107,12 +107,16 @@ type recorder struct {
 	queue *queue
 	emits results.State // states that lanes hand on: what is shown, and what hosts are judged by
 	names *target.Names
+	macs  *onLinkMACs // nil where no target is on-link
 }
 
 // emit completes a record and appends it to a batch, which it hands over when full.
 func (r *recorder) emit(batch []results.Port, p results.Port) []results.Port {
 	if r.names != nil {
 		p.SetHostnames(r.names.Of(p.Addr, p.Port))
+	}
+	if r.macs != nil {
+		p.MAC = r.macs.of(p.Addr)
 	}
 	if p.Service = target.Service(p.Port); target.Everyday(p.Port) {
 		p.ServiceSource = results.ServiceCommon

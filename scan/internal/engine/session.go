@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -32,9 +33,12 @@ type Session struct {
 	trust     trust
 	hops      []*hop
 	host      host
+	held      io.Closer    // source ports that are kept from the host's connections; nil where that is not needed
+	unanswer  func()       // ends the answers for the source address; nil before there are any
 	resolving atomic.Int64 // ns that the resolution of addresses took
 
-	neighbours Neighbours
+	neighbours  Neighbours
+	dropsBefore map[int]uint64 // what links had lost when the session was opened
 }
 
 // backend is how probes leave and answers come in.
@@ -151,6 +155,10 @@ func (s *Session) Resolving() time.Duration { return time.Duration(s.resolving.L
 // Open opens what probes leave and answers come in by. Where the programs in the kernel turn out not to work, and
 // the choice was ours, packet sockets take their place. When it fails, no probe was sent.
 func (s *Session) Open(ctx context.Context) error {
+	if err := s.holdSource(ctx); err != nil {
+		return err
+	}
+	s.dropsBefore = s.linkDrops()
 	err := s.open(ctx)
 	if _, programs := s.backend.(*kernelBackend); err == nil || !programs || !s.choice.Auto || ctx.Err() != nil {
 		return err
@@ -180,6 +188,7 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	defer cancel(nil)
 	ph.begun.Store(time.Now().UnixNano())
 	defer func() { ph.ended.Store(time.Now().UnixNano()) }()
+	ph.rec.macs = s.onLinkMACs()
 	s.pacer.Restart()
 	pumpStop, pumpDone := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -215,6 +224,7 @@ func (s *Session) Close() {
 	s.backend.close()
 	s.beacons.close()
 	s.host.leave()
+	s.releaseSource()
 	for _, ph := range s.phases {
 		ph.release()
 	}

@@ -80,7 +80,12 @@ func (w *wire) see(frame []byte) {
 }
 
 // OpenRx has nothing to receive.
-func (w *wire) OpenRx(rawsock.RxConfig, int) ([]Rx, error) { return nil, nil }
+func (w *wire) Owner(context.Context, route.Link, netip.Addr) (mac [6]byte, owned bool, err error) {
+	return mac, false, nil
+}
+func (w *wire) Answer(context.Context, route.Link, netip.Addr) error { return nil }
+func (w *wire) RxDrops(*route.Link) (uint64, error)                  { return 0, nil }
+func (w *wire) OpenRx(rawsock.RxConfig, int) ([]Rx, error)           { return nil, nil }
 
 // Watch has no host to follow.
 func (w *wire) Watch(context.Context) (Watcher, error) { return nil, errors.ErrUnsupported }

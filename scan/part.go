@@ -1,0 +1,230 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"synoptic/ratelimit"
+	"synoptic/results"
+	"synoptic/scan/internal/engine"
+	"synoptic/scan/plan"
+)
+
+// part is the run of those targets that go the same way: a session of its own, with its phases.
+type part struct {
+	plan    *plan.Plan
+	session *engine.Session
+	main    *engine.Phase
+	drops   func() uint64 // frames that its interfaces have lost
+}
+
+// newPart prepares a part, up to programs in the kernel.
+func (s *Scan) newPart(p *plan.Plan) (*part, error) {
+	c := engine.Config{Medium: s.medium, Gate: s.gate}
+	if p.Asked.Canaries {
+		phase, err := canaryPhase(p)
+		if err != nil {
+			return nil, err
+		}
+		c.Phases = append(c.Phases, phase)
+	}
+	c.Phases = append(c.Phases, engine.PhaseConfig{Name: PhaseScan, Plan: p})
+	session, err := engine.New(c)
+	if err != nil {
+		return nil, err
+	}
+	return &part{p, session, session.Phases()[len(c.Phases)-1], session.LinkDrops}, nil
+}
+
+// runPart runs the phases of a part whose session is open.
+func (s *Scan) runPart(ctx context.Context, p *part, sink results.Sink) error {
+	for _, ph := range p.session.Phases() {
+		s.current.Store(&running{p, ph})
+		if ph == p.main {
+			return p.session.Run(ctx, ph, sink)
+		}
+		if err := p.session.Run(ctx, ph, s.liars.sink(sink)); err != nil {
+			return fmt.Errorf("canary ports: %w", err)
+		}
+		if !ph.Complete() {
+			break
+		}
+	}
+	return nil
+}
+
+// runApart runs the parts behind the first, one after the other: each when what the one before has opened is closed.
+func (s *Scan) runApart(ctx context.Context, sink results.Sink) error {
+	for _, next := range s.plan.Apart {
+		if ctx.Err() != nil || !s.last().main.Complete() {
+			return nil
+		}
+		p, err := s.newPart(next)
+		if err != nil {
+			return err
+		}
+		before := s.last()
+		before.main.Estimates() // made of what lies in the memory of its programs, and kept
+		before.session.Close()
+		drops := before.session.LinkDrops()
+		before.drops = func() uint64 { return drops } // what comes later is the next part's
+		s.mu.Lock()
+		s.parts = append(s.parts, p)
+		s.mu.Unlock()
+		if err := p.session.Open(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", next.Choice.Backend, err)
+		}
+		if err := s.runPart(ctx, p, sink); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// last is the part that was begun last.
+func (s *Scan) last() *part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parts[len(s.parts)-1]
+}
+
+// all are the parts that were begun.
+func (s *Scan) all() []*part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parts[:len(s.parts):len(s.parts)]
+}
+
+// running is a phase under way.
+type running struct {
+	part  *part
+	phase *engine.Phase
+}
+
+// Pacer is the owner of the scan's rate: SetRate, Pause and Resume hold at once. A part that goes another way has one
+// of its own, from when it begins.
+func (s *Scan) Pacer() *ratelimit.Pacer { return s.last().session.Pacer() }
+
+// Choice is how probes are sent: the plan's, or what was left of it when it was opened. It is settled when the
+// opening record is written.
+func (s *Scan) Choice() plan.Choice { return s.all()[0].session.Choice() }
+
+// complete tells whether every part was, and nothing is unknown.
+func (s *Scan) complete() bool {
+	all := s.all()
+	for _, p := range all {
+		if !p.main.Complete() || p.main.Counts().Unknown > 0 || p.session.Lost() {
+			return false
+		}
+	}
+	return len(all) == len(s.plan.Parts())
+}
+
+// tally are the sums over the parts.
+type tally struct {
+	engine.Counts
+	silent, done uint64
+	linkDrops    uint64
+	sendError    error
+	resolving    time.Duration
+	sending      time.Duration
+}
+
+func (s *Scan) tally() (t tally) {
+	for _, p := range s.all() {
+		c := p.main.Counts()
+		t.Add(c)
+		if p.main.Complete() {
+			t.silent += c.Silent
+		} else {
+			t.silent += c.Left // what is still in the window was not waited for
+		}
+		done := p.main.Done()
+		t.done += done - min(done, c.Unsent)
+		if t.sendError == nil {
+			t.sendError = p.main.SendError()
+		}
+		t.linkDrops += p.drops()
+		t.resolving += p.session.Resolving()
+		for _, ph := range p.session.Phases() {
+			t.sending += ph.Sending()
+		}
+	}
+	return t
+}
+
+// evidence is that of all parts: lost where it was in any, else as in the first, which has the most addresses.
+func (s *Scan) evidence() *results.Evidence {
+	all := s.all()
+	e := all[0].session.Evidence()
+	for _, p := range all[1:] {
+		more := p.session.Evidence()
+		e.Asked += more.Asked
+		e.Answered += more.Answered
+		e.Paths = append(e.Paths, more.Paths...)
+		e.Without += more.Without
+		e.Outages += more.Outages
+		e.Again += more.Again
+		e.Unknown += more.Unknown
+		if more.State == results.EvidenceStateLost {
+			e.State = more.State
+		}
+	}
+	return e
+}
+
+// estimates are those of the part whose loss can be measured and that has the most positions.
+func (s *Scan) estimates() engine.Estimates {
+	best := s.all()[0].main.Estimates()
+	if best.Loss != nil {
+		return best
+	}
+	for _, p := range s.all()[1:] {
+		if e := p.main.Estimates(); e.Loss != nil {
+			return e
+		}
+	}
+	return best
+}
+
+// canaries is how many probes went to canary ports.
+func (s *Scan) canaries() (sent uint64) {
+	for _, p := range s.all() {
+		for _, ph := range p.session.Phases() {
+			if ph != p.main {
+				sent += ph.Counts().Sent
+			}
+		}
+	}
+	return sent
+}
+
+// took is how long each phase took that was begun, those of the same name of all parts together.
+func (s *Scan) took() []results.Phase {
+	all := []results.Phase{{Name: PhaseResolve}}
+	add := func(name string, d time.Duration) {
+		for i := range all {
+			if all[i].Name == name {
+				all[i].Duration += d.Seconds()
+				return
+			}
+		}
+		all = append(all, results.Phase{Name: name, Duration: d.Seconds()})
+	}
+	for _, p := range s.all() {
+		add(PhaseResolve, p.session.Resolving())
+		for _, ph := range p.session.Phases() {
+			if took := ph.Took(); took > 0 {
+				add(ph.Name(), took)
+			}
+		}
+	}
+	return all
+}
+
+// closeLast closes what the last part has opened; those before it are closed.
+func (s *Scan) closeLast() { s.last().session.Close() }
