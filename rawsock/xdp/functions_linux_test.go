@@ -172,8 +172,11 @@ func spaces(t testing.TB) map[string]*target.Space {
 func parse(t testing.TB, targets, exclude, ports string) *target.Space {
 	t.Helper()
 	files := map[string]string{"targets": targets, "exclude": exclude, "scope": "0.0.0.0/0"}
-	c := target.Config{TargetFiles: []string{"targets"}, ExcludeFiles: []string{"exclude"}, ScopeFiles: []string{"scope"},
+	c := target.Config{TargetFiles: []string{"targets"}, ScopeFiles: []string{"scope"},
 		Open: func(name string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(files[name])), nil }}
+	if exclude != "" {
+		c.ExcludeFiles = []string{"exclude"}
+	}
 	if ports != "" {
 		var err error
 		if c.Ports, err = target.ParsePorts(ports); err != nil {

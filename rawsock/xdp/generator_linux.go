@@ -223,7 +223,8 @@ func (p *Programs) Refusal() error {
 	switch {
 	case errno == 0:
 		return nil
-	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV):
+	// Where the interface is gone the redirect finds none by its index: EINVAL (xdp_do_redirect, net/core/filter.c).
+	case errors.Is(errno, unix.ENETDOWN), errors.Is(errno, unix.ENODEV), errors.Is(errno, unix.EINVAL):
 		return fmt.Errorf("the driver refuses probes: %w: %w", rawsock.ErrInterface, errno)
 	// Since Linux 6.3 the redirect asks for NETDEV_XDP_ACT_NDO_XMIT first (xdp_ok_fwd_dev,
 	// include/linux/filter.h), which veth has while its far end takes frames.

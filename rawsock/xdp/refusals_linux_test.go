@@ -143,6 +143,29 @@ func TestGeneratorInterfaceDown(t *testing.T) {
 	s.sameProbes(t, far.take(t, 1000), due(pass, silentState))
 }
 
+// An interface that is gone is told from a driver that refuses: nothing is sent, and the error says which.
+func TestGeneratorInterfaceGone(t *testing.T) {
+	n := testnet.New(t, testnet.Config{Gateway: true})
+	s := newSubject(t, parse(t, "10.77.0.0/16", "", "443"), 12, probe.ProfileMSS)
+	p := generatorOn(t, n, s)
+	own, err := netlink.LinkByName(n.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkDel(own); err != nil {
+		t.Fatal(err)
+	}
+	p.Post(Pass{End: 1000, First: true})
+	p.Grant(1000)
+	generateRuns(t, p, 1<<10)
+	if got := p.Progress(); got.Sent != 0 || got.Refused == 0 {
+		t.Errorf("%+v", got)
+	}
+	if err := p.Refusal(); !errors.Is(err, rawsock.ErrInterface) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A far end that is slower than the generator: its ring of 256 overflows, the driver refuses, and still
 // each probe arrives once, and what is counted as sent is what arrives.
 func TestGeneratorOverrun(t *testing.T) {

@@ -25,8 +25,8 @@ const (
 	sendBuffer = 4 << 20
 
 	// Closing a socket frees its queue only later, by a work queue (xp_put_pool in net/xdp/xsk_buff_pool.c, Linux 6.12), so that
-	// one that was just in use answers EBUSY for some milliseconds.
-	busyFor   = 250 * time.Millisecond
+	// one that was just in use answers EBUSY for some milliseconds, on a busy machine for hundreds.
+	busyFor   = 2 * time.Second
 	busyRetry = 5 * time.Millisecond
 
 	// Until a driver has reconfigured its queue for zero-copy it refuses to be woken.

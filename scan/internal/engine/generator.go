@@ -149,10 +149,11 @@ func (g *generator) restWhenIdle() error {
 	return nil
 }
 
-// tolerates is how long nothing may be sent, by what had been refused before.
+// tolerates is how long nothing may be sent, by what had been refused before. An interface that is down or gone is not the
+// driver's refusal: who watches the path tells of it, and pauses the scan or ends it, but may come late to it.
 func (g *generator) tolerates(refused uint64) time.Duration {
-	if g.seen.Refused == refused {
-		return starvedTime // it does not even try
+	if g.seen.Refused == refused || errors.Is(g.programs.Refusal(), rawsock.ErrInterface) {
+		return starvedTime
 	}
 	return stuckTime
 }
