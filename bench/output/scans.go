@@ -122,17 +122,23 @@ func readScan(file string) (r scanRun, err error) {
 		return r, err
 	}
 	defer f.Close()
-	var last []byte
+	var end bench.End
 	lines := bufio.NewScanner(f)
-	for ; lines.Scan(); r.records++ {
-		last = append(last[:0], lines.Bytes()...)
+	for lines.Scan() {
+		var line struct{ Type string }
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return r, err
+		}
+		switch line.Type {
+		case "port":
+			r.records++
+		case "scan_end":
+			if err := json.Unmarshal(lines.Bytes(), &end); err != nil {
+				return r, err
+			}
+		}
 	}
 	if err := lines.Err(); err != nil {
-		return r, err
-	}
-	r.records -= 2 // scan_start and scan_end
-	var end bench.End
-	if err := json.Unmarshal(last, &end); err != nil {
 		return r, err
 	}
 	if !end.Complete || int(end.Open) != r.records {

@@ -161,7 +161,7 @@ func TestTextRefused(t *testing.T) {
 		{"gzip with something behind", gzipped(list) + "tail of another file", "damaged or cut off", "again"},
 		{"gzip, no more than its name", "\x1f\x8b", "damaged or cut off", "again"},
 		{"zstd cut off", zstded(list)[:20], "damaged or cut off", "again"},
-		{"zstd of a wide window", wide.String(), "more than 32 MiB of memory", "--long"},
+		{"zstd of a wide window", wide.String(), "more than 32 MiB of memory", "without a long window"},
 		{"too much", gzipped(strings.Repeat(" ", 3<<20)), "holds more than 2 MiB", "unpack"},
 		{"too much by zstd", zstded(strings.Repeat("\n", 2<<20+1)), "holds more than 2 MiB", "unpack"},
 	} {

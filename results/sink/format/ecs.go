@@ -33,6 +33,9 @@ type ecs struct {
 	scanID   string
 	// tail is the same in every event of the scan: the end of the object "synoptic", and what follows it.
 	tail []byte
+	// short is a copy of the port that appendShortPort shortens, and names are what is left of its names.
+	short results.Port
+	names results.Hostnames
 }
 
 // newECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).

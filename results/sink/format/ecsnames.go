@@ -5,14 +5,14 @@ import "synoptic/results"
 // maxEvent is what an event has to be shorter than, in bytes: receivers cut longer ones.
 const maxEvent = 4096
 
-// appendShortPort is appendPort with as many names as there is room for, beside a banner for example.
+// appendShortPort is appendPort with as many names as there is room for, beside a banner for example. It does not allocate.
 func (e *ecs) appendShortPort(b []byte, p *results.Port, id results.EventID) []byte {
 	begin := len(b)
 	b = e.appendPort(b, p, id)
 	for n := p.Hostnames.Len() / 2; n > 0 && len(b)-begin >= maxEvent; n /= 2 {
-		short := *p
-		short.Hostnames = p.Hostnames.First(n)
-		b = e.appendPort(b[:begin], &short, id)
+		e.short, e.names = *p, *p.Hostnames.First(n)
+		e.short.Hostnames = &e.names
+		b = e.appendPort(b[:begin], &e.short, id)
 	}
 	return b
 }
