@@ -102,8 +102,16 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	} {
 		for _, quiet := range []bool{false, true} {
 			said, _ := tell(t, quiet, logText, c.events, c.end)
-			if !strings.HasSuffix(said, c.want) || c.want == "" && said != "" {
-				t.Errorf("%s, quiet %v:\ngot  %q\nwant %q at its end", name, quiet, said, c.want)
+			before, summary := said, ""
+			if !quiet { // the summary stands behind it, in one line
+				at := strings.LastIndex(strings.TrimSuffix(said, "\n"), "\n") + 1
+				before, summary = said[:at], said[at:]
+			}
+			if !strings.HasSuffix(before, c.want) || c.want == "" && before != "" {
+				t.Errorf("%s, quiet %v:\ngot  %q\nwant %q at its end", name, quiet, before, c.want)
+			}
+			if begin := "synoptic: " + map[bool]string{false: "not complete: ", true: "complete: "}[c.end.Complete]; !quiet && !strings.HasPrefix(summary, begin) {
+				t.Errorf("%s: summary %q, want %q", name, summary, begin)
 			}
 			if n := strings.Count(said, ": what was probed there since is unknown, not filtered\n"); name == "many" && n != maxLost {
 				t.Errorf("%d parts are named", n)

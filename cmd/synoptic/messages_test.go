@@ -65,7 +65,7 @@ var mistaken = []saying{
 	{"scan 127.0.0.1 -o a -o a", 2, `two outputs write to a\n`},
 	{"scan 127.0.0.1 -o a -o csv:./a", 2, `two outputs write to ./a\n`},
 	{"scan 127.0.0.1 -o - -o csv:-", 2, `two outputs write to standard output\n`},
-	{"scan 127.0.0.1 -o csv:syslog+tcp://127.0.0.1:1", 2, `one JSON object per message.*use jsonl, ecs or ocsf`},
+	{"scan 127.0.0.1 -o csv:syslog+tcp://127.0.0.1:1", 2, `one JSON object per message.*use ecs, jsonl or ocsf`},
 	{"scan 127.0.0.1 -o hec+https://127.0.0.1:1?indx=net", 2, `unknown option "indx"`},
 	{"scan 127.0.0.1 -o hec+https://127.0.0.1:1?index=", 2, `the option "index" of the URL is empty`},
 	{"convert -o a -o a x", 2, `two outputs write to a\n`},
