@@ -82,3 +82,9 @@ func (s saying) check(t *testing.T) {
 		t.Errorf("synoptic %s: words of the library:\n%s", s.line, all)
 	}
 }
+
+// rawSockets tells whether they are permitted here: without them some flags are refused.
+func rawSockets(t *testing.T) bool {
+	t.Helper()
+	return !strings.Contains(answer(t, "scan", "127.0.0.1", "-p", "1", "--dry-run").stdout, "(CAP_NET_RAW)")
+}

@@ -185,7 +185,11 @@ var habitual = []saying{
 func TestHabits(t *testing.T) {
 	clean(t)
 	write(t, "hosts.txt", "127.0.0.1\n")
+	raw := rawSockets(t)
 	for _, s := range habitual {
+		if !raw && s.code == 0 && strings.Contains(s.line, " -e ") {
+			continue // connect() leaves the interface to the kernel
+		}
 		s.line = strings.ReplaceAll(s.line, `\u200b`, "\u200b")
 		if _, err := net.InterfaceByName("lo"); err != nil && regexp.MustCompile(`\blo\b`).MatchString(s.line) {
 			continue // another system's loopback has another name

@@ -46,6 +46,7 @@ func TestEveryFlagCanBeSet(t *testing.T) {
 // The command line counts before the environment, that before the profile, that before the default; exclusions add up.
 func TestPrecedence(t *testing.T) {
 	clean(t)
+	raw := rawSockets(t)
 	write(t, "config/synoptic/nightly.yaml", "ports: [22, 80, 443]\nrate: 50k\nretries: 1\nexclude: 127.0.0.3\n")
 	write(t, "never", "127.0.0.4\n")
 	const scan = "scan 127.0.0.1-127.0.0.5 --dry-run "
@@ -72,6 +73,9 @@ func TestPrecedence(t *testing.T) {
 		{"SYNOPTIC_DRY_RUN=true", "scan 127.0.0.1 -p 1", `^targets`},
 	} {
 		name, value, _ := strings.Cut(c.env, "=")
+		if !raw && name == "SYNOPTIC_TARGET_RECALL" {
+			continue // connect() leaves retries to the kernel
+		}
 		if name != "" {
 			t.Setenv(name, strings.ReplaceAll(value, "␣", " "))
 		}

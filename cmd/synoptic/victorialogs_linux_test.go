@@ -113,6 +113,7 @@ func TestVictoriaLogs(t *testing.T) {
 	cmd := exec.Command(program(t), "convert", "-", "--ca-file", v.pki.CA, "--delivery-timeout", "2m",
 		"-o", "ecs:elastic+https://"+v.http+"/insert/elasticsearch?_time_field=@timestamp&_msg_field=message", "-o", "jsonl:syslog+tcp://"+v.syslog)
 	cmd.Env = append(os.Environ(), "SYNOPTIC_ELASTIC_API_KEY=none-is-asked-for")
+	cmd.Dir = t.TempDir() // for what is refused
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +136,8 @@ func TestVictoriaLogs(t *testing.T) {
 	feed := func(part int) {
 		t.Helper()
 		if _, err := io.WriteString(in, strings.Join(lines[part*quarter:(part+1)*quarter], "")); err != nil {
-			t.Fatal(err)
+			cmd.Wait()
+			t.Fatalf("%v: %s", err, &stderr)
 		}
 	}
 	feed(0)
