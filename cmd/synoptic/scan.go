@@ -180,7 +180,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		screen.WritePlan(cleaned{std.text}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose})
+		screen.WritePlan(cleaned{std.text}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose, Columns: screen.Columns(std.out)})
 		f.settings.write(cleaned{std.text})
 		return nil
 	}
