@@ -27,6 +27,10 @@ const (
 	roomWord    = 64  // one for machines, of an event
 	roomMessage = 600 // of an event, twice in ecs
 	roomPaths   = 200 // of evidence
+	roomPhases  = 200
+	roomShard   = 48 // I/N
+	roomRate    = 32
+	roomName    = 32 // one of ours: of a backend, a state, a phase
 )
 
 // more stands where something was cut off.
@@ -46,9 +50,10 @@ func (s *ScanStart) Fit() *ScanStart {
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.Iface = cut(s.Iface, roomIface)
 	fit.Source = cut(s.Source, roomSource)
+	fit.Shard, fit.Rate, fit.Backend = cut(s.Shard, roomShard), cut(s.Rate, roomRate), cut(s.Backend, roomName)
 	if s.Scope != nil {
 		scope := *s.Scope
-		scope.File = cut(scope.File, roomScope)
+		scope.File, scope.SHA256 = cut(scope.File, roomScope), cut(scope.SHA256, roomDigest)
 		fit.Scope = &scope
 	}
 	return &fit
@@ -58,16 +63,55 @@ func (s *ScanStart) Fit() *ScanStart {
 func (s *ScanEnd) Fit() *ScanEnd {
 	fit := *s
 	fit.Scanner = cut(s.Scanner, roomScanner)
-	fit.BackendReason = cut(s.BackendReason, roomReason)
+	fit.Backend, fit.BackendReason = cut(s.Backend, roomName), cut(s.BackendReason, roomReason)
+	fit.Phases = cutPhases(s.Phases)
 	fit.EstimateVoid = cut(s.EstimateVoid, roomWord)
 	fit.Error = cut(s.Error, roomError-len(s.Tags))
 	fit.Outputs = cutOutputs(s.Outputs, roomOutputs-len(s.Tags)/4)
 	if s.Evidence != nil {
 		evidence := *s.Evidence
+		evidence.State = cut(evidence.State, roomName)
 		evidence.Paths = cutPaths(evidence.Paths, roomPaths)
 		fit.Evidence = &evidence
 	}
 	return &fit
+}
+
+// Squeezed is Fit in less room, for a format that says much besides: with every step, from 1 to MaxSqueeze, something goes
+// that other fields or the report of deliveries have, too.
+func (s *ScanEnd) Squeezed(step int) *ScanEnd {
+	fit := s.Fit()
+	if step >= 1 && len(fit.Outputs) > 1 {
+		fit.Outputs = []Delivery{sum(s.Outputs)}
+	}
+	if step >= 2 && fit.Evidence != nil {
+		evidence := *fit.Evidence
+		evidence.Paths = nil
+		fit.Evidence = &evidence
+	}
+	if step >= 3 {
+		fit.Error, fit.Phases = cut(fit.Error, roomError/4), nil
+	}
+	if step >= 4 {
+		fit.Outputs, fit.BackendReason = nil, cut(fit.BackendReason, roomReason/4)
+	}
+	return fit
+}
+
+// MaxSqueeze is the last step of Squeezed.
+const MaxSqueeze = 4
+
+// cutPhases leaves out the last of too many.
+func cutPhases(phases []Phase) []Phase {
+	all := slices.Clone(phases)
+	for i := range all {
+		all[i].Name = cut(all[i].Name, roomName)
+	}
+	for n := len(all); ; n-- {
+		if line, _ := json.Marshal(all[:n]); n == 0 || len(line) <= roomPhases { // numbers always marshal
+			return all[:n]
+		}
+	}
 }
 
 // cut ends a text that is too long in "…".

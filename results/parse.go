@@ -25,6 +25,9 @@ type parser struct {
 	tagSets map[string]Tags // by their JSON, likewise
 }
 
+// maxScanID bounds the ID of a scan, in bytes: ours has 32, and stands in every record.
+const maxScanID = 64
+
 // maxNames bounds what is kept of names.
 const maxNames = 8192
 
@@ -230,6 +233,9 @@ func (r *parser) scan(v value) error {
 	id, err := v.text()
 	if err == nil && len(id) == 0 {
 		err = errors.New("it is empty")
+	}
+	if err == nil && len(id) > maxScanID {
+		err = fmt.Errorf("it is longer than %d bytes", maxScanID)
 	}
 	if err == nil && string(id) != r.scanID {
 		r.scanID = string(id)

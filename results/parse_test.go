@@ -138,3 +138,18 @@ func TestReadTimes(t *testing.T) {
 		}
 	}
 }
+
+// An ID of a scan that is longer than any of ours would stand in every line that is written.
+func TestLongScanID(t *testing.T) {
+	for length, ok := range map[int]bool{1: true, 32: true, maxScanID: true, maxScanID + 1: false, 5000: false} {
+		for _, kind := range []string{
+			`"type":"scan_start","args":[]`, `"type":"scan_end"`, `"type":"delivery"`,
+			`"type":"port","ts":"2026-11-22T10:12:13.123456789Z","ip":"10.0.0.1","port":22,"reason":"syn-ack"`,
+		} {
+			line := `{"v":1,` + kind + `,"scan_id":"` + strings.Repeat("a", length) + `"}` + "\n"
+			if err := NewReader(strings.NewReader(line)).Read(new(Records)); (err == nil) != ok {
+				t.Errorf("%d bytes in %.30s: %v", length, kind, err)
+			}
+		}
+	}
+}

@@ -147,6 +147,9 @@ func (r *Reader) record(kind string, into *Records) error {
 		if err == nil && id == "" {
 			err = errors.New(`no field "scan_id"`)
 		}
+		if err == nil && len(id) > maxScanID {
+			err = fmt.Errorf("field \"scan_id\": it is longer than %d bytes", maxScanID)
+		}
 		if err != nil {
 			into.Start, into.End, into.Report = nil, nil, nil
 		}

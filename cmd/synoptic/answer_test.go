@@ -20,7 +20,7 @@ func answer(t *testing.T, args ...string) outcome {
 		return f
 	}
 	stdout, stderr := file("stdout"), file("stderr")
-	o := outcome{code: run(&stopper{ctx: t.Context()}, args, streams{strings.NewReader(""), stdout, stderr})}
+	o := outcome{code: run(&stopper{ctx: t.Context()}, args, streams{in: strings.NewReader(""), out: stdout, err: stderr})}
 	for f, to := range map[*os.File]*string{stdout: &o.stdout, stderr: &o.stderr} {
 		f.Close()
 		text, err := os.ReadFile(f.Name())

@@ -21,6 +21,7 @@ import (
 // convertFlags are the words of the command line, not yet understood.
 type convertFlags struct {
 	outputs outputFlags
+	tags    tagFlags
 	show    []string
 	scanID  string
 
@@ -50,6 +51,7 @@ given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	f.outputs.register(fl)
+	f.tags.register(fl)
 	fl.Var((*words)(&f.show), "show", "`STATES` to include: open, closed, filtered (unknown included), unknown or all, separated by commas (default all)")
 	fl.Var((*word)(&f.scanID), "scan-id", "include one scan only: its `ID`, the beginning of its ID, or last")
 	registerProfile(fl)
@@ -73,6 +75,10 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 		}
 	}
 	if c.single, err = checkFormats(f.outputs.outputs, format.Lookup); err != nil {
+		return err
+	}
+	table, err := f.tags.load()
+	if err != nil {
 		return err
 	}
 	in, err := newInput(files, std.in)
@@ -103,7 +109,7 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	if err != nil {
 		return err
 	}
-	c.sink, c.report = tee, tee.Delivered
+	c.sink, c.report = f.tags.restamp(tee, table)
 	reopened(tee, stop)
 	defer context.AfterFunc(stop.ctx, tee.Stop)() // or a full queue would wait for a receiver that is down
 	stop.scan()                                   // from now on a signal has to be seen here

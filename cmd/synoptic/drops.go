@@ -21,6 +21,6 @@ func warnOfDrops(log *slog.Logger, end *results.ScanEnd) {
 	if end.IfaceDrops < max(fewDrops, end.Replies/dropShare) {
 		return
 	}
-	log.Warn(fmt.Sprintf("the interfaces lost %s frames before they could be read, and replies may be among them (hint: lower --rate, or larger receive rings: ethtool -G)",
-		screen.Grouped(end.IfaceDrops)), "iface_drops", end.IfaceDrops)
+	log.Warn(fmt.Sprintf("the interfaces lost %s frames before they could be read, and replies may be among them",
+		screen.Grouped(end.IfaceDrops)), "iface_drops", end.IfaceDrops, hintKey, "lower Rate, or give the interface larger receive rings: ethtool -G")
 }

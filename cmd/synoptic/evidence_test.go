@@ -32,7 +32,7 @@ func tell(t *testing.T, quiet bool, logs logFormat, events []results.Event, sumU
 		t.Fatal(err)
 	}
 	defer f.Close()
-	s := newView(streams{nil, f, f}, &scanFlags{quiet: quiet}, logs)
+	s := newView(streams{out: f, err: f}, &scanFlags{quiet: quiet}, logs)
 	told := &teller{Tee: sink.NewTee(results.SinkFuncs{OnEvents: func(b []results.Event) error { handed = append(handed, b...); return nil }}), log: s.Log()}
 	if err := told.Events(events); err != nil {
 		t.Fatal(err)

@@ -25,13 +25,14 @@ const (
 )
 
 func main() {
-	os.Exit(run(newStopper(), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(newStopper(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // streams are the program's three standard files.
 type streams struct {
 	in       io.Reader
 	out, err *os.File
+	text     *plainOutput // out, for what is no record
 }
 
 // exit is an outcome that is not an error to print, only an exit code.
@@ -46,6 +47,7 @@ func (f failure) Unwrap() error { return f.error }
 
 func run(stop *stopper, args []string, std streams) (code int) {
 	secrets.Add(secretsAround(args, os.Environ())...)
+	std.text = &plainOutput{file: std.out}
 	logs := logText
 	logger := func() *slog.Logger { return logs.logger(std.err) }
 	adopt(logger)
@@ -62,7 +64,9 @@ func run(stop *stopper, args []string, std streams) (code int) {
 	if err == nil {
 		root.SetArgs(line.words)
 		root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { line.tell(cmd, logger()) }
-		err = root.ExecuteContext(stop.ctx)
+		if err = root.ExecuteContext(stop.ctx); err == nil {
+			err = std.text.err
+		}
 	}
 	var outcome exit
 	var fail failure
@@ -101,7 +105,7 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	_ = root.RegisterFlagCompletionFunc("log-format", fixed(logNames...)) // the flag is there
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd, helpWidth(std.out)) })
 	root.SetIn(std.in)
-	root.SetOut(std.out)
+	root.SetOut(std.text)
 	root.SetErr(cleaned{std.err})
 	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newPortsCommand(std), newManCommand(std))
 	root.AddCommand(topics()...)

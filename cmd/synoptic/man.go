@@ -37,7 +37,7 @@ with --dir those of all commands into a folder, such as
 			var names []string
 			for _, c := range about {
 				if c.CommandPath() == name {
-					_, err := io.WriteString(std.out, manPage(c, manDate()))
+					_, err := io.WriteString(std.text, manPage(c, manDate()))
 					return err
 				}
 				if c.HasParent() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -78,7 +77,7 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 		specs = []string{"-"}
 	}
 	if slices.ContainsFunc(specs, toStdout) {
-		if err := refuseClosed(stdout.File); err != nil {
+		if err := refuseClosed(stdout.File, log); err != nil {
 			return nil, err
 		}
 	}
@@ -99,23 +98,6 @@ func (f *outputFlags) open(stdout standardOutput, table results.Sink, log *slog.
 	outputs := sink.NewTee(all...)
 	outputs.OnFailure(func(err error) { logFailure(log, err) })
 	return outputs, nil
-}
-
-// refuseClosed refuses a standard output that nobody has opened. The Go runtime puts the null device in its place, open for
-// reading, too, which a shell's ">/dev/null" is not: what a caller discards on purpose stays discarded.
-func refuseClosed(stdout *os.File) error {
-	info, err := stdout.Stat()
-	if err != nil {
-		return usage("give -o FILE", "standard output: %v", err)
-	}
-	null, err := os.Stat(os.DevNull)
-	if err != nil || !os.SameFile(info, null) || runtime.GOOS == "windows" {
-		return nil
-	}
-	if _, err := stdout.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-		return usage("give -o FILE; to discard the records, write >/dev/null or -o /dev/null", "standard output is closed, and every record would be lost")
-	}
-	return nil
 }
 
 // config is what all outputs have in common.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -48,7 +49,14 @@ func TestClosedStandardOutput(t *testing.T) {
 		{">&- <&-", scan, 2},
 		{">&- 2>/dev/null", scan, 2},
 		{">&- </dev/null", scan, 2},
-		{"1<>/dev/null", scan, 2}, // as a closed one looks
+		{">&-", append(scan, "--dry-run"), 2},
+		{">&-", append(scan, "--dry-run", "-o", more), 2},
+		{">&-", []string{"ports"}, 2},
+		{">&-", []string{"man"}, 2},
+		{">&-", []string{"--version"}, 2},
+		{">&-", []string{"help", "exit-codes"}, 2},
+		{">&-", []string{"scan", "--help"}, 2},
+		{">/dev/null", append(scan, "--dry-run"), 0},
 		{">&-", []string{"convert", records}, 2},
 		{">&-", []string{"convert", records, "-o", "nmap-xml:-"}, 2},
 		{">&-", append(scan, "-o", more), 0}, // which needs none
@@ -58,7 +66,7 @@ func TestClosedStandardOutput(t *testing.T) {
 		{">/dev/null", []string{"convert", records}, 0},
 	} {
 		_ = os.Remove(more)
-		o := shell(t, `exec "$0" "$@" `+c.redirect, c.args...)
+		o := shell(t, `"$0" "$@" `+c.redirect+`; exit $?`, c.args...)
 		words := strings.Contains(o.stderr, "standard output is closed") && strings.Contains(o.stderr, "hint: ")
 		if o.code != c.code || c.code == 2 && !words && !strings.Contains(c.redirect, "2>") {
 			t.Errorf("%s %v: exit %d, stderr %q", c.redirect, c.args, o.code, o.stderr)
@@ -66,6 +74,80 @@ func TestClosedStandardOutput(t *testing.T) {
 		if _, err := os.Stat(more); err == nil && c.code == 2 {
 			t.Errorf("%s %v: a refused run has left a file", c.redirect, c.args)
 		}
+	}
+}
+
+// The null device that a program has opened for reading, too, as Python's DEVNULL is, is an output like any other.
+func TestNullDevice(t *testing.T) {
+	t.Parallel()
+	testnet.Apart(t)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, c := range []struct {
+		line string
+		warn bool
+	}{
+		{"scan 127.0.0.1 -p 1-9", true}, {"scan 127.0.0.1 -p 1-9 -q", true}, {"scan 127.0.0.1 -p 1-9 -o -", true}, {"scan 127.0.0.1 -p 1-9 --dry-run", false},
+		{"scan 127.0.0.1 -p 1-9 -o " + filepath.Join(t.TempDir(), "f"), false}, {"ports", false}, {"--version", false},
+	} {
+		cmd := exec.Command(program(t), strings.Fields(c.line)...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = null, &stderr
+		if err := cmd.Run(); err != nil || strings.Contains(stderr.String(), "no record is kept") != c.warn {
+			t.Errorf("%s: %v, stderr %q", c.line, err, &stderr)
+		}
+	}
+}
+
+// What cannot be written is the failure of who was to write it; a reader who has seen enough is none.
+func TestFullStandardOutput(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"ports", "ports --line", "man scan", "--version", "help", "help exit-codes", "scan --help", "completion bash", "scan 127.0.0.1 -p 22 --dry-run"} {
+		args := strings.Fields(line)
+		if o := shell(t, `"$0" "$@" >/dev/full; exit $?`, args...); o.code != 1 || !strings.Contains(o.stderr, "standard output: no space left on device") {
+			t.Errorf("%s: exit %d, stderr %q", line, o.code, o.stderr)
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		cmd := exec.Command(program(t), args...)
+		cmd.Stdout = w
+		if err := cmd.Run(); err != nil {
+			t.Errorf("%s without a reader: %v", line, err)
+		}
+		w.Close()
+	}
+}
+
+// Who is a shell or has no standard output itself has closed it.
+func TestClosedBy(t *testing.T) {
+	for _, c := range []struct {
+		name, out string
+		want      bool
+	}{
+		{"sh", "pipe:[1]", true}, {"bash", "/dev/tty", true}, {"-zsh", "/dev/tty", true}, {"dash", os.DevNull, false}, {"dash", "", true},
+		{"python3", "/dev/tty", false}, {"python3", os.DevNull, false}, {"timeout", "", true}, {"node", "socket:[1]", false}, {"shred", "/dev/tty", false},
+	} {
+		dir := t.TempDir()
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, "fd"), 0o700), os.Symlink("/dev/zero", filepath.Join(dir, "fd/0")), os.WriteFile(filepath.Join(dir, "comm"), []byte(c.name+"\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if c.out != "" {
+			if err := os.Symlink(c.out, filepath.Join(dir, "fd/1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := closedBy(dir); got != c.want {
+			t.Errorf("%s with %q: closed %v", c.name, c.out, got)
+		}
+	}
+	if closedBy(t.TempDir()) {
+		t.Error("closed by nobody")
 	}
 }
 

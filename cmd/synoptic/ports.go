@@ -34,7 +34,7 @@ it lists the ports of that.`,
 			if len(words) == 1 && cmd.Flags().Changed("top") {
 				return usage("give one of them", "a list and --top are both given")
 			}
-			return listPorts(std.out, words, top, line)
+			return listPorts(std.text, words, top, line)
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic ports --help"))
@@ -75,8 +75,6 @@ func listPorts(w io.Writer, words []string, top int, line bool) error {
 			row(port)
 		}
 	}
-	if _, err := io.WriteString(w, b.String()); !readerGone(err) {
-		return err
-	}
-	return nil
+	_, err = io.WriteString(w, b.String())
+	return err
 }

@@ -180,8 +180,8 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		screen.WritePlan(cleaned{std.out}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose})
-		f.settings.write(cleaned{std.out})
+		screen.WritePlan(cleaned{std.text}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose, Columns: screen.Columns(std.out)})
+		f.settings.write(cleaned{std.text})
 		return nil
 	}
 	if err := f.checkDuration(p, view.Log()); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"synoptic/results"
+	"synoptic/results/sink"
 	"synoptic/results/tags"
 )
 
@@ -28,4 +29,19 @@ func (f *tagFlags) load() (*tags.Table, error) {
 func stamp(outputs results.Sink, table *tags.Table) results.Sink {
 	scanner, _ := os.Hostname() // a record without one is a record
 	return tags.NewStamp(outputs, table, scanner)
+}
+
+// restamp puts before the outputs of records that are converted what adds the tags of a table to them, where there are any.
+func (f *tagFlags) restamp(tee *sink.Tee, table *tags.Table) (results.Sink, func(*results.DeliveryReport) error) {
+	if len(f.tags)+len(f.files) == 0 {
+		return tee, tee.Delivered
+	}
+	stamp := tags.NewRestamp(tee, table)
+	return stamp, func(r *results.DeliveryReport) error {
+		stamped, err := stamp.Report(r)
+		if err != nil {
+			return err
+		}
+		return tee.Delivered(stamped)
+	}
 }

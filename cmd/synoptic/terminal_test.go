@@ -139,7 +139,7 @@ func TestControlCharacters(t *testing.T) {
 		defer f.Close()
 		std[i] = f
 	}
-	s := newView(streams{nil, std[0], std[1]}, &scanFlags{}, logText)
+	s := newView(streams{out: std[0], err: std[1]}, &scanFlags{}, logText)
 	s.Ports([]results.Port{{Addr: netip.MustParseAddr("10.77.0.1"), Port: 80, Reason: results.SYNACK, Hostname: evil}})
 	s.Flush()
 	s.Finish(&results.ScanEnd{Error: evil}, nil)

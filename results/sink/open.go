@@ -268,7 +268,7 @@ func open(spec string, c Config) (*Output, error) {
 		return nil, &Error{dest.Redact(spec), fmt.Errorf("unknown format %q", name), "",
 			"the formats are " + strings.Join(format.Names(), ", ") + "; a file whose name has a colon is given as ./NAME"}
 	}
-	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames, Header: f.Header}, c.Dest)
+	d, fresh, err := dest.Open(to, dest.Content{Messages: f.Messages, Document: f.Document, Headed: f.Frames, Header: f.Header, Whole: f.Whole}, c.Dest)
 	switch {
 	case errors.Is(err, dest.ErrNoMessages):
 		return nil, messagesOnly(name, to)

@@ -87,11 +87,11 @@ func (p *Ports) String() string {
 	return string(b)
 }
 
-const portsHint = `ports are numbers 1-65535, ranges and IANA names, as in "22,80,8000-8100,https"; "-" means all`
+const portsHint = `ports are numbers 1-65535, ranges and names of services, as in "22,80,8000-8100,https"; "-" means all`
 
 // ParsePorts reads a comma-separated list of ports ("80"), ranges ("8000-8100", "-100", "60000-", "-"
-// for 1-65535) and service names of the IANA registry ("https"; every port of that name, letter case
-// ignored). White space around elements and dashes is ignored and repeats are merged.
+// for 1-65535) and names of services, IANA's or, where IANA has none of that name, those that Service gives ("https", "rdp"; every port of
+// that name, letter case ignored). White space around elements and dashes is ignored and repeats are merged.
 // Errors are of type *Error.
 func ParsePorts(spec string) (*Ports, error) {
 	if strings.TrimSpace(spec) == "" {

@@ -37,13 +37,13 @@ var everyPort = []string{"all", "full", "any", "every", "*", "all-ports", "max"}
 func unknownName(element string) error {
 	switch {
 	case slices.Contains(everyPort, strings.ToLower(element)):
-		return wrongPort(element, `for all ports write Ports "-"`, "no TCP service of this name in the IANA registry")
+		return wrongPort(element, `for all ports write Ports "-"`, "no TCP service of this name")
 	case strings.Trim(element, "0123456789") != "" && rangeMeant(element) != "":
 		return wrongPort(element, "write "+rangeMeant(element), "neither a port, a range nor a service name")
 	case strings.ContainsAny(element, " \t;|/"):
 		return wrongPort(element, separatedHint(element), "neither a port, a range nor a service name")
 	}
-	return wrongPort(element, nameHint(element), "no TCP service of this name in the IANA registry")
+	return wrongPort(element, nameHint(element), "no TCP service of this name")
 }
 
 // separatedHint proposes a list whose separators are no commas as one whose are.

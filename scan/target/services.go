@@ -2,8 +2,6 @@ package target
 
 import (
 	_ "embed"
-	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"sync"
@@ -89,69 +87,4 @@ func Service(port uint16) string {
 func Everyday(port uint16) bool {
 	r := loadRegistry()
 	return int(r.name[port]) > len(r.rows)
-}
-
-// namedPorts yields first and last port of every registry row with the name.
-func namedPorts(name string) iter.Seq2[uint16, uint16] {
-	return func(yield func(first, last uint16) bool) {
-		for _, s := range loadRegistry().rows {
-			if strings.EqualFold(s.name, name) && !yield(s.first, s.last) {
-				return
-			}
-		}
-	}
-}
-
-// nameHint proposes the registered name nearest to a mistyped one.
-func nameHint(name string) string {
-	best, distance := "", 3
-	if len(name) < 5 {
-		distance = 2 // two changes in a short name make it any other short name
-	}
-	if len(name) < 32 { // the longest name has 15 letters (RFC 6335 section 5.1); some old ones a few more
-		for _, s := range loadRegistry().rows {
-			if d := editDistance(strings.ToLower(name), strings.ToLower(s.name), distance); d < distance {
-				best, distance = s.name, d
-			}
-		}
-	}
-	if best == "" {
-		return portsHint
-	}
-	return fmt.Sprintf("did you mean %q? %s", best, portsHint)
-}
-
-// editDistance is Levenshtein's, or limit where it cannot be below it.
-func editDistance(a, b string, limit int) int {
-	if max(len(a)-len(b), len(b)-len(a)) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], d
-		}
-	}
-	return min(limit, row[len(b)])
-}
-
-// ServicesLike returns the service names of the registry that begin so, in either case, each once, in its order.
-func ServicesLike(prefix string) (names []string) {
-	have := map[string]bool{}
-	for _, s := range loadRegistry().rows {
-		if len(s.name) >= len(prefix) && strings.EqualFold(s.name[:len(prefix)], prefix) && !have[s.name] {
-			have[s.name] = true
-			names = append(names, s.name)
-		}
-	}
-	return names
 }

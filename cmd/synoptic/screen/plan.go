@@ -13,12 +13,13 @@ import (
 type PlanWords struct {
 	Flags   func(hint string) string // writes flags where a hint names fields
 	Verbose bool                     // what matters to who works on the program, too
+	Columns int                      // of the terminal; 0 where there is none
 }
 
 // WritePlan says in words what a scan is going to do.
 func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s %s\n", name, Printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(w, wrap(fmt.Sprintf("%-10s %s", name, Printable(fmt.Sprintf(format, args...))), words.Columns, len("duration   ")))
 	}
 	row("targets", "%s", targetWords(p))
 	if p.Asked.ShardOf > 1 {

@@ -91,10 +91,23 @@ func (a aside) Write(p []byte) (int, error) {
 }
 
 // say writes a line on standard error that is no message of the program.
-func (v *View) say(line string) { fmt.Fprintln(aside{v}, Printable(line)) }
+func (v *View) say(line string) {
+	columns := 0
+	if v.person {
+		columns = columnsOf(v.Err)
+	}
+	fmt.Fprintln(aside{v}, wrap(Printable(line), columns, 2))
+}
 
 // note writes a line for who reads them afterwards, with what goes wrong between them.
 func (v *View) note(line string) { v.say("synoptic: " + line) }
+
+// hint writes how to fix what the lines before say, with flags where it names fields.
+func (v *View) hint(text string) {
+	if text != "" {
+		v.say("hint: " + v.Flags(text))
+	}
+}
 
 // Begin says what is going to happen: to a person all of it, elsewhere a line, and in any case what may surprise.
 func (v *View) Begin(p *plan.Plan) {
@@ -106,7 +119,7 @@ func (v *View) Begin(p *plan.Plan) {
 	v.table.begin(p)
 	switch {
 	case v.person:
-		WritePlan(aside{v}, p, PlanWords{v.Flags, v.Verbose})
+		WritePlan(aside{v}, p, PlanWords{v.Flags, v.Verbose, columnsOf(v.Err)})
 	case v.Quiet:
 	case v.JSON:
 		logPlan(v.log, p, v.Flags)

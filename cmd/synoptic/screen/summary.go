@@ -30,9 +30,19 @@ func (v *View) Finish(end *results.ScanEnd, err error) {
 		for _, line := range lines {
 			v.say(line)
 		}
+		v.hint(summaryHint(end))
 	default:
 		v.note(strings.Join(lines, "; "))
+		v.hint(summaryHint(end))
 	}
+}
+
+// summaryHint is how to have a better one, or "".
+func summaryHint(end *results.ScanEnd) string {
+	if end.EstimateVoid == firstContacts {
+		return "lower Rate"
+	}
+	return ""
 }
 
 // summaryLines are the summary, what is missing in it, and how far silence can be trusted, each where it says something.
@@ -78,6 +88,9 @@ func openWords(n uint64) string {
 	return Grouped(n) + " open"
 }
 
+// firstContacts is the reason of a void estimate that a lower rate may mend (estimate.FirstContacts).
+const firstContacts = "first-contacts"
+
 // voidWords say why there is no estimate (results.ScanEnd.EstimateVoid), where that is news: not where nothing has answered,
 // which is told otherwise, nor where what was asked for can give none.
 func voidWords(reason string) string {
@@ -90,8 +103,8 @@ func voidWords(reason string) string {
 		return "for what was lost once was mostly lost again: losses outlast the gap between attempts, or some paths are worse than others"
 	case "evidence-lost":
 		return "for evidence was lost: what did not answer then may be open"
-	case "first-contacts":
-		return "for first probes to what had not answered yet got lost on the way (hint: a lower --rate)"
+	case firstContacts:
+		return "for first probes to what had not answered yet got lost on the way"
 	}
 	return reason
 }

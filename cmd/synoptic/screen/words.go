@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -135,3 +136,36 @@ func shorten(s string, most int) string { return cells.Truncate(s, max(most, 1),
 
 // pad fills a text up to so many columns.
 func pad(s string, columns int) string { return cells.FillRight(s, columns) }
+
+// wrap breaks a line between words so that it fits so many columns, 0 being any; what goes on below is indented, where the
+// terminal has room for that. A word that is too long is left to the terminal, so that it is still one to who copies it.
+func wrap(line string, columns, indent int) string {
+	if columns <= 0 || width(line) <= columns {
+		return line
+	}
+	if indent > columns/3 {
+		indent = 2
+	}
+	var b strings.Builder
+	at, words := 0, 0 // of the present line
+	for i, word := range strings.Split(line, " ") {
+		switch w := width(word); {
+		case i == 0:
+			b.WriteString(word)
+			at += w
+		case at+1+w > columns && words > 0:
+			b.WriteString("\n" + strings.Repeat(" ", indent) + word)
+			at, words = indent+w, 0
+		default:
+			b.WriteString(" " + word)
+			at += 1 + w
+		}
+		if word != "" {
+			words++
+		}
+	}
+	return b.String()
+}
+
+// Columns is how wide the terminal is that a file is; 0 where it is none.
+func Columns(f *os.File) int { return columnsOf(f) }

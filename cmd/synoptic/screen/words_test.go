@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,6 +46,34 @@ func TestColumns(t *testing.T) {
 		}
 		if got := pad(c.text, c.most); got != c.filled {
 			t.Errorf("%q filled up to %d is %q, want %q", c.text, c.most, got, c.filled)
+		}
+	}
+}
+
+// Lines are broken between words, at a terminal's width; a word that is too long is left whole.
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		line            string
+		columns, indent int
+		want            string
+	}{
+		{"complete: 3 probes sent in 12ms", 0, 2, "complete: 3 probes sent in 12ms"},
+		{"complete: 3 probes sent in 12ms", 31, 2, "complete: 3 probes sent in 12ms"},
+		{"complete: 3 probes sent in 12ms", 30, 2, "complete: 3 probes sent in|  12ms"},
+		{"complete: 3 probes sent in 12ms", 16, 2, "complete: 3|  probes sent in|  12ms"},
+		{"targets    1 address × 3 ports = 3", 33, 11, "targets    1 address × 3 ports =|           3"},
+		{"targets    1 address × 3 ports", 20, 11, "targets    1 address|  × 3 ports"},
+		{"hint: /a/very/long/name/of/a/file/that/nobody/can/break", 20, 2, "hint:|  /a/very/long/name/of/a/file/that/nobody/can/break"},
+		{"/a/very/long/name/of/a/file then", 10, 2, "/a/very/long/name/of/a/file|  then"},
+		{"漢字 漢字 漢字", 9, 2, "漢字 漢字|  漢字"},
+		{"a b", 1, 2, "a|  b"}, {"", 1, 2, ""}, {"ab", 2, 2, "ab"},
+	} {
+		got := wrap(c.line, c.columns, c.indent)
+		if got != strings.ReplaceAll(c.want, "|", "\n") {
+			t.Errorf("%q in %d: %q, want %q", c.line, c.columns, got, c.want)
+		}
+		if strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(c.line), " ") {
+			t.Errorf("%q in %d has lost something: %q", c.line, c.columns, got)
 		}
 	}
 }

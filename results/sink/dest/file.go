@@ -103,7 +103,7 @@ func (f *file) use(opened vfs.File, made bool) error {
 		return err
 	}
 	f.f, f.out.w, f.regular, f.unnamed, f.made = opened, opened, info.Mode().IsRegular(), true, made
-	f.tail = f.regular && !f.headed()
+	f.tail = f.regular && (!f.headed() || f.content.Whole != nil)
 	f.named = named{name: f.name}
 	f.named.opened(info)
 	return nil

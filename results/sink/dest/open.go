@@ -3,6 +3,7 @@ package dest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -46,6 +47,9 @@ type Content struct {
 	Document bool
 	// Headed says that a file means nothing without its beginning; a document is headed anyway.
 	Headed bool
+	// Whole tells how many bytes of a file are whole, false where it is of another kind: what is behind them is cut off before
+	// anything is appended. nil: a last line that was cut is ended.
+	Whole func(r io.ReaderAt, size int64) (int64, bool)
 	// Header is the line that a file of rows begins with, with its end; "" where there is none. In rows quotes may hold
 	// line ends.
 	Header string

@@ -29,7 +29,7 @@ func newStream(w io.WriteCloser, c Content) (s *stream, fresh bool) {
 		return s, true
 	}
 	s.named.opened(info)
-	s.tail = info.Mode().IsRegular() && info.Size() > 0 && !c.Document && !c.Headed
+	s.tail = info.Mode().IsRegular() && info.Size() > 0 && !c.Document && (!c.Headed || c.Whole != nil)
 	if !s.tail || c.Header == "" {
 		return s, true
 	}

@@ -58,6 +58,13 @@ func endLine(ctx context.Context, out *appender, end tailed, c Content) error {
 	if err != nil {
 		return nil
 	}
+	if c.Whole != nil {
+		whole, ok := c.Whole(end, info.Size())
+		if f, can := out.w.(truncater); ok && can && whole < info.Size() {
+			_ = f.Truncate(whole) // what cannot be cut off is appended to as it is
+		}
+		return nil
+	}
 	rest, err := closing(end, info.Size(), c.Header != "")
 	if err != nil || len(rest) == 0 {
 		return nil

@@ -259,13 +259,17 @@ func (e *ecs) appendHost(b []byte, h *results.Host, id results.EventID) []byte {
 }
 
 func (e *ecs) End(s *results.ScanEnd) error {
-	s = s.Fit()
+	return commitEnd(e.w, s, 1, e.appendEnd)
+}
+
+// appendEnd appends the event of a scan's end.
+func (e *ecs) appendEnd(b []byte, s *results.ScanEnd) ([]byte, error) {
 	fields, err := nativeEnd(s)
 	if err != nil {
-		return fmt.Errorf("encode scan_end: %w", err)
+		return nil, err
 	}
 	at := time.Time(s.Time).UnixNano()
-	b := e.appendScan(e.w.Buf(), at, endMessage(s), "scan-completed", s.EventID())
+	b = e.appendScan(b, at, endMessage(s), "scan-completed", s.EventID())
 	b = append(b, `","start":"`...)
 	b = results.AppendTime(b, at-scanDuration(s).Nanoseconds())
 	b = append(b, `","end":"`...)
@@ -277,7 +281,7 @@ func (e *ecs) End(s *results.ScanEnd) error {
 		b = append(b, '}')
 	}
 	b = s.Tags.AppendField(b, ecsTags)
-	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
+	return e.appendNative(b, fields), nil
 }
 
 // Report is for Reporter.

@@ -3,6 +3,7 @@
 package format
 
 import (
+	"io"
 	"maps"
 	"slices"
 
@@ -53,11 +54,14 @@ type Format struct {
 	Frames bool
 	// Header is the line that an output of rows begins with, with its end: an Encoder writes it where the output is fresh.
 	Header string
+	// Whole tells how many bytes of a file are whole, where a rest behind them would hide what is appended; nil where lines
+	// are ended instead. It is false for a file of another kind.
+	Whole func(r io.ReaderAt, size int64) (int64, bool)
 }
 
 var formats = map[string]Format{
 	"jsonl":        {New: newJSONLines, Messages: true},
-	"pcapng":       {New: newPcapng, Frames: true},
+	"pcapng":       {New: newPcapng, Frames: true, Whole: wholeBlocks},
 	"ecs":          {New: newECS, Messages: true},
 	"ocsf":         {New: newOCSF, Messages: true, Grouped: true},
 	"nmap-xml":     {New: newNmapXML, Document: true, Grouped: true},

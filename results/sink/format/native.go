@@ -2,12 +2,14 @@ package format
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/sink/batch"
 )
 
 // What ecs and ocsf have in common: the scan's own records, of which both keep the native fields.
@@ -92,4 +94,18 @@ func shortfall(s *results.ScanEnd) string {
 
 func scanDuration(s *results.ScanEnd) time.Duration {
 	return time.Duration(s.Duration * float64(time.Second))
+}
+
+// commitEnd commits the event of a scan's end, which appendEnd makes of the record, with so much left out as it takes to stay
+// shorter than maxEvent.
+func commitEnd(w *Writer, s *results.ScanEnd, records int, appendEnd func([]byte, *results.ScanEnd) ([]byte, error)) error {
+	for step := 0; ; step++ {
+		line, err := appendEnd(w.Buf(), s.Squeezed(step))
+		if err != nil {
+			return fmt.Errorf("encode scan_end: %w", err)
+		}
+		if len(line)-len(w.Buf()) < maxEvent || step == results.MaxSqueeze {
+			return w.Commit(line, batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: records})
+		}
+	}
 }

@@ -125,10 +125,14 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 		}
 	}
 
-	s = s.Fit()
+	return commitEnd(o.w, s, 1+silent, o.appendEnd)
+}
+
+// appendEnd appends the event of a scan's end.
+func (o *ocsf) appendEnd(b []byte, s *results.ScanEnd) ([]byte, error) {
 	fields, err := nativeEnd(s)
 	if err != nil {
-		return fmt.Errorf("encode scan_end: %w", err)
+		return nil, err
 	}
 	at, activity := time.Time(s.Time), ocsfCancelled
 	switch {
@@ -137,7 +141,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 	case s.Error != "" || lostEvidence(s):
 		activity = ocsfError
 	}
-	b := o.appendScan(o.w.Buf(), activity, at, s.EventID(), endMessage(s))
+	b = o.appendScan(b, activity, at, s.EventID(), endMessage(s))
 	b = append(b, `,"start_time":`...)
 	b = strconv.AppendInt(b, at.Add(-scanDuration(s)).UnixMilli(), 10)
 	b = append(b, `,"end_time":`...)
@@ -160,7 +164,7 @@ func (o *ocsf) End(s *results.ScanEnd) error {
 		b = append(b, `,"status_id":2,"status":"Failure","status_detail":`...)
 		b = results.AppendString(b, shortfall(s))
 	}
-	return o.w.Commit(appendUnmapped(b, fields), batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1 + silent})
+	return appendUnmapped(b, fields), nil
 }
 
 // ocsfDevice is what the records of one address come to.
