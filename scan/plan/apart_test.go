@@ -71,7 +71,7 @@ func TestApart(t *testing.T) {
 		{"mostly neighbours", fast, "10.0.0.1 192.0.2.128/25", fakeHost{table: linked},
 			[]summed{{"xdp", 128}, {"afpacket", 1}}, "1 address by afpacket: "},
 		{"all at once", fast, "10.0.0.0/16 192.0.2.9 192.0.2.200 fd00::1 fd00::2", fakeHost{table: append(six, both...)},
-			[]summed{{"ebpf", 65536}, {"afpacket", 2}, {"connect", 2}}, "2 addresses by afpacket: XDP serves one way out; 2 IPv6 addresses by connect"},
+			[]summed{{"ebpf", 65536}, {"afpacket", 2}, {"connect", 2}}, "2 addresses by afpacket: XDP serves one path; 2 IPv6 addresses by connect"},
 		{"another interface", fast, "10.0.0.0/9 10.128.0.1", fakeHost{table: halves},
 			[]summed{{"ebpf", 1 << 23}, {"afpacket", 1}}, "1 address by afpacket"},
 		{"asked for xdp", Config{Backend: "xdp"}, "10.0.0.0/16 192.0.2.9", fakeHost{table: own},
