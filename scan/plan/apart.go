@@ -100,7 +100,7 @@ func (p *Plan) warnOfIPv6(c *Config, six *Plan) {
 		p.warn(fmt.Sprintf("this host has no route to all of %s: those without are reported as unreachable, or leave them out with `Exclude ::/0`", n))
 	}
 	if ignored := connectIgnores(c); ignored != "" {
-		p.warn(fmt.Sprintf("%s are probed by connect(), which ignores %s", n, ignored))
+		p.warn(fmt.Sprintf("connect() probes %s, and ignores %s", n, ignored))
 	}
 	if c.Source.IsValid() {
 		p.warn(fmt.Sprintf("source address %v is for the %s targets only: for the others the kernel chooses", c.Source, family(c.Source)))

@@ -54,7 +54,7 @@ func TestNewRefuses(t *testing.T) {
 		{Config{Beacons: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:0")}}, fakeHost{}, "Beacons", "beacon 10.0.0.1 has no port"},
 		{Config{Beacons: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.1:80")}}, fakeHost{}, "Beacons", "beacon 10.9.0.1:80 is not among the targets"},
 		{connect(Config{Beacons: make([]netip.AddrPort, 1)}), fakeHost{}, "Beacons", "beacon invalid IP has no port"},
-		{Config{ShardI: 2}, fakeHost{}, "ShardOf", "shard 2 of no number of shards"},
+		{Config{ShardI: 2}, fakeHost{}, "ShardOf", "shard 2 without a number of shards"},
 		{Config{ShardI: 257, ShardOf: 300}, fakeHost{}, "ShardOf", "shard 257 of 300 of 256 probes is empty"},
 		{Config{Source: netip.MustParseAddr("fd00::9")}, fakeHost{}, "Source", "source address fd00::9 cannot reach the IPv4 target 10.0.0.0"},
 		{Config{SourcePort: 40000}, fakeHost{}, "SourcePort", "source ports 40000-40015 reach into the host's ephemeral range 32768-60999"},
