@@ -67,7 +67,7 @@ func kinds(lines []string) (steady, moving []string) {
 	for _, l := range lines {
 		switch k := kind(l); {
 		case k == "":
-		case progress.MatchString(l), strings.HasPrefix(l, "verifying "):
+		case progress.MatchString(l), strings.HasPrefix(l, "verifying "), strings.HasPrefix(l, "resolving "):
 			moving = append(moving, k)
 		default:
 			steady = append(steady, k)
