@@ -12,7 +12,7 @@ import (
 var (
 	durations = regexp.MustCompile(`\b([0-9][0-9.]*(ns| µs|ms|s|m|h))+\b`)
 	sent      = regexp.MustCompile(`[0-9,]+ probes sent`)
-	beacons   = regexp.MustCompile(`[0-9,]+ of [0-9,]+ probes to what`)
+	beacons   = regexp.MustCompile(`[0-9,]+ of [0-9,]+ probes to ports`)
 	moment    = regexp.MustCompile(`"ts":"[^"]*"|"[a-z_]*(id|digest)":"[^"]*"|"(seed|rtt_us|ipid)":[0-9]+`)
 	iface     = regexp.MustCompile(`\bvia [a-z0-9]+,`)
 	progress  = regexp.MustCompile(`^ *[0-9.]+%  `)
@@ -39,7 +39,7 @@ func constant(l string) string {
 	l = moment.ReplaceAllString(l, "")
 	l = iface.ReplaceAllString(l, "via IF,")
 	l = sent.ReplaceAllString(l, "N probes sent")
-	l = beacons.ReplaceAllString(l, "N of N probes to what")
+	l = beacons.ReplaceAllString(l, "N of N probes to ports")
 	l = durations.ReplaceAllString(l, "")
 	return strings.TrimSpace(spaces.ReplaceAllString(l, "  "))
 }

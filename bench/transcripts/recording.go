@@ -20,8 +20,8 @@ type pace struct{ hurry bool }
 // shots are a sweep, and a second look at a host that has a port which nobody expected.
 func shots(p pace) []shot {
 	all := []shot{
-		{"synoptic scan 10.20.0.0/22 --top-ports 20 -r 20k -o tonight.jsonl", 1200 * time.Millisecond},
-		{"synoptic scan 10.20.3.9 -p- -r 100k --verify", 2 * time.Second},
+		{"synoptic scan 10.20.0.0/22 --top-ports 20 -r 20k -o tonight.jsonl", time.Second},
+		{"synoptic scan 10.20.3.9 -p- -r 100k --verify", 1700 * time.Millisecond},
 	}
 	if p.hurry {
 		all[0].text = strings.Replace(all[0].text, "-r 20k", "-r 100k --retry-gap 100ms", 1)
@@ -30,8 +30,8 @@ func shots(p pace) []shot {
 }
 
 const (
-	keystroke = 16 * time.Millisecond
-	filmRows  = 29
+	keystroke = 14 * time.Millisecond
+	filmRows  = 31
 	filmWidth = 120
 	prompt    = "$ "
 )
@@ -71,14 +71,14 @@ func record(ctx context.Context, program *bench.Program, root string, p pace) (f
 			return f, err
 		}
 		if !p.hurry {
-			f.length += 400 * time.Millisecond
+			f.length += 250 * time.Millisecond
 			for _, r := range c.text {
 				f.length += keystroke
 				if err := put(string(r)); err != nil {
 					return f, err
 				}
 			}
-			f.length += 200 * time.Millisecond
+			f.length += 100 * time.Millisecond
 		} else if err := put(c.text); err != nil {
 			return f, err
 		}
