@@ -124,7 +124,7 @@ func play(ctx context.Context, program *bench.Program, root string, b block) (st
 }
 
 // columns is the width of the terminal of a transcript.
-const columns = 96
+const columns = 120
 
 // examples are the lines of the program in a document's sh blocks, without their remarks.
 func examples(text string) (found []string) {
