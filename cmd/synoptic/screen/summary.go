@@ -91,7 +91,7 @@ func voidWords(reason string) string {
 	case "evidence-lost":
 		return "for evidence was lost: what did not answer then may be open"
 	case "first-contacts":
-		return "for first probes to new ports were lost on the way (hint: a lower --rate)"
+		return "for first probes to what had not answered yet got lost on the way (hint: a lower --rate)"
 	}
 	return reason
 }

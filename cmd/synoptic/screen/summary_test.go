@@ -53,7 +53,7 @@ func TestSummary(t *testing.T) {
 		"nothing at all": {results.ScanEnd{Complete: true, Sent: 3, Duration: 0.0123, Filtered: 1, NoResponse: 1, EstimateVoid: "no-answers", Evidence: &results.Evidence{State: results.EvidenceStateNone}}, "complete: 3 probes sent in 12ms, no open ports found, 0 closed, 1 filtered (1 no response)"},
 		"one probe":      {results.ScanEnd{Complete: true, Sent: 1, Duration: 0.0004, Closed: 1}, "complete: 1 probe sent in 1ms, no open ports found, 1 closed, 0 filtered (0 no response)"},
 		"bursts":         {with(func(e *results.ScanEnd) { e.EstimateVoid = "lasting-loss" }), line + silence + "|open ports missed: unknown, for what was lost once was mostly lost again: losses outlast the gap between attempts, or some paths are worse than others"},
-		"first contacts": {with(func(e *results.ScanEnd) { e.EstimateVoid = "first-contacts" }), line + silence + "|open ports missed: unknown, for first probes to new ports were lost on the way (hint: a lower --rate)"},
+		"first contacts": {with(func(e *results.ScanEnd) { e.EstimateVoid = "first-contacts" }), line + silence + "|open ports missed: unknown, for first probes to what had not answered yet got lost on the way (hint: a lower --rate)"},
 		"a newer reason": {with(func(e *results.ScanEnd) { e.EstimateVoid = "sunspots" }), line + silence + "|open ports missed: unknown, sunspots"},
 		"not verified": {with(func(e *results.ScanEnd) {
 			e.Open, e.Complete, e.NotVerified, e.NotVerifiedWhy = 16384, false, 12288, &results.NotVerified{Stopped: 12288}
