@@ -13,7 +13,7 @@ type EventKind uint8
 const (
 	EventNone           EventKind = iota
 	EventOutage                   // evidence has ended: answers stay out where there were some, or the link says why
-	EventResumed                  // evidence is back, and what was sent meanwhile is asked again
+	EventResumed                  // evidence is back, and what was sent meanwhile is probed again
 	EventNextHopChanged           // a next hop has another MAC address, or two that both answer
 	EventLost                     // evidence did not come back: what belongs to the scope is unknown from then on
 	EventLimited                  // something on the way limits what silence says

@@ -42,7 +42,7 @@ const network = `# zone and owner of our networks
 10.20.3.7/32,ticket=#123
 `
 
-// Of an address each prefix that it is in adds its tags, and of one key the longest prefix holds; tags of the scan are as
+// Of an address each prefix that it is in adds its tags, and for each key the longest prefix wins; tags of the scan are as
 // of a prefix that all is in.
 func TestTagsTable(t *testing.T) {
 	table, err := loadTags(network, "scan=nightly", "owner=soc")
@@ -224,7 +224,7 @@ func TestLoadTagsRefuses(t *testing.T) {
 		"10.0.0.1,a=b\n10.0.0.2,owner":            `net.csv:2: "owner": it has no =`,
 		"10.0.0.1,owner=":                         `"owner=": it has no value`,
 		"10.0.0.1,a.b=c":                          "no key has",
-		"10.0.0.1,a=b # mine":                     "net.csv:1: \"a=b # mine\": a comment has a line of its own",
+		"10.0.0.1,a=b # mine":                     "net.csv:1: \"a=b # mine\": a comment has its own line",
 		"10.0.0.1,a=1,a=2":                        `net.csv:1: "a": it has two values`,
 		"10.0.0.1,a=1\n\n10.0.0.1,a=2":            `net.csv:3: 10.0.0.1/32 is in net.csv:1, too: "a": it has two values, "1" and "2"`,
 		"10.0.0.1,\"a=b":                          "net.csv:1: extraneous or missing \" in quoted-field",

@@ -84,7 +84,7 @@ type usageError struct{ text, hint string }
 
 func (e *usageError) Error() string { return e.text }
 
-// Hint says how to mend it.
+// Hint says how to fix it.
 func (e *usageError) Hint() string { return e.hint }
 
 func explain(w io.Writer, err error) {
@@ -103,7 +103,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	c := &o.internet
 	f.Uint64Var(&c.Seed, "seed", 1, "which of all networks with these shares")
 	f.Float64Var(&c.Open, "open", 0.01, "share of ports that are open")
-	f.Float64Var(&c.Closed, "closed", 0.3, "share of ports that are closed; the rest is silent")
+	f.Float64Var(&c.Closed, "closed", 0.3, "share of ports that are closed; the rest does not respond")
 	f.Float64Var(&c.Alive, "alive", 1, "share of addresses that exist at all")
 	f.Float64Var(&c.AnswerAll, "answer-all", 0, "share of hosts that open every port")
 	loss := f.Float64("loss", 0.01, "share of packets lost, each way")
@@ -138,7 +138,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	}
 	c.ResetsPerHost = uint32(*resets)
 	if c.Alive == 0 {
-		return o, &usageError{"-alive 0: no address would exist", "-open 0 -closed 0 makes a silent network"}
+		return o, &usageError{"-alive 0: no address would exist", "-open 0 -closed 0 makes a network that does not respond"}
 	}
 	c.LocalNet = linkNet(o.prefix)
 	if err := c.Validate(); err != nil {

@@ -218,7 +218,7 @@ func TestSimulateRefusesOtherTargets(t *testing.T) {
 	if p := (*responder.PrivilegeError)(nil); errors.As(err, &p) && !testnet.Required("network") {
 		t.Skip(err)
 	}
-	if err == nil || !strings.Contains(err.Error(), "asks 512 ports, not the 256") {
+	if err == nil || !strings.Contains(err.Error(), "probes 512 ports, not the 256") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -23,9 +23,9 @@ type report struct {
 // describe tells a newcomer what is about to be scanned.
 func (o options) describe() string {
 	c := o.internet
-	s := fmt.Sprintf("%v, ports %v: %s ports to ask, %s open, %s closed", o.prefix, o.ports, grouped(o.probes()), percent(c.Open), percent(c.Closed))
+	s := fmt.Sprintf("%v, ports %v: %s ports to probe, %s open, %s closed", o.prefix, o.ports, grouped(o.probes()), percent(c.Open), percent(c.Closed))
 	if c.Open+c.Closed < 1 {
-		s += ", the rest silent"
+		s += ", the rest does not respond"
 	}
 	for _, x := range []struct {
 		share float64
@@ -52,7 +52,7 @@ func (r *report) print(w io.Writer) {
 		fmt.Fprintf(w, "  %-20s%s\n", name, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintln(w)
-	row("probes sent", "%s, of which %s asked again where nothing had answered", grouped(r.end.Sent), grouped(r.end.Retransmitted))
+	row("probes sent", "%s, of which %s retries", grouped(r.end.Sent), grouped(r.end.Retransmitted))
 	row("time", "%.1f s; %s probes per second while sending (backend %s)", r.wall.Seconds(), grouped(uint64(r.end.PPS)), r.end.Backend)
 	row("open ports found", "%s of %s", grouped(r.seen.open), grouped(open))
 	row("recall", "%s", recall(r.seen.open, open))

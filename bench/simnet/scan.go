@@ -162,7 +162,7 @@ func (r *report) read(from io.Reader) error {
 		switch rec.Type {
 		case "scan_start":
 			if rec.Probes != r.options.probes() {
-				return &usageError{fmt.Sprintf("the scan asks %s ports, not the %s of -prefix and -ports", grouped(rec.Probes), grouped(r.options.probes())),
+				return &usageError{fmt.Sprintf("the scan probes %s ports, not the %s of -prefix and -ports", grouped(rec.Probes), grouped(r.options.probes())),
 					"say what to scan by -prefix and -ports, before --"}
 			}
 		case "port":

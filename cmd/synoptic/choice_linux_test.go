@@ -94,9 +94,9 @@ func TestChoice(t *testing.T) {
 		n := ebpf.beside(t, testnet.Config{Prefix: netip.MustParsePrefix("10.77.0.0/24")})
 		n.Listen(t, "0.0.0.0:80")
 		for _, c := range []choice{
-			{backend: "ebpf", rate: enough, code: 2, stderr: []string{"backend ebpf", "link address"}},
-			{backend: "auto", rate: enough, used: "xdp", reason: "link address"},
-			{backend: "auto", rate: enough, more: []string{"--lanes", "2"}, used: "xdp", reason: "link address"},
+			{backend: "ebpf", rate: enough, code: 2, stderr: []string{"backend ebpf", "MAC address"}},
+			{backend: "auto", rate: enough, used: "xdp", reason: "MAC address"},
+			{backend: "auto", rate: enough, more: []string{"--lanes", "2"}, used: "xdp", reason: "MAC address"},
 			{backend: "xdp", rate: enough, used: "xdp", reason: "asked for"},
 		} {
 			c.check(t, "10.77.0.0/28")

@@ -275,11 +275,11 @@ func (c *converter) take(r *results.Records) error {
 func (c *converter) begin(r *results.Records) error {
 	switch {
 	case c.seen[r.ScanID] && c.scanID != "":
-		return failure{usage("give the files in the order in which they were written", "scan %s has records behind its scan_end", r.ScanID)}
+		return failure{usage("give the files in the order in which they were written", "scan %s has records after its scan_end", r.ScanID)}
 	case c.seen[r.ScanID] || r.Start == nil && c.current != nil:
 		return failure{usage("convert one scan at a time: --scan-id "+r.ScanID, "the records of scan %s are mixed with those of other scans", r.ScanID)}
 	case c.scanID != "" && len(c.seen) > 0:
-		return usage("give more of the ID", "--scan-id %s: several scans in the input begin so", c.scanID)
+		return usage("give more of the ID", "--scan-id %s: several scans in the input begin with it", c.scanID)
 	case c.single && len(c.seen) > 0:
 		return severalScans("")
 	}
@@ -289,7 +289,7 @@ func (c *converter) begin(r *results.Records) error {
 	start := r.Start
 	if start == nil {
 		c.cut++
-		c.log.Warn(fmt.Sprintf("scan %s: the record stream begins behind its scan_start", r.ScanID),
+		c.log.Warn(fmt.Sprintf("scan %s: the record stream begins after its scan_start", r.ScanID),
 			hintKey, "give the file with the scan's beginning too, before this one", "scan_id", r.ScanID)
 		start = madeUpStart(r)
 	} else {
@@ -334,7 +334,7 @@ func (c *converter) outcome(ctx context.Context, err error, undelivered bool) er
 	case c.bad > 0:
 		return failure{fmt.Errorf("%s not understood and left out", screen.Count(c.bad, "line was", "lines were"))}
 	case len(c.seen) == 0 && c.records == 0:
-		return usage("leave --scan-id out to take over every scan", "--scan-id %s: no such scan in the input", c.scanID)
+		return usage("leave --scan-id out to include every scan", "--scan-id %s: no such scan in the input", c.scanID)
 	case c.cut > 0 || undelivered:
 		return exit(exitStopped)
 	}

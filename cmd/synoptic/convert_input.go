@@ -202,7 +202,7 @@ func (in *input) close() {
 func choose(in *input, words string, single bool) (string, error) {
 	if !in.again() {
 		if words == lastScan {
-			return "", usage("give the scan's ID, or files", "--scan-id last: which scan is the last is known only at the end of the input")
+			return "", usage("give the scan's ID, or files", "--scan-id last: the last scan is known only at the end of the input")
 		}
 		return words, nil
 	}
@@ -222,11 +222,11 @@ func choose(in *input, words string, single bool) (string, error) {
 	found := slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, words) })
 	switch {
 	case len(found) == 0:
-		return "", usage("leave --scan-id out to take over every scan, or take --scan-id last", "--scan-id %s: no such scan in the input", words)
+		return "", usage("leave --scan-id out to include every scan, or take --scan-id last", "--scan-id %s: no such scan in the input", words)
 	case slices.Contains(found, words):
 		return words, nil
 	case len(found) > 1:
-		return "", usage("give more of the ID", "--scan-id %s: %d scans in the input begin so", words, len(found))
+		return "", usage("give more of the ID", "--scan-id %s: %d scans in the input begin with it", words, len(found))
 	}
 	return found[0], nil
 }

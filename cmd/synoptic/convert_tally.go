@@ -49,7 +49,7 @@ func (t *tally) end(why string) *results.ScanEnd {
 
 // madeUpStart is what can be said of a scan of which only the rest is there.
 func madeUpStart(r *results.Records) *results.ScanStart {
-	s := &results.ScanStart{ScanID: r.ScanID, BackendReason: "not known: the record stream begins behind scan_start"}
+	s := &results.ScanStart{ScanID: r.ScanID, BackendReason: "not known: the record stream begins after scan_start"}
 	switch {
 	case len(r.Ports) > 0:
 		s.Time = results.Time(time.Unix(0, r.Ports[0].Time))

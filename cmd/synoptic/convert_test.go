@@ -176,7 +176,7 @@ func TestConvertBrokenInput(t *testing.T) {
 		"cut off":            {in: noEnd, code: 3, stderr: []string{"synoptic: scan aa: the record stream ends before scan_end"}, want: noEnd},
 		"cut off in a line":  {in: noEnd[:len(noEnd)-9], code: 1, stderr: []string{"synoptic: standard input: line 1001: ", "synoptic: scan aa: the record", "synoptic: 1 line was not understood and left out"}},
 		"then another":       {in: noEnd + next, code: 3, stderr: []string{"synoptic: scan aa: the record stream ends before scan_end"}, want: noEnd + next},
-		"no start":           {in: withoutLines(whole, "scan_start"), code: 3, stderr: []string{"synoptic: scan aa: the record stream begins behind its scan_start", "hint: "}, want: withoutLines(whole, "scan_start")},
+		"no start":           {in: withoutLines(whole, "scan_start"), code: 3, stderr: []string{"synoptic: scan aa: the record stream begins after its scan_start", "hint: "}, want: withoutLines(whole, "scan_start")},
 		"a torn line":        {in: port[:100] + "\n" + whole, code: 1, stderr: []string{"synoptic: standard input: line 1: not valid JSON", "synoptic: 1 line was"}, want: whole},
 		"a start that is":    {in: `{"v":1,"type":"scan_start","ports":"x","scan_id":"aa"}` + "\n" + whole, code: 1, stderr: []string{"synoptic: standard input: line 1: field \"ports\"", "synoptic: 1 line was"}, want: whole},
 		"twice the start":    {in: strings.SplitAfter(whole, "\n")[0] + whole, want: whole},
@@ -186,7 +186,7 @@ func TestConvertBrokenInput(t *testing.T) {
 		"mixed, one chosen":  {in: noEnd + next + port, args: []string{"--scan-id", "bb"}, want: next},
 		"mixed, the other":   {in: noEnd + next + port, args: []string{"--scan-id", "aa"}, code: 3, stderr: []string{"synoptic: scan aa: the record stream ends"}, want: noEnd + port},
 		"ports without scan": {in: whole + strings.SplitAfter(next, "\n")[1], code: 3, stderr: []string{"synoptic: scan bb: the record stream begins", "hint: ", "synoptic: scan bb: the record stream ends"}, want: whole + strings.SplitAfter(next, "\n")[1]},
-		"behind the end":     {in: whole + port, args: []string{"--scan-id", "a"}, code: 1, stderr: []string{"synoptic: scan aa has records behind its scan_end", "hint: "}, want: whole},
+		"behind the end":     {in: whole + port, args: []string{"--scan-id", "a"}, code: 1, stderr: []string{"synoptic: scan aa has records after its scan_end", "hint: "}, want: whole},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := converted(t, c.in, c.args...)

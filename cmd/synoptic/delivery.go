@@ -13,9 +13,9 @@ import (
 // logNotice says what happens to an output. It is said with -q too: an output that takes nothing holds
 // up the scan.
 func logNotice(log *slog.Logger, spool string, timeout time.Duration) func(sink.Notice) {
-	retrying := "it is tried again; Ctrl-C ends the waiting, and "
+	retrying := "retrying; Ctrl-C stops waiting, and "
 	if timeout > 0 {
-		retrying = fmt.Sprintf("it is tried again; after %v without success, or by Ctrl-C, it is given up, and ", timeout)
+		retrying = fmt.Sprintf("retrying; after %v without success, or on Ctrl-C, it is given up, and ", timeout)
 	}
 	if spool == "" {
 		retrying += "what is not delivered is lost (no --spool)"

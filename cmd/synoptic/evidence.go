@@ -142,7 +142,7 @@ func (t *teller) sumUp(e *results.Evidence, silent uint64) {
 	case e.State == results.EvidenceStateNone && silent > 0:
 		words, hint := "nothing has answered at all: silence proves nothing here (evidence: none)", "name a port that answers with Beacons"
 		if t.named {
-			words, hint = "nothing has answered at all, no beacon either: silence proves nothing here (evidence: none)", "check the way to the targets, and that the ports named with Beacons are open"
+			words, hint = "nothing has answered at all, no beacon either: silence proves nothing here (evidence: none)", "check the path to the targets, and that the ports named with Beacons are open"
 		}
 		t.log.Warn(words, screen.HintKey, hint, "evidence", e)
 	case e.State == results.EvidenceStateLost:

@@ -120,7 +120,7 @@ func TestEvidenceIsSummedUp(t *testing.T) {
 	}
 	var out strings.Builder
 	(&teller{log: logText.logger(&out), named: true}).sumUp(none.Evidence, 1)
-	if !strings.HasPrefix(out.String(), "synoptic: nothing has answered at all, no beacon either: ") || !strings.Contains(out.String(), "\nhint: check the way to the targets, and that the ports named with --beacon are open") {
+	if !strings.HasPrefix(out.String(), "synoptic: nothing has answered at all, no beacon either: ") || !strings.Contains(out.String(), "\nhint: check the path to the targets, and that the ports named with --beacon are open") {
 		t.Errorf("with beacons: %q", out.String())
 	}
 	said, _ := tell(t, false, logJSON, nil, lost)

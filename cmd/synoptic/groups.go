@@ -115,7 +115,7 @@ var formatMeanings = map[string]string{
 }
 
 var destinationMeanings = []entry{
-	{"FILE", "a file, which is appended to; nmap-xml and masscan-json are written anew"},
+	{"FILE", "a file, which is appended to; nmap-xml and masscan-json are rewritten"},
 	{"-", "standard output"},
 	{"syslog+tcp://HOST[:514]", "a syslog receiver (RFC 6587, octet counting)"},
 	{"syslog+tls://HOST[:6514]", "the same over TLS (RFC 5425)"},
@@ -130,7 +130,7 @@ func outputSections() []section {
 	for _, f := range allFormats() {
 		formats.entries = append(formats.entries, entry{f, formatMeanings[f]})
 	}
-	options := section{title: "URL options", text: "Behind the URL of a receiver, as in hec+https://splunk.example:8088?index=network&ack=true. Secrets do not belong there."}
+	options := section{title: "URL options", text: "After the URL of a receiver, as in hec+https://splunk.example:8088?index=network&ack=true. Secrets do not belong there."}
 	for _, o := range dest.URLOptions() {
 		options.entries = append(options.entries, entry{o.Name, o.Meaning + ": " + strings.Join(o.Schemes, ", ")})
 	}
@@ -142,8 +142,8 @@ func environmentSection() section {
 	return section{
 		title: "Environment",
 		text: "Every flag has a variable, SYNOPTIC_ and its name in capitals with _ for -: SYNOPTIC_RATE=50k is --rate 50k. Several values of a " +
-			"flag that can be repeated are separated by white space; a switch is set by true. The command line counts before the environment, the " +
-			"environment before a profile; exclusions add up.",
+			"flag that can be repeated are separated by white space; a switch is set by true. The command line takes precedence over the environment, the " +
+			"environment over a profile; exclusions add up.",
 		entries: []entry{
 			{envHECToken, "the token for hec+https"},
 			{envElasticKey, "the API key for elastic+https"},
@@ -187,6 +187,7 @@ func exitSection() section {
 
 func signalSection() section {
 	return section{title: "Signals", entries: []entry{
+		{"SIGUSR1", "print how far the scan is, as Enter does on a terminal"},
 		{"SIGINT, SIGTERM", "end the scan in order; a second one ends the program"},
 		{"SIGHUP", "reopen the output files, after logrotate has renamed them; without any, end the scan"},
 	}}
@@ -194,7 +195,7 @@ func signalSection() section {
 
 // scannersSection is the table of habits, an entry for each flag of another scanner.
 func scannersSection() section {
-	s := section{title: "Coming from other scanners", text: "What flags of nmap, masscan, zmap, naabu and RustScan are here. Those that are refused are so with the line to write."}
+	s := section{title: "Coming from other scanners", text: "What the flags of nmap, masscan, zmap, naabu and RustScan are called here. Where one is refused, the hint is the line to write."}
 	for _, h := range habits {
 		says := "synoptic always does that"
 		if h.write != always && h.write != "" {

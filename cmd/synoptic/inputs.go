@@ -67,7 +67,7 @@ func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, 
 // tellStdin says to who sits before a terminal what is waited for.
 func tellStdin(std streams, logs logFormat) {
 	if f, ok := std.in.(*os.File); ok && isTerminal(f) {
-		logs.logger(std.err).Warn("reading standard input", hintKey, "type or paste it, and end it with Ctrl-D on a line of its own; or give a file")
+		logs.logger(std.err).Warn("reading standard input", hintKey, "type or paste it, and end it with Ctrl-D on its own line; or give a file")
 	}
 }
 

@@ -71,7 +71,7 @@ func writeManPages(dir string, about []*cobra.Command) error {
 	for _, c := range about {
 		file := filepath.Join(dir, manName(c)+".1")
 		if err := os.WriteFile(file, []byte(manPage(c, manDate())), 0o644); err != nil {
-			return usage("give a folder that is there and that you may write to", "--dir: %v", err)
+			return usage("give an existing folder that you may write to", "--dir: %v", err)
 		}
 	}
 	return nil

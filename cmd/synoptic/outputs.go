@@ -38,7 +38,7 @@ func (f *outputFlags) register(fl *pflag.FlagSet) {
 	fl.Var((*word)(&f.spool), "spool", "`FOLDER` for records that wait for an output which is slow or down")
 	fl.Var((*word)(&f.spoolMax), "spool-max", "maximum spool `SIZE` per output (default 1G)")
 	fl.Var((*word)(&f.deadLetters), "dead-letters", "`FILE` for records that a receiver refuses for good (default dead-letters.jsonl, in the spool where there is one)")
-	fl.DurationVar(&f.timeout, "delivery-timeout", 0, "give up an output that takes nothing for this `TIME` while it is waited for; 0 is never (default never on a terminal, 10m elsewhere)")
+	fl.DurationVar(&f.timeout, "delivery-timeout", 0, "give up an output that takes no records for this `TIME` while the scan waits for it; 0: never (default never on a terminal, 10m elsewhere)")
 	f.given = fl.Changed
 	f.secrets.register(fl)
 }

@@ -18,7 +18,7 @@ func newPortsCommand(std streams) *cobra.Command {
 		Short: "List the ports that a scan probes",
 		Long: `Lists the ports that synoptic scan probes without -p, or with --top-ports N,
 the most important first. They are ranked by how much an open port matters to
-the owner of a network, not by how often it is open. With a LIST, as behind -p,
+the owner of a network, not by how often it is open. With a LIST, as for -p,
 it lists the ports of that.`,
 		Example: `  synoptic ports --top 100
   synoptic ports http,8000-8010

@@ -158,7 +158,7 @@ func (p *profile) parse(data []byte) error {
 func (p *profile) key(key, value *yaml.Node) error {
 	k := profileKey{name: key.Value, line: key.Line}
 	if i := slices.IndexFunc(p.keys, func(o profileKey) bool { return o.name == k.name }); i >= 0 {
-		return p.refuse(k.line, "give a list: "+k.name+": [A, B]", "%s stands in line %d already", k.name, p.keys[i].line)
+		return p.refuse(k.line, "give a list: "+k.name+": [A, B]", "%s is already in line %d", k.name, p.keys[i].line)
 	}
 	all := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {
@@ -167,7 +167,7 @@ func (p *profile) key(key, value *yaml.Node) error {
 	for _, v := range all {
 		switch {
 		case v.Kind == yaml.AliasNode || v.Anchor != "":
-			return p.refuse(v.Line, `write the value out; a * at its beginning needs quotes: "*"`, "%s: anchors and aliases are not taken", k.name)
+			return p.refuse(v.Line, `write the value out; a * at its beginning needs quotes: "*"`, "%s: anchors and aliases are not supported", k.name)
 		case v.Kind != yaml.ScalarNode:
 			return p.refuse(v.Line, profileHint, "%s: a value or a list of values is wanted", k.name)
 		case strings.TrimSpace(v.Value) == "" || v.Tag == "!!null":

@@ -99,7 +99,7 @@ func TestWrongSettings(t *testing.T) {
 		{"SYNOPTIC_PROFILE=nosuch", "", `no such profile`},
 		{"", "ports: 22\nraet: 50k\n", `p.yaml:2: unknown flag "raet"\nhint: did you mean rate\?`},
 		{"", "# a comment\n\nnonsense: 1\n", `p.yaml:3: unknown flag "nonsense"\nhint: a profile has the names of flags`},
-		{"", "ports: 22\nports: 23\n", `p.yaml:2: ports stands in line 1 already`},
+		{"", "ports: 22\nports: 23\n", `p.yaml:2: ports is already in line 1`},
 		{"", "retries: two\n", `p.yaml:1: retries two: a number from 0 to 9`},
 		{"", "rate:\n", `p.yaml:1: rate is empty`},
 		{"", "rate: ''\n", `rate is empty`},

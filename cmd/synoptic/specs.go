@@ -70,7 +70,7 @@ func checkOutputs(specs []string) error {
 		case to == "-":
 			return usage("give one of them a file", "two outputs write to standard output")
 		default:
-			return usage("give each output a file of its own", "two outputs write to %s", to)
+			return usage("give each output its own file", "two outputs write to %s", to)
 		}
 	}
 	return nil

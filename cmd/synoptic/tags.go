@@ -18,7 +18,7 @@ type tagFlags struct {
 
 func (f *tagFlags) register(fl *pflag.FlagSet) {
 	fl.Var((*words)(&f.tags), "tag", "put the tag `KEY=VALUE` on every record, repeatable: ticket=CHG-4711")
-	fl.Var((*words)(&f.files), "tags-file", "read tags of addresses from `FILE`, CSV lines PREFIX,KEY=VALUE,…; of one key the longest prefix holds")
+	fl.Var((*words)(&f.files), "tags-file", "read tags of addresses from `FILE`, CSV lines PREFIX,KEY=VALUE,…; for each key the longest prefix wins")
 }
 
 func (f *tagFlags) load() (*tags.Table, error) {

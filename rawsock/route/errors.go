@@ -102,7 +102,7 @@ type NoNeighbourError struct {
 }
 
 func (e *NoNeighbourError) Error() string {
-	return fmt.Sprintf("%v on %s answers no ARP", e.Addr, e.Link)
+	return fmt.Sprintf("%v on %s does not answer ARP", e.Addr, e.Link)
 }
 
 // Field is GatewayMAC.

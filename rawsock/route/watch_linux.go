@@ -166,7 +166,7 @@ func (k *kernelWatch) ask(f func(h *netlink.Handle) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.netlink == nil {
-		return fmt.Errorf("ask the kernel by netlink: %w", net.ErrClosed)
+		return fmt.Errorf("query the kernel by netlink: %w", net.ErrClosed)
 	}
 	return f(k.netlink)
 }

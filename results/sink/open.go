@@ -205,7 +205,7 @@ func apart(all []*Output, deadLetters string) error {
 		f := o.file()
 		same := own != nil && f != nil && os.SameFile(own, f) || last.target() != "" && last.target() == o.target()
 		if last.about.stdout && o.about.stdout || same {
-			return &Error{last.name, &sameError{o.name, last.name}, "", "give each output a file of its own"}
+			return &Error{last.name, &sameError{o.name, last.name}, "", "give each output its own file"}
 		}
 	}
 	if f, err := os.Stat(deadLetters); err == nil && own != nil && os.SameFile(own, f) {

@@ -42,7 +42,7 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 		if d := o.Delivery(); d.Delivered != 50 || failing {
 			t.Errorf("counts %+v, failing %v", d, failing)
 		}
-		if len(said.all) != 1 || !strings.Contains(fmt.Sprint(said.all[0].Err), "2 of 10 events are to be sent again: 403 security_exception: no such privilege") {
+		if len(said.all) != 1 || !strings.Contains(fmt.Sprint(said.all[0].Err), "2 of 10 events must be sent again: 403 security_exception: no such privilege") {
 			t.Fatalf("said %+v", said.all)
 		}
 		healthy = true

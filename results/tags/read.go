@@ -90,7 +90,7 @@ func (l *loader) line(r rule, text string, fields *fields) error {
 			continue
 		}
 		if strings.Contains(word, " #") || strings.Contains(word, "\t#") {
-			return fmt.Errorf("%.60q: a comment has a line of its own", word)
+			return fmt.Errorf("%.60q: a comment has its own line", word)
 		}
 		tag, err := results.ParseTag(word)
 		if err != nil {

@@ -9,7 +9,7 @@
 //	10.20.3.7,"owner=web team, shift 2"
 //	2001:db8::/32,zone=lab
 //
-// All prefixes that an address is in add their tags; of one key the longest prefix holds. 10.20.3.7 above has
+// All prefixes that an address is in add their tags; for each key the longest prefix wins. 10.20.3.7 above has
 // zone=dmz and its own owner. Tags of the scan are as those of a prefix that everything is in.
 package tags
 

@@ -100,7 +100,7 @@ func (p *Plan) warnOfIPv6(c *Config, six *Plan) {
 		p.warn(fmt.Sprintf("this host has no route to all of %s: those without are reported as unreachable, or leave them out with `Exclude ::/0`", n))
 	}
 	if ignored := connectIgnores(c); ignored != "" {
-		p.warn(fmt.Sprintf("connect(), by which %s are probed, heeds no %s", n, ignored))
+		p.warn(fmt.Sprintf("connect() probes %s, and ignores %s", n, ignored))
 	}
 	if c.Source.IsValid() {
 		p.warn(fmt.Sprintf("source address %v is for the %s targets only: for the others the kernel chooses", c.Source, family(c.Source)))
@@ -212,7 +212,7 @@ func (m *maker) fastest(c Config) (*Plan, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	slow.Choice.Auto, slow.Choice.Reason = !asked, "XDP serves one way out"
+	slow.Choice.Auto, slow.Choice.Reason = !asked, "XDP serves one path"
 	return join([]*Plan{fast, slow}, c.Targets)
 }
 

@@ -46,7 +46,7 @@ func (c Choice) WithoutGenerator(why error) Choice {
 // WithGenericXDP is what is left of a choice of the backend xdp where the driver has no XDP of its own.
 func (c Choice) WithGenericXDP() Choice {
 	c.Generic = true
-	c.Reason += "; the driver has no XDP of its own, so the kernel's generic one is used"
+	c.Reason += "; the driver has no native XDP, so the kernel's generic XDP is used"
 	return c
 }
 

@@ -53,11 +53,11 @@ func TestChoice(t *testing.T) {
 			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: the targets lie behind 2 next hops", Lanes: 1}},
 		{"a driver that would pause", Config{Rate: 300e3}, v4, fakeHost{driver: "ixgbe"},
 			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; XDP could interrupt the traffic of veth0 (driver ixgbe)",
-				Hint: "Backend ebpf is many times faster; ask for it where a pause of the interface's traffic hurts nobody", Lanes: 1}},
+				Hint: "Backend ebpf is many times faster; choose it where a short interruption of the interface's traffic does no harm", Lanes: 1}},
 		{"the programs do not load", Config{Rate: 300e3}, v4, fakeHost{xdp: fmt.Errorf("load: %w", &hinted{"too old", "a newer kernel"})},
 			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; no XDP: load: too old", Hint: "a newer kernel", Lanes: 1}},
 		{"neighbours are too many for the generator", Config{Rate: 300e3, Lanes: 3}, v4, fakeHost{paths: []route.Path{onLink(veth)}},
-			Choice{Backend: "xdp", Auto: true, Reason: "no ebpf: targets on veth0 itself have a link address each, which the generator does not know", Lanes: 1}},
+			Choice{Backend: "xdp", Auto: true, Reason: "no ebpf: targets on veth0 itself each have a MAC address, which the generator does not know", Lanes: 1}},
 		{"no rights", Config{Rate: 300e3}, v4, fakeHost{canRaw: errNoRaw},
 			Choice{Backend: "connect", Auto: true, Reason: "open packet socket: no rights", Hint: "get rights", Fallback: true}},
 		{"IPv6", Config{}, v6, fakeHost{},
@@ -122,7 +122,7 @@ func TestChoiceRefused(t *testing.T) {
 		{Config{Backend: "ebpf"}, "10.0.0.1", fakeHost{xdp: errNoXDP}, "Backend", "Backend afpacket has no such limit", "backend xdp: no programs here"},
 		{Config{Backend: "ebpf", Rate: 1e6}, "10.0.0.1", fakeHost{xdp: fmt.Errorf("load: %w", &hinted{"too old", "a newer kernel"})}, "Backend", "a newer kernel", "backend ebpf: load: too old"},
 		{Config{Backend: "ebpf", Rate: 1e6}, "10.0.0.1", fakeHost{paths: []route.Path{onLink(veth)}}, "Backend", "Backend afpacket has no such limit", "backend ebpf: targets on veth0 itself"},
-		{Config{Backend: "ebpf", Rate: 1e6, Lanes: 2}, "10.0.0.1", fakeHost{}, "Lanes", "leave Lanes out", "backend ebpf: 2 lanes were asked for, and the generator is one"},
+		{Config{Backend: "ebpf", Rate: 1e6, Lanes: 2}, "10.0.0.1", fakeHost{}, "Lanes", "leave Lanes out", "backend ebpf: 2 lanes were requested, and the generator is one"},
 	} {
 		c.asked.Targets, c.asked.Host = targets(t, "80", c.targets), &c.host
 		_, err := New(c.asked)
@@ -180,7 +180,7 @@ func TestFallBacks(t *testing.T) {
 		}
 	}
 	asked := Choice{Backend: "xdp", Reason: "asked for", Lanes: 2}
-	want := Choice{Backend: "xdp", Reason: "asked for; the driver has no XDP of its own, so the kernel's generic one is used", Generic: true, Lanes: 2}
+	want := Choice{Backend: "xdp", Reason: "asked for; the driver has no native XDP, so the kernel's generic XDP is used", Generic: true, Lanes: 2}
 	if got := asked.WithGenericXDP(); got != want || asked.Generic {
 		t.Errorf("generic XDP: %+v", got)
 	}

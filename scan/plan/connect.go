@@ -17,7 +17,7 @@ func refusesConnect(asked *Config, reason string) error {
 	case asked.Interface != "":
 		return no("Interface", "leaves the interface to the kernel")
 	case asked.GatewayMAC != nil:
-		return no("GatewayMAC", "leaves link addresses to the kernel")
+		return no("GatewayMAC", "leaves MAC addresses to the kernel")
 	case asked.SourcePort != 0:
 		return no("SourcePort", "leaves source ports to the kernel")
 	case asked.Lanes != 0:

@@ -88,7 +88,7 @@ func (c *Config) check() error {
 	case len(c.Beacons) > MaxBeacons:
 		return refuse("Beacons", fmt.Sprintf("give up to %d", MaxBeacons), "%d beacons", len(c.Beacons))
 	case c.ShardI != 0 && c.ShardOf == 0:
-		return refuse("ShardOf", "give both numbers: part i of n", "shard %d of no number of shards", c.ShardI)
+		return refuse("ShardOf", "give both numbers: part i of n", "shard %d without a number of shards", c.ShardI)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func checkBeacons(beacons []netip.AddrPort, targets *target.Set) error {
 		case b.Port() == 0:
 			return refuse("Beacons", "give a port that answers", "beacon %v has no port", b.Addr())
 		case !targets.Contains(b.Addr()):
-			return refuse("Beacons", "choose a beacon among the targets, or add its address to them", "beacon %v is none of the targets", b)
+			return refuse("Beacons", "choose a beacon among the targets, or add its address to them", "beacon %v is not among the targets", b)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func checkSource(source netip.Addr, targets *target.Set) error {
 	}
 	for _, a := range []netip.Addr{targets.At(0), targets.At(targets.Len() - 1)} { // IPv4 sorts first
 		if a.Is4() != source.Is4() {
-			return refuse("Source", "scan IPv4 and IPv6 targets apart, each with a source address of their own, or leave Source out",
+			return refuse("Source", "scan IPv4 and IPv6 targets separately, each with its own source address, or leave Source out",
 				"source address %v cannot reach the %s target %v", source, map[bool]string{true: "IPv4", false: "IPv6"}[a.Is4()], a)
 		}
 	}

@@ -34,7 +34,7 @@ func (p *Plan) checkForeign() error {
 	case answered != nil:
 		p.warn(fmt.Sprintf("source address %v is not an address of this host: ARP requests for it are answered on %s while the scan runs", c.Source, strings.Join(answered, " and ")))
 	default:
-		p.warn(fmt.Sprintf("source address %v is not an address of this host: all is silent unless answers to it are routed here", c.Source))
+		p.warn(fmt.Sprintf("source address %v is not an address of this host: nothing responds unless answers to it are routed here", c.Source))
 	}
 	if foreign != nil && c.Verify {
 		p.warn("Verify connects from an address of this host, not from Source")

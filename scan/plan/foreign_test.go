@@ -32,7 +32,7 @@ func TestForeignSource(t *testing.T) {
 		{name: "not ours, on-link", asked: Config{Source: spoofed}, paths: ways(true), field: "Source", says: "source address 192.0.2.66 is not an address of this host", hint: "add SpoofSource"},
 		{name: "not ours, a dry run of a fast one", asked: Config{Source: spoofed, Rate: 1e6}, paths: ways(true), field: "Source", says: "source address 192.0.2.66", hint: "SpoofSource"},
 		{name: "asked for, on-link", asked: Config{Source: spoofed, SpoofSource: true}, paths: ways(true), warns: "source address 192.0.2.66 is not an address of this host: ARP requests for it are answered on veth0 while the scan runs"},
-		{name: "asked for, routed here or not", asked: Config{Source: spoofed, SpoofSource: true}, paths: ways(false), warns: "all is silent unless answers to it are routed here"},
+		{name: "asked for, routed here or not", asked: Config{Source: spoofed, SpoofSource: true}, paths: ways(false), warns: "nothing responds unless answers to it are routed here"},
 		{name: "asked for in vain", asked: Config{Source: hostAddr, SpoofSource: true}, paths: []route.Path{routed(veth)}, warns: "SpoofSource changes nothing: 192.0.2.9 is an address of this host"},
 		{name: "without an address", asked: Config{SpoofSource: true}, field: "SpoofSource", says: "there is no Source to spoof", hint: "give the address with Source"},
 		{name: "with verification", asked: Config{Source: spoofed, SpoofSource: true, Verify: true}, paths: ways(true), warns: "Verify connects from an address of this host"},

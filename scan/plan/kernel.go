@@ -36,7 +36,7 @@ func (k kernel) choose(c Choice) (Choice, error) {
 			return c, backendError(c.Backend, k.refusesXDP(c.Auto))
 		}
 		if k.asked.Lanes > 1 {
-			return c, refuse("Lanes", "leave Lanes out", "backend ebpf: %d lanes were asked for, and the generator is one", k.asked.Lanes)
+			return c, refuse("Lanes", "leave Lanes out", "backend ebpf: %d lanes were requested, and the generator is one", k.asked.Lanes)
 		}
 		err := k.refusesXDP(c.Auto)
 		if err == nil {
@@ -79,7 +79,7 @@ func (k kernel) auto(c Choice) Choice {
 	}
 	if driver, harmless := k.host.Driver(link); !harmless {
 		c.Reason = fmt.Sprintf("%s; XDP could interrupt the traffic of %s (driver %s)", permitted, link.Name, driver)
-		c.Hint = "Backend ebpf is many times faster; ask for it where a pause of the interface's traffic hurts nobody"
+		c.Hint = "Backend ebpf is many times faster; choose it where a short interruption of the interface's traffic does no harm"
 		return c
 	}
 	if err := k.refusesXDP(c.Auto); err != nil {
@@ -128,7 +128,7 @@ func (k kernel) refusesXDP(load bool) error {
 // refusesGenerator says why a scan that can go by the backend xdp cannot go by ebpf.
 func (k kernel) refusesGenerator() error {
 	if path := &k.routes.Paths[0]; !path.Gateway.IsValid() && !path.ByMAC {
-		return fmt.Errorf("targets on %s itself have a link address each, which the generator does not know", path.Link.Name)
+		return fmt.Errorf("targets on %s itself each have a MAC address, which the generator does not know", path.Link.Name)
 	}
 	return nil
 }

@@ -85,9 +85,9 @@ func (p *Plan) fitFiles(backend string, files uint64, left rawsock.MemoryLeft) e
 	switch {
 	case backend != BackendConnect, n >= fewConnections, uint64(n) >= p.Positions.Len():
 	case p.files < files:
-		p.warn(fmt.Sprintf("%d connections at a time, for %s leaves %s of memory: silent targets take longer; %s", n, limitWords(left), mib(left.Bytes), left.Fix))
+		p.warn(fmt.Sprintf("%d connections at a time, for %s leaves %s of memory: targets that do not respond take longer; %s", n, limitWords(left), mib(left.Bytes), left.Fix))
 	default:
-		p.warn(fmt.Sprintf("%d connections at a time, for this process may open %d files: silent targets take longer; %s", n, files, hint))
+		p.warn(fmt.Sprintf("%d connections at a time, for this process may open %d files: targets that do not respond take longer; %s", n, files, hint))
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func TestFitsInFiles(t *testing.T) {
 		{"connect", 1 << 20, rawsock.MemoryLeft{}, 4096, ""},
 		{"connect", 4160, rawsock.MemoryLeft{}, 4096, ""},
 		{"connect", 4096, rawsock.MemoryLeft{}, 4032, ""},
-		{"connect", 1024, rawsock.MemoryLeft{}, 960, "960 connections at a time, for this process may open 1024 files: silent targets take longer; raise the limit with `ulimit -n`"},
+		{"connect", 1024, rawsock.MemoryLeft{}, 960, "960 connections at a time, for this process may open 1024 files: targets that do not respond take longer; raise the limit with `ulimit -n`"},
 		{"connect", 256, rawsock.MemoryLeft{}, 192, "192 connections at a time"},
 		{"connect", 80, rawsock.MemoryLeft{}, 16, "16 connections at a time"},
 		{"connect", 64, rawsock.MemoryLeft{}, 1, "1 connections at a time"},

@@ -59,7 +59,7 @@ func (p *Plan) enter(c PhaseConfig) (err error) {
 	if inside, err := contains(p.Space.Addrs(), c.Space.Addrs()); err != nil {
 		return err
 	} else if !inside {
-		return refuse("", "", "a phase asks addresses that the plan has no routes to")
+		return refuse("", "", "a phase probes addresses that the plan has no routes to")
 	}
 	p.Space, p.Seed, p.digests = c.Space, c.Seed, digests{}
 	if !c.HasSeed {

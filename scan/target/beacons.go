@@ -83,5 +83,5 @@ func (l *loader) outside(b beacon, a netip.Addr) error {
 	case forbidden && whyRefused(a) == "":
 		return wrong(b.text, "choose a beacon among the targets", "%v is outside the scope %s", a, l.scope.File)
 	}
-	return wrong(b.text, "choose a beacon among the targets, or add its address to them", "%v is none of the targets", a)
+	return wrong(b.text, "choose a beacon among the targets, or add its address to them", "%v is not among the targets", a)
 }

@@ -38,10 +38,10 @@ func TestBeaconErrors(t *testing.T) {
 		{"10.0.0.7:0", "port 0 cannot be scanned", "one port"},
 		{"10.0.0.7:https", `"https" is not a port number`, "one port"},
 		{"10.0.0.9:80", `Beacons: "10.0.0.9:80": 10.0.0.9 is excluded`, "choose a beacon that is not excluded"},
-		{"10.2.0.1:80", `Beacons: "10.2.0.1:80": 10.2.0.1 is none of the targets`, "choose a beacon among the targets, or add its address to them"},
+		{"10.2.0.1:80", `Beacons: "10.2.0.1:80": 10.2.0.1 is not among the targets`, "choose a beacon among the targets, or add its address to them"},
 		{"11.0.0.1:80", `Beacons: "11.0.0.1:80": 11.0.0.1 is outside the scope scope`, "choose a beacon among the targets"},
-		{"224.0.0.1:80", "224.0.0.1 is none of the targets", "choose a beacon among the targets"},
-		{"elsewhere:80", `Beacons: "elsewhere:80": 10.9.9.9 is none of the targets`, "choose a beacon among the targets"},
+		{"224.0.0.1:80", "224.0.0.1 is not among the targets", "choose a beacon among the targets"},
+		{"elsewhere:80", `Beacons: "elsewhere:80": 10.9.9.9 is not among the targets`, "choose a beacon among the targets"},
 		{"nowhere:80", `Beacons: "nowhere": cannot resolve`, "check the spelling"},
 	} {
 		_, err := Load(t.Context(), Config{

@@ -64,7 +64,7 @@ func joinRanges(words []string) ([]string, error) {
 func loose(first, last, text string) error {
 	hint := targetHint
 	if isAddr(first) && isAddr(last) {
-		hint = "write " + first + "-" + last + " for the range, or each target on a line of its own"
+		hint = "write " + first + "-" + last + " for the range, or each target on its own line"
 	}
 	return wrong(text, hint, "a dash next to a space")
 }
@@ -74,7 +74,7 @@ func isAddr(s string) bool {
 	return err == nil
 }
 
-const oneALine = "write one target a line; behind it # begins a remark"
+const oneALine = "write one target a line; after it, # begins a comment"
 
 // columns refuses what could be a table: read as a list it would mean something else. pair says that white
 // space has made two words of it, and no comma a list.
@@ -83,7 +83,7 @@ func columns(items []item, pair bool) error {
 	for _, i := range items {
 		if addr, octets, ok := cutAddress(i.text); ok {
 			first, _, _ := strings.Cut(octets, ",")
-			return wrong(i.text, "write "+addr+":"+first+" for the port, or every address on a line of its own", "this could be a port or a second address")
+			return wrong(i.text, "write "+addr+":"+first+" for the port, or each address on its own line", "this could be a port or a second address")
 		}
 		if i.host == "" {
 			continue
@@ -101,7 +101,7 @@ func columns(items []item, pair bool) error {
 	case names > 1 && bare != "":
 		return wrong(bare, oneALine, "several names without a dot on one line: columns are not read")
 	case len(items) == 2 && pair && names == 0 && apart(items[0].entry, items[1].entry):
-		return wrong(items[0].text, "write "+items[0].text+"-"+items[1].text+" for the range, or each address on a line of its own",
+		return wrong(items[0].text, "write "+items[0].text+"-"+items[1].text+" for the range, or each address on its own line",
 			"two addresses on one line could be a range")
 	}
 	return nil

@@ -163,7 +163,7 @@ func (l *loader) loadExclusions() error {
 		}
 		if f.entries == 0 {
 			return &Error{field: "ExcludeFiles", Err: errors.New(f.holdsNo("exclusions")),
-				hint: "is it the right file, and whole? Leave ExcludeFiles out where nothing is to be excluded"}
+				hint: "is it the right file, and whole? Leave ExcludeFiles out if nothing is to be excluded"}
 		}
 	}
 	if err := l.resolveExclusions(); err != nil {

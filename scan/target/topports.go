@@ -41,7 +41,7 @@ func TopPorts(n int) (*Ports, error) {
 	list := loadTopPorts()
 	if n < 1 || n > len(list) {
 		return nil, &Error{
-			Err: fmt.Errorf("%d top ports asked for, the list has 1 to %d", n, len(list)), field: "Ports",
+			Err: fmt.Errorf("%d top ports requested, the list has 1 to %d", n, len(list)), field: "Ports",
 			hint: `for every port use Ports "-"`,
 		}
 	}

@@ -26,8 +26,8 @@ func (m *model) listen() {
 	for i := range m.records.Told {
 		e := &m.records.Told[i]
 		path, on := "", strings.Contains(e.Message, "the rest goes on")
-		resumes := e.Kind == results.EventResumed && strings.HasPrefix(e.Message, "answers come again")
-		if on || resumes && !strings.HasPrefix(e.Message, "answers come again:") {
+		resumes := e.Kind == results.EventResumed && strings.HasPrefix(e.Message, "answers arrive again")
+		if on || resumes && !strings.HasPrefix(e.Message, "answers arrive again:") {
 			path = e.Iface + " " + e.NextHop.String()
 			m.left = true
 		}

@@ -63,7 +63,7 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 	}
 	rate := fmt.Sprintf("%s: %s", perSecond(p.Pace.Start), p.RateReason)
 	if reach := p.Reach(); reach < p.Pace.Start {
-		rate += fmt.Sprintf("; %s gets to some %s", p.Choice.Backend, perSecond(reach))
+		rate += fmt.Sprintf("; %s reaches about %s", p.Choice.Backend, perSecond(reach))
 	}
 	row("rate", "%s", rate)
 	if words.Verbose {
@@ -113,7 +113,7 @@ func sourceWords(p *plan.Plan, all bool) (lines []string) {
 			hop = "next hop " + p.Asked.GatewayMAC.String()
 		}
 		if left := len(p.Routes.Paths) - i; i == sourcesShown && left > 1 && !all {
-			return append(lines, Count(uint64(left), "more way", "more ways")+" out")
+			return append(lines, Count(uint64(left), "more path", "more paths"))
 		}
 		lines = append(lines, fmt.Sprintf("%s:%d-%d via %s, %s", path.Src, p.SourcePorts.Min, p.SourcePorts.Max, path.Link.Name, hop))
 	}

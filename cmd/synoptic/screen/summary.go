@@ -114,7 +114,7 @@ func heldWords(e *results.Evidence) string {
 	if e.Asked == 0 {
 		return "evidence held: what answered did so to the end"
 	}
-	words := fmt.Sprintf("evidence held: %s of %s to what had answered were answered again", Grouped(e.Answered), Count(e.Asked, "probe", "probes"))
+	words := fmt.Sprintf("evidence held: %s of %s to ports that had answered were answered again", Grouped(e.Answered), Count(e.Asked, "probe", "probes"))
 	if e.Outages == 0 {
 		return words
 	}

@@ -220,8 +220,8 @@ func (d *Delivery) deliver(b *batch.Batch) error {
 			if whole = false; 2*len(again.Events) <= events {
 				d.backoff.progress()
 			}
-			err = cmp.Or(outcome.Why, errors.New("the receiver does not say why"))
-			err = fmt.Errorf("%d of %d events are to be sent again: %w", len(again.Events), events, err)
+			err = cmp.Or(outcome.Why, errors.New("the receiver gave no reason"))
+			err = fmt.Errorf("%d of %d events must be sent again: %w", len(again.Events), events, err)
 			b = again
 		}
 		if err := d.backoff.wait(err); err != nil {

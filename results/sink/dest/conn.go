@@ -75,7 +75,7 @@ func (c *conn) start(f func() error) {
 }
 
 // errStalled is a receiver that takes nothing, while its connection lives.
-var errStalled = errors.New("the receiver takes nothing")
+var errStalled = errors.New("the receiver accepts no data")
 
 // await waits for the operation under way. It stays under way after errStalled or the end of ctx.
 func (c *conn) await(ctx context.Context, stall time.Duration) error {
@@ -116,7 +116,7 @@ func (c *conn) closeWrite() error {
 const pollTCP = 10 * time.Millisecond
 
 // errSilent is a receiver that keeps its side open behind our end of file.
-var errSilent = errors.New("the receiver does not close the connection behind our end")
+var errSilent = errors.New("the receiver does not close the connection after we did")
 
 // finish ends our side and waits for the end of the receiver's, which tells that its program has read
 // everything. Without an error it has. errSilent comes once the receiver's kernel has had everything for

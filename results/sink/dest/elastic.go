@@ -63,7 +63,7 @@ func elasticAuthorization(o Options) (header string, err error) {
 		return "ApiKey " + key, nil
 	case user != "" && password != "":
 		if strings.Contains(user, ":") {
-			return "", newError("ElasticUser", errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot say it: choose another user")
+			return "", newError("ElasticUser", errors.New("a colon in the user name for Elasticsearch"), "basic authentication cannot carry it: choose another user")
 		}
 		return basic(user, password), nil
 	case user != "" || password != "":
@@ -149,7 +149,7 @@ func (e *elastic) send(ctx context.Context, b *batch.Batch, c chunk) (verdict, e
 	}
 	var said bulkAnswer
 	if err := json.Unmarshal(a.body, &said); err != nil || len(said.Items) != c.len() {
-		return verdict{}, e.refused(a, fmt.Sprintf("an answer that does not speak of the %d events sent", c.len()))
+		return verdict{}, e.refused(a, fmt.Sprintf("an answer that does not cover the %d events sent", c.len()))
 	}
 	return e.judge(b, c, a, &said)
 }
@@ -162,7 +162,7 @@ func (e *elastic) judge(b *batch.Batch, c chunk, a *answer, said *bulkAnswer) (v
 		i := c.lo + n
 		create, ok := item["create"]
 		if id := b.Events[i].ID; !ok || id != (results.EventID{}) && create.ID != "" && create.ID != id.String() {
-			return verdict{}, e.refused(a, "an answer that speaks of other events than were sent")
+			return verdict{}, e.refused(a, "an answer about other events than were sent")
 		}
 		switch s := create.Status; {
 		case s >= 200 && s < 300:

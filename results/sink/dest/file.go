@@ -249,7 +249,7 @@ func (f *file) Reopen() error {
 	}
 	next, made, err := f.openTrusted()
 	if err != nil {
-		return fmt.Errorf("the file stays the one it was: %w", err)
+		return fmt.Errorf("the old file stays in use: %w", err)
 	}
 	was, err := f.f.Stat()
 	is, err2 := next.Stat()

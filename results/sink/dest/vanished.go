@@ -23,7 +23,7 @@ func (e *VanishedError) Error() string {
 
 // Hint says how not to.
 func (e *VanishedError) Hint() string {
-	return "to rotate a file, rename it and send SIGHUP: it is opened anew then"
+	return "to rotate a file, rename it and send SIGHUP: it is reopened then"
 }
 
 // named counts what a file was given, and tells when it has lost its last name.

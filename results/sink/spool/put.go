@@ -56,7 +56,7 @@ func (s *Spool) put(b *batch.Batch, beyond bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return fmt.Errorf("the spool takes nothing: %w", fs.ErrClosed)
+		return fmt.Errorf("the spool cannot be written: %w", fs.ErrClosed)
 	}
 	s.trim()
 	size := frameSize(b)
@@ -69,12 +69,12 @@ func (s *Spool) put(b *batch.Batch, beyond bool) error {
 	} else {
 		if n > 1 { // the first is being read
 			if err := s.segments[n-1].shut(); err != nil {
-				return fmt.Errorf("the spool takes nothing: %w", err)
+				return fmt.Errorf("the spool cannot be written: %w", err)
 			}
 		}
 		var err error
 		if last, err = s.create(s.next(), 1); err != nil {
-			return fmt.Errorf("the spool takes nothing: %w", err)
+			return fmt.Errorf("the spool cannot be written: %w", err)
 		}
 		s.made()
 		s.segments = append(s.segments, last)
@@ -83,7 +83,7 @@ func (s *Spool) put(b *batch.Batch, beyond bool) error {
 	s.frame = appendFrame(s.frame[:0], b)
 	if err := last.append(s.frame, b.Records()); err != nil {
 		s.trim()
-		return fmt.Errorf("the spool takes nothing: %w", err)
+		return fmt.Errorf("the spool cannot be written: %w", err)
 	}
 	s.bytes += size
 	s.frames.Add(1)

@@ -71,7 +71,7 @@ func kindAndOwner(name string, info fs.FileInfo, kind string, isKind bool) error
 
 func onlyName(name string, info fs.FileInfo) error {
 	if _, links, known := owner(info); known && links > 1 {
-		return &Untrusted{name, fmt.Sprintf("has %d names (hard links)", links), "remove it, or copy it to a file of its own"}
+		return &Untrusted{name, fmt.Sprintf("has %d names (hard links)", links), "remove it, or copy it to its own file"}
 	}
 	return nil
 }

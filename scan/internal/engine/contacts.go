@@ -87,11 +87,11 @@ func (w *sentinel) fewer(heardBy time.Time) (begin, end uint64, e results.Event,
 	base, n := w.phase.ev.loss.CohortShape()
 	by := w.contacts.between(int((first.Begin-base)/n), int((last.End-base)/n), w.beacons())
 	e = results.Event{Kind: results.EventLimited, Scope: results.ScopeAll, Cause: results.CauseFirstContacts, Message: fmt.Sprintf(
-		"first contacts are limited: positions asked for the first time have answered %.2g times as often as others did, while what had answered goes on "+
-			"answering; a table of neighbours or of sessions on the way may be full: scan at a lower rate", l.Share)}
+		"first contacts are limited: ports probed for the first time have answered %.2g times as often as others did, while ports that had answered still do; "+
+			"a table of neighbours or sessions on the way may be full: scan at a lower rate", l.Share)}
 	if float64(by.answered) < (1-lossy)*float64(by.asked) {
 		e.Cause = results.CausePath
-		e.Message = fmt.Sprintf("too much is lost: positions have answered %.2g times as often as others did, and of %d probes to what had answered %d were answered: scan at a lower rate",
+		e.Message = fmt.Sprintf("too much is lost: ports have answered %.2g times as often as others did, and of %d probes to ports that had answered %d were answered: scan at a lower rate",
 			l.Share, by.asked, by.answered)
 	}
 	return first.Begin, last.End, e, true
@@ -127,7 +127,7 @@ func (w *sentinel) judgeContacts(heardBy time.Time) {
 		}
 		begin, end = ph.plan.Positions.Begin, ph.plan.Positions.End
 		e = results.Event{Kind: results.EventLimited, Scope: results.ScopeAll, Cause: results.CauseFirstContacts, Message: "first contacts are limited: " +
-			"the last attempt has found nearly as much as the one before it, while what had answered goes on answering; more attempts, or a lower rate, would find more"}
+			"the last attempt found nearly as much as the one before it, while ports that had answered still do; more retries, or a lower rate, would find more"}
 	}
 	// Where the path is gone it is known why so much is lost, and no lower rate would help.
 	gone := ph.cut && e.Cause == results.CausePath
@@ -141,9 +141,9 @@ func (w *sentinel) judgeContacts(heardBy time.Time) {
 		return
 	}
 	e.Kind, e.Unknown = results.EventLost, n
-	e.Message = "silence is not evidence where first contacts are limited: what did not answer is unknown, not filtered"
+	e.Message = "no response is no evidence where first contacts are limited: such ports are unknown, not filtered"
 	if e.Cause == results.CausePath {
-		e.Message = "silence is not evidence where so much is lost: what did not answer is unknown, not filtered"
+		e.Message = "no response is no evidence where so much is lost: such ports are unknown, not filtered"
 	}
 	w.emit(e)
 }

@@ -162,7 +162,7 @@ func (g *generator) tolerates(refused uint64) time.Duration {
 func (g *generator) stuck(since time.Duration) error {
 	err := g.programs.Refusal()
 	if err == nil {
-		return fmt.Errorf("the generator does not get on: no probe was sent for %v", since)
+		return fmt.Errorf("the generator is stuck: no probe was sent for %v", since)
 	}
 	if errors.Is(err, rawsock.ErrInterface) {
 		return fmt.Errorf("send on %s: %w", g.iface, err)

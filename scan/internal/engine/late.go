@@ -139,6 +139,6 @@ func (w *sentinel) noticedLate(path int, c cause, all []gap) {
 	}
 	e := w.pathEvent(path, c)
 	e.Kind, e.Begin, e.Unknown = results.EventLost, all[0].from, n
-	e.Message = fmt.Sprintf("what was asked %v and done with before it was noticed is unknown, not filtered", &w.session.paths()[path])
+	e.Message = fmt.Sprintf("ports probed %v, and settled before it was noticed, are unknown, not filtered", &w.session.paths()[path])
 	w.emit(e)
 }

@@ -42,7 +42,7 @@ func (w *sentinel) leave(now, since int64, path int, c cause, faulted bool) {
 	w.session.trust.outages.Add(1)
 	e := w.pathEvent(path, c)
 	e.Kind, e.Begin = results.EventOutage, since
-	e.Message = fmt.Sprintf("nothing travels %v any more, and the rest goes on: %v", &w.session.paths()[path], c.err)
+	e.Message = fmt.Sprintf("no packets get through %v any more, and the rest goes on: %v", &w.session.paths()[path], c.err)
 	w.emit(e)
 	if proven {
 		w.noticedLate(path, c, []gap{{since, now}})
@@ -104,15 +104,15 @@ func (w *sentinel) comeBack(now int64, path int) {
 	w.set.Return(path)
 	e := w.pathEvent(path, a.cause)
 	e.Kind, e.Begin, e.End = results.EventResumed, a.since, now
-	e.Message = fmt.Sprintf("answers come again %v", &w.session.paths()[path])
+	e.Message = fmt.Sprintf("answers arrive again %v", &w.session.paths()[path])
 	if a.cause.word == results.CauseNextHopMoved {
-		e.Message = fmt.Sprintf("answers come again, or soon, %v", &w.session.paths()[path])
+		e.Message = fmt.Sprintf("answers arrive again, or will soon, %v", &w.session.paths()[path])
 	}
 	if a.lost == nil {
 		before := w.phase.tally.again.Load()
 		w.shared.takeBack(time.Unix(0, a.from-int64(w.phase.ev.rtts.Longest())))
 		e.Again = w.phase.tally.again.Load() - before
-		e.Message += ": what was sent meanwhile is asked again"
+		e.Message += ": what was sent meanwhile is probed again"
 	}
 	w.shared.comeBack(path, a.lost, now)
 	w.awaited()
@@ -136,7 +136,7 @@ func (w *sentinel) giveUp(path int, ended bool) {
 	}
 	e := w.pathEvent(path, a.cause)
 	e.Kind, e.Begin, e.Unknown = results.EventLost, a.since, n
-	e.Message = fmt.Sprintf("evidence did not come back %s %v, and the rest goes on: what was not asked there is unknown, not filtered: %v",
+	e.Message = fmt.Sprintf("evidence did not come back %s %v, and the rest goes on: ports not probed there are unknown, not filtered: %v",
 		when, &w.session.paths()[path], a.cause.err)
 	w.awaited()
 	w.emit(e)
@@ -222,7 +222,7 @@ func (w *sentinel) swallowed(path int) (back bool) {
 func (w *sentinel) tellLost(p *beacon.Part) {
 	e := w.partEvent(p)
 	e.Kind, e.Begin, e.Unknown = results.EventLost, p.Since, w.asked.lose(p)
-	e.Message = fmt.Sprintf("%s has stopped answering, while others go on: what was asked there since is unknown, not filtered", w.partName(p))
+	e.Message = fmt.Sprintf("%s has stopped answering, while others go on: ports probed there since are unknown, not filtered", w.partName(p))
 	w.emit(e)
 }
 

@@ -221,7 +221,7 @@ func (w *sentinel) pause(now, since int64, c cause) {
 	w.before = w.set.Before()
 	w.waitFor(c)
 	w.session.trust.outage(now, since)
-	w.tell(results.Event{Kind: results.EventOutage, Begin: since, Message: w.words("nothing travels any more")})
+	w.tell(results.Event{Kind: results.EventOutage, Begin: since, Message: w.words("no packets get through any more")})
 }
 
 // waitFor takes note of what is waited for, which the progress line says.
@@ -309,7 +309,7 @@ func (w *sentinel) resume(over bool) {
 		w.asked.takeBack(w.takenSince())
 		w.later = &results.Event{
 			Kind: results.EventResumed, Begin: w.since, End: time.Now().UnixNano(),
-			Message: "answers come again: what was sent meanwhile is asked again",
+			Message: "answers arrive again: what was sent meanwhile is probed again",
 		}
 		w.due = time.Now().UnixNano() + tellAfter
 	}
