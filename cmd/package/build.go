@@ -51,8 +51,11 @@ func (r release) build(dir string) (stage, error) {
 		return s, err
 	}
 	pages, err := filepath.Glob(s.path("man", "*.1"))
-	if err != nil || len(pages) == 0 {
-		return s, fmt.Errorf("%s man wrote no pages (%v)", native, err)
+	if err != nil {
+		return s, err
+	}
+	if len(pages) == 0 {
+		return s, fmt.Errorf("%s man wrote no pages", native)
 	}
 	for _, page := range pages {
 		text, err := os.ReadFile(page)

@@ -27,7 +27,7 @@ func TestWrongCommandLines(t *testing.T) {
 		"a line feed":         {[]string{"-version", "1.2.3\n"}, "write 1.2.3"},
 		"a flag of go":        {[]string{"-version", "1.2.3 -X main.x=y"}, "write 1.2.3"},
 		"no flag":             {[]string{"-version", "1.2.3", "out"}, `"out" is no flag`},
-		"unknown flag":        {[]string{"-versoin", "1.2.3"}, "not defined"},
+		"unknown flag":        {[]string{"-ver", "1.2.3"}, "not defined"},
 		"other architecture":  {[]string{"-version", "1.2.3", "-arch", "amd64,mips"}, "amd64 and arm64"},
 		"empty architecture":  {[]string{"-version", "1.2.3", "-arch", ""}, "amd64 and arm64"},
 		"maintainer":          {[]string{"-version", "1.2.3", "-maintainer", "me"}, "NAME <ADDRESS>"},
