@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version of the program, in scan_start and by --version.
-const version = "0.1.0"
+// version of the program, in scan_start and by --version; cmd/package stamps that of a release (-X main.version).
+var version = "0.1.0"
 
 // Exit codes, a contract with scripts.
 const (

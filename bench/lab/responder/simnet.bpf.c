@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //go:build ignore
 
 // The simulated internet: answers TCP SYNs to every IPv4 address and port by a keyed hash.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Types, and the layout of what Go and the programs share: Go's side of it is generated from here.
 #pragma once
 

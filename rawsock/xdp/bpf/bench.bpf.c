@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The programs of a scan over replies that are made on the spot, one for each run, for benchmarks.
 #include "scan.bpf.c"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The cookie of scan/probe: SipHash-2-4 (Aumasson and Bernstein, 2012) of the four-tuple.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The far end of a link, for tests: it keeps what arrives, and may take its time.
 #include "base.h"
 

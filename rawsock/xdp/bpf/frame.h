@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Frames: the headers that the programs read and write, the probe and the polite reset.
 #pragma once
 

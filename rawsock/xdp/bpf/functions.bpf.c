@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Each function of the headers over an array of inputs, for the differential tests.
 #include "base.h"
 #include "cookie.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The generator: one probe for each run, the next that is due and paid for.
 //
 //	refused by the driver? again → pass → position → silent? → index → (address, port) → frame → redirect

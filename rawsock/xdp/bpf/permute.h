@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The permutation of scan/permute: a generalised Feistel network with cycle walking. What the words
 // of config mean is said at permute.Params.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The receiver: reply → ours? → genuine? → index → position → mark → news?
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The result map of package results: a ring of 4-bit slots in an array that Go has mapped, and what is
 // counted beside it.
 #pragma once

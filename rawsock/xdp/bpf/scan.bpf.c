@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The programs of a scan: the receiver on the interface's XDP hook, the generator that BPF_PROG_RUN
 // repeats over live frames, and the tracepoints that tell what became of its frames.
 #include "base.h"

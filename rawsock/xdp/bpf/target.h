@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The index space of scan/target: addresses × ports, followed by pairs of an address and a port,
 // grouped by port. Each set of addresses is a run of ranges with a guide in both directions.
 #pragma once
