@@ -78,3 +78,23 @@ func listPorts(w io.Writer, words []string, top int, line bool) error {
 	_, err = io.WriteString(w, b.String())
 	return err
 }
+
+func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
+	switch {
+	case len(f.ports) > 0 && topPortsGiven:
+		return nil, usage("give one of them", "--ports and --top-ports are both given")
+	case len(f.ports) > 0:
+		p, err := target.ParsePorts(strings.Join(f.ports, ","))
+		if err != nil {
+			return nil, fmt.Errorf("--ports: %w", err)
+		}
+		return p, nil
+	case topPortsGiven:
+		p, err := target.TopPorts(f.topPorts)
+		if err != nil {
+			return nil, fmt.Errorf("--top-ports: %w", err)
+		}
+		return p, nil
+	}
+	return target.TopPorts(defaultTopPorts)
+}

@@ -22,7 +22,6 @@ import (
 	"synoptic/scan/permute"
 	"synoptic/scan/plan"
 	"synoptic/scan/probe"
-	"synoptic/scan/target"
 )
 
 // scanFlags are the words of the command line, not yet understood.
@@ -393,53 +392,4 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	}
 	c.Beacons = c.Targets.Beacons
 	return c, nil
-}
-
-func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {
-	switch {
-	case len(f.ports) > 0 && topPortsGiven:
-		return nil, usage("give one of them", "--ports and --top-ports are both given")
-	case len(f.ports) > 0:
-		p, err := target.ParsePorts(strings.Join(f.ports, ","))
-		if err != nil {
-			return nil, fmt.Errorf("--ports: %w", err)
-		}
-		return p, nil
-	case topPortsGiven:
-		p, err := target.TopPorts(f.topPorts)
-		if err != nil {
-			return nil, fmt.Errorf("--top-ports: %w", err)
-		}
-		return p, nil
-	}
-	return target.TopPorts(defaultTopPorts)
-}
-
-// everyState is what records can say of a port.
-const everyState = results.Open | results.Closed | results.Filtered | results.Unknown
-
-// parseShow understands --show. Who wants the silent ones has to know of those of which silence says nothing.
-func parseShow(lists []string) (show results.State, err error) {
-	if len(lists) == 0 {
-		return results.Open, nil
-	}
-	for w := range strings.SplitSeq(strings.Join(lists, ","), ",") {
-		state, err := oneOf("states", w, stateNames)
-		if err != nil {
-			return 0, fmt.Errorf("--show: %w", err)
-		}
-		switch state {
-		case "open":
-			show |= results.Open
-		case "closed":
-			show |= results.Closed
-		case "filtered":
-			show |= results.Filtered | results.Unknown
-		case "unknown":
-			show |= results.Unknown
-		case "all":
-			show |= everyState
-		}
-	}
-	return show, nil
 }
