@@ -94,7 +94,7 @@ func draw(t *rapid.T, b []byte) []byte {
 	case 1:
 		var s ScanEnd
 		fill(t, reflect.ValueOf(&s).Elem(), "")
-		s.ScanID = rapid.StringN(1, -1, -1).Draw(t, "scan")
+		s.ScanID = rapid.StringN(1, -1, maxScanID).Draw(t, "scan")
 		b, err = s.AppendJSON(b)
 	case 4:
 		e := drawEvent(t)

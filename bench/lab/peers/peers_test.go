@@ -47,8 +47,9 @@ func TestScan(t *testing.T) {
 		// 1.3.2 sends (positions + retries × rate) × (retries + 1) probes: it runs on through the
 		// targets for the seconds by which a retry lags.
 		{"masscan with a retry", Masscan, Job{Ports: "80,443,8080,9", Rate: 500, Retries: 1}, true, 2 * (4*addresses + 500)},
-		{"zmap", Zmap, Job{Ports: "80", Rate: 5000}, false, addresses},
-		{"zmap with two retries", Zmap, Job{Ports: "80", Rate: 5000, Retries: 2}, false, 3 * addresses},
+		// Zmap 2.1.1 now and then begins at an index behind the last of so few addresses, and aborts: so its seed is given.
+		{"zmap", Zmap, Job{Ports: "80", Rate: 5000, Extra: []string{"--seed", "1"}}, false, addresses},
+		{"zmap with two retries", Zmap, Job{Ports: "80", Rate: 5000, Retries: 2, Extra: []string{"--seed", "2"}}, false, 3 * addresses},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			beside(t, c.tool)

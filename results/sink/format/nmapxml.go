@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -225,8 +226,9 @@ func appendPortXML(b []byte, p *results.Port) []byte {
 		remarks[n] = remark{"verified", strconv.FormatBool(p.Verified == results.VerifyTrue)}
 		n++
 	}
-	if n > 0 || len(p.Banner) > 0 {
-		b = appendScript(b, p.Banner, remarks[:n]...)
+	banner := bytes.Trim(p.Banner, " \t\n\v\f\r") // so does nmap's script
+	if n > 0 || len(banner) > 0 {
+		b = appendScript(b, banner, remarks[:n]...)
 	}
 	return append(b, "</port>\n"...)
 }

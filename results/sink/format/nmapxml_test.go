@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -271,7 +272,7 @@ func FuzzNmapXML(f *testing.F) {
 		if p := run.Hosts[0].Ports[0]; p.Service.Name != run.Version || name != "" && run.Hosts[0].Names[0].Name != run.Version {
 			t.Errorf("%q: names %+v", name, run.Hosts[0])
 		}
-		if scripts := run.Hosts[0].Ports[0].Scripts; len(scripts) != min(len(banner), 1) {
+		if scripts := run.Hosts[0].Ports[0].Scripts; len(scripts) != min(len(bytes.Trim(banner, " \t\n\v\f\r")), 1) {
 			t.Errorf("banner %q: scripts %q", banner, scripts)
 		}
 	})
@@ -358,5 +359,23 @@ func TestNmapUnknown(t *testing.T) {
 	}
 	if n := strings.Count(document, `<state state="filtered"`); n != 1+nmapShown {
 		t.Errorf("%d filtered ports are listed", n)
+	}
+}
+
+// A banner is written without the space at its ends, as nmap writes it; one of nothing else is none.
+func TestNmapXMLBanner(t *testing.T) {
+	for banner, want := range map[string]string{
+		"SSH-2.0-x\r\n":    `<script id="banner" output="SSH-2.0-x"/>`,
+		" \t220 a\r\n b\n": `<script id="banner" output="220 a\x0D\x0A b"/>`,
+		"\x00\r\n":         `<script id="banner" output="\x00"/>`,
+		"\r\n":             "",
+		" \t\n\v\f\r":      "",
+	} {
+		p := testPorts()[0]
+		p.Banner, p.Suspect, p.Verified = []byte(banner), 0, results.VerifyNone
+		got := encoded(t, "nmap-xml", Options{}, &testStart, []results.Port{p}, nil, &testEnd)
+		if begin := strings.Index(got, "<script"); want == "" && begin >= 0 || !strings.Contains(got, want) {
+			t.Errorf("%q: %s", banner, got)
+		}
 	}
 }
