@@ -97,15 +97,12 @@ func TestPlantedOutput(t *testing.T) {
 	theirs := map[string]bool{"file of another": true, "link of another": true, "pipe of another": true, "hard link": true}
 	for what := range plantings {
 		for _, mode := range []fs.FileMode{0o700, 0o755, 0o777, 0o777 | fs.ModeSticky} {
-			if strings.Contains(what, "pipe") && !theirs[what] || what == "folder" {
+			if strings.Contains(what, "pipe") && (!theirs[what] || mode&0o002 == 0) || what == "folder" {
 				continue // to open it waits for a reader; no file
 			}
 			t.Run(what+" "+mode.String(), func(t *testing.T) {
 				p := plant(t, what, mode)
 				want := mode&0o002 == 0 || !theirs[what]
-				if strings.Contains(what, "pipe") && want {
-					t.Skip("to open it waits for a reader")
-				}
 				d, _, err := dest.Open(p.name, dest.Content{}, dest.Options{})
 				if err == nil {
 					defer d.Close()
