@@ -108,8 +108,10 @@ func (g *generator) feed(ctx context.Context) error {
 		if g.seen.Sent != before.Sent || g.seen.Finished != before.Finished || g.seen.Flying == 0 && len(g.flying) == 0 {
 			progressed = time.Now()
 			refused = g.seen.Refused
-		} else if limit := g.tolerates(refused); time.Since(progressed) > limit {
+		} else if since, limit := time.Since(progressed), g.tolerates(refused); since > limit {
 			return g.stuck(limit)
+		} else if since > rawsock.MaxSendWait {
+			g.phase.stuck.Store(true)
 		}
 		wait, all, err := g.post()
 		if err != nil {

@@ -37,6 +37,7 @@ type Phase struct {
 	complete     bool
 	cut          bool                   // evidence did not come back
 	fault        atomic.Bool            // an interface has told a lane that it is down or gone
+	stuck        atomic.Bool            // a driver has had no room for a while
 	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
 	limited      atomic.Bool            // first contacts were
 	estimates    lastEstimates

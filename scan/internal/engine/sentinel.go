@@ -160,6 +160,9 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 			w.pause(now, w.newest(now), cause{word: results.CauseInterfaceDown})
 		}
 	}
+	if w.phase.stuck.Swap(false) && now-w.checked >= checkEvery {
+		w.check(ctx, now) // the link may have lost its carrier, and the kernel be late to tell
+	}
 	w.lookAtAway(ctx, now)
 	if w.release != nil {
 		w.wait(ctx, now)

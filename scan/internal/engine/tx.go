@@ -270,6 +270,7 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 		switch {
 		case err == nil:
 		case errors.Is(err, rawsock.ErrBackpressure):
+			l.shared.phase.stuck.Store(true)
 			switch {
 			case ctx.Err() != nil:
 				l.shared.phase.abandonThese(p, e.positions[sent:n])
