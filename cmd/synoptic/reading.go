@@ -20,10 +20,15 @@ type reading struct {
 	faults  []fault
 	same    []string // flags of other scanners for what is always so here: left out of the line
 	targets []string
-	version bool // nothing but the version is asked for
+	behind  int     // where the line stood behind the value of --exclude, if that was the last flag; else 0
+	loose   []loose // targets behind such a value
+	version bool    // nothing but the version is asked for
 	help    bool
 	logs    string // the value of --log-format
 }
+
+// loose is a target behind the value of --exclude, by their places in the line.
+type loose struct{ value, word int }
 
 // fault is a word that cannot be meant as it stands.
 type fault struct {
@@ -47,13 +52,16 @@ func read(cmd *cobra.Command, args []string) *reading {
 			r.faults = append(r.faults, fault{message: fmt.Sprintf("%q begins with %s, not with a hyphen", recordable([]string{word})[0], dashName(word))})
 			args = append([]string{r.dashed(plain)}, args...)
 		case strings.HasPrefix(word, "--"):
+			r.behind = 0
 			args = r.long(word, args)
 		case len(word) > 1 && word[0] == '-':
+			r.behind = 0
 			args = r.short(word, args)
 		default:
 			r.positional(word)
 		}
 	}
+	r.meantExcluded()
 	if slices.Equal(r.targets, []string{"help"}) || slices.Equal(r.targets, []string{"version"}) {
 		r.help, r.version = r.targets[0] == "help", r.targets[0] == "version"
 	}

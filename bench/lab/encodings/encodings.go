@@ -62,7 +62,7 @@ func CR(s string) string { return strings.ReplaceAll(s, "\n", "\r") }
 func Gzip(s string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	z.Write([]byte(s)) // never fails: b takes all
+	_, _ = z.Write([]byte(s)) // never fails: b takes all
 	z.Close()
 	return b.String()
 }
