@@ -96,6 +96,11 @@ func (r *reading) short(word string, rest []string) []string {
 		if h, ok := habitOf(name, follows(value, has, rest)); ok {
 			return r.habit(h, name, value, has, rest)
 		}
+		if h, file := attached(word); file != "" {
+			r.fault(fault{message: word + " could be " + h.of + "'s " + word[:3] + ": write " + shellLine(recordable(h.instead(file))) + "; for the file " + recordable([]string{word[2:]})[0] + " write -o " + recordable([]string{word[2:]})[0]})
+			r.line = append(r.line, h.instead(file)...)
+			return rest
+		}
 		if strings.HasPrefix(name, "-s") && r.letter('s') == nil && strings.Trim(name[2:], "STUVCAFXNMWRnPL") == "" {
 			var apart []string // -sSV is -sS -sV
 			for _, scan := range name[2:] {
@@ -151,6 +156,19 @@ func (r *reading) short(word string, rest []string) []string {
 	}
 	r.line = append(r.line, word)
 	return rest
+}
+
+// attached finds another scanner's output flag with the file behind it in the same word, -oXscan.xml or -oG-, which would be a
+// file of ours.
+func attached(word string) (h habit, file string) {
+	if len(word) < 4 || !strings.HasPrefix(word, "-o") || word[3] == '=' {
+		return h, ""
+	}
+	h, ok := habitOf(word[:3], word[3:])
+	if !ok {
+		return h, ""
+	}
+	return h, word[3:]
 }
 
 // foreignLetter reads a flag of one letter that is none of ours.
