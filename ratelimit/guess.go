@@ -48,6 +48,7 @@ func guess(s string, isBits bool) *RateError {
 	if err != nil || value <= 0 {
 		return e
 	}
+	number = plain(value)
 	if strings.EqualFold(prefix, "t") {
 		value, prefix = value*1000, "G"
 		number = plain(value)

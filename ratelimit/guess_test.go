@@ -26,6 +26,8 @@ func TestGuess(t *testing.T) {
 		{"10MB", true, "in bytes", "write 80M"}, {"1.5GB/s", true, "in bytes", "write 12G"}, {"10MBps", true, "in bytes", "write 80M"}, {"100Mbytes", true, "in bytes", "write 800M"},
 		{"10Mbit", true, "not a number", "write 10M"}, {"10Mbps", true, "not a number", "write 10M"}, {"10m", true, "not a number", "write 10M"},
 		{"100 Mbit/s", true, "not a number", "write 100M"}, {"10Mb", true, "not a number", "write 10M"}, {"10kpps", true, "a rate, not a bandwidth", "write Rate 10k"},
+		{"010k", false, "leading zero", "write 10k"}, {"00.5M", true, "leading zero", "write 0.5M"}, {"010kpps", false, "not a number", "write 10k"},
+		{"1_0", false, "not a number", "write 10"}, {"1_0k", true, "not a number", "write 10k"}, {"0010", true, "leading zero", "write 10"},
 		{"1.2.3", false, "not a number", "give packets per second"}, {"k", true, "not a number", "give bits per second"}, {"fast!", false, "not a number", "give packets"},
 		{"1e999", false, "not a number", "give packets"}, {"10kk", false, "not a number", "give packets"}, {"0kpps", false, "not a number", "give packets"},
 	} {

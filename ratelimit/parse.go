@@ -87,6 +87,8 @@ func parse(s string, isBits bool) (float64, error) {
 		return 0, guess(s, isBits)
 	case value == 0:
 		return fail("zero would never send anything")
+	case len(digits) > 1 && digits[0] == '0' && digits[1] != '.':
+		return 0, &RateError{Input: s, Reason: "it has a leading zero, which elsewhere makes a number octal", Bits: isBits, write: plain(value) + s[len(digits):]}
 	}
 	return value * factor, nil
 }

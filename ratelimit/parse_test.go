@@ -21,7 +21,7 @@ var parseCases = []struct {
 	{"1.2.3", 0, "not a number"}, {"10kk", 0, "not a number"}, {"k10", 0, "not a number"}, {"1k5", 0, "not a number"},
 	{"10T", 0, "not a number"}, {"10 k", 0, "not a number"}, {" 1", 0, "not a number"}, {"+1", 0, "not a number"},
 	{"1e6", 0, "not a number"}, {"0x10", 0, "not a number"}, {"1_000", 0, "not a number"}, {"1,5", 0, "not a number"},
-	{"10m", 0, "not a number"}, {"Inf", 0, "not a number"}, {"NaN", 0, "not a number"}, {"auto", 0, "not a number"},
+	{"010", 0, "leading zero"}, {"010k", 0, "leading zero"}, {"00.5", 0, "leading zero"}, {"0000100M", 0, "leading zero"}, {"10m", 0, "not a number"}, {"Inf", 0, "not a number"}, {"NaN", 0, "not a number"}, {"auto", 0, "not a number"},
 	{strings.Repeat("9", 400), 0, "too large"}, {"1" + strings.Repeat("0", 305) + "G", 0, "too large"},
 }
 

@@ -30,6 +30,7 @@ const (
 	roomPhases  = 200
 	roomShard   = 48 // I/N
 	roomRate    = 32
+	roomCount   = 40 // a number of addresses that most scans have not
 	roomName    = 32 // one of ours: of a backend, a state, a phase
 )
 
@@ -43,6 +44,9 @@ func (s *ScanStart) Fit() *ScanStart {
 	room := roomArgs - len(s.Tags) // which are among the arguments, most often
 	if s.Scanner != "" {
 		room -= roomScanner
+	}
+	if s.Unrouted > 0 {
+		room -= roomCount
 	}
 	fit.Version, fit.Scanner = cut(s.Version, roomVersion), cut(s.Scanner, roomScanner)
 	fit.PlanDigest, fit.TargetsDigest, fit.PortsDigest = cut(s.PlanDigest, roomDigest), cut(s.TargetsDigest, roomDigest), cut(s.PortsDigest, roomDigest)

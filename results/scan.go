@@ -42,6 +42,7 @@ type ScanStart struct {
 	Args          []string `json:"args"`
 	Targets       uint64   `json:"targets"`                 // addresses
 	Excluded      uint64   `json:"excluded"`                // addresses asked for and left out
+	Unrouted      uint64   `json:"unrouted,omitempty"`      // addresses asked for and left out, as there is no route to them
 	Names         int      `json:"names,omitempty"`         // host names among the targets
 	NamesSkipped  int      `json:"names_skipped,omitempty"` // of these, without an address that could be probed
 	Ports         int      `json:"ports"`

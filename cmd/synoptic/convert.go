@@ -67,6 +67,7 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	if err := checkOutputs(f.outputs.outputs); err != nil {
 		return err
 	}
+	f.outputs.tellIdle(&f.settings, log)
 	c := converter{log: log, scanID: f.scanID, show: everyState, seen: map[string]bool{}}
 	var err error
 	if len(f.show) > 0 {

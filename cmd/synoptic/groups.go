@@ -13,7 +13,7 @@ import (
 
 // groups are the flags as help and man page show them: by what they are about. A command shows those that it has.
 var groups = []struct{ title, flags string }{
-	{"Targets", "targets-file exclude exclude-file scope ipv4 ipv6 strict skip-unresolved"},
+	{"Targets", "targets-file exclude exclude-file scope ipv4 ipv6 strict"},
 	{"Ports", "ports top-ports exclude-ports top line"},
 	{"Rate and retries", "rate bandwidth retries retry-gap target-recall wait"},
 	{"Evidence", "beacon patience canaries verify min-coverage"},

@@ -21,6 +21,24 @@ var habitual = []saying{
 	{"scan -oB out -p 22 127.0.0.1", 2, `-oB is masscan's: write -o jsonl:out`},
 	{"scan -oX=out.xml 127.0.0.1", 2, `write: synoptic scan -o nmap-xml:out.xml 127.0.0.1`},
 	{"scan 127.0.0.1 -oX", 2, `-o nmap-xml:FILE`},
+	{"scan -oXscan.xml 127.0.0.1", 2, `-oXscan.xml could be nmap's -oX: write -o nmap-xml:scan.xml; for the file Xscan.xml write -o Xscan.xml\nhint: write: synoptic scan -o nmap-xml:scan.xml 127.0.0.1\n`},
+	{"scan -oG- 127.0.0.1", 2, `write: synoptic scan -o grepable:- 127.0.0.1\n`},
+	{"scan -oG - 127.0.0.1", 2, `write: synoptic scan -o grepable:- 127.0.0.1\n`},
+	{"scan -oAout 127.0.0.1", 2, `write: synoptic scan -o nmap-xml:out.xml -o grepable:out.gnmap -o table:out.nmap 127.0.0.1\n`},
+	{"scan -oLout 127.0.0.1", 2, `-o masscan-list:out`},
+	{"scan -oJout.json 127.0.0.1", 2, `-o masscan-json:out.json`},
+	{"scan -oout.jsonl 127.0.0.1 -p 22 --dry-run", 0, `^targets`},
+	{"scan -o Xscan.xml 127.0.0.1 -p 22 --dry-run", 0, `^targets`},
+	{"scan 127.0.0.1 -p 22 -o scan.csv --dry-run", 0, `^targets`},
+	{"scan 127.0.0.1 -p 22 -o scan.xml --dry-run", 0, `^targets`},
+	{"scan -no-stdin 127.0.0.1 -p 22 --dry-run", 0, `left out: -no-stdin\n`},
+	{"scan -ec 127.0.0.1", 2, `-ec is naabu's: there is nothing like it`},
+	{"scan -exclude-cdn 127.0.0.1", 2, `-exclude-cdn is naabu's`},
+	{"scan -pts 50 127.0.0.1", 2, `-pts is naabu's: write --show-hosts`},
+	{"scan -rev-ptr 127.0.0.1", 2, `-rev-ptr is naabu's`},
+	{"scan -proxy-auth user:hunter2 127.0.0.1", 2, `-proxy-auth is naabu's[^2]*without it: synoptic scan 127.0.0.1\n$`},
+	{"scan -sD 127.0.0.1", 2, `write --verify`},
+	{"scan -ps 127.0.0.1", 2, `there is no host discovery`},
 	{"scan -iL hosts.txt", 2, `-iL is nmap's: write -i hosts.txt`},
 	{"scan -iR 100", 2, `-iR is nmap's: .*authorized`},
 	{"scan -i lo 127.0.0.1", 2, `lo is an interface, not a file: write -e lo`},
@@ -39,6 +57,12 @@ var habitual = []saying{
 	{"scan -Pn -n --open --reason --randomize-hosts 127.0.0.1 -p 22 --dry-run", 0, `left out: -Pn, -n, --open, --reason, --randomize-hosts\n`},
 	{"scan -sS -Pn -n -q 127.0.0.1 -p 22 --dry-run", 0, `^targets`},
 	{"scan -T3 127.0.0.1 -p 22 --dry-run", 0, `left out: -T3\n`},
+	{"scan -v 127.0.0.1 -p 22 --dry-run", 0, `\nwindow .*\nseed `},
+	{"scan -vv 127.0.0.1 -p 22 --dry-run", 0, `\nseed `},
+	{"scan -v3 127.0.0.1", 2, `-v3 is nmap's: write -v`},
+	{"scan -4 127.0.0.1 -p 22 --dry-run", 0, `1 address`},
+	{"scan -6 127.0.0.1", 2, `none of them is IPv6`},
+	{"scan -q 127.0.0.1 -p 22 --dry-run", 0, `1 address`},
 
 	// What has another name.
 	{"scan -sT 127.0.0.1", 2, `write: synoptic scan --backend connect 127.0.0.1`},
@@ -73,6 +97,18 @@ var habitual = []saying{
 	{"scan --retry 1 127.0.0.1", 2, `write --retries 1`},
 	{"scan -c scan.conf 127.0.0.1", 2, `write --profile scan.conf`},
 	{"scan -c 8 127.0.0.1", 2, `-c is zmap's: write --wait 8s`},
+	{"scan --wait 2 127.0.0.1", 2, `--wait 2: a duration with its unit.*hint: write 2s\n`},
+	{"scan --wait 5 127.0.0.1", 2, `hint: write 5s\n`},
+	{"scan --exclude-ports 80 127.0.0.1 -p 80,81 --dry-run", 0, `1 port\b`},
+	{"scan --exclude-port 80 127.0.0.1", 2, `write: synoptic scan --exclude-ports 80 127.0.0.1|did you mean --exclude-ports`},
+	{"scan --tries 3 127.0.0.1", 2, `--tries 3 there is --retries 2 here`},
+	{"scan --dport 80 127.0.0.1", 2, `write -p 80`},
+	{"scan --src-ip 127.0.0.1 127.0.0.2", 2, `write --source-ip 127.0.0.1`},
+	{"scan --scan-order Random 127.0.0.1 -p 22 --dry-run", 0, `left out: --scan-order\n`},
+	{"scan --scan-order serial 127.0.0.1", 2, `the order is random`},
+	{"scan -a 127.0.0.1 -r 1-1000", 2, `write: synoptic scan 127.0.0.1 -p 1-1000\n`},
+	{"scan 127.0.0.1 -- -A", 2, `"-A"`},
+	{"scan -u 5000 127.0.0.1", 2, `-u is RustScan's: --rate is all`},
 	{"scan --packet-trace 127.0.0.1", 2, `-o pcapng:`},
 	{"scan --port 80 127.0.0.1", 2, `write -p 80`},
 	{"scan -top-ports 100 127.0.0.1", 2, `-top-ports needs two dashes.*--top-ports 100`},
@@ -107,6 +143,12 @@ var habitual = []saying{
 	{"scan 127.0.0.1 80,443", 2, `did you mean -p 80,443\?`},
 	{"scan 127.0.0.1 1-1000", 2, `did you mean -p 1-1000\?`},
 	{"scan 127.0.0.1 -p22 --dry-run", 0, `1 port`},
+	{"scan 127.0.0.1 -p22,80 --dry-run", 0, `2 ports`},
+	{"scan 127.0.0.1 -p 1-100 --dry-run", 0, `100 ports`},
+	{"scan 127.0.0.1 -p80-89 --dry-run", 0, `10 ports`},
+	{"scan 127.0.0.1 -p 80/tcp --dry-run", 0, `1 port`},
+	{"scan 127.0.0.1 -p 53/udp", 2, `only TCP`},
+	{"scan 127.0.0.1 -p any", 2, `for all ports`},
 	{"scan 127.0.0.1 -p- --dry-run", 0, `65,535 ports`},
 	{"scan 127.0.0.1 -p -1000 --dry-run", 0, `1,000 ports`},
 	{"scan 127.0.0.1 -p 60000- --dry-run", 0, `5,536 ports`},
@@ -114,6 +156,9 @@ var habitual = []saying{
 	{"scan 127.0.0.1 --top-ports 100 --dry-run", 0, `100 ports`},
 	{"scan 127.0.0.* -p 22 --dry-run", 0, `25[56] addresses`},
 	{"scan 127.0.0.1,127.0.0.2 -p 22 --dry-run", 0, `2 addresses`},
+	{"scan 127.0.0.1,2,3 -p 22 --dry-run", 0, `3 addresses`},
+	{"scan 127.0.0-1.1-4 -p 22 --dry-run", 0, `8 addresses`},
+	{"scan 127.0.0.1-9 -p 22 --dry-run", 0, `9 addresses`},
 	{"scan 127.0.0.0/24:22 --dry-run", 0, `25[56] addresses`},
 
 	// Help, version, mistyped commands.
@@ -126,6 +171,11 @@ var habitual = []saying{
 	{"help scan", 0, `Usage:\n  synoptic scan`},
 	{"help exitcodes", 2, `did you mean: synoptic help exit-codes`},
 	{"help nosuch", 2, `there is help about .*scan`},
+	{"masscan 127.0.0.0/24 -p80,443 --rate 1000", 2, `to scan, write: synoptic scan 127.0.0.0/24 -p80,443 --rate 1000\n`},
+	{"masscan -p0-65535 127.0.0.1 --max-rate 100k", 2, `to scan, write: synoptic scan .*--rate 100k\n`},
+	{"zmap -p 443 -B 10M 127.0.0.0/24", 2, `to scan, write: synoptic scan -p 443 --bandwidth 10M 127.0.0.0/24\n`},
+	{"naabu -host 127.0.0.1 -p 80 -silent", 2, `to scan, write: synoptic scan 127.0.0.1 -p 80 -q\n`},
+	{"rustscan -a 127.0.0.1 -r 1-1000", 2, `to scan, write: synoptic scan 127.0.0.1 -p 1-1000\n`},
 	{"nmap -sS 127.0.0.1", 2, `to scan, write: synoptic scan 127.0.0.1\n`},
 	{"-p 80 127.0.0.1", 2, `a command is missing\nhint: to scan, write: synoptic scan -p 80 127.0.0.1\n`},
 	{"help exit-codes", 0, `refused before the first probe`},
@@ -179,6 +229,7 @@ var habitual = []saying{
 	// As expected.
 	{"scan 127.0.0.1 -p 22 -e lo --dry-run", 0, `1 port`},
 	{"scan 127.0.0.1 -p 22 --rate 100000 --dry-run", 0, `100k pps`},
+	{"scan 127.0.0.1 -p 22 --source-port 53 -e lo --dry-run", 0, `:53-68 via lo`},
 	{"scan 127.0.0.1 -p 22 -- --help", 2, `"--help"`},
 }
 
@@ -187,7 +238,7 @@ func TestHabits(t *testing.T) {
 	write(t, "hosts.txt", "127.0.0.1\n")
 	raw := rawSockets(t)
 	for _, s := range habitual {
-		if !raw && s.code == 0 && strings.Contains(s.line, " -e ") {
+		if !raw && s.code == 0 && strings.Contains(s.line, " -e lo") {
 			continue // connect() leaves the interface to the kernel
 		}
 		s.line = strings.ReplaceAll(s.line, `\u200b`, "\u200b")
@@ -195,6 +246,40 @@ func TestHabits(t *testing.T) {
 			continue // another system's loopback has another name
 		}
 		s.check(t)
+	}
+}
+
+// Every flag of every row is refused with what to write, or left out with a word, with one dash as with two: a long name with one
+// dash could be letters of ours.
+func TestEveryHabit(t *testing.T) {
+	clean(t)
+	values := map[string]string{"": "x", number: "5", `[^0-9]`: "x", `/`: "1/4", `^(s|syn|S|SYN)$`: "syn", `^(c|connect|C|CONNECT)$`: "c", `(?i)^random$`: "random"}
+	for _, h := range habits {
+		value, known := values[h.only]
+		if !known {
+			t.Errorf("%s: no value for %s", h.flags, h.only)
+		}
+		for name := range strings.FieldsSeq(h.flags) {
+			logs := logText
+			if ours := command(t, newRootCommand(&stopper{}, nil, streams{}, &logs), "scan").Flags(); ours.Lookup(strings.TrimLeft(name, "-")) != nil || len(name) == 2 && ours.ShorthandLookup(name[1:]) != nil {
+				continue // ours, which is not looked up here
+			}
+			names := []string{name}
+			if strings.HasPrefix(name, "--") {
+				names = append(names, name[1:])
+			}
+			for _, name := range names {
+				line := "scan " + name
+				if h.takes {
+					line += " " + value
+				}
+				s := saying{line + " 127.0.0.1 -p 22 --dry-run", exitUsage, regexp.QuoteMeta(name + " is ")}
+				if h.write == always {
+					s.code, s.want = 0, `left out: `+regexp.QuoteMeta(name)+`\n`
+				}
+				s.check(t)
+			}
+		}
 	}
 }
 

@@ -1,105 +1,98 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
+	"fmt"
+	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf16"
 
-	"github.com/klauspost/compress/zstd"
-
+	"synoptic/bench/lab/encodings"
 	"synoptic/bench/lab/need"
 )
 
-// encodings are what programs and people save a text as.
-var encodings = map[string]func(string) string{
-	"CRLF":   func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
-	"CR":     func(s string) string { return strings.ReplaceAll(s, "\n", "\r") },
-	"BOM":    func(s string) string { return "\ufeff" + s },
-	"UTF-16": func(s string) string { return utf16Text("\ufeff"+s, 0) },
-	"UTF-16BE and CRLF": func(s string) string {
-		return utf16Text("\ufeff"+strings.ReplaceAll(s, "\n", "\r\n"), 1)
-	},
-	"gzip": func(s string) string {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		io.WriteString(z, s)
-		z.Close()
-		return b.String()
-	},
-	"zstd": func(s string) string {
-		z, _ := zstd.NewWriter(nil)
-		return string(z.EncodeAll([]byte(s), nil))
-	},
-}
-
-func utf16Text(s string, low int) string {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(s)) {
-		pair := [2]byte{byte(u >> 8), byte(u >> 8)}
-		pair[low] = byte(u)
-		b = append(b, pair[:]...)
-	}
-	return string(b)
-}
-
-// A list means the same however it is saved: of targets, exclusions and scope.
-func TestListsInEveryEncoding(t *testing.T) {
-	need.Long(t)
-	t.Parallel()
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	targets, exclusions, scope := "# der Süden\n127.0.0.0/29\n127.0.1.1 # last\n", "# never these\n127.0.0.1\n127.0.0.2/31\n", "# lab\n127.0.0.0/16\n"
-	plan := func(targets, exclusions, scope string) string {
-		o := synoptic(t, "scan", "-i", targets, "--exclude-file", exclusions, "--scope", scope, "-p", "80", "--dry-run", "--seed", "1", "--backend", "connect")
-		if o.code != 0 || o.stderr != "" {
-			t.Fatalf("exit %d: %s", o.code, o.stderr)
-		}
-		return strings.ReplaceAll(o.stdout, scope, "SCOPE")
-	}
-	want := plan(write("t", targets), write("x", exclusions), write("s", scope))
-	if !strings.Contains(want, "6 addresses × 1 port") || !strings.Contains(want, "SCOPE, 65,536 addresses authorized") {
-		t.Fatal(want)
-	}
-	for name, encode := range encodings {
-		if got := plan(write("t"+name, encode(targets)), write("x"+name, encode(exclusions)), write("s"+name, encode(scope))); got != want {
-			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
+// Every file of text that the program reads means the same however it is saved.
+func TestEveryFileInEveryEncoding(t *testing.T) {
+	clean(t)
+	said := func(o outcome) string { return fmt.Sprintf("exit %d\n%s%s", o.code, o.stdout, o.stderr) }
+	scan := func(args ...string) func(string) string {
+		return func(file string) string {
+			words := append([]string{"scan", "--dry-run", "--seed", "1", "--backend", "connect"}, args...)
+			return strings.ReplaceAll(said(answer(t, append(words, file)...)), file, "FILE")
 		}
 	}
-}
-
-// Records are the same however they are saved.
-func TestConvertEveryEncoding(t *testing.T) {
-	need.Long(t)
-	t.Parallel()
-	stream := native(t, "aa", 20)
-	want := converted(t, stream, "-o", "csv:-")
-	if want.code != 0 || strings.Count(want.stdout, "\n") < 20 {
-		t.Fatalf("exit %d: %s%s", want.code, want.stdout, want.stderr)
+	secret := func(file string) string {
+		text, err := readSecret(file, slog.New(slog.DiscardHandler))
+		return fmt.Sprintf("%q %v", string(text), err)
 	}
-	for name, encode := range encodings {
-		for _, format := range []string{"jsonl:-", "csv:-", "nmap-xml:-"} {
-			want, got := converted(t, stream, "-o", format), converted(t, encode(stream), "-o", format)
-			if got.code != 0 || got.stderr != "" || got.stdout != want.stdout {
-				t.Errorf("%s, %s: exit %d, %s", name, format, got.code, got.stderr)
-				equal(t, got.stdout, want.stdout)
+	records := native(t, "aa", 20)
+	for _, reader := range []struct {
+		name, text string
+		read       func(file string) string
+		want       string // part of the result
+	}{
+		{"targets", "# der Süden\n127.0.0.0/29\n127.0.1.1 # last\n", scan("-p", "80", "-i"), "9 addresses × 1 port"},
+		{"exclusions", "# never these\n127.0.0.1\n127.0.0.2/31\n", scan("-p", "80", "127.0.0.0/29", "--exclude-file"), "5 addresses × 1 port"},
+		{"scope", "# lab\n127.0.0.0/16\n", scan("-p", "80", "127.0.0.1", "--scope"), "FILE, 65,536 addresses authorized"},
+		{"scope that is too narrow", "# lab\n127.0.0.0/31\n\n", scan("-p", "80", "127.0.0.0/29", "--scope"), "outside the scope"},
+		{"targets with a mistake", "127.0.0.1\n\n127.0.0.300\n", scan("-p", "80", "-i"), "FILE:3: "},
+		{"tags", "# zones\n127.0.0.0/8,zone=lab\n127.0.0.1,\"owner=Büro, Süd\"\n", func(file string) string {
+			table, err := (&tagFlags{files: []string{file}}).load()
+			if err != nil {
+				return err.Error()
+			}
+			return fmt.Sprintf("%q", table.Of(netip.MustParseAddr("127.0.0.1")))
+		}, "Büro, Süd"},
+		{"tags with a mistake", "127.0.0.0/8,zone=lab\n127.0.0.1\n", scan("127.0.0.1", "-p", "80", "--tags-file"), "FILE:2: "},
+		{"profile", "# nightly\nports: [22, 80]\nrate: 50k\nexclude: 127.0.0.3\n", scan("127.0.0.0/29", "--profile"), "7 addresses × 2 ports"},
+		{"profile with a mistake", "# nightly\nports: [22, 80]\nrat: 50k\n", scan("127.0.0.0/29", "--profile"), "FILE:3: unknown flag"},
+		{"records as CSV", records, func(file string) string { return said(answer(t, "convert", file, "-o", "csv:-")) }, "10.77.0.19"},
+		{"records as a document", records, func(file string) string { return said(answer(t, "convert", file, "-o", "nmap-xml:-")) }, "10.77.0.8"},
+		{"the last of records", records + native(t, "bb", 3), func(file string) string {
+			return said(answer(t, "convert", file, "--scan-id", "last", "-o", "jsonl:-"))
+		}, `"scan_id":"bb"`},
+		{"token", "3f1d-Ünïcode\n", secret, `"3f1d-Ünïcode" <nil>`},
+		{"password of two lines", "one\ntwo\n", secret, `"" more than one line`},
+	} {
+		want := ""
+		for i, e := range encodings.All {
+			name := fmt.Sprintf("%d.yaml", i)
+			write(t, name, e.Save(reader.text))
+			got := strings.ReplaceAll(reader.read("./"+name), name, "FILE")
+			if i == 0 {
+				want = got
+				if !strings.Contains(want, reader.want) {
+					t.Errorf("%s: %s\nwant %s", reader.name, want, reader.want)
+				}
+			}
+			if got != want {
+				t.Errorf("%s in %s:\n%s\nwant\n%s", reader.name, e.Name, got, want)
 			}
 		}
 	}
-	for says, file := range map[string]string{"the file is a zip archive": "PK\x03\x04", "compressed twice": encodings["gzip"](encodings["zstd"](stream))} {
-		if o := converted(t, file); o.code != exitFailure || !strings.Contains(o.stderr, says) || !strings.Contains(o.stderr, "\nhint: ") {
-			t.Errorf("exit %d: %s", o.code, o.stderr)
+}
+
+// What is no text is refused by every reader, which says what the file is and what to do.
+func TestEveryFileThatIsNoText(t *testing.T) {
+	clean(t)
+	write(t, "good.jsonl", native(t, "aa", 1))
+	for name, file := range map[string]string{
+		"a zip archive": "PK\x03\x04rest of it", "compressed by xz": "\xfd7zXZ\x00\x00", "compressed twice": encodings.Gzip(encodings.Zstd("127.0.0.1\n")),
+		"damaged or cut off": encodings.Gzip(strings.Repeat("127.0.0.1\n", 50))[:12],
+	} {
+		write(t, "f.yaml", file)
+		for _, line := range []string{
+			"scan --dry-run -p 80 -i f.yaml", "scan --dry-run -p 80 127.0.0.1 --exclude-file f.yaml", "scan --dry-run -p 80 127.0.0.1 --scope f.yaml",
+			"scan --dry-run -p 80 127.0.0.1 --tags-file f.yaml", "scan --dry-run 127.0.0.1 --profile f.yaml", "convert f.yaml",
+			"convert good.jsonl -o hec+https://127.0.0.1:9 --hec-token-file f.yaml",
+		} {
+			o := answer(t, strings.Fields(line)...)
+			if o.code == 0 || !strings.Contains(o.stderr, name) || !strings.Contains(o.stderr, "\nhint: ") || o.stdout != "" {
+				t.Errorf("%s, synoptic %s: exit %d: %s%s", name, line, o.code, o.stdout, o.stderr)
+			}
 		}
 	}
 }

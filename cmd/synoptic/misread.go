@@ -50,6 +50,9 @@ func (r *reading) value(f *pflag.Flag, value string, words ...string) {
 		words = instead
 	}
 	r.line = append(r.line, words...)
+	if f.Name == "exclude" {
+		r.behind = len(r.line)
+	}
 }
 
 // listOf are the flags whose values have no use for a dash that is not a hyphen.
@@ -127,8 +130,49 @@ func (r *reading) positional(word string) {
 		if sub, _, err := r.cmd.Root().Find([]string{word}); err == nil && sub != r.cmd.Root() && sub.Runnable() && len(r.targets) == 1 && word != "help" {
 			r.fault(fault{message: word + " is a command, not a target", hint: "write: synoptic " + word + "; for a host of that name " + word + "."})
 		}
+		if r.behind > 0 {
+			r.loose = append(r.loose, loose{r.behind - 1, len(r.line)})
+		}
 		r.line = append(r.line, word)
 	}
+}
+
+// meantExcluded refuses targets behind the value of --exclude that other targets have in them: what is to be left out would
+// be probed.
+func (r *reading) meantExcluded() {
+	within := map[string]string{} // by the target, which other one has it
+	for _, l := range r.loose {
+		word := r.line[l.word]
+		for _, other := range r.targets {
+			if other != word && holds(other, word) {
+				within[word] = other
+			}
+		}
+	}
+	for _, l := range r.loose {
+		if word := r.line[l.word]; within[word] != "" {
+			r.fault(fault{message: fmt.Sprintf("%s behind --exclude is one more target, and %s has it already: separate exclusions by commas", word, within[word])})
+			r.line[l.value] += "," + word
+		}
+	}
+	for _, l := range slices.Backward(r.loose) {
+		if within[r.line[l.word]] != "" {
+			r.line = slices.Delete(r.line, l.word, l.word+1)
+		}
+	}
+}
+
+// holds tells whether a prefix that is a target has another target in it.
+func holds(outer, inner string) bool {
+	p, err := netip.ParsePrefix(outer)
+	if err != nil {
+		return false
+	}
+	if a, err := netip.ParseAddr(inner); err == nil {
+		return p.Contains(a)
+	}
+	q, err := netip.ParsePrefix(inner)
+	return err == nil && p.Bits() < q.Bits() && p.Contains(q.Addr())
 }
 
 func afterEquals(word string) string { return word[strings.LastIndexByte(word, '=')+1:] }

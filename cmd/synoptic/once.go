@@ -37,7 +37,11 @@ func (o *once) Set(s string) error {
 	if strings.TrimSpace(s) == "" {
 		return errEmpty
 	}
-	if err := o.Value.Set(s); err != nil {
+	err := o.Value.Set(s)
+	if readOtherwise(o.Type(), s) {
+		err = strconv.ErrSyntax
+	}
+	if err != nil {
 		if kind := o.wants(); kind != "" {
 			hint := otherwise(o.Type(), s)
 			if hint == "" {
@@ -50,6 +54,19 @@ func (o *once) Set(s string) error {
 	}
 	o.have, o.given = true, s
 	return nil
+}
+
+// readOtherwise tells a number that strconv takes for another one than it looks, or in a notation that no other value here is
+// written in: 0100, which is 64 to it, 0x64, 1_00.
+func readOtherwise(kind, s string) bool {
+	digits := strings.TrimLeft(strings.TrimSpace(s), "+-")
+	switch kind {
+	case "int", "int64", "uint", "uint64", "uint16", "count":
+		return len(digits) > 1 && digits[0] == '0' || strings.Contains(digits, "_")
+	case "float64":
+		return strings.ContainsAny(digits, "xX_")
+	}
+	return false
 }
 
 // wanted says what a flag takes, where its type does not say enough.
@@ -111,10 +128,9 @@ func otherwise(kind, s string) string {
 	case "bool":
 		return "a switch needs no value: write it, or leave it out"
 	default:
-		if number := strings.NewReplacer(",", "", "_", "", "'", "").Replace(bare); number != bare {
-			if _, err := strconv.ParseUint(number, 10, 64); err == nil {
-				return "write " + number
-			}
+		number := strings.TrimLeft(strings.NewReplacer(",", "", "_", "", "'", "").Replace(bare), "0")
+		if _, err := strconv.ParseUint(number, 10, 64); err == nil && number != bare {
+			return "write " + number
 		}
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,6 +42,32 @@ func (f *outputFlags) register(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.timeout, "delivery-timeout", 0, "give up an output that takes no records for this `TIME` while the scan waits for it; 0: never (default never on a terminal, 10m elsewhere)")
 	f.given = fl.Changed
 	f.secrets.register(fl)
+}
+
+// receiverFlags are for certain receivers, by the beginning of their URL; what says that there is none such.
+var receiverFlags = []struct{ flags, schemes, what string }{
+	{"hec-token-file", "hec+https:", "no output is hec+https"},
+	{"elastic-api-key-file elastic-user elastic-password-file", "elastic+https:", "no output is elastic+https"},
+	{"ca-file client-cert client-key", "syslog+tls: hec+https: elastic+https:", "no output goes over TLS"},
+	{"dead-letters", "hec+https: elastic+https: syslog+tcp: syslog+tls: unix:", "no output is a receiver that could refuse records"},
+}
+
+// tellIdle tells of flags of the command line that mean nothing to any of the outputs. Those of a profile or of the environment
+// are for other scans, too.
+func (f *outputFlags) tellIdle(s *settings, log *slog.Logger) {
+	for _, r := range receiverFlags {
+		if slices.ContainsFunc(f.outputs, func(spec string) bool {
+			_, to := sink.Split(spec)
+			return slices.ContainsFunc(strings.Fields(r.schemes), func(scheme string) bool { return strings.HasPrefix(to, scheme) })
+		}) {
+			continue
+		}
+		for name := range strings.FieldsSeq(r.flags) {
+			if f.given(name) && !s.sets(name) {
+				log.Warn("--" + name + " changes nothing: " + r.what)
+			}
+		}
+	}
 }
 
 // unattendedTimeout is how long an output is waited for where nobody can end the waiting.

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"synoptic/results/textfile"
 )
 
 // profile is a YAML file with the names of flags and their values:
@@ -106,10 +108,10 @@ func readProfile(name string, env func(string) (string, bool)) (*profile, error)
 			p.notes = append(p.notes, fmt.Sprintf("anybody may write the profile %s (mode %04o)", file, info.Mode().Perm()))
 		}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
+	data, err := io.ReadAll(io.LimitReader(textfile.NewReader(f, textfile.Options{}), maxProfile+1))
 	switch {
 	case err != nil:
-		return nil, usage("give a YAML file", "--profile %s: %v", name, errors.Unwrap(err))
+		return nil, usage(cmp.Or(hintOf(err), "give a YAML file"), "--profile %s: %v", name, bare(err))
 	case len(data) > maxProfile:
 		return nil, usage("give a YAML file with the names of flags", "--profile %s: larger than %d bytes", name, maxProfile)
 	}

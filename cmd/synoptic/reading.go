@@ -20,10 +20,15 @@ type reading struct {
 	faults  []fault
 	same    []string // flags of other scanners for what is always so here: left out of the line
 	targets []string
-	version bool // nothing but the version is asked for
+	behind  int     // where the line stood behind the value of --exclude, if that was the last flag; else 0
+	loose   []loose // targets behind such a value
+	version bool    // nothing but the version is asked for
 	help    bool
 	logs    string // the value of --log-format
 }
+
+// loose is a target behind the value of --exclude, by their places in the line.
+type loose struct{ value, word int }
 
 // fault is a word that cannot be meant as it stands.
 type fault struct {
@@ -47,13 +52,16 @@ func read(cmd *cobra.Command, args []string) *reading {
 			r.faults = append(r.faults, fault{message: fmt.Sprintf("%q begins with %s, not with a hyphen", recordable([]string{word})[0], dashName(word))})
 			args = append([]string{r.dashed(plain)}, args...)
 		case strings.HasPrefix(word, "--"):
+			r.behind = 0
 			args = r.long(word, args)
 		case len(word) > 1 && word[0] == '-':
+			r.behind = 0
 			args = r.short(word, args)
 		default:
 			r.positional(word)
 		}
 	}
+	r.meantExcluded()
 	if slices.Equal(r.targets, []string{"help"}) || slices.Equal(r.targets, []string{"version"}) {
 		r.help, r.version = r.targets[0] == "help", r.targets[0] == "version"
 	}
@@ -87,6 +95,11 @@ func (r *reading) short(word string, rest []string) []string {
 	if len(name) > 2 {
 		if h, ok := habitOf(name, follows(value, has, rest)); ok {
 			return r.habit(h, name, value, has, rest)
+		}
+		if h, file := attached(word); file != "" {
+			r.fault(fault{message: word + " could be " + h.of + "'s " + word[:3] + ": write " + shellLine(recordable(h.instead(file))) + "; for the file " + recordable([]string{word[2:]})[0] + " write -o " + recordable([]string{word[2:]})[0]})
+			r.line = append(r.line, h.instead(file)...)
+			return rest
 		}
 		if strings.HasPrefix(name, "-s") && r.letter('s') == nil && strings.Trim(name[2:], "STUVCAFXNMWRnPL") == "" {
 			var apart []string // -sSV is -sS -sV
@@ -143,6 +156,19 @@ func (r *reading) short(word string, rest []string) []string {
 	}
 	r.line = append(r.line, word)
 	return rest
+}
+
+// attached finds another scanner's output flag with the file behind it in the same word, -oXscan.xml or -oG-, which would be a
+// file of ours.
+func attached(word string) (h habit, file string) {
+	if len(word) < 4 || !strings.HasPrefix(word, "-o") || word[3] == '=' {
+		return h, ""
+	}
+	h, ok := habitOf(word[:3], word[3:])
+	if !ok {
+		return h, ""
+	}
+	return h, word[3:]
 }
 
 // foreignLetter reads a flag of one letter that is none of ours.

@@ -16,7 +16,6 @@ import (
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/ratelimit"
-	"synoptic/results"
 	"synoptic/results/bytesize"
 	"synoptic/scan"
 	"synoptic/scan/permute"
@@ -110,7 +109,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.Var((*words)(&f.excludePorts), "exclude-ports", "ports `LIST` that is not probed on any target, written as for --ports")
 	fl.BoolVarP(&f.only4, "ipv4", "4", false, "probe IPv4 targets only")
 	fl.BoolVarP(&f.only6, "ipv6", "6", false, "probe IPv6 targets only")
-	fl.BoolVar(&f.strict, "strict", false, "refuse host names without an address, instead of skipping them")
+	fl.BoolVar(&f.strict, "strict", false, "refuse host names without an address and targets without a route, instead of skipping them")
 	fl.Var((*words)(&f.scope), "scope", "`FILE` with the authorized prefixes: a target outside is refused")
 	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M (default 10k; 500k for local targets)")
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire, `BPS`: 100M; of rate and bandwidth the lower limit applies")
@@ -158,6 +157,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	view := newView(std, f, logs)
 	defer view.Clear()
 	defer statusRequests(view, f.enterFile(std))()
+	f.outputs.tellIdle(&f.settings, view.Log())
 	tagged, err := f.tags.load()
 	if err != nil {
 		return err
@@ -273,34 +273,14 @@ func (f *scanFlags) checkDuration(p *plan.Plan, log *slog.Logger) error {
 	return nil
 }
 
-// exitCode is that of a scan without failure. Whoever stops one that is short of evidence has stopped it.
-func exitCode(end *results.ScanEnd, stopped, undelivered bool, minCoverage float64) int {
-	switch {
-	case end == nil || undelivered:
-		return exitStopped
-	case end.Evidence.Lost() && !stopped:
-		return exitCoverage
-	case !end.Complete:
-		return exitStopped
-	case end.Coverage < minCoverage:
-		return exitCoverage
-	}
-	return exitComplete
-}
-
-// nothingSent is the failure of a scan that has asked nothing: that all is silent would be no finding.
-func nothingSent(end *results.ScanEnd) error {
-	if end.Error == "" {
-		return errors.New("no probe could be sent: this host forbids connections to every target")
-	}
-	return fmt.Errorf("no probe could be sent: %s", end.Error)
-}
-
 // config understands the flags.
 func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat, view *screen.View) (c plan.Config, err error) {
 	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
-		Backend: f.backend, Interface: strings.Join(f.iface, ","), SourcePort: f.sourcePort, SpoofSource: f.spoof, Wait: f.wait,
+		Backend: f.backend, Interface: strings.TrimSpace(strings.Join(f.iface, ",")), SourcePort: f.sourcePort, SpoofSource: f.spoof, Strict: f.strict, Wait: f.wait,
+	}
+	if strings.Contains(c.Interface, ",") {
+		return c, usage("give one, or leave it out: then the routing table decides for each target", "--interface %s: several interfaces", c.Interface)
 	}
 	if len(targets) == 0 && len(f.targetFiles) == 0 {
 		return c, noTarget(std.in)
@@ -330,7 +310,9 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	if f.batch < 1 || f.batch > plan.MaxBatch {
 		return c, usage(fmt.Sprintf("give 1 to %d", plan.MaxBatch), "--batch %d is out of range", f.batch)
 	}
-	c.Batch = f.batch
+	if cmd.Flags().Changed("batch") {
+		c.Batch = f.batch
+	}
 	if f.lanes < 1 && cmd.Flags().Changed("lanes") || f.lanes > plan.MaxLanes {
 		return c, usage(fmt.Sprintf("give 1 to %d", plan.MaxLanes), "--lanes %d is out of range", f.lanes)
 	}
@@ -338,7 +320,13 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	if f.retryGap <= 0 {
 		return c, usage("give a duration such as 1s", "--retry-gap %v is not above 0", f.retryGap)
 	}
-	c.Attempts, c.RetryGap, c.TargetRecall = f.retries+1, f.retryGap, f.targetRecall
+	if cmd.Flags().Changed("retries") {
+		c.Attempts = f.retries + 1
+	}
+	if cmd.Flags().Changed("retry-gap") {
+		c.RetryGap = f.retryGap
+	}
+	c.TargetRecall = f.targetRecall
 	if f.wait <= 0 {
 		return c, usage("give a duration such as 8s", "--wait %v is not above 0", f.wait)
 	}
@@ -391,5 +379,8 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 		return c, err
 	}
 	c.Beacons = c.Targets.Beacons
+	if _, ports := c.Targets.Space.Product(); ports == nil && (len(f.ports) > 0 || cmd.Flags().Changed("top-ports")) {
+		logs.logger(std.err).Warn("the ports asked for are probed on no target: each has a port of its own", hintKey, "leave :PORT out of a target to probe it on them")
+	}
 	return c, nil
 }

@@ -76,6 +76,8 @@ func (s *secretFlags) fill(o *dest.Options, log *slog.Logger) error {
 			hint := "a secret is one line of text, with nothing else around it"
 			if _, ok := errors.AsType[syscall.Errno](err); ok {
 				hint = "give a file that you may read, with the secret and nothing else in it"
+			} else if own := hintOf(err); own != "" {
+				hint = own
 			}
 			return usage(hint, "%s: %v", from, err)
 		}
@@ -108,7 +110,7 @@ const maxSecret = 4096
 func readSecret(name string, log *slog.Logger) (dest.Secret, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", errors.Unwrap(err) // the caller has the name
+		return "", bare(err) // the caller has the name
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil {
@@ -117,7 +119,7 @@ func readSecret(name string, log *slog.Logger) (dest.Secret, error) {
 	// Shells of Windows write UTF-16 or a byte order mark, which nobody sees in the file.
 	data, err := io.ReadAll(io.LimitReader(textfile.NewReader(f, textfile.Options{}), maxSecret+1))
 	if err != nil {
-		return "", errors.Unwrap(err)
+		return "", bare(err)
 	}
 	return parseSecret(string(data))
 }

@@ -109,6 +109,11 @@ func (s *settings) set(fl *pflag.FlagSet, f *pflag.Flag, from setting, as string
 	return nil
 }
 
+// sets tells whether a flag has a value that does not come from the command line.
+func (s *settings) sets(flag string) bool {
+	return slices.ContainsFunc(s.from, func(x setting) bool { return x.flag == flag })
+}
+
 // told says which values do not come from the command line, and never what they are.
 func (s *settings) told() string {
 	var sources []string

@@ -18,6 +18,15 @@ var formatNames = map[string]string{
 	"pcap": "pcapng", "elastic": "ecs", "elasticsearch": "ecs", "masscan": "masscan-json", "txt": "list", "text": "table",
 }
 
+// streamNames are what standard output and standard error are called elsewhere.
+var streamNames = map[string]string{"stdout": "-", "stderr": "/dev/stderr", "&1": "-", "&2": "/dev/stderr"}
+
+// otherEndings promise a kind of file that no format here is.
+var otherEndings = map[string]bool{
+	".yaml": true, ".yml": true, ".html": true, ".htm": true, ".xls": true, ".xlsx": true, ".ods": true, ".pdf": true, ".md": true,
+	".db": true, ".sqlite": true, ".sql": true, ".parquet": true, ".toml": true, ".tsv": true,
+}
+
 // allFormats are the formats of -o.
 func allFormats() []string { return format.Names() }
 
@@ -44,6 +53,12 @@ func misnamed(spec string) (why, write string) {
 		return "has no file", formatNamed(name) + ":FILE"
 	case explicit && !slices.Contains(allFormats(), name) && formatNamed(name) != "":
 		return "has an unknown format", formatNamed(name) + ":" + to
+	case to != strings.TrimSpace(to):
+		return "has a space at its end or its beginning", strings.TrimSuffix(spec, to) + strings.TrimSpace(to)
+	case !explicit && streamNames[lower] != "":
+		return "would be a file of that name", streamNames[lower]
+	case !explicit && otherEndings[strings.ToLower(filepath.Ext(to))] && !dest.IsRemote(to):
+		return "would get JSON lines, which its ending does not promise", "jsonl:" + to
 	}
 	if ext := strings.ToLower(filepath.Ext(to)); slices.Contains([]string{".gz", ".zst", ".bz2", ".xz", ".zip"}, ext) && !dest.IsRemote(to) {
 		write := strings.TrimSuffix(to, to[len(to)-len(ext):])

@@ -45,7 +45,7 @@ func TestWithin(t *testing.T) {
 			t.Fatalf("%v within %v: %v, want %v", p.Segments, prefix, got, want)
 		}
 	})
-	p, err := Static(func(yield func(netipx.IPRange) bool) { yield(netipx.MustParseIPRange("10.0.0.1-10.0.0.9")) }, []Entry{{netip.MustParsePrefix("0.0.0.0/0"), Path{}}})
+	p, err := Static(func(yield func(netipx.IPRange) bool) { yield(netipx.MustParseIPRange("10.0.0.1-10.0.0.9")) }, []Entry{{netip.MustParsePrefix("0.0.0.0/0"), Path{}}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

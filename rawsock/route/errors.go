@@ -58,6 +58,22 @@ func (e *BroadcastError) Hint() string {
 	return "name hosts, or the network as a whole: its broadcast address is left out of it"
 }
 
+// A SourceError says that Options.Source cannot be where probes come from.
+type SourceError struct {
+	Addr   netip.Addr
+	Reason string
+}
+
+func (e *SourceError) Error() string { return fmt.Sprintf("source address %v: %s", e.Addr, e.Reason) }
+
+// Field is Source.
+func (e *SourceError) Field() string { return "Source" }
+
+// Hint says what works.
+func (e *SourceError) Hint() string {
+	return "give an address of this host that the targets can answer to, or leave Source out"
+}
+
 // An InterfaceError says that the interface asked for cannot be used.
 type InterfaceError struct {
 	Name     string

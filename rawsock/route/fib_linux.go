@@ -38,12 +38,25 @@ func newPlan(ranges iter.Seq[netipx.IPRange], o Options) (*Plan, error) {
 		}
 		f.oif = &l
 	}
-	if f.source.IsValid() {
-		if f.source.IsUnspecified() || f.source.IsMulticast() {
-			return nil, fmt.Errorf("source address %v: not the address of a host", f.source)
-		}
+	if err := f.checkSource(); err != nil {
+		return nil, err
 	}
-	return split(ranges, f)
+	return split(ranges, f, o.LeaveOut)
+}
+
+// checkSource refuses a source address that no host has.
+func (f *kernelFIB) checkSource() error {
+	a := f.source
+	switch {
+	case !a.IsValid(), f.own && !a.IsUnspecified(): // which is this host to the kernel
+		return nil
+	case a.IsUnspecified(), a.IsMulticast(), a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240): // RFC 1122 section 3.2.1.3
+		return &SourceError{a, "not the address of a host"}
+	}
+	if r, err := f.get(a, nil); err == nil && r.Type == unix.RTN_BROADCAST {
+		return &SourceError{a, "a broadcast address"}
+	}
+	return nil
 }
 
 // newFIB asks by a handle, for routes as o has them but without its interface.
@@ -182,8 +195,11 @@ func (f *kernelFIB) decide(a netip.Addr, r *netlink.Route) (decision, error) {
 		return decision{}, f.noRoute("its route encapsulates, which raw frames cannot", nil)
 	}
 	l, err := f.linkByIndex(r.LinkIndex)
-	if err != nil {
+	switch {
+	case err != nil:
 		return decision{}, err
+	case l.Framing == rawsock.Loopback && r.Type == unix.RTN_UNICAST: // nobody is behind it
+		return decision{}, f.noRoute("its route leads to "+l.Name+", where only this host is", unix.ENETUNREACH)
 	}
 	p := Path{Link: l, Local: r.Type == unix.RTN_LOCAL}
 	p.Src, _ = netip.AddrFromSlice(r.Src)
@@ -214,6 +230,8 @@ func (f *kernelFIB) refusal(a netip.Addr, err error) error {
 		return f.noRoute("the routing table has an unreachable route for it", err)
 	case errors.Is(err, unix.EACCES):
 		return f.noRoute("the routing table has a prohibit route for it", err)
+	case errors.Is(err, unix.EINVAL) && f.own && f.source.IsLoopback() && !a.IsLoopback(): // __mkroute_output, net/ipv4/route.c
+		return &SourceError{f.source, fmt.Sprintf("a loopback address, to which %v cannot answer", a)}
 	case errors.Is(err, unix.EINVAL):
 		return f.noRoute("the routing table has a blackhole route for it", err)
 	}

@@ -44,15 +44,16 @@ var special = []netip.Prefix{
 const maxBroadcast = 256
 
 // split makes the plan: it walks the ranges and the pieces side by side and
-// asks once per piece that holds a target.
-func split(ranges iter.Seq[netipx.IPRange], f fib) (*Plan, error) {
+// asks once per piece that holds a target. leaveOut is Options.LeaveOut.
+func split(ranges iter.Seq[netipx.IPRange], f fib, leaveOut bool) (*Plan, error) {
 	starts, count, err := pieces(ranges, f)
 	if err != nil {
 		return nil, err
 	}
-	b := builder{paths: map[pathKey]int{}}
+	b := builder{paths: map[pathKey]int{}, leaveOut: leaveOut}
 	at, asked := 0, -1
 	var d decision
+	var none *NoRouteError
 	var path int
 	for r := range ranges {
 		count--
@@ -66,22 +67,27 @@ func split(ranges iter.Seq[netipx.IPRange], f fib) (*Plan, error) {
 			}
 			piece := netipx.IPRangeFrom(from, to)
 			if asked != at {
-				if d, err = f.lookup(from); err != nil {
-					var none *NoRouteError
-					if errors.As(err, &none) {
-						none.Range = piece
-					}
-					return nil, err
+				none = nil
+				if d, err = f.lookup(from); errors.As(err, &none) {
+					none.Range = piece
 				}
-				if !d.broadcast {
+				switch {
+				case err != nil && (none == nil || !leaveOut):
+					return nil, err
+				case err == nil && !d.broadcast:
 					path = b.path(d.path)
 				}
 				asked = at
 			}
-			if !d.broadcast {
+			switch {
+			case none != nil:
+				b.addUnrouted(piece, none)
+			case !d.broadcast:
 				b.add(Segment{from, to, path})
-			} else if err := b.addBroadcast(piece, r); err != nil {
-				return nil, err
+			default:
+				if err := b.addBroadcast(piece, r); err != nil {
+					return nil, err
+				}
 			}
 			if to == r.To() {
 				break
@@ -91,6 +97,9 @@ func split(ranges iter.Seq[netipx.IPRange], f fib) (*Plan, error) {
 	}
 	if count != 0 {
 		return nil, fmt.Errorf("plan routes: the target ranges changed between two walks")
+	}
+	if err := b.empty(); err != nil {
+		return nil, err
 	}
 	b.plan.index()
 	return &b.plan, nil
@@ -155,8 +164,9 @@ func appendBoundaries(starts []netip.Addr, p netip.Prefix, first, last netip.Add
 }
 
 type builder struct {
-	plan  Plan
-	paths map[pathKey]int
+	plan     Plan
+	paths    map[pathKey]int
+	leaveOut bool
 }
 
 // pathKey is what distinguishes two paths.
@@ -191,7 +201,7 @@ func (b *builder) add(s Segment) {
 
 // addBroadcast leaves a piece of a wider range out of the segments.
 func (b *builder) addBroadcast(piece, target netipx.IPRange) error {
-	if target.From() == target.To() {
+	if target.From() == target.To() && !b.leaveOut {
 		return &BroadcastError{Range: piece}
 	}
 	a := piece.From()
@@ -203,4 +213,29 @@ func (b *builder) addBroadcast(piece, target netipx.IPRange) error {
 		a = a.Next()
 	}
 	return &BroadcastError{Range: piece}
+}
+
+// addUnrouted leaves a piece of the targets out, with what comes before where that is for the same reason.
+func (b *builder) addUnrouted(piece netipx.IPRange, why *NoRouteError) {
+	if n := len(b.plan.Unrouted); n > 0 {
+		if last := b.plan.Unrouted[n-1]; last.Range.To().Next() == piece.From() && last.Reason == why.Reason {
+			last.Range = netipx.IPRangeFrom(last.Range.From(), piece.To())
+			return
+		}
+	}
+	left := *why
+	left.Range = piece
+	b.plan.Unrouted = append(b.plan.Unrouted, &left)
+}
+
+// empty is the error of targets of which none is left.
+func (b *builder) empty() error {
+	switch p := &b.plan; {
+	case !b.leaveOut || len(p.Segments) > 0:
+	case len(p.Unrouted) > 0:
+		return p.Unrouted[0]
+	case len(p.Broadcast) > 0:
+		return &BroadcastError{Range: netipx.IPRangeFrom(p.Broadcast[0], p.Broadcast[0])}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"go4.org/netipx"
@@ -107,7 +108,7 @@ func TestPlanProperties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := split(slices.Values(s.Ranges()), f)
+		p, err := split(slices.Values(s.Ranges()), f, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +182,7 @@ func TestPlanAsksPerPiece(t *testing.T) {
 				return
 			}
 		}
-	}, f)
+	}, f, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +212,7 @@ func TestPlanErrors(t *testing.T) {
 		{"invalid", slices.Values([]netipx.IPRange{{}}), "plan routes: invalid target range zero IPRange"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := split(c.ranges, f)
+			p, err := split(c.ranges, f, false)
 			if err == nil {
 				t.Fatalf("planned %+v", p.Segments)
 			}
@@ -221,7 +222,7 @@ func TestPlanErrors(t *testing.T) {
 		})
 	}
 	var none *NoRouteError
-	if _, err := split(seq("11.0.0.1"), f); !errors.As(err, &none) || none.Hint() == "" {
+	if _, err := split(seq("11.0.0.1"), f, false); !errors.As(err, &none) || none.Hint() == "" {
 		t.Errorf("%v has no hint", err)
 	}
 	calls := 0
@@ -230,13 +231,65 @@ func TestPlanErrors(t *testing.T) {
 			seq("10.1.0.0/24")(yield)
 		}
 	}
-	if _, err := split(once, f); err == nil {
+	if _, err := split(once, f, false); err == nil {
 		t.Error("a sequence that can be walked once only was taken")
 	}
 }
 
+// With LeaveOut one target without a route does not decide for the others.
+func TestLeaveOut(t *testing.T) {
+	f := &fakeFIB{routes: map[netip.Prefix]int{
+		netip.MustParsePrefix("10.0.0.0/8"): 1, netip.MustParsePrefix("10.1.0.255/32"): 0, netip.MustParsePrefix("12.0.0.0/8"): 2, netip.MustParsePrefix("2001:db8::/32"): 3,
+	}}
+	for _, c := range []struct {
+		name      string
+		ranges    iter.Seq[netipx.IPRange]
+		paths     int
+		unrouted  string
+		broadcast string
+		err       string
+	}{
+		{"all routed", seq("10.0.0.0/8", "12.0.0.1"), 2, "", "10.1.0.255", ""},
+		{"one of many", seq("10.0.0.0/24", "11.0.0.1", "12.0.0.0/24"), 2, "11.0.0.1", "", ""},
+		{"the first", seq("9.0.0.1", "10.0.0.1"), 1, "9.0.0.1", "", ""},
+		{"the last", seq("10.0.0.1", "13.0.0.1"), 1, "13.0.0.1", "", ""},
+		{"several in one hole", seq("10.0.0.1", "11.0.0.1", "11.0.0.3-11.0.0.9", "11.0.0.10"), 1, "11.0.0.1 11.0.0.3-11.0.0.10", "", ""},
+		{"a range with a hole in it", seq("10.255.255.0-12.0.0.9"), 2, "11.0.0.0/8", "", ""},
+		{"another family", seq("10.0.0.1", "2001:db8::1", "fd00::/64"), 2, "fd00::/64", "", ""},
+		{"a broadcast address alone", seq("10.1.0.1", "10.1.0.255"), 1, "", "10.1.0.255", ""},
+		{"none left", seq("9.0.0.1", "11.0.0.0/8"), 0, "", "", "no route to 9.0.0.1: none"},
+		{"none but broadcast", seq("10.1.0.255"), 0, "", "", "target 10.1.0.255 is a broadcast address"},
+		{"none but broadcast and no route", seq("10.1.0.255", "11.0.0.1"), 0, "", "", "no route to 11.0.0.1: none"},
+	} {
+		p, err := split(c.ranges, f, true)
+		if c.err != "" {
+			if err == nil || err.Error() != c.err {
+				t.Errorf("%s: %v, want %s", c.name, err, c.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		var unrouted, broadcast []string
+		for _, u := range p.Unrouted {
+			unrouted = append(unrouted, rangeString(u.Range))
+			if p.Lookup(u.Range.From()) != -1 || u.Reason != "none" {
+				t.Errorf("%s: %v has a path", c.name, u)
+			}
+		}
+		for _, a := range p.Broadcast {
+			broadcast = append(broadcast, a.String())
+		}
+		if strings.Join(unrouted, " ") != c.unrouted || strings.Join(broadcast, " ") != c.broadcast || len(p.Paths) != c.paths {
+			t.Errorf("%s: unrouted %v, broadcast %v, %d paths", c.name, unrouted, broadcast, len(p.Paths))
+		}
+	}
+}
+
 func TestEmptyPlan(t *testing.T) {
-	p, err := split(seq(), &fakeFIB{})
+	p, err := split(seq(), &fakeFIB{}, false)
 	if err != nil || len(p.Segments) != 0 {
 		t.Fatal(p, err)
 	}

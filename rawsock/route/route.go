@@ -79,17 +79,22 @@ type Options struct {
 	// GatewayMAC says that the Interface's next hop is known, so that targets to which no route leads through it are
 	// sent there. What the routing table forbids stays forbidden.
 	GatewayMAC bool
+	// LeaveOut leaves targets without a route out, and those that are nothing but a broadcast address, while there are
+	// others. Without it the first of them is an error.
+	LeaveOut bool
 }
 
 // Plan says for every target how it is reached.
 type Plan struct {
 	Paths []Path // no two are equal
 	// Segments are ascending and disjoint, and cover the targets exactly,
-	// without Broadcast.
+	// without Broadcast and Unrouted.
 	Segments []Segment
 	// Broadcast holds targets that are a broadcast address of a directly
 	// connected network. They are no hosts, and must not be probed.
 	Broadcast []netip.Addr
+	// Unrouted are the targets that Options.LeaveOut has left out, each with its Range, ascending.
+	Unrouted []*NoRouteError
 
 	v4 []segment4
 }
@@ -103,8 +108,9 @@ type segment4 struct {
 // New finds the paths of the target ranges, which must be ascending and
 // disjoint; they are walked twice. A range without a route is a *NoRouteError,
 // an interface that does not exist or is down an *InterfaceError, one of an
-// unknown kind a *LinkTypeError, and a range that is nothing but a broadcast
-// address a *BroadcastError; each has a Hint.
+// unknown kind a *LinkTypeError, a range that is nothing but a broadcast
+// address a *BroadcastError, and a source address that no host can have, or none that
+// the targets can answer to, a *SourceError; each has a Hint.
 func New(ranges iter.Seq[netipx.IPRange], o Options) (*Plan, error) { return newPlan(ranges, o) }
 
 // Lookup returns the index into Paths for a target, and -1 for any other

@@ -14,9 +14,9 @@ type Entry struct {
 }
 
 // Static is New with a table that is given, in place of the kernel's: for a host that is not this one, as a
-// laboratory's in the process. The longest prefix decides.
-func Static(ranges iter.Seq[netipx.IPRange], table []Entry) (*Plan, error) {
-	return split(ranges, static(table))
+// laboratory's in the process. The longest prefix decides; of the options LeaveOut counts.
+func Static(ranges iter.Seq[netipx.IPRange], table []Entry, o Options) (*Plan, error) {
+	return split(ranges, static(table), o.LeaveOut)
 }
 
 type static []Entry

@@ -24,7 +24,7 @@ func TestStatic(t *testing.T) {
 	near := Path{Link: Link{Index: 1, Name: "near"}, Src: netip.MustParseAddr("10.0.0.1")}
 	far := Path{Link: Link{Index: 2, Name: "far"}, Src: netip.MustParseAddr("10.1.0.1"), Gateway: netip.MustParseAddr("10.1.0.2")}
 	table := []Entry{{netip.MustParsePrefix("10.0.0.0/8"), far}, {netip.MustParsePrefix("10.0.1.0/24"), near}}
-	p, err := Static(rangesOf("10.0.0.0/22", "10.9.0.0/24"), table)
+	p, err := Static(rangesOf("10.0.0.0/22", "10.9.0.0/24"), table, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestStatic(t *testing.T) {
 		t.Errorf("%d segments: %v", len(p.Segments), slices.Collect(slices.Values(p.Segments)))
 	}
 	var none *NoRouteError
-	if _, err := Static(rangesOf("11.0.0.0/24"), table); !errors.As(err, &none) || none.Range.From() != netip.MustParseAddr("11.0.0.0") {
+	if _, err := Static(rangesOf("11.0.0.0/24"), table, Options{}); !errors.As(err, &none) || none.Range.From() != netip.MustParseAddr("11.0.0.0") {
 		t.Errorf("without a route: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%q is not a size in bytes",
 // Hint tells the user what to change: what was meant, where that can be seen.
 func (e *Error) Hint() string {
 	if m := withUnit.FindStringSubmatch(strings.TrimSpace(e.Text)); m != nil {
-		number, unit := m[1], strings.ToUpper(m[2])
+		number, unit := strings.TrimLeft(m[1], "0"), strings.ToUpper(m[2])
 		if whole, fraction, ok := strings.Cut(number, "."); ok { // 1.5G is 1536M
 			if f, err := strconv.ParseFloat("0."+fraction, 64); err == nil && unit != "" && unit != "K" {
 				n, _ := strconv.ParseUint(whole, 10, 20)
@@ -34,7 +34,9 @@ func (e *Error) Hint() string {
 				number, unit = strconv.FormatUint(n<<10, 10), "G"
 			}
 		}
-		if _, err := Parse(number + unit); err == nil {
+		if _, err := Parse(number + unit); err == nil && len(number) < len(m[1]) && unit == m[2] {
+			return "leave the leading zero out: write " + number + unit
+		} else if err == nil {
 			return "the units are K, M and G: write " + number + unit
 		}
 	}
@@ -47,7 +49,7 @@ var (
 )
 
 // Parse reads a number of bytes, above 0 and up to 2^50: 65536, or with K, M or G, in either case, for
-// powers of 1024. The error is an *Error.
+// powers of 1024. A leading zero is refused: elsewhere it makes a number octal. The error is an *Error.
 func Parse(s string) (int64, error) {
 	digits, unit := s, int64(1)
 	if n := len(s); n > 0 {
@@ -56,7 +58,7 @@ func Parse(s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseUint(digits, 10, 51)
-	if err != nil || n == 0 || int64(n) > largest/unit {
+	if err != nil || n == 0 || digits[0] == '0' || int64(n) > largest/unit {
 		return 0, &Error{s}
 	}
 	return int64(n) * unit, nil

@@ -38,8 +38,7 @@ func (l *loader) read(name string) error {
 	l.files = append(l.files, name)
 	r := rule{file: uint32(len(l.files) - 1)}
 	before := len(l.rules)
-	lines := bufio.NewScanner(textfile.NewReader(in, textfile.Options{}))
-	lines.Buffer(nil, maxLine)
+	lines := textfile.Lines(in, textfile.Options{}, maxLine)
 	fields := newFields()
 	for lines.Scan() {
 		r.line++

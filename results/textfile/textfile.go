@@ -1,5 +1,5 @@
 // Package textfile reads a text file as its writer meant it, whatever program has saved it: NewReader gives UTF-8
-// with LF at the ends of lines.
+// with LF at the ends of lines, and Lines the lines.
 //
 //	bytes ─▶ gzip, zstd ─▶ UTF-8, UTF-16, UTF-32 ─▶ LF, CRLF, CR ─▶ text
 //
@@ -27,6 +27,7 @@ type Reader struct {
 
 	text      *bufio.Reader // decompressed and decoded; nil before the first Read
 	err       error         // of opening
+	broken    bool          // it has ended in an error
 	lineStart bool
 	afterCR   bool // a line feed now is the second half of CRLF
 }
@@ -39,8 +40,29 @@ func NewReader(file io.Reader, o Options) *Reader {
 	return &Reader{file: file, opts: o, lineStart: true}
 }
 
+// Lines scans the lines of a file, each of no more than longest bytes. What an error has cut off is no line: half of an
+// address may be one, too.
+func Lines(file io.Reader, o Options, longest int) *bufio.Scanner {
+	r := NewReader(file, o)
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, longest)
+	lines.Split(func(data []byte, atEnd bool) (advance int, line []byte, err error) {
+		if r.broken && bytes.IndexByte(data, '\n') < 0 {
+			return len(data), nil, nil
+		}
+		return bufio.ScanLines(data, atEnd)
+	})
+	return lines
+}
+
 // Read waits for no more than there is to give. The errors about the file's form are of type *Error.
 func (r *Reader) Read(p []byte) (n int, err error) {
+	n, err = r.read(p)
+	r.broken = err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (r *Reader) read(p []byte) (n int, err error) {
 	if r.text == nil && r.err == nil {
 		r.text, r.err = open(r.file, r.opts)
 	}

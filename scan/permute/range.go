@@ -76,8 +76,11 @@ func ParseShard(s string) (i, of int, err error) {
 	return i, of, nil
 }
 
-// parseCount takes digits only: Atoi alone would take a sign.
+// parseCount takes digits only, where Atoi would take a sign, and no leading zero, which elsewhere makes a number octal.
 func parseCount(s string) (int, error) {
+	if len(s) > 1 && s[0] == '0' {
+		return 0, strconv.ErrSyntax
+	}
 	n, err := strconv.ParseUint(s, 10, 31)
 	return int(n), err
 }

@@ -30,6 +30,7 @@ import (
 type maker struct {
 	scanID string
 	seed   uint64
+	asked  *Config // as it was given, without defaults
 }
 
 // plan is the plan of all that is asked for, with its parts.
@@ -70,25 +71,25 @@ func (m *maker) plan(c Config) (*Plan, error) {
 	if len(parts) == 0 {
 		return nil, c.emptyShard(c.Targets.Space.Len())
 	}
-	p, err := join(parts, c.Targets)
+	p, err := join(parts, c.Targets, nil)
 	if err == nil && !six.isEmpty() {
-		p.warnOfIPv6(&c, parts[len(parts)-1])
+		p.warnOfIPv6(m.asked, parts[len(parts)-1])
 	}
 	return p, err
 }
 
-// join makes one plan of parts: the first, with the others apart.
-func join(parts []*Plan, all *target.Targets) (*Plan, error) {
+// join makes one plan of parts: the first, with the others apart. Unrouted are targets that are in none.
+func join(parts []*Plan, all *target.Targets, unrouted []*route.NoRouteError) (*Plan, error) {
 	var broadcast []netip.Addr
 	for _, p := range parts {
-		broadcast = append(broadcast, p.Broadcast...)
+		broadcast, unrouted = append(broadcast, p.Broadcast...), append(unrouted, p.Unrouted...)
 	}
-	whole, err := leaveOut(all.Space, broadcast)
+	whole, err := leaveOut(all.Space, broadcast, unrouted)
 	if err != nil {
 		return nil, err
 	}
 	p := parts[0]
-	p.Apart, p.Broadcast, p.whole = parts[1:], broadcast, whole
+	p.Apart, p.Broadcast, p.Unrouted, p.whole = parts[1:], broadcast, unrouted, whole
 	p.digests = digestsOf(whole, all)
 	return p, nil
 }
@@ -154,6 +155,7 @@ func connectIgnores(c *Config) string {
 	}{
 		{"SourcePort", c.SourcePort != 0}, {"GatewayMAC", c.GatewayMAC != nil}, {"Lanes", c.Lanes != 0},
 		{"TargetRecall", c.TargetRecall > 0}, {"Profile", c.Profile != probe.ProfileMSS},
+		{"Attempts", c.Attempts != 0}, {"RetryGap", c.RetryGap != 0}, {"Batch", c.Batch != 0},
 	} {
 		if x.given {
 			all = append(all, x.field)
@@ -205,7 +207,7 @@ func (m *maker) fastest(c Config) (*Plan, error) {
 		return p, err
 	}
 	if others.isEmpty() {
-		return join([]*Plan{fast}, c.Targets)
+		return join([]*Plan{fast}, c.Targets, routes.Unrouted)
 	}
 	others.Backend = BackendAFPacket
 	slow, failed := m.one(others)
@@ -213,7 +215,7 @@ func (m *maker) fastest(c Config) (*Plan, error) {
 		return nil, failed
 	}
 	slow.Choice.Auto, slow.Choice.Reason = !asked, "XDP serves one path"
-	return join([]*Plan{fast, slow}, c.Targets)
+	return join([]*Plan{fast, slow}, c.Targets, routes.Unrouted)
 }
 
 // busiest parts the targets into those that share a way out of Ethernet frames with more than half of all
@@ -252,7 +254,7 @@ func (c *Config) busiest(routes *route.Plan) (most, rest *target.Space) {
 		return nil, nil
 	}
 	space := c.Targets.Space
-	if space, err = leaveOut(space, routes.Broadcast); err != nil {
+	if space, err = leaveOut(space, routes.Broadcast, routes.Unrouted); err != nil {
 		return nil, nil
 	}
 	if most, rest, err = space.Within(set); err != nil {
@@ -325,8 +327,8 @@ func addresses(n uint64, kind string) string {
 }
 
 // newMaker draws what all parts share.
-func newMaker(c *Config) *maker {
-	m := &maker{scanID: results.NewScanID(), seed: c.Seed}
+func newMaker(c, asked *Config) *maker {
+	m := &maker{scanID: results.NewScanID(), seed: c.Seed, asked: asked}
 	if !c.HasSeed {
 		m.seed = randomSeed()
 	}

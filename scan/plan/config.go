@@ -68,9 +68,11 @@ type Config struct {
 	// SpoofSource allows a Source that no interface of this host has. ARP requests for it are answered where it is on-link;
 	// elsewhere its answers must find their way back by other means.
 	SpoofSource bool
-	SourcePort  uint16 // of the first attempt; outside the ephemeral range by default
-	GatewayMAC  net.HardwareAddr
-	Profile     probe.Profile
+	// Strict refuses targets without a route, which are left out otherwise while there are others.
+	Strict     bool
+	SourcePort uint16 // of the first attempt; outside the ephemeral range by default
+	GatewayMAC net.HardwareAddr
+	Profile    probe.Profile
 
 	Attempts     int           // probes that a silent position gets at most, 1 to MaxAttempts; 0: DefaultAttempts
 	RetryGap     time.Duration // between two attempts; shorter on a network known to be fast

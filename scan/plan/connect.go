@@ -36,17 +36,26 @@ func refusesConnect(asked *Config, reason string) error {
 }
 
 // connectRoutes finds the ways of connections to the targets, and the broadcast addresses among these; nil where the
-// host does not say. It refuses before the first probe what the routing table rules out, as raw probes do.
-func connectRoutes(asked *Config, targets *target.Set) (*route.Plan, error) {
-	routes, err := asked.Host.Routes(targets.Ranges(), route.Options{Source: asked.Source})
+// host does not say. What the routing table rules out is unrouted, as for raw probes, or refused before the first probe.
+func connectRoutes(asked *Config, targets *target.Set) (_ *route.Plan, unrouted []*route.NoRouteError, err error) {
+	routes, err := asked.Host.Routes(targets.Ranges(), route.Options{Source: asked.Source, LeaveOut: !asked.Strict && !asked.beside})
 	var broadcast *route.BroadcastError
+	var source *route.SourceError
 	var none *route.NoRouteError
 	switch {
-	case errors.As(err, &broadcast), errors.As(err, &none) && none.Err != nil && !asked.beside:
-		return nil, err
+	case errors.As(err, &broadcast), errors.As(err, &source), errors.As(err, &none) && none.Err != nil && !asked.beside:
+		return nil, nil, err
 	case err != nil:
 		// Another system, or a way that only raw frames cannot go: each connect will tell.
-		return nil, nil
+		return nil, nil, nil
 	}
-	return routes, nil
+	for _, u := range routes.Unrouted {
+		if u.Err != nil {
+			unrouted = append(unrouted, u)
+		}
+	}
+	if len(unrouted) < len(routes.Unrouted) {
+		return nil, unrouted, nil // of the others each connect will tell
+	}
+	return routes, unrouted, nil
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -87,10 +88,17 @@ func (c *Config) check() error {
 		return refuse("Patience", "give a duration such as 60s", "negative Patience")
 	case len(c.Beacons) > MaxBeacons:
 		return refuse("Beacons", fmt.Sprintf("give up to %d", MaxBeacons), "%d beacons", len(c.Beacons))
+	case c.GatewayMAC != nil && !isUnicast(c.GatewayMAC):
+		return refuse("GatewayMAC", "give that of the gateway's own interface, such as 02:00:5e:10:00:01", "%v is not the MAC address of an interface", c.GatewayMAC)
 	case c.ShardI != 0 && c.ShardOf == 0:
 		return refuse("ShardOf", "give both numbers: part i of n", "shard %d without a number of shards", c.ShardI)
 	}
 	return nil
+}
+
+// isUnicast tells whether an Ethernet address is one interface's, and not that of a group or of none (IEEE 802, clause 8.2).
+func isUnicast(a net.HardwareAddr) bool {
+	return len(a) == 6 && a[0]&1 == 0 && !slices.Equal(a, make(net.HardwareAddr, 6))
 }
 
 // checkBeacons refuses those that are no targets: nothing is probed that was not asked for.

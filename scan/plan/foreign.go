@@ -8,29 +8,41 @@ import (
 )
 
 // checkForeign refuses a source address that is not this host's, whose answers would go to somebody else or to nobody,
-// unless that was asked for. It knows the routes.
-func (p *Plan) checkForeign() error {
-	c := &p.Asked
+// unless that was asked for. What this host answers to one of its own addresses never comes back from a foreign one: targets that
+// are its own are probed from its own addresses where there are others, and refused where there are none.
+func (p *Plan) checkForeign(c *Config) error {
 	var foreign, answered []string
-	for i := range p.Routes.Paths {
-		path := &p.Routes.Paths[i]
-		if !path.Foreign {
+	var own float64 // targets that are this host's, and cannot be probed from Source
+	others := len(p.Apart) > 0
+	for path, targets := range p.paths() {
+		switch {
+		case path.Local && c.Source.IsValid() && path.Src != c.Source:
+			own += targets
 			continue
+		case path.Foreign:
+			foreign = append(foreign, path.Link.Name)
+			if path.Answers && !slices.Contains(answered, path.Link.Name) {
+				answered = append(answered, path.Link.Name)
+			}
 		}
-		foreign = append(foreign, path.Link.Name)
-		if path.Answers && !slices.Contains(answered, path.Link.Name) {
-			answered = append(answered, path.Link.Name)
-		}
+		others = true
+	}
+	switch {
+	case own > 0 && !others:
+		return refuse("Source", "leave Source out, or "+p.ownAddresses(),
+			"source address %v is not an address of this host, and every target is: what this host answers to it would not come back", c.Source)
+	case own > 0 && c.SpoofSource:
+		p.warn(fmt.Sprintf("source address %v is not for %s of this host itself, whose answers would not come back: they are probed from its own addresses", c.Source, addresses(uint64(own), "")))
 	}
 	switch {
 	case c.SpoofSource && !c.Source.IsValid():
 		return refuse("SpoofSource", "give the address with Source, or leave SpoofSource out", "there is no Source to spoof")
-	case foreign == nil && c.SpoofSource:
-		p.warn(fmt.Sprintf("SpoofSource changes nothing: %v is an address of this host", c.Source))
-	case foreign == nil:
-	case !c.SpoofSource:
+	case !c.SpoofSource && (foreign != nil || own > 0):
 		return refuse("Source", p.ownAddresses()+"; or add SpoofSource, where answers to it come to this host or nobody else has it",
 			"source address %v is not an address of this host, so its answers would not come back", c.Source)
+	case foreign == nil && own == 0 && c.SpoofSource:
+		p.warn(fmt.Sprintf("SpoofSource changes nothing: %v is an address of this host", c.Source))
+	case foreign == nil:
 	case answered != nil:
 		p.warn(fmt.Sprintf("source address %v is not an address of this host: ARP requests for it are answered on %s while the scan runs", c.Source, strings.Join(answered, " and ")))
 	default:

@@ -90,10 +90,10 @@ func (h *fakeHost) Memory() rawsock.MemoryLeft {
 	return h.memory
 }
 
-func (h *fakeHost) Routes(ranges iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
+func (h *fakeHost) Routes(ranges iter.Seq[netipx.IPRange], o route.Options) (*route.Plan, error) {
 	h.asked++
 	if h.table != nil {
-		return route.Static(ranges, h.table)
+		return route.Static(ranges, h.table, o)
 	}
 	if h.routesErr != nil {
 		return nil, h.routesErr

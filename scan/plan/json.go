@@ -31,6 +31,7 @@ type form struct {
 	Addresses  uint64   `json:"addresses"`           // that are probed
 	Excluded   uint64   `json:"excluded"`            // that were asked for and are excluded
 	Broadcast  []string `json:"broadcast,omitempty"` // that were asked for and are left out
+	Unrouted   uint64   `json:"unrouted,omitempty"`  // how many were asked for and are left out, as there is no route to them
 	Names      int      `json:"names,omitempty"`     // how many host names were among the targets
 	Skipped    int      `json:"names_skipped,omitempty"`
 	NoPorts    string   `json:"excluded_ports,omitempty"` // as ParsePorts reads it
@@ -126,7 +127,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	f := form{
 		Form: formVersion, ScanID: p.ScanID, Version: c.Version, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
 		Targets: ranges{addrs.Ranges()}, Exclusions: ranges{t.Exclusions()},
-		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded, Names: t.HostNames, Skipped: t.SkippedNames,
+		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded, Unrouted: p.Unreached(), Names: t.HostNames, Skipped: t.SkippedNames,
 		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
 		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Apart: p.Apart,
 		Asked: asked{

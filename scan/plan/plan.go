@@ -22,15 +22,16 @@ type Plan struct {
 	Permutation *permute.Permutation
 	Positions   permute.Range // the whole scan, or this shard of it
 
-	Routes      *route.Plan    // nil for the connect backend
-	OwnRoutes   *route.Plan    // of the host's own connections, for the connect backend; nil where the host does not say
-	Broadcast   []netip.Addr   // directly connected broadcast addresses inside the targets, left out
-	SourcePorts PortRange      // ours, one per attempt; empty for the connect backend
-	HoldPorts   bool           // SourcePorts are to be kept from the host's own connections while the scan runs
-	Window      uint64         // positions that the result map holds at once
-	Pace        ratelimit.Pace // probes per second; what has a size has it by Pace.Max
-	RateReason  string         // where Pace comes from
-	FrameLen    int            // bytes of a probe handed to the kernel, link header included
+	Routes      *route.Plan           // nil for the connect backend
+	OwnRoutes   *route.Plan           // of the host's own connections, for the connect backend; nil where the host does not say
+	Broadcast   []netip.Addr          // directly connected broadcast addresses inside the targets, left out
+	Unrouted    []*route.NoRouteError // targets without a route, left out
+	SourcePorts PortRange             // ours, one per attempt; empty for the connect backend
+	HoldPorts   bool                  // SourcePorts are to be kept from the host's own connections while the scan runs
+	Window      uint64                // positions that the result map holds at once
+	Pace        ratelimit.Pace        // probes per second; what has a size has it by Pace.Max
+	RateReason  string                // where Pace comes from
+	FrameLen    int                   // bytes of a probe handed to the kernel, link header included
 
 	Apart    []*Plan  // parts of the targets that go another way, when the others are done
 	Warnings []string // what is decided and may surprise; fields of Config by their names
@@ -43,12 +44,20 @@ type Plan struct {
 
 // New looks at the host (routes, capabilities, port ranges) and decides. Its errors have a Hint where the user
 // can mend them, and a Field where one of Config's is at fault.
-func New(c Config) (*Plan, error) {
-	c, err := c.withDefaults()
+func New(asked Config) (*Plan, error) {
+	c, err := asked.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return newMaker(&c).plan(c)
+	asked.Source = c.Source
+	p, err := newMaker(&c, &asked).plan(c)
+	if err == nil {
+		err = p.heed(&asked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // one plans targets that all go the same way, of a configuration with its defaults.
@@ -107,13 +116,13 @@ func (p *Plan) planConnect(reason string) (err error) {
 	if err := refusesConnect(&p.Asked, reason); err != nil {
 		return err
 	}
-	if p.OwnRoutes, err = connectRoutes(&p.Asked, p.Space.Addrs()); err != nil {
+	if p.OwnRoutes, p.Unrouted, err = connectRoutes(&p.Asked, p.Space.Addrs()); err != nil {
 		return err
 	}
 	if p.OwnRoutes != nil {
 		p.Broadcast = p.OwnRoutes.Broadcast
 	}
-	p.Space, err = leaveOut(p.Space, p.Broadcast)
+	p.Space, err = leaveOut(p.Space, p.Broadcast, p.Unrouted)
 	return err
 }
 
@@ -122,11 +131,8 @@ func (p *Plan) planRaw() (err error) {
 	if p.Routes, err = c.Host.Routes(p.Space.Addrs().Ranges(), c.RouteOptions()); err != nil {
 		return err
 	}
-	if err := p.checkForeign(); err != nil {
-		return err
-	}
-	p.Broadcast = p.Routes.Broadcast
-	if p.Space, err = leaveOut(p.Space, p.Broadcast); err != nil {
+	p.Broadcast, p.Unrouted = p.Routes.Broadcast, p.Routes.Unrouted
+	if p.Space, err = leaveOut(p.Space, p.Broadcast, p.Unrouted); err != nil {
 		return err
 	}
 	low, high, err := c.Host.EphemeralPorts()

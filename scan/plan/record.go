@@ -13,7 +13,7 @@ func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
 	d := p.allDigests()
 	s := &results.ScanStart{
 		Time: results.Time(at), ScanID: p.ScanID, Version: p.Asked.Version, Args: p.Asked.Args,
-		Targets: p.Addresses(), Excluded: p.Asked.Targets.Excluded, Ports: p.NumPorts(), Probes: p.Probes(),
+		Targets: p.Addresses(), Excluded: p.Asked.Targets.Excluded, Unrouted: p.Unreached(), Ports: p.NumPorts(), Probes: p.Probes(),
 		Names: p.Asked.Targets.HostNames, NamesSkipped: p.Asked.Targets.SkippedNames,
 		Shard: p.shard(), Seed: p.Seed, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
 		Rate: strconv.FormatFloat(p.Pace.Start, 'f', -1, 64), Backend: c.Backend, BackendReason: p.BackendReason(c),

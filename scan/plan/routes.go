@@ -14,15 +14,44 @@ import (
 
 // RouteOptions are what the user has said of the ways to the targets.
 func (c *Config) RouteOptions() route.Options {
-	return route.Options{Interface: c.Interface, Source: c.Source, GatewayMAC: c.GatewayMAC != nil}
+	return route.Options{Interface: c.Interface, Source: c.Source, GatewayMAC: c.GatewayMAC != nil, LeaveOut: !c.Strict}
 }
 
-// leaveOut takes broadcast addresses, which are no hosts, from the targets.
-func leaveOut(space *target.Space, broadcast []netip.Addr) (*target.Space, error) {
-	if len(broadcast) == 0 {
+// leaveOut takes from the targets broadcast addresses, which are no hosts, and those without a route.
+func leaveOut(space *target.Space, broadcast []netip.Addr, unrouted []*route.NoRouteError) (_ *target.Space, err error) {
+	if len(broadcast) > 0 {
+		if space, err = space.Without(broadcast); err != nil {
+			return nil, err
+		}
+	}
+	if len(unrouted) == 0 {
 		return space, nil
 	}
-	return space.Without(broadcast)
+	set, err := rangesOf(unrouted)
+	if err != nil {
+		return nil, err
+	}
+	if _, space, err = space.Within(set); err == nil && space == nil {
+		err = unrouted[0]
+	}
+	return space, err
+}
+
+func rangesOf(unrouted []*route.NoRouteError) (*target.Set, error) {
+	var b target.SetBuilder
+	for _, u := range unrouted {
+		b.Add(u.Range)
+	}
+	return b.Set()
+}
+
+// Unreached is how many addresses were asked for and are left out, as there is no route to them.
+func (p *Plan) Unreached() uint64 {
+	set, err := rangesOf(p.Unrouted)
+	if err != nil { // they are some of the targets
+		return 0
+	}
+	return set.Len()
 }
 
 // connectFrameLen is the length of the SYN that Linux sends for connect(2): Ethernet 14, IPv4 20,

@@ -52,8 +52,7 @@ func (l *loader) readFile(name, field string, add func(entry, string, place) err
 
 	f.source, f.field = source, field
 	hash := sha256.New()
-	lines := bufio.NewScanner(textfile.NewReader(io.TeeReader(in, hash), textfile.Options{MaxText: maxText}))
-	lines.Buffer(make([]byte, 64<<10), maxLine)
+	lines := textfile.Lines(io.TeeReader(in, hash), textfile.Options{MaxText: maxText}, maxLine)
 	p := place{field: field, source: source, hidden: isForeign(in)}
 	for lines.Scan() {
 		p.line++

@@ -69,7 +69,7 @@ func parseOctet(word, s string) (int, error) {
 	case strings.Trim(s, "0123456789") != "":
 		return 0, wrong(word, octetHint, "not an address, octet %q is not a number", shorten(s))
 	case len(s) > 1 && s[0] == '0':
-		return 0, wrong(word, "leave the leading zero out: elsewhere it makes the number octal",
+		return 0, wrong(word, leadingZeroHint,
 			"not an address, octet %q has a leading zero", shorten(s))
 	}
 	n, err := strconv.Atoi(s)

@@ -145,6 +145,8 @@ func parseTargetPort(word, s string) (uint16, error) {
 		return 0, wrong(word, hint, "port %s is above 65535", shorten(s))
 	case n == 0:
 		return 0, wrong(word, hint, "port 0 cannot be scanned")
+	case s[0] == '0':
+		return 0, wrong(word, leadingZeroHint, "port %s has a leading zero", shorten(s))
 	}
 	return uint16(n), nil
 }
@@ -156,6 +158,8 @@ func parseHost(word, s string) (entry, error) {
 	switch {
 	case s == "":
 		return entry{}, wrong(word, targetHint, "empty target")
+	case strings.HasPrefix(s, "//"):
+		return entry{}, wrong(word, "in a file, # begins a comment", "neither an address nor a host name")
 	case strings.Contains(s, "/"):
 		return parsePrefix(word, s)
 	case v6 && strings.Contains(s, "-"), numeric && strings.Contains(s, "-") && strings.Count(s, ".") > 3:
@@ -174,7 +178,11 @@ func parseHost(word, s string) (entry, error) {
 		return entry{octets: o}, nil
 	}
 	if why := notHostname(s); why != "" {
-		return entry{}, wrong(word, targetHint, "neither an address nor a host name: %s", why)
+		hint := targetHint
+		if strings.Contains(s, ";") {
+			hint = "separate targets by commas or white space; in a file, # begins a comment"
+		}
+		return entry{}, wrong(word, hint, "neither an address nor a host name: %s", why)
 	}
 	return entry{host: strings.ToLower(strings.TrimSuffix(s, "."))}, nil
 }
@@ -200,6 +208,9 @@ func isPort(s string) bool {
 
 func parsePrefix(word, s string) (entry, error) {
 	addr, length, _ := strings.Cut(s, "/")
+	if _, to, isRange := strings.Cut(s, "-"); isRange && strings.ContainsAny(to, ".:") && strings.Trim(s, "0123456789.:abcdefABCDEF/-") == "" {
+		return entry{}, wrong(word, "write both ends as addresses, as in 10.0.0.0-10.1.255.255, or give the prefixes one by one", "a range has addresses at its ends, not prefixes")
+	}
 	if strings.Contains(length, ".") {
 		return entry{}, wrong(word, "write the length of the prefix, as in 10.0.0.0/24", "a netmask is not supported")
 	}
@@ -211,7 +222,7 @@ func parsePrefix(word, s string) (entry, error) {
 		return entry{}, wrong(word, "write the length of the prefix, as in 10.0.0.0/24", "%q is not a prefix length", shorten(length))
 	}
 	if len(length) > 1 && length[0] == '0' {
-		return entry{}, wrong(word, "leave the leading zero out, as in an octet", "prefix length %q has a leading zero", shorten(length))
+		return entry{}, wrong(word, leadingZeroHint, "prefix length %q has a leading zero", shorten(length))
 	}
 	// An IPv4-mapped prefix keeps its notation here, in which the length counts; ranges.add undoes it.
 	a, err := netip.ParseAddr(addr)

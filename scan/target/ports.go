@@ -87,6 +87,9 @@ func (p *Ports) String() string {
 	return string(b)
 }
 
+// leadingZeroHint is for every number of a target: 010 is ten to some and eight to others.
+const leadingZeroHint = "leave the leading zero out: elsewhere it makes the number octal"
+
 const portsHint = `ports are numbers 1-65535, ranges and names of services, as in "22,80,8000-8100,https"; "-" means all`
 
 // ParsePorts reads a comma-separated list of ports ("80"), ranges ("8000-8100", "-100", "60000-", "-"
@@ -158,6 +161,8 @@ func parsePort(element, s string, open uint16, isRange bool) (uint16, error) {
 		return 0, wrongPort(element, portsHint, "port %s is above 65535", shorten(s))
 	case n == 0:
 		return 0, wrongPort(element, portsHint, "port 0 cannot be scanned")
+	case s[0] == '0':
+		return 0, wrongPort(element, leadingZeroHint, "port %s has a leading zero", shorten(s))
 	}
 	return uint16(n), nil
 }

@@ -1,84 +1,19 @@
 package target_test
 
 import (
+	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
-	"unicode/utf16"
 
 	"github.com/klauspost/compress/zstd"
 
+	"synoptic/bench/lab/encodings"
 	"synoptic/results/textfile"
 )
-
-// encodings are what a text can be saved as.
-var encodings = map[string]func(string) string{
-	"as it is": func(s string) string { return s },
-	"CRLF":     func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
-	"CR":       func(s string) string { return strings.ReplaceAll(s, "\n", "\r") },
-	"mixed": func(s string) string {
-		lines := strings.Split(s, "\n")
-		for i := range lines[1:] {
-			lines[i] += []string{"\r\n", "\r"}[i%2]
-		}
-		return strings.Join(lines, "")
-	},
-	"BOM":               func(s string) string { return "\ufeff" + s },
-	"UTF-16LE":          func(s string) string { return utf16Text("\ufeff"+s, 0, 1) },
-	"UTF-16BE":          func(s string) string { return utf16Text("\ufeff"+s, 1, 0) },
-	"UTF-16LE bare":     func(s string) string { return utf16Text(s, 0, 1) },
-	"UTF-16BE bare":     func(s string) string { return utf16Text(s, 1, 0) },
-	"UTF-32LE":          func(s string) string { return utf32Text("\ufeff"+s, 0) },
-	"UTF-32BE":          func(s string) string { return utf32Text("\ufeff"+s, 3) },
-	"gzip":              gzipped,
-	"gzip of two":       func(s string) string { return gzipped(s[:9]) + gzipped(s[9:]) },
-	"zstd":              zstded,
-	"zstd of two":       func(s string) string { return zstded(s[:9]) + zstded(s[9:]) },
-	"zstd with a skip":  func(s string) string { return "\x5a\x2a\x4d\x18\x03\x00\x00\x00abc" + zstded(s) },
-	"UTF-16 and CRLF":   func(s string) string { return utf16Text("\ufeff"+strings.ReplaceAll(s, "\n", "\r\n"), 0, 1) },
-	"gzip of BOM, CR":   func(s string) string { return gzipped("\ufeff" + strings.ReplaceAll(s, "\n", "\r")) },
-	"zstd of UTF-16":    func(s string) string { return zstded(utf16Text("\ufeff"+s, 1, 0)) },
-	"BOMs behind files": func(s string) string { return "\ufeff" + strings.ReplaceAll(s, "\n", "\n\ufeff") },
-}
-
-func utf16Text(s string, low, high int) string {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(s)) {
-		var pair [2]byte
-		pair[low], pair[high] = byte(u), byte(u>>8)
-		b = append(b, pair[:]...)
-	}
-	return string(b)
-}
-
-func utf32Text(s string, low int) string {
-	var b []byte
-	for _, r := range s {
-		quad := [4]byte{byte(r), byte(r >> 8), byte(r >> 16), 0}
-		if low == 3 {
-			quad = [4]byte{0, byte(r >> 16), byte(r >> 8), byte(r)}
-		}
-		b = append(b, quad[:]...)
-	}
-	return string(b)
-}
-
-func gzipped(s string) string {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	z.Write([]byte(s))
-	z.Close()
-	return b.String()
-}
-
-func zstded(s string) string {
-	z, _ := zstd.NewWriter(nil)
-	return string(z.EncodeAll([]byte(s), nil))
-}
 
 // The same text comes out of every encoding, however the bytes come in.
 func TestTextEncodings(t *testing.T) {
@@ -87,8 +22,8 @@ func TestTextEncodings(t *testing.T) {
 		"10.0.0.1\n10.0.0.2\n10.0.0.3", // no end of the last line
 		"\n\n10.0.0.1\n",
 	} {
-		for name, encode := range encodings {
-			file := encode(text)
+		for _, e := range encodings.All {
+			name, file := e.Name, e.Save(text)
 			for how, r := range map[string]io.Reader{
 				"whole":      strings.NewReader(file),
 				"by bytes":   iotest.OneByteReader(strings.NewReader(file)),
@@ -142,7 +77,7 @@ func TestTextRefused(t *testing.T) {
 	window.Reset(&wide)
 	window.Write(bytes.Repeat([]byte{'1'}, 1<<20))
 	window.Close()
-	sum := []byte(gzipped(list))
+	sum := []byte(encodings.Gzip(list))
 	sum[len(sum)-6] ^= 1
 	for _, c := range []struct{ name, file, want, hint string }{
 		{"zip", "PK\x03\x04rest", "the file is a zip archive", "unpacked"},
@@ -152,18 +87,18 @@ func TestTextRefused(t *testing.T) {
 		{"7z", "7z\xbc\xaf\x27\x1c\x00", "a 7z archive", "unpacked"},
 		{"compress", "\x1f\x9d\x90", "compressed by compress", "unpacked"},
 		{"PDF", "%PDF-1.7\n", "a PDF document", "unpacked"},
-		{"twice", gzipped(zstded(list)), "compressed twice", "once"},
-		{"thrice", zstded(gzipped(gzipped(list))), "compressed twice", "once"},
-		{"zip in gzip", gzipped("PK\x03\x04rest"), "compressed twice", "once"},
-		{"gzip cut off", gzipped(list)[:30], "damaged or cut off", "again"},
-		{"gzip without its sum", gzipped(list)[:len(gzipped(list))-4], "damaged or cut off", "again"},
+		{"twice", encodings.Gzip(encodings.Zstd(list)), "compressed twice", "once"},
+		{"thrice", encodings.Zstd(encodings.Gzip(encodings.Gzip(list))), "compressed twice", "once"},
+		{"zip in gzip", encodings.Gzip("PK\x03\x04rest"), "compressed twice", "once"},
+		{"gzip cut off", encodings.Gzip(list)[:30], "damaged or cut off", "again"},
+		{"gzip without its sum", encodings.Gzip(list)[:len(encodings.Gzip(list))-4], "damaged or cut off", "again"},
 		{"gzip with a wrong sum", string(sum), "damaged or cut off", "again"},
-		{"gzip with something behind", gzipped(list) + "tail of another file", "damaged or cut off", "again"},
+		{"gzip with something behind", encodings.Gzip(list) + "tail of another file", "damaged or cut off", "again"},
 		{"gzip, no more than its name", "\x1f\x8b", "damaged or cut off", "again"},
-		{"zstd cut off", zstded(list)[:20], "damaged or cut off", "again"},
+		{"zstd cut off", encodings.Zstd(list)[:20], "damaged or cut off", "again"},
 		{"zstd of a wide window", wide.String(), "more than 32 MiB of memory", "without a long window"},
-		{"too much", gzipped(strings.Repeat(" ", 3<<20)), "holds more than 2 MiB", "unpack"},
-		{"too much by zstd", zstded(strings.Repeat("\n", 2<<20+1)), "holds more than 2 MiB", "unpack"},
+		{"too much", encodings.Gzip(strings.Repeat(" ", 3<<20)), "holds more than 2 MiB", "unpack"},
+		{"too much by zstd", encodings.Zstd(strings.Repeat("\n", 2<<20+1)), "holds more than 2 MiB", "unpack"},
 	} {
 		_, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(c.file), textfile.Options{MaxText: 2 << 20}))
 		e, ok := errors.AsType[*textfile.Error](err)
@@ -171,7 +106,7 @@ func TestTextRefused(t *testing.T) {
 			t.Errorf("%s: error %v, want %q and a hint with %q", c.name, err, c.want, c.hint)
 		}
 	}
-	if n, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(gzipped(strings.Repeat("\n", 2<<20))), textfile.Options{MaxText: 2 << 20})); err != nil || n != 2<<20 {
+	if n, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(encodings.Gzip(strings.Repeat("\n", 2<<20))), textfile.Options{MaxText: 2 << 20})); err != nil || n != 2<<20 {
 		t.Errorf("just as much as it may be: %d, %v", n, err)
 	}
 	if n, err := io.Copy(io.Discard, textfile.NewReader(strings.NewReader(strings.Repeat("\n", 3<<20)), textfile.Options{MaxText: 2 << 20})); err != nil || n != 3<<20 {
@@ -197,6 +132,43 @@ func TestTextReadError(t *testing.T) {
 	}
 }
 
+// A line that an error has cut off is none; one that the file ends in is.
+func TestTextLines(t *testing.T) {
+	broken := errors.New("disk on fire")
+	list := strings.Repeat("10.0.0.12\n", 100)
+	for _, c := range []struct {
+		name, text string
+		err        error
+		lines      int
+		last       string
+	}{
+		{"whole", list, nil, 100, "10.0.0.12"},
+		{"without an end of the last line", list + "10.0.0.1", nil, 101, "10.0.0.1"},
+		{"cut off in a line", list + "10.0.0.1", broken, 100, "10.0.0.12"},
+		{"cut off behind a line", list + "10.0.0.1\n", broken, 101, "10.0.0.1"},
+		{"cut off in the first line", "10.0.0.1", broken, 0, ""},
+		{"nothing", "", nil, 0, ""},
+		{"nothing but an error", "", broken, 0, ""},
+	} {
+		var r io.Reader = strings.NewReader(c.text)
+		if c.err != nil {
+			r = io.MultiReader(r, iotest.ErrReader(c.err))
+		}
+		n, last := 0, ""
+		lines := textfile.Lines(r, textfile.Options{}, 64)
+		for lines.Scan() {
+			n, last = n+1, lines.Text()
+		}
+		if n != c.lines || last != c.last || !errors.Is(lines.Err(), c.err) {
+			t.Errorf("%s: %d lines, the last is %q, %v", c.name, n, last, lines.Err())
+		}
+	}
+	lines := textfile.Lines(strings.NewReader("1\n"+strings.Repeat("2", 65)+"\n3\n"), textfile.Options{}, 64)
+	if !lines.Scan() || lines.Scan() || !errors.Is(lines.Err(), bufio.ErrTooLong) {
+		t.Errorf("a line that is too long: %v", lines.Err())
+	}
+}
+
 // A pipe's writer that waits for an answer to each line gets it.
 func TestTextNoWaiting(t *testing.T) {
 	from, to := io.Pipe()
@@ -214,8 +186,8 @@ func TestTextNoWaiting(t *testing.T) {
 // FuzzTextFile: whatever the bytes are, the text has no carriage return and no byte order mark at a line's beginning, it
 // does not depend on the size of the reads, and a reader of it changes nothing more.
 func FuzzTextFile(f *testing.F) {
-	for _, encode := range encodings {
-		f.Add([]byte(encode("10.0.0.1\n# x\n10.0.0.2")))
+	for _, e := range encodings.All {
+		f.Add([]byte(e.Save("10.0.0.1\n# x\n10.0.0.2")))
 	}
 	f.Add([]byte("\r\r\n\n\ufeff\r\ufeff\ufeff"))
 	f.Add([]byte("\x28\xb5\x2f\xfd\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))

@@ -35,12 +35,12 @@ func (host) ReservedPorts() (*rawsock.PortSet, error) { return &rawsock.PortSet{
 // HoldPorts has nobody to keep them from.
 func (host) HoldPorts(plan.PortRange) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-func (h host) Routes(targets iter.Seq[netipx.IPRange], _ route.Options) (*route.Plan, error) {
+func (h host) Routes(targets iter.Seq[netipx.IPRange], o route.Options) (*route.Plan, error) {
 	var table []route.Entry
 	for _, r := range h.net.config.Routes {
 		table = append(table, route.Entry{Prefix: r.Prefix, Path: route.Path{Link: r.Link, Src: r.Src, Gateway: r.Gateway}})
 	}
-	return route.Static(targets, table)
+	return route.Static(targets, table, o)
 }
 
 func (host) Driver(*route.Link) (name string, harmless bool) { return "sim", false }

@@ -107,7 +107,7 @@ func (f *follower) line() string {
 	if f.view.delivering.Load() {
 		return deliveringLine(f.outputs())
 	}
-	return withOutputs(progressLine(&f.now, f.pps, f.eta.left(&f.now)), f.outputs())
+	return withOutputs(progressLine(&f.now, f.pps, f.eta.left()), f.outputs())
 }
 
 // words are a line that is read by itself: what is asked for by Enter, and what a log has once a minute.
@@ -128,7 +128,7 @@ func (f *follower) words(so time.Duration) string {
 	line := fmt.Sprintf("%s%.1f%% of %s, %s sent at %s, %s, %s closed, %s filtered, %s so far",
 		phase, percent(p), toProbe(p.Total), Count(p.Sent, "probe", "probes"), perSecond(f.pps),
 		openWords(p.Open), Grouped(p.Closed), Grouped(p.Filtered), Clock(so))
-	if state := stateWords(p, f.eta.left(p)); state != "" {
+	if state := stateWords(p, f.eta.left()); state != "" {
 		line += ", " + state
 	}
 	return line
@@ -144,7 +144,7 @@ func (f *follower) attrs(so time.Duration) []any {
 	if f.view.plan != nil {
 		attrs = append(attrs, "scan_id", f.view.plan.ScanID)
 	}
-	if left := f.eta.left(p); left > 0 {
+	if left := f.eta.left(); left > 0 {
 		attrs = append(attrs, "left_s", left.Seconds())
 	}
 	if p.Phase == scan.PhaseResolve {

@@ -164,12 +164,12 @@ func TestAnObjectAMinute(t *testing.T) {
 func TestTimeStoppedIsNoTimeSpent(t *testing.T) {
 	w := watch(t, Config{}, steady(10_000, 1000))
 	w.run(5 * time.Second)
-	if left := w.eta.left(&w.follower.now); left < 4900*time.Millisecond || left > 5200*time.Millisecond {
+	if left := w.eta.left(); left < 4900*time.Millisecond || left > 5200*time.Millisecond {
 		t.Fatalf("half-way %v are left", left)
 	}
 	w.stop(time.Hour)
 	w.run(time.Second)
-	if left := w.eta.left(&w.follower.now); left < 3900*time.Millisecond || left > 4900*time.Millisecond {
+	if left := w.eta.left(); left < 3900*time.Millisecond || left > 4900*time.Millisecond {
 		t.Errorf("after an hour's stop and a second more %v are left", left)
 	}
 }
@@ -183,7 +183,7 @@ func TestTimeLeftHasRetriesInIt(t *testing.T) {
 	for at, want := range map[time.Duration]time.Duration{600 * time.Millisecond: 2400 * time.Millisecond, time.Second: 2 * time.Second, 2 * time.Second: time.Second, 3 * time.Second: 0, 4 * time.Second: 0} {
 		w := watch(t, Config{}, silent)
 		w.run(at)
-		if left := w.eta.left(&w.follower.now); (left - want).Abs() > 700*time.Millisecond {
+		if left := w.eta.left(); (left - want).Abs() > 700*time.Millisecond {
 			t.Errorf("after %v %v are left, want some %v", at, left, want)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"synoptic/results/textfile"
 )
 
 // TLS is how a receiver is verified, and how we show who we are.
@@ -33,9 +35,9 @@ func (t TLS) Config(serverName string) (*tls.Config, error) {
 		if err != nil { // a host without any: CAFile is all there is
 			roots = x509.NewCertPool()
 		}
-		pem, err := readLimited(t.CAFile, maxPEM)
+		pem, err := readPEM("CAFile", "CA file", t.CAFile)
 		if err != nil {
-			return nil, newError("CAFile", fmt.Errorf("CA file: %w", err), "give a PEM file that you may read to CAFile")
+			return nil, err
 		}
 		if !roots.AppendCertsFromPEM(pem) {
 			return nil, newError("CAFile", fmt.Errorf("CA file %s: no certificate in it", t.CAFile), "CAFile takes certificates in PEM: -----BEGIN CERTIFICATE-----")
@@ -52,13 +54,13 @@ func (t TLS) Config(serverName string) (*tls.Config, error) {
 	if t.CertFile == "" {
 		return c, nil
 	}
-	certPEM, err := readLimited(t.CertFile, maxPEM)
+	certPEM, err := readPEM("CertFile", "client certificate", t.CertFile)
 	if err != nil {
-		return nil, newError("CertFile", fmt.Errorf("client certificate: %w", err), "give a PEM file that you may read to CertFile")
+		return nil, err
 	}
-	keyPEM, err := readLimited(t.KeyFile, maxPEM)
+	keyPEM, err := readPEM("KeyFile", "client key", t.KeyFile)
 	if err != nil {
-		return nil, newError("KeyFile", fmt.Errorf("client key: %w", err), "give a PEM file that you may read to KeyFile")
+		return nil, err
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
@@ -68,19 +70,23 @@ func (t TLS) Config(serverName string) (*tls.Config, error) {
 	return c, nil
 }
 
-// readLimited reads a file of no more than limit bytes. Its errors name the file.
-func readLimited(name string, limit int64) ([]byte, error) {
+// readPEM reads a file that a field of TLS names, however it was saved. Its errors name the file.
+func readPEM(field, what, name string) ([]byte, error) {
+	hint := "give a PEM file that you may read to " + field
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, newError(field, fmt.Errorf("%s: %w", what, err), hint)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: more than %d bytes", name, limit)
+	data, err := io.ReadAll(io.LimitReader(textfile.NewReader(f, textfile.Options{}), maxPEM+1))
+	form, isForm := errors.AsType[*textfile.Error](err)
+	switch {
+	case isForm:
+		return nil, newError(field, fmt.Errorf("%s %s: %w", what, name, err), form.Hint())
+	case err != nil:
+		return nil, newError(field, fmt.Errorf("%s: %w", what, err), hint)
+	case len(data) > maxPEM:
+		return nil, newError(field, fmt.Errorf("%s %s: more than %d bytes", what, name, maxPEM), hint)
 	}
 	return data, nil
 }

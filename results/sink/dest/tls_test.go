@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
+	"synoptic/bench/lab/encodings"
 	"synoptic/bench/lab/receivers"
 	"synoptic/results/sink/dest"
 )
@@ -50,6 +52,41 @@ func TestTLSFiles(t *testing.T) {
 	}
 	if config, err = (dest.TLS{}).Config(""); err != nil || config.RootCAs != nil {
 		t.Errorf("the system's roots are not taken: %v, %v", config, err)
+	}
+}
+
+// Certificates and keys are the same however their files are saved.
+func TestTLSFilesInEveryEncoding(t *testing.T) {
+	files := receivers.NewPKI(t)
+	plain := dest.TLS{CAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key}
+	want, err := plain.Config("host")
+	must(t, err)
+	for _, e := range encodings.All {
+		dir := t.TempDir()
+		save := func(name string) string {
+			text, err := os.ReadFile(name)
+			must(t, err)
+			saved := filepath.Join(dir, filepath.Base(name))
+			must(t, os.WriteFile(saved, []byte(e.Save(string(text))), 0o600))
+			return saved
+		}
+		got, err := dest.TLS{CAFile: save(files.CA), CertFile: save(files.Cert), KeyFile: save(files.Key)}.Config("host")
+		if err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+			continue
+		}
+		if !got.RootCAs.Equal(want.RootCAs) || !reflect.DeepEqual(got.Certificates, want.Certificates) {
+			t.Errorf("%s: other certificates", e.Name)
+		}
+	}
+	archive := filepath.Join(t.TempDir(), "pem.zip")
+	must(t, os.WriteFile(archive, []byte("PK\x03\x04rest of it"), 0o600))
+	for _, c := range []dest.TLS{{CAFile: archive}, {CertFile: archive, KeyFile: files.Key}, {CertFile: files.Cert, KeyFile: archive}} {
+		if _, err := c.Config("host"); err == nil || !strings.Contains(err.Error(), archive+": the file is a zip archive") {
+			t.Errorf("%+v: %v", c, err)
+		} else {
+			wantHint(t, err)
+		}
 	}
 }
 
