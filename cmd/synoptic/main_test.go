@@ -19,7 +19,12 @@ import (
 	"synoptic/results"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
+func TestMain(m *testing.M) {
+	if plan := os.Getenv(panicEnv); plan != "" {
+		os.Exit(panicking(plan))
+	}
+	testnet.Main(m, removeProgram)
+}
 
 // record holds the fields of all record types that tests look at.
 type record struct {

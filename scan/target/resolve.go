@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"synoptic/crash"
 )
 
 const (
@@ -93,7 +95,7 @@ func (l *loader) lookUp(open []string) error {
 	var counting sync.Mutex
 	var workers sync.WaitGroup
 	for range min(resolvers, len(open)) {
-		workers.Go(func() {
+		workers.Go(crash.Guarded(func() {
 			for i := range next {
 				found[i] = l.lookUpHost(ctx, open[i])
 				counting.Lock()
@@ -106,7 +108,7 @@ func (l *loader) lookUp(open []string) error {
 				}
 				counting.Unlock()
 			}
-		})
+		}))
 	}
 feed:
 	for i := range open {
