@@ -47,6 +47,10 @@ var (
 		Spare: "the filter drops it, at a run per packet", Probed: "setsockopt(PACKET_IGNORE_OUTGOING) fails",
 		Source: "include/uapi/linux/if_packet.h, Linux 4.20",
 	}
+	DetachedMounts = &Feature{
+		Name: "fsmount", Since: Version{5, 2}, For: "memory limits of control groups that are not mounted, as under `ip netns exec`",
+		Spare: "they are not known", Probed: "fsopen fails", Source: "fs/namespace.c, Linux 5.2",
+	}
 	RingBuffer = &Feature{
 		Name: "BPF_MAP_TYPE_RINGBUF", Since: Version{5, 8}, For: "backends xdp and ebpf: records from the programs",
 		Probed: "loading the programs fails", Source: "commit 457f44363a88",
@@ -84,7 +88,7 @@ var (
 // Features are all that the program uses and not every kernel has, oldest first.
 func Features() []*Feature {
 	return []*Feature{
-		TPacketV3, QdiscBypass, FanoutUniqueID, AFXDP, IgnoreOutgoing, RingBuffer, BPFLinkXDP, XDPStatistics,
+		TPacketV3, QdiscBypass, FanoutUniqueID, AFXDP, IgnoreOutgoing, DetachedMounts, RingBuffer, BPFLinkXDP, XDPStatistics,
 		BPFLoop, XDPLoadBytes, LiveFrames, FanoutIgnoreOutgoing, TxBudget,
 	}
 }

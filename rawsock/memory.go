@@ -68,13 +68,21 @@ func (f files) system(m *MemoryLeft) {
 // hierarchy is where the control groups of a version are, and where this process is among them.
 type hierarchy struct {
 	mount, root string // where it is seen, and which group is seen there
+	shown       string // what stands for mount in words
 	group       string // this process's
 	v2          bool
 }
 
+// unmounted gives the folder of a hierarchy that is mounted nowhere: version 2, or version 1 with its controllers. ok is
+// false where it cannot be had.
+type unmounted func(v2 bool, controllers string) (dir string, ok bool)
+
+// groupsShown stands for the folder of a hierarchy that has none.
+const groupsShown = "cgroup:"
+
 // hierarchies finds those that limit memory (cgroups(7), proc_pid_mountinfo(5)): version 2 and, where it has the
-// controller, version 1.
-func (f files) hierarchies() (all []hierarchy) {
+// controller, version 1. `ip netns exec` has a /sys of its own, without them.
+func (f files) hierarchies(hidden unmounted) (all []hierarchy) {
 	groups, ok := f.text("/proc/self/cgroup")
 	if !ok {
 		return nil
@@ -96,9 +104,16 @@ func (f files) hierarchies() (all []hierarchy) {
 				continue
 			}
 			h.root, h.mount = unescape(where[3]), unescape(where[4])
-			all = append(all, h)
+			h.shown = h.mount
 			break
 		}
+		if h.mount == "" {
+			h.root, h.shown = "/", groupsShown
+			if h.mount, ok = hidden(h.v2, w[1]); !ok {
+				continue
+			}
+		}
+		all = append(all, h)
 	}
 	return all
 }
@@ -113,14 +128,14 @@ func unescape(s string) string {
 	return s
 }
 
-// folders are those of the groups from this process's up to the uppermost that can be seen.
+// folders are those of the groups from this process's up to the uppermost that can be seen, without the mount.
 func (h *hierarchy) folders() (all []string) {
 	below := strings.TrimPrefix(h.group, strings.TrimSuffix(h.root, "/"))
 	if below == h.group && h.root != "/" || strings.HasPrefix(h.group, "/..") {
 		below = "/" // of another namespace: what is seen at the mount is all that is known
 	}
 	for at := path.Clean("/" + below); ; at = path.Dir(at) {
-		all = append(all, path.Join(h.mount, at))
+		all = append(all, at)
 		if at == "/" {
 			return all
 		}
@@ -129,16 +144,20 @@ func (h *hierarchy) folders() (all []string) {
 
 // groups looks at what the control groups leave. File pages that nobody has used lately are given back before a group
 // is short of memory, so they do not count as used.
-func (f files) groups(m *MemoryLeft) {
-	for _, h := range f.hierarchies() {
-		for i, dir := range h.folders() {
-			at := func(name string) string { return path.Join(dir, name) }
+func (f files) groups(m *MemoryLeft, hidden unmounted) {
+	for _, h := range f.hierarchies(hidden) {
+		for i, group := range h.folders() {
+			at := func(name string) string { return path.Join(h.mount, group, name) }
+			least := func(limit, used uint64, name string) {
+				dir := path.Join(h.shown, group)
+				m.least(limit, used, name+" of "+dir, "raise "+path.Join(dir, name))
+			}
 			if h.v2 {
 				used, _ := f.bytesIn(at("memory.current"))
 				cache, _ := f.field(at("memory.stat"), "inactive_file")
 				for _, name := range []string{"memory.max", "memory.high"} {
 					if limit, ok := f.bytesIn(at(name)); ok {
-						m.least(limit, used-min(used, cache), name+" of "+dir, "raise "+at(name))
+						least(limit, used-min(used, cache), name)
 					}
 				}
 				continue
@@ -149,7 +168,7 @@ func (f files) groups(m *MemoryLeft) {
 			if limit, ok := f.bytesIn(at("memory.limit_in_bytes")); ok && limit < 1<<62 { // that is none
 				used, _ := f.bytesIn(at("memory.usage_in_bytes"))
 				cache, _ := f.field(at("memory.stat"), "total_inactive_file")
-				m.least(limit, used-min(used, cache), "memory.limit_in_bytes of "+dir, "raise "+at("memory.limit_in_bytes"))
+				least(limit, used-min(used, cache), "memory.limit_in_bytes")
 			}
 		}
 	}

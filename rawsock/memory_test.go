@@ -22,7 +22,8 @@ func TestMemoryLeft(t *testing.T) {
 		name          string
 		groups, mount string
 		files         map[string]string
-		as, data      uint64 // limits; 0: none
+		hidden        map[string]string // folders of hierarchies without a mount, by their controllers
+		as, data      uint64            // limits; 0: none
 		statm         string
 		bytes         uint64
 		by            string
@@ -66,6 +67,11 @@ func TestMemoryLeft(t *testing.T) {
 			bytes: 700, by: "memory.limit_in_bytes of /sys/fs/cgroup/memory"},
 		{name: "both, version 1 has the controller", groups: "4:memory:/scan\n0::/x", mount: hybrid, files: map[string]string{group + "/memory/scan/memory.limit_in_bytes": "1000", group + "/memory/scan/memory.usage_in_bytes": "0"},
 			bytes: 1000, by: "memory.limit_in_bytes of /sys/fs/cgroup/memory/scan"},
+		{name: "version 2, not mounted", groups: "0::/scan", hidden: map[string]string{"": "/proc/self/fd/7"}, files: map[string]string{"/proc/self/fd/7/scan/memory.max": "1000", "/proc/self/fd/7/scan/memory.current": "100"},
+			bytes: 900, by: "memory.max of cgroup:/scan"},
+		{name: "version 1, not mounted", groups: "4:memory:/a/b\n3:cpuset:/", hidden: map[string]string{"memory": "/proc/self/fd/7"},
+			files: map[string]string{"/proc/self/fd/7/a/memory.limit_in_bytes": "1000", "/proc/self/fd/7/a/memory.usage_in_bytes": "900", "/proc/self/fd/7/memory.limit_in_bytes": none}, bytes: 100, by: "memory.limit_in_bytes of cgroup:/a"},
+		{name: "not mounted, and not to be had", groups: "4:memory:/a\n0::/", bytes: math.MaxUint64},
 		{name: "address space", as: 1 << 30, statm: "1000 500 300 100 0 400 0", bytes: 1<<30 - 4096*1000, by: "RLIMIT_AS"},
 		{name: "data", as: 1 << 30, data: 1 << 28, statm: "1000 500 300 100 0 400 0", bytes: 1<<28 - 4096*400, by: "RLIMIT_DATA"},
 		{name: "the machine", files: map[string]string{"/proc/meminfo": "MemTotal:  2000 kB\nMemFree: 10 kB\nMemAvailable:    1000 kB\n"}, bytes: 1000 << 10, by: "the machine's free memory"},
@@ -91,7 +97,9 @@ func TestMemoryLeft(t *testing.T) {
 			})
 			m := MemoryLeft{Bytes: math.MaxUint64}
 			f.system(&m)
-			f.groups(&m)
+			f.groups(&m, func(v2 bool, controllers string) (string, bool) {
+				return c.hidden[controllers], c.hidden[controllers] != ""
+			})
 			limit := func(n uint64) uint64 {
 				if n == 0 {
 					return math.MaxUint64

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results"
 	"synoptic/scan/gate"
 	"synoptic/scan/internal/engine"
@@ -90,7 +91,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	s.begun.Store(start.UnixNano())
 	s.outputs, _ = results.SinkAs[results.Deliverer](sink)
 	if u, ok := results.SinkAs[Unblocker](sink); ok {
-		defer context.AfterFunc(ctx, u.Stop)()
+		defer context.AfterFunc(ctx, crash.Guarded(u.Stop))()
 	}
 	defer s.closeLast()
 	ctx, cancel := context.WithCancelCause(ctx)

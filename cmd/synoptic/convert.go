@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"synoptic/cmd/synoptic/screen"
+	"synoptic/crash"
 	"synoptic/results"
 	"synoptic/results/sink"
 	"synoptic/results/sink/format"
@@ -63,6 +64,7 @@ given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 // first record and, where that matters and can be seen, which scans it holds.
 func runConvert(stop *stopper, f *convertFlags, files []string, std streams, logs *logFormat) error {
 	log := logs.logger(std.err)
+	adopt(func() *slog.Logger { return log })
 	f.outputs.reopens(stop)
 	if err := checkOutputs(f.outputs.outputs); err != nil {
 		return err
@@ -112,8 +114,8 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	}
 	c.sink, c.report = f.tags.restamp(tee, table)
 	reopened(tee, stop)
-	defer context.AfterFunc(stop.ctx, tee.Stop)() // or a full queue would wait for a receiver that is down
-	stop.scan()                                   // from now on a signal has to be seen here
+	defer context.AfterFunc(stop.ctx, crash.Guarded(tee.Stop))() // or a full queue would wait for a receiver that is down
+	stop.scan()                                                  // from now on a signal has to be seen here
 	err = c.run(ctx, in, first)
 	err = errors.Join(err, tee.Finish(ctx))
 	f.outputs.logDead(log, tee.Deliveries())
@@ -178,7 +180,7 @@ func (c *converter) run(ctx context.Context, in *input, first *results.Records) 
 	pieces, free := make(chan piece), make(chan *results.Records, 3)
 	free <- new(results.Records)
 	free <- new(results.Records)
-	go func() {
+	crash.Go(func() {
 		for p := (piece{Records: first}); ; {
 			p.bad, p.unknown = in.bad, in.unknown()
 			select {
@@ -192,7 +194,7 @@ func (c *converter) run(ctx context.Context, in *input, first *results.Records) 
 			p.Records = <-free
 			p.err = in.read(p.Records)
 		}
-	}()
+	})
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {

@@ -8,8 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"synoptic/crash"
 )
 
 // version of the program, in scan_start and by --version; cmd/package stamps that of a release (-X main.version).
@@ -25,7 +28,17 @@ const (
 )
 
 func main() {
-	os.Exit(run(newStopper(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(guarded(newStopper(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+// guarded is run in a process of its own: a panic in any goroutine is said by the one logger and makes the exit code.
+func guarded(stop *stopper, args []string, std streams) int {
+	crash.Handle(func(what any, stack []byte) { stop.crashed(func() { caught(slog.Default(), std.err, what, stack) }) })
+	code := run(stop, args, std)
+	if stop.hasCrashed() {
+		return exitFailure
+	}
+	return code
 }
 
 // streams are the program's three standard files.
@@ -53,7 +66,8 @@ func run(stop *stopper, args []string, std streams) (code int) {
 	adopt(logger)
 	defer func() {
 		if what := recover(); what != nil {
-			code = caught(logger(), std.err, what)
+			caught(slog.Default(), std.err, what, debug.Stack())
+			code = exitFailure
 		}
 	}()
 	root := newRootCommand(stop, args, std, &logs)
@@ -61,6 +75,7 @@ func run(stop *stopper, args []string, std streams) (code int) {
 	for _, format := range []string{os.Getenv(envName("log-format")), line.logs} { // which pflag has not seen yet
 		_ = logs.Set(format) // a wrong one is refused when it is its turn
 	}
+	adopt(logger) // in the format that is known now
 	if err == nil {
 		root.SetArgs(line.words)
 		root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { line.tell(cmd, logger()) }
@@ -75,6 +90,8 @@ func run(stop *stopper, args []string, std streams) (code int) {
 		return exitComplete
 	case errors.As(err, &outcome):
 		return int(outcome)
+	case errors.Is(err, crash.Err): // which the panic's handler has said
+		return exitFailure
 	case errors.Is(err, context.Canceled): // before the first probe
 		return exitStopped
 	case errors.As(err, &fail):

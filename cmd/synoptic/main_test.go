@@ -19,26 +19,32 @@ import (
 	"synoptic/results"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m, removeProgram) }
+func TestMain(m *testing.M) {
+	if plan := os.Getenv(panicEnv); plan != "" {
+		os.Exit(panicking(plan))
+	}
+	testnet.Main(m, removeProgram)
+}
 
 // record holds the fields of all record types that tests look at.
 type record struct {
 	portRecord
-	Seed     uint64
-	Targets  uint64
-	Probes   uint64
-	Sent     uint64
-	Open     uint64
-	Closed   uint64
-	Filtered uint64
-	Silent   uint64 `json:"no_response"`
-	NoARP    uint64 `json:"no_arp"`
-	Invalid  uint64
-	RxDrops  uint64 `json:"rx_drops"`
-	TxErrors uint64 `json:"tx_errors"`
-	TxWaits  uint64 `json:"tx_retries"`
-	Error    string
-	Backend  string
+	Seed       uint64
+	Targets    uint64
+	Probes     uint64
+	Sent       uint64
+	Open       uint64
+	Closed     uint64
+	Filtered   uint64
+	Silent     uint64 `json:"no_response"`
+	NoARP      uint64 `json:"no_arp"`
+	Invalid    uint64
+	RxDrops    uint64 `json:"rx_drops"`
+	IfaceDrops uint64 `json:"iface_drops"`
+	TxErrors   uint64 `json:"tx_errors"`
+	TxWaits    uint64 `json:"tx_retries"`
+	Error      string
+	Backend    string
 
 	BackendReason string `json:"backend_reason"`
 

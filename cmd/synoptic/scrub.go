@@ -5,9 +5,10 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"runtime/debug"
+	"reflect"
 	"strings"
 
+	"synoptic/crash"
 	"synoptic/results/sink/dest"
 )
 
@@ -15,6 +16,7 @@ import (
 //
 //	screen, commands ─▶ slog.Logger ─▶ text or JSON ─▶ cleaned ─▶ standard error
 //	package log (net/http's own messages) ─▶ strays ─┘
+//	a panic in any goroutine ─▶ caught ─────────────┘
 //
 // What the scrubber knows it learns before anything else is looked at, from the command line and the environment,
 // and then from the files that hold secrets.
@@ -99,11 +101,22 @@ func flagValue(args []string, i int) (name, value string, ok bool) {
 	return name, value, ok
 }
 
-// caught says of a panic what it was, where it was, and that it is nobody's fault but ours.
-func caught(logger *slog.Logger, w io.Writer, what any) int {
-	logger.Error(fmt.Sprintf("internal error: %v", what), hintKey, "please report it with the lines that follow", "stack", string(debug.Stack()))
-	if _, text := logger.Handler().(*textHandler); text {
-		_, _ = cleaned{w}.Write(debug.Stack()) // there is nowhere to say that it failed
+// caught says of a panic what it was, where it was, and that it is nobody's fault but ours. Its value may be anything that
+// the program has handled, such as a URL that has come from a file.
+func caught(logger *slog.Logger, w io.Writer, what any, stack []byte) {
+	text := fmt.Sprint(what)
+	switch what.(type) {
+	case error, fmt.Stringer:
+	default:
+		if kind := reflect.ValueOf(what).Kind(); kind > reflect.Complex128 && kind != reflect.String {
+			text = fmt.Sprintf("a value of type %T", what) // bytes print a secret in a form that nobody looks for
+		}
 	}
-	return exitFailure
+	for _, word := range strings.Fields(text) {
+		secrets.Add(secretsIn(strings.Trim(word, "\"'`(){}[]<>,;"))...)
+	}
+	logger.Error(fmt.Sprintf("%v: %s", crash.Err, text), hintKey, "please report it with the lines that follow", "stack", string(stack))
+	if _, text := logger.Handler().(*textHandler); text {
+		_, _ = cleaned{w}.Write(stack) // there is nowhere to say that it failed
+	}
 }

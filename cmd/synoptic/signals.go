@@ -4,9 +4,12 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"synoptic/crash"
 )
 
 // stopper turns signals into an orderly end. Before the scan a signal ends the program at once:
@@ -15,7 +18,10 @@ import (
 // comes within sameSignal. SIGHUP is one of them only where no output is a file that can be opened anew.
 type stopper struct {
 	ctx      context.Context
+	end      context.CancelCauseFunc // of ctx
 	scanning atomic.Bool
+	broken   atomic.Bool    // by a panic
+	saying   sync.WaitGroup // what it was
 	reopen   atomic.Pointer[func()]
 }
 
@@ -26,14 +32,14 @@ const sameSignal = 500 * time.Millisecond
 func newStopper() *stopper {
 	// A reader that goes away is seen as a write error: other outputs still get their end.
 	signal.Ignore(writeSignals...)
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &stopper{ctx: ctx}
+	s := &stopper{}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
 	signals, hangups := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signal.Notify(hangups, syscall.SIGHUP)
 	}
-	go func() {
+	crash.Go(func() {
 		for stopped := false; !stopped; {
 			select {
 			case <-signals:
@@ -49,20 +55,48 @@ func newStopper() *stopper {
 		if !s.scanning.Load() {
 			os.Exit(exitStopped)
 		}
-		time.AfterFunc(sameSignal, func() {
+		time.AfterFunc(sameSignal, crash.Guarded(func() {
 			signal.Stop(signals)
 			if s.reopen.Load() == nil {
 				signal.Stop(hangups)
 			}
-		})
-		cancel()
+		}))
+		s.end(nil)
 		for range hangups { // the files of a scan that is ending may be renamed too
 			if reopen := s.reopen.Load(); reopen != nil {
 				(*reopen)()
 			}
 		}
-	}()
+	})
 	return s
+}
+
+// crashPatience is what outputs have after a panic to take what there is: a goroutine that is gone may be waited for in vain.
+const crashPatience = 5 * time.Second
+
+// crashed ends the program because of a panic, which say tells. A scan that is under way gets an orderly end, as by a
+// signal, and its records say that it failed.
+func (s *stopper) crashed(say func()) {
+	s.saying.Add(1)
+	defer s.saying.Done()
+	over := func() { os.Exit(exitFailure) }
+	if first := !s.broken.Swap(true); first {
+		time.AfterFunc(crashPatience, crash.Guarded(over)) // also where saying it hangs
+	}
+	s.end(crash.Err) // before all else, for what waits for the goroutine must not take its work for done
+	say()
+	if !s.scanning.Load() {
+		over()
+	}
+}
+
+// hasCrashed tells whether there was a panic, once it has been said.
+func (s *stopper) hasCrashed() bool {
+	if !s.broken.Load() {
+		return false
+	}
+	s.saying.Wait()
+	return true
 }
 
 // onHangup says what SIGHUP does instead of stopping the scan.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"synoptic/cmd/synoptic/screen"
+	"synoptic/crash"
 )
 
 // statusRequests has a status line written at every statusSignal and, where there is an enter file, at every line that
@@ -23,9 +24,9 @@ func statusRequests(view *screen.View, enter *os.File) (stop func()) {
 	}
 	if enter != nil {
 		ignoreBackgroundReads()
-		go readEnter(enter, view.Ask, func() bool { return pauseReading(done) })
+		crash.Go(func() { readEnter(enter, view.Ask, func() bool { return pauseReading(done) }) })
 	}
-	go func() {
+	crash.Go(func() {
 		for {
 			select {
 			case <-done:
@@ -34,7 +35,7 @@ func statusRequests(view *screen.View, enter *os.File) (stop func()) {
 				view.Ask()
 			}
 		}
-	}()
+	})
 	return func() {
 		signal.Stop(signals)
 		close(done)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock"
 )
 
@@ -23,8 +24,8 @@ func answerFor(ctx context.Context, link Link, addr netip.Addr) error {
 		return fmt.Errorf("answer ARP for %v on %s: %w", addr, link.Name, err)
 	}
 	file := os.NewFile(uintptr(s.fd), "answer") // non-blocking: its reader sleeps in the runtime's poller
-	stop := context.AfterFunc(ctx, func() { file.Close() })
-	go func() {
+	stop := context.AfterFunc(ctx, crash.Guarded(func() { file.Close() }))
+	crash.Go(func() {
 		defer stop()
 		for b := make([]byte, 128); ; {
 			n, err := file.Read(b)
@@ -38,6 +39,6 @@ func answerFor(ctx context.Context, link Link, addr netip.Addr) error {
 				}
 			}
 		}
-	}()
+	})
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"synoptic/crash"
 )
 
 // Hop is a next hop, and the MAC address that frames for it bear; nil: not known yet.
@@ -134,7 +136,7 @@ func (e *Ear) begin(u uint32, h *heard) *round {
 	}
 	h.round = r
 	e.rounds.Add(1)
-	go func() {
+	crash.Go(func() {
 		defer e.rounds.Done()
 		err := e.ask(u, r)
 		e.mu.Lock()
@@ -142,7 +144,7 @@ func (e *Ear) begin(u uint32, h *heard) *round {
 		h.round = nil
 		e.judge(u, h, r, err)
 		close(r.done)
-	}()
+	})
 	return r
 }
 
@@ -226,12 +228,12 @@ func (e *Ear) hear(b []byte) {
 	h.due = true
 	wait := earPace - time.Since(h.asked)
 	e.rounds.Add(1)
-	go func() {
+	crash.Go(func() {
 		defer e.rounds.Done()
 		if e.pause(wait) == nil {
 			e.lookInto(sender, h)
 		}
-	}()
+	})
 }
 
 // lookInto asks because of a claim, and makes the outcome known.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"synoptic/crash"
 	"synoptic/rawsock"
 )
 
@@ -55,8 +56,8 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 	}
 	file := os.NewFile(uintptr(s.fd), "ear") // non-blocking: its reader sleeps in the runtime's poller
 	e.request = func(addr uint32) error { return request(file, e.mac, e.src, addr) }
-	stop := context.AfterFunc(ctx, func() { file.Close() })
-	go func() {
+	stop := context.AfterFunc(ctx, crash.Guarded(func() { file.Close() }))
+	crash.Go(func() {
 		defer stop()
 		for b := make([]byte, 128); ; {
 			n, err := file.Read(b)
@@ -71,7 +72,7 @@ func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, e
 		e.mu.Unlock()
 		e.rounds.Wait() // they end with ctx
 		close(e.claims)
-	}()
+	})
 	return e, nil
 }
 

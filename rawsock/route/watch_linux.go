@@ -13,6 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"synoptic/crash"
 )
 
 const (
@@ -63,15 +65,15 @@ func watch(ctx context.Context) (w *Watcher, err error) {
 	if err := n.look(w.kernel.dumps); err != nil {
 		return w, err
 	}
-	stop := context.AfterFunc(ctx, w.kernel.groups.Close) // wakes the reader
-	go func() {
+	stop := context.AfterFunc(ctx, crash.Guarded(w.kernel.groups.Close)) // wakes the reader
+	crash.Go(func() {
 		defer close(w.changes)
 		defer w.kernel.close()
 		defer stop()
 		if err := w.follow(ctx, n); ctx.Err() == nil {
 			w.err = fmt.Errorf("follow the kernel by netlink: %w", err)
 		}
-	}()
+	})
 	return w, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results"
 	"synoptic/results/sink/delivery"
 	"synoptic/results/sink/queue"
@@ -61,7 +62,7 @@ func (o *Output) Barrier(ctx context.Context) error { return setAndWait(ctx, o.n
 // setAndWait does not wait for room longer than for all else.
 func setAndWait(ctx context.Context, output string, set func() *Barrier) error {
 	c := make(chan *Barrier, 1)
-	go func() { c <- set() }()
+	crash.Go(func() { c <- set() })
 	select {
 	case b := <-c:
 		return b.Wait(ctx)
@@ -76,11 +77,11 @@ func (b *Barrier) Wait(ctx context.Context) error {
 	errs := make([]error, len(b.places))
 	var wg sync.WaitGroup
 	for i, p := range b.places {
-		wg.Go(func() {
+		wg.Go(crash.Guarded(func() {
 			if err := p.wait(ctx); err != nil {
 				errs[i] = &NotDurableError{p.o.name, err}
 			}
-		})
+		}))
 	}
 	wg.Wait()
 	return errors.Join(errs...)

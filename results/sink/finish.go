@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/queue"
 )
@@ -79,7 +80,7 @@ func (o *Output) Close() error { return o.Finish(context.Background()) }
 func (o *Output) finish(ctx context.Context) error {
 	ctx, giveUp := context.WithCancel(ctx)
 	defer giveUp()
-	defer context.AfterFunc(ctx, o.Stop)()
+	defer context.AfterFunc(ctx, crash.Guarded(o.Stop))()
 	end := &ending{ctx: ctx}
 	flushed, _ := wait(end, async(func() error { return o.encode(o.w.Flush) }), grace)
 	errs := []error{flushed}
@@ -223,6 +224,6 @@ func within[T any](d time.Duration, c <-chan T) (v T, ok bool) {
 // async calls f on a goroutine of its own.
 func async(f func() error) <-chan error {
 	c := make(chan error, 1)
-	go func() { c <- f() }()
+	crash.Go(func() { c <- f() })
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results"
 	"synoptic/results/sink/delivery"
 	"synoptic/results/sink/dest"
@@ -111,7 +112,7 @@ func (o *Output) begin() {
 	default:
 		o.notify(Notice{Output: o.name, Found: o.found})
 	}
-	go o.delivery.Run()
+	crash.Go(o.delivery.Run)
 }
 
 // Start encodes the opening record and hands it on at once. It waits for what the destination says to its

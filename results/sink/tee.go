@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results"
 )
 
@@ -122,12 +123,12 @@ func finishAll(ctx context.Context, branches []*branch) error {
 	errs := make([]error, len(branches))
 	var wg sync.WaitGroup
 	for i, b := range branches {
-		wg.Go(func() {
+		wg.Go(crash.Guarded(func() {
 			err := finish(ctx, b.Sink)
 			if err != nil && !b.broken.Swap(true) {
 				errs[i] = err
 			}
-		})
+		}))
 	}
 	wg.Wait()
 	return errors.Join(errs...)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/rtt"
@@ -114,12 +115,12 @@ func (v *Verifier) start(p results.Port) {
 	if !v.begin(&p) {
 		return // it waits for its host
 	}
-	v.pending.Go(func() {
+	v.pending.Go(crash.Guarded(func() {
 		for more := true; more; {
 			v.connect(&p)
 			more = v.end(&p)
 		}
-	})
+	}))
 }
 
 // admit waits for a token and for room; false when the scan is told to stop.
@@ -166,7 +167,7 @@ func (v *Verifier) verify(p *results.Port) {
 	}
 	defer conn.Close()
 	p.Verified = results.VerifyTrue
-	defer context.AfterFunc(v.ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
+	defer context.AfterFunc(v.ctx, crash.Guarded(func() { _ = conn.SetReadDeadline(time.Now()) }))()
 	_ = conn.SetReadDeadline(time.Now().Add(verifyListen))
 	banner := make([]byte, results.MaxBanner)
 	n, err := conn.Read(banner) // a server that waits for us to speak says nothing

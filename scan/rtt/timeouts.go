@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"synoptic/crash"
 )
 
 // Timeouts says how long to wait for a connect, apart for every /24 (IPv6: /48), folded as
@@ -58,9 +60,9 @@ const SecondLook = 20 * time.Millisecond
 // WithTimeout is a context that ends d and a SecondLook from now. Its cause is then os.ErrDeadlineExceeded.
 func WithTimeout(ctx context.Context, d time.Duration) (limited context.Context, cancel func()) {
 	limited, end := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(d, func() {
-		time.AfterFunc(SecondLook, func() { end(os.ErrDeadlineExceeded) })
-	})
+	timer := time.AfterFunc(d, crash.Guarded(func() {
+		time.AfterFunc(SecondLook, crash.Guarded(func() { end(os.ErrDeadlineExceeded) }))
+	}))
 	return limited, func() { timer.Stop(); end(nil) }
 }
 

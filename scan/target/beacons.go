@@ -30,7 +30,9 @@ func (l *loader) loadBeacons() error {
 		if e.host == "" {
 			b.addrs = []netip.Addr{e.addrs.From().Unmap()}
 		} else {
-			l.hosts = []hostUse{{host: e.host, port: e.port, place: p}}
+			if err := l.mention(mention{host: e.host, port: e.port}, p); err != nil {
+				return err
+			}
 			err := l.resolveHosts(func(_ hostUse, found lookup) error {
 				if found.err != nil {
 					return p.at(wrong(e.host, "check the spelling and the name server, or give the address", "%w", found.err))

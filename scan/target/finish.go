@@ -69,7 +69,7 @@ func (l *loader) noTargets() error {
 		return l.deadNames()
 	case l.foreign > 0:
 		e.Err, e.field, e.hint = fmt.Errorf("no targets left: none of them is %v", l.Family), "Family", "leave Family out to probe both families"
-	case len(l.portless) > 0:
+	case l.portless.n > 0:
 		e.Err, e.field, e.hint = errors.New("no targets left: the ports of all are excluded"), "ExcludePorts", "compare the targets' ports with ExcludePorts"
 	case len(l.barren) > 0:
 		e.Err, e.field = errors.New(l.barren[0].holdsNo("targets")), l.barren[0].field
@@ -89,8 +89,8 @@ func (l *loader) warnLeftOut() {
 	if l.foreign > 0 {
 		l.warn("", "left out, not %v: %s", l.Family, count(l.foreign, "target"))
 	}
-	if n := len(l.portless); n > 0 {
-		l.warn("", "left out, as the port is excluded: %s", listing(l.portless, n))
+	if n := l.portless.n; n > 0 {
+		l.warn("", "left out, as the port is excluded: %s", listing(l.portless.first, n))
 	}
 }
 

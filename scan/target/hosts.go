@@ -33,6 +33,9 @@ func (l *loader) resolveTargets() error {
 			usable[h.host] = addrs
 			l.numHosts++
 		}
+		if err := l.weigh(h, len(usable[h.host])); err != nil {
+			return err
+		}
 		for _, a := range usable[h.host] {
 			l.scratch.reset()
 			l.scratch.addAddr(a)
@@ -153,25 +156,37 @@ func (l *loader) warnDead() {
 
 // deadNames is the error about all of them.
 func (l *loader) deadNames() error {
-	var all []error
+	var all nameErrors
 	for _, d := range l.dead {
-		all = append(all, d.place.at(wrong(d.host, d.hint, "%w", d.err)))
+		all.add(d)
 	}
-	return together(all)
+	return all.together()
 }
 
-// together makes one error of many, of which it tells the first ones; nil of none.
-func together(all []error) error {
-	const most = 20
-	switch len(all) {
+// nameErrors are errors about names, of which the first ones are told.
+type nameErrors struct {
+	first []error
+	n     int
+}
+
+func (e *nameErrors) add(d deadName) {
+	if e.n++; e.n <= mostTold {
+		e.first = append(e.first, d.place.at(wrong(d.host, d.hint, "%w", d.err)))
+	}
+}
+
+// together makes one error of them; nil of none.
+func (e *nameErrors) together() error {
+	switch e.n {
 	case 0:
 		return nil
 	case 1:
-		return all[0]
+		return e.first[0]
 	}
-	first, _ := errors.AsType[*Error](all[0])
-	if n := len(all) - most; n > 0 {
-		all = append(all[:most:most], fmt.Errorf("and %s more", count(n, "name")))
+	first, _ := errors.AsType[*Error](e.first[0])
+	all := e.first
+	if n := e.n - len(all); n > 0 {
+		all = append(all, fmt.Errorf("and %s more", count(n, "name")))
 	}
 	return &Error{Err: errors.Join(all...), field: first.field, hint: first.hint}
 }

@@ -16,7 +16,8 @@ type Config struct {
 	// which is then scanned on it alone. "-" is Stdin, read as a file.
 	Targets []string
 	// TargetFiles hold the same, separated by white space; # begins a comment. "-" is Stdin. What could be columns of
-	// a table is refused. Files may be in any form that package textfile reads.
+	// a table is refused. Files may be in any form that package textfile reads. What they take is bounded whatever they
+	// hold: what is said again takes nothing, and 2^18 host names are the most.
 	TargetFiles []string
 	// Exclude and ExcludeFiles name addresses that are never probed, in the same forms less the ports.
 	// They apply to resolved names too. A file without any is an error, and so is a name without addresses.

@@ -12,12 +12,14 @@ import (
 // loader is the state of one Load.
 type loader struct {
 	Config
-	ctx      context.Context
-	stdinFor string // what has read Stdin
-	resolved map[string]lookup
-	hosts    []hostUse // names met since the last resolve
-	lookups  lookups
-	items    []item // of the line under way
+	ctx       context.Context
+	stdinFor  string // what has read Stdin
+	resolved  map[string]lookup
+	hosts     []hostUse        // names met since the last resolve
+	mentioned map[mention]bool // in hosts
+	nameAddrs int              // addresses of names beyond one each
+	lookups   lookups
+	items     []item // of the line under way
 
 	warnings []Warning
 	taken    []Taken
@@ -42,7 +44,7 @@ type loader struct {
 	dead      []deadName
 	unreached []unreached
 	barren    []fileRead // target files without a target
-	portless  []string   // targets on an excluded port
+	portless  told       // targets on an excluded port
 	foreign   int        // targets of the other family
 }
 
@@ -144,8 +146,7 @@ func (l *loader) loadExclusions() error {
 		case e.port != 0:
 			return p.at(wrong(text, "leave the port out: the address is excluded on every port", "an exclusion has no port"))
 		case e.host != "":
-			l.hosts = append(l.hosts, hostUse{host: e.host, place: p, excluder: x})
-			return nil
+			return l.mention(mention{host: e.host, excluder: x}, p)
 		}
 		return l.take(e, text, p, &l.excluders[x].addrs)
 	}
@@ -187,8 +188,7 @@ func (l *loader) loadExclusions() error {
 // addTarget takes a target, or the name of one.
 func (l *loader) addTarget(e entry, text string, p place) error {
 	if e.host != "" {
-		l.hosts = append(l.hosts, hostUse{host: e.host, port: e.port, place: p})
-		return nil
+		return l.mention(mention{host: e.host, port: e.port}, p)
 	}
 	l.scratch.reset()
 	if err := l.take(e, text, p, &l.scratch); err != nil {
@@ -232,7 +232,7 @@ func (l *loader) accept(port uint16, text, verb string, p place) error {
 		return p.at(tooManyAddrs(text))
 	}
 	if port != 0 && l.ExcludePorts != nil && l.ExcludePorts.Contains(port) {
-		l.portless = append(l.portless, p.name(text))
+		l.portless.add(p.name(text))
 		return nil
 	}
 	to := &l.whole

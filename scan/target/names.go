@@ -55,7 +55,7 @@ func newNames(list []named) *Names {
 	}
 	of := func(a netip.Addr) *addrNames {
 		if n.of[a] == nil {
-			n.of[a] = &addrNames{byPort: map[uint16][]string{}}
+			n.of[a] = &addrNames{}
 		}
 		return n.of[a]
 	}
@@ -68,6 +68,9 @@ func newNames(list []named) *Names {
 	for _, use := range list {
 		if use.port != 0 {
 			names := of(use.addr)
+			if names.byPort == nil {
+				names.byPort = map[uint16][]string{}
+			}
 			names.byPort[use.port] = once(names.byPort[use.port], use)
 			use.port = 0
 			names.all = once(names.all, use)

@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -13,8 +14,31 @@ const maxPatternRanges = 1 << 20
 
 const patternHint = "write it as CIDR prefixes, or leave addresses out with ExcludeFiles instead of a pattern"
 
-// octets is a pattern such as 10.0.0-3.1-254 or 10.*.1,3.5: for each octet the set of its values.
-type octets [4][256]bool
+// octets is a pattern such as 10.0.0-3.1-254 or 10.*.1,3.5: for each octet the set of its values. A line of a file may
+// have a hundred thousand of them.
+type octets [4]octetSet
+
+// octetSet is a set of the numbers 0-255.
+type octetSet [4]uint64
+
+func (s *octetSet) add(v int) { s[v>>6] |= 1 << (v & 63) }
+
+func (s *octetSet) has(v int) bool { return s[v>>6]>>(v&63)&1 != 0 }
+
+func (s *octetSet) size() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// first returns the least value of a set that is not empty.
+func (s *octetSet) first() (v int) {
+	for !s.has(v) {
+		v++
+	}
+	return v
+}
 
 const octetHint = `an octet is a number 0-255, a range "1-254", a list "1,3,7-9" or "*"`
 
@@ -52,7 +76,7 @@ func parseOctets(word, s string) (*octets, error) {
 				return nil, wrong(word, fmt.Sprintf("write %d-%d", last, first), "octet range %s is reversed", item)
 			}
 			for v := first; v <= last; v++ {
-				o[i][v] = true
+				o[i].add(v)
 			}
 		}
 	}
@@ -83,32 +107,18 @@ func parseOctet(word, s string) (int, error) {
 func (o *octets) single() (netip.Addr, bool) {
 	var a addr4
 	for i := range o {
-		if o.size(i) != 1 {
+		if o[i].size() != 1 {
 			return netip.Addr{}, false
 		}
-		for v, in := range o[i] {
-			if in {
-				a = a<<8 | addr4(v)
-			}
-		}
+		a = a<<8 | addr4(o[i].first())
 	}
 	return a.netip(), true
-}
-
-// size returns how many values octet i may take.
-func (o *octets) size(i int) (n int) {
-	for _, in := range o[i] {
-		if in {
-			n++
-		}
-	}
-	return n
 }
 
 // deepest returns the last octet that is not "*": the octets behind it only make its ranges longer.
 func (o *octets) deepest() int {
 	i := 3
-	for i > 0 && o.size(i) == 256 {
+	for i > 0 && o[i].size() == 256 {
 		i--
 	}
 	return i
@@ -118,12 +128,12 @@ func (o *octets) deepest() int {
 func (o *octets) numRanges() int {
 	d, n := o.deepest(), 0
 	for v := range 256 {
-		if o[d][v] && (v == 0 || !o[d][v-1]) {
+		if o[d].has(v) && (v == 0 || !o[d].has(v-1)) {
 			n++
 		}
 	}
 	for i := range d {
-		n *= o.size(i)
+		n *= o[i].size()
 	}
 	return n
 }
@@ -134,13 +144,13 @@ func (o *octets) addTo(r *ranges) { o.expand(r, 0, 0, o.deepest()) }
 // expand adds the addresses whose octets before i are prefix.
 func (o *octets) expand(r *ranges, prefix addr4, i, deepest int) {
 	below := addr4(1)<<(8*(3-i)) - 1 // the octets behind i, all ones
-	for v, in := range o[i] {
-		if !in {
+	for v := range 256 {
+		if !o[i].has(v) {
 			continue
 		}
 		a := prefix | addr4(v)*(below+1)
 		if i == deepest {
-			r.v4 = push(r.v4, span[addr4]{a, a | below}) // push joins neighbouring values
+			r.v4 = put(r.v4, span[addr4]{a, a | below}) // put joins neighbouring values
 		} else {
 			o.expand(r, a, i+1, deepest)
 		}

@@ -24,21 +24,21 @@ var mapped = span[addr6]{addr6{0, 0xffff_0000_0000}, addr6{0, 0xffff_ffff_ffff}}
 // a wider IPv6 range means IPv6 only and loses that block, so that excluding ::/0 leaves IPv4 alone.
 func (r *ranges) add(x netipx.IPRange) {
 	if x.From().Is4() {
-		r.v4 = push(r.v4, span[addr4]{number4(x.From()), number4(x.To())})
+		r.v4 = put(r.v4, span[addr4]{number4(x.From()), number4(x.To())})
 		return
 	}
 	first, last := number6(x.From()), number6(x.To())
 	switch {
 	case !first.less(mapped.first) && !mapped.last.less(last):
-		r.v4 = push(r.v4, span[addr4]{addr4(first.lo), addr4(last.lo)})
+		r.v4 = put(r.v4, span[addr4]{addr4(first.lo), addr4(last.lo)})
 	case last.less(mapped.first) || mapped.last.less(first):
-		r.v6 = push(r.v6, span[addr6]{first, last})
+		r.v6 = put(r.v6, span[addr6]{first, last})
 	default:
 		if first.less(mapped.first) {
-			r.v6 = push(r.v6, span[addr6]{first, mapped.first.prev()})
+			r.v6 = put(r.v6, span[addr6]{first, mapped.first.prev()})
 		}
 		if mapped.last.less(last) {
-			r.v6 = push(r.v6, span[addr6]{mapped.last.next(), last})
+			r.v6 = put(r.v6, span[addr6]{mapped.last.next(), last})
 		}
 	}
 }
@@ -49,10 +49,10 @@ func (r *ranges) addAddr(a netip.Addr) { r.add(netipx.IPRangeFrom(a, a)) }
 
 func (r *ranges) addRanges(x ranges) {
 	for _, s := range x.v4 {
-		r.v4 = push(r.v4, s)
+		r.v4 = put(r.v4, s)
 	}
 	for _, s := range x.v6 {
-		r.v6 = push(r.v6, s)
+		r.v6 = put(r.v6, s)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"synoptic/crash"
 )
 
 const (
@@ -19,12 +21,55 @@ const (
 	maxUnanswered = 16
 )
 
-// hostUse is one mention of a host name.
+const (
+	// maxNames bounds the mentions of host names: each costs a question to the name server, and some 300 bytes.
+	maxNames = 1 << 18
+	// maxNameAddrs bounds the addresses beyond one that they may have, over all mentions: a name server that knows a
+	// hundred of a name, and a list with each of its ports, would ask for six million by 600 KB of text.
+	maxNameAddrs = 1 << 18
+
+	namesHint = "list addresses or prefixes instead, or split the list"
+)
+
+// hostUse is a mention of a host name, and where it is made first.
 type hostUse struct {
+	mention
+	place place
+}
+
+// mention is what a name is mentioned for.
+type mention struct {
 	host     string
 	port     uint16
-	place    place
 	excluder int // index of the one that names it, of an exclusion
+}
+
+// mention keeps a name until it is resolved. What is said again needs no second place.
+func (l *loader) mention(m mention, p place) error {
+	if l.mentioned[m] {
+		return nil
+	}
+	if len(l.mentioned) == maxNames {
+		return p.at(wrong(m.host, namesHint, "more than %d host names", maxNames))
+	}
+	if l.mentioned == nil {
+		l.mentioned = map[mention]bool{}
+	}
+	l.mentioned[m] = true
+	l.hosts = append(l.hosts, hostUse{m, p})
+	return nil
+}
+
+// weigh counts the addresses that a name has got.
+func (l *loader) weigh(h hostUse, addrs int) error {
+	if l.nameAddrs += max(0, addrs-1); l.nameAddrs > maxNameAddrs {
+		return manyNameAddrs(h)
+	}
+	return nil
+}
+
+func manyNameAddrs(h hostUse) error {
+	return h.place.at(wrong(h.host, namesHint, "the host names have more than %d addresses by now, each port counted", maxNameAddrs))
 }
 
 // lookup is what has come of a name: addresses, or why there are none.
@@ -38,23 +83,31 @@ type lookups struct {
 	total, done int
 	answered    int
 	unanswered  int
-	silence     error // the last of these
+	silence     error  // the last of these
+	addrs       int    // beyond one each
+	over        string // the name by which they were more than maxNameAddrs
 }
 
 // away reports that the name server has not answered anything.
 func (l *lookups) away() bool { return l.answered == 0 && l.unanswered >= maxUnanswered }
 
-func (l *lookups) count(err error) {
+func (l *lookups) count(host string, found lookup) {
 	l.done++
-	if e, ok := errors.AsType[*lookupError](err); ok && e.silent {
+	if e, ok := errors.AsType[*lookupError](found.err); ok && e.silent {
 		l.unanswered++
-		l.silence = err
-	} else if !errors.Is(err, context.Canceled) {
+		l.silence = found.err
+	} else if !errors.Is(found.err, context.Canceled) {
 		l.answered++
+	}
+	if l.addrs += max(0, len(found.addrs)-1); l.addrs > maxNameAddrs && l.over == "" {
+		l.over = host
 	}
 }
 
-// resolveHosts resolves the names collected in l.hosts, each once in the life of l, and hands on every mention, in
+// futile reports that no look-up is worth its answer any more.
+func (l *lookups) futile() bool { return l.away() || l.over != "" }
+
+// resolveHosts resolves the names collected in l.hosts, each once in the life of l, and hands the mentions on, in
 // their order.
 func (l *loader) resolveHosts(use func(hostUse, lookup) error) error {
 	var open []string
@@ -68,7 +121,10 @@ func (l *loader) resolveHosts(use func(hostUse, lookup) error) error {
 		return err
 	}
 	hosts := l.hosts
-	l.hosts = nil
+	l.hosts, l.mentioned = nil, nil
+	if l.lookups.over != "" {
+		return manyNameAddrs(hosts[slices.IndexFunc(hosts, func(h hostUse) bool { return h.host == l.lookups.over })])
+	}
 	for _, h := range hosts {
 		if err := use(h, l.resolved[h.host]); err != nil {
 			return err
@@ -93,12 +149,12 @@ func (l *loader) lookUp(open []string) error {
 	var counting sync.Mutex
 	var workers sync.WaitGroup
 	for range min(resolvers, len(open)) {
-		workers.Go(func() {
+		workers.Go(crash.Guarded(func() {
 			for i := range next {
 				found[i] = l.lookUpHost(ctx, open[i])
 				counting.Lock()
-				l.lookups.count(found[i].err)
-				if l.lookups.away() {
+				l.lookups.count(open[i], found[i])
+				if l.lookups.futile() {
 					cancel()
 				}
 				if l.Progress != nil {
@@ -106,7 +162,7 @@ func (l *loader) lookUp(open []string) error {
 				}
 				counting.Unlock()
 			}
-		})
+		}))
 	}
 feed:
 	for i := range open {
@@ -169,12 +225,15 @@ func (l *loader) lookUpHost(ctx context.Context, host string) (found lookup) {
 // resolveExclusions gives the excluded names their addresses. One without any is an error, as what must not be probed
 // has to be known: all of them are told at once.
 func (l *loader) resolveExclusions() error {
-	var failed []error
+	var failed nameErrors
 	told := map[string]bool{}
 	err := l.resolveHosts(func(h hostUse, found lookup) error {
 		if found.err != nil && !told[h.host] {
 			told[h.host] = true
-			failed = append(failed, h.place.at(wrong(h.host, "check the spelling and the name server, or give the address", "%w", found.err)))
+			failed.add(deadName{h, found.err, "check the spelling and the name server, or give the address"})
+		}
+		if err := l.weigh(h, len(found.addrs)); err != nil {
+			return err
 		}
 		for _, a := range found.addrs {
 			l.excluders[h.excluder].addrs.addAddr(a)
@@ -184,5 +243,5 @@ func (l *loader) resolveExclusions() error {
 	if err != nil {
 		return err
 	}
-	return together(failed)
+	return failed.together()
 }

@@ -29,6 +29,21 @@ func push[T number[T]](s []span[T], x span[T]) []span[T] {
 	return append(s, x)
 }
 
+// settleFrom is from how many spans on put makes sure that none of them is there twice.
+const settleFrom = 1 << 12
+
+// put is push for a list that nobody has looked at yet. What a file says a million times takes the memory of once, at a
+// third more work: a list that has outgrown its memory is merged first, and grows where that has made little room.
+func put[T number[T]](s []span[T], x span[T]) []span[T] {
+	if len(s) == cap(s) && len(s) >= settleFrom {
+		s = merge(s)
+		if n := cap(s) / 2; len(s) > n {
+			s = slices.Grow(s, n)
+		}
+	}
+	return push(s, x)
+}
+
 // merge sorts s in place and joins what overlaps or touches. Its result shares s's memory and has the
 // normal form every function below expects: ascending, disjoint, never adjacent.
 func merge[T number[T]](s []span[T]) []span[T] {

@@ -32,14 +32,28 @@ func (l *loader) note(e entry, text string) {
 	}
 }
 
+// mostTold is how many things of a kind a message names.
+const mostTold = 20
+
 // listing names things in a message, and says how many there are besides: n of them in all.
 func listing(names []string, n int) string {
-	const most = 20
-	text := strings.Join(names[:min(len(names), most)], ", ")
-	if n > most {
-		text += fmt.Sprintf(" and %d more", n-most)
+	text := strings.Join(names[:min(len(names), mostTold)], ", ")
+	if n > mostTold {
+		text += fmt.Sprintf(" and %d more", n-mostTold)
 	}
 	return text
+}
+
+// told counts things, and keeps as many as a message names.
+type told struct {
+	first []string
+	n     int
+}
+
+func (t *told) add(name string) {
+	if t.n++; t.n <= mostTold {
+		t.first = append(t.first, name)
+	}
 }
 
 // idle warns of exclusions that exclude nothing of all that was asked for.
@@ -64,7 +78,7 @@ func (l *loader) idle(all ranges) {
 
 // portsHit reports whether one of the excluded ports was asked for.
 func (l *loader) portsHit(x *Ports) bool {
-	if len(l.portless) > 0 {
+	if l.portless.n > 0 {
 		return true
 	}
 	for port := range x.All() {

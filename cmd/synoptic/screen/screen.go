@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/term"
 
+	"synoptic/crash"
 	"synoptic/results"
 	"synoptic/scan"
 	"synoptic/scan/plan"
@@ -171,7 +172,7 @@ func (v *View) Follow(sc *scan.Scan, outputs results.Deliverer) (stop func()) {
 	f := &follower{view: v, progress: sc.Progress, outputs: outputs.Deliveries}
 	done, ended := make(chan struct{}), make(chan struct{})
 	f.begin(time.Now())
-	go func() {
+	crash.Go(func() {
 		defer close(ended)
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
@@ -185,7 +186,7 @@ func (v *View) Follow(sc *scan.Scan, outputs results.Deliverer) (stop func()) {
 				f.status(time.Now())
 			}
 		}
-	}()
+	})
 	return func() {
 		v.following.Store(false)
 		close(done)

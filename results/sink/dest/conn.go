@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock/tcpinfo"
 )
 
@@ -42,7 +43,7 @@ func (patient) SetWriteDeadline(time.Time) error { return nil }
 
 func newConn(s socket, stream net.Conn) *conn {
 	c := &conn{stream: stream, socket: s, gone: make(chan struct{}), done: make(chan error, 1)}
-	go c.read()
+	crash.Go(c.read)
 	return c
 }
 
@@ -71,7 +72,7 @@ func (c *conn) isGone() bool {
 // start begins an operation; no other is under way.
 func (c *conn) start(f func() error) {
 	c.busy = true
-	go func() { c.done <- f() }()
+	crash.Go(func() { c.done <- f() })
 }
 
 // errStalled is a receiver that takes nothing, while its connection lives.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/bytesize"
 	"synoptic/results/sink/batch"
@@ -178,7 +179,7 @@ func (s *oneWay) Close() error {
 // until gives a context that ends with Close too.
 func (s *oneWay) until(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.ctx, cancel)
+	stop := context.AfterFunc(s.ctx, crash.Guarded(cancel))
 	return ctx, func() { stop(); cancel() }
 }
 

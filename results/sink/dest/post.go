@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results/sink/batch"
 )
 
@@ -103,7 +104,7 @@ type answer struct {
 func (p *poster) post(ctx context.Context, to, contentType string, body []byte) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	defer context.AfterFunc(p.closing, cancel)()
+	defer context.AfterFunc(p.closing, crash.Guarded(cancel))()
 	var wrote atomic.Bool // by net/http's own goroutine
 	defer func() { p.reached = p.reached || wrote.Load() }()
 	var handshake atomic.Pointer[error]

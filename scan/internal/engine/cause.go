@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/plan"
@@ -182,7 +183,7 @@ func (w *sentinel) seek(ctx context.Context) {
 	}
 	w.seeking = true
 	paths := w.session.paths()
-	go func() {
+	crash.Go(func() {
 		f := finding{silent: map[int]cause{}}
 		for _, q := range all {
 			path := &paths[q.path]
@@ -196,7 +197,7 @@ func (w *sentinel) seek(ctx context.Context) {
 			}
 		}
 		w.found <- f
-	}()
+	})
 }
 
 // explained takes over what seek has found.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/results"
 	"synoptic/scan/gate"
@@ -64,7 +65,7 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 	guard, stop := newSentinel(ph, &r.silent, cancel), make(chan struct{})
 	var watching sync.WaitGroup
 	guard.begin(ctx)
-	watching.Go(func() { guard.run(ctx, stop) })
+	watching.Go(crash.Guarded(func() { guard.run(ctx, stop) }))
 	r.feed(ctx)
 	r.pending.Wait()
 	ph.sending.Store(int64(r.last.Sub(begun)))
@@ -197,11 +198,11 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 		r.dealtWith(t)
 		r.last = time.Now()
 		r.flying.Add(1)
-		r.pending.Go(func() {
+		r.pending.Go(crash.Guarded(func() {
 			r.probe(ctx, t, netip.AddrPortFrom(addr, port))
 			r.flying.Add(-1)
 			<-r.slots
-		})
+		}))
 	}
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/scan/beacon"
 	"synoptic/scan/rtt"
@@ -65,10 +66,10 @@ func (c *connectBeacons) ask(due []beacon.Target) {
 			return
 		}
 		ctx, this := c.begin(t)
-		c.connecting.Go(func() {
+		c.connecting.Go(crash.Guarded(func() {
 			c.connectTo(ctx, t, this)
 			<-c.backend.spare
-		})
+		}))
 	}
 }
 

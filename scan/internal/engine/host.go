@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 )
@@ -73,7 +74,7 @@ func (s *Session) listen(path *route.Path, gateways []route.Hop) Ear {
 	if err != nil {
 		return nil
 	}
-	go func() {
+	crash.Go(func() {
 		for c := range ear.Claims() {
 			select {
 			case claims <- c:
@@ -81,7 +82,7 @@ func (s *Session) listen(path *route.Path, gateways []route.Hop) Ear {
 				return
 			}
 		}
-	}()
+	})
 	return ear
 }
 

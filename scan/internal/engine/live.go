@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock/xdp"
 )
 
@@ -24,7 +25,7 @@ type liveThread struct {
 func startThread(p *xdp.Programs, frame []byte) (*liveThread, error) {
 	t := &liveThread{programs: p, wake: make(chan struct{}), out: make(chan error, 1), ended: make(chan struct{})}
 	ready := make(chan error)
-	go func() {
+	crash.Go(func() {
 		// Never unlocked: the thread is tied to a processor, and ends with the goroutine.
 		runtime.LockOSThread()
 		err := p.PrepareGenerator()
@@ -32,13 +33,13 @@ func startThread(p *xdp.Programs, frame []byte) (*liveThread, error) {
 			err = p.TryDriver(frame)
 		}
 		if err == nil {
-			t.nudging.Go(t.nudge)
+			t.nudging.Go(crash.Guarded(t.nudge))
 		}
 		ready <- err
 		for range t.wake {
 			t.out <- p.Generate()
 		}
-	}()
+	})
 	return t, <-ready
 }
 

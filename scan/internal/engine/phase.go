@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/results"
 	"synoptic/results/window"
 	"synoptic/scan/gate"
@@ -158,11 +159,11 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	stop := make(chan struct{})
 	var receiving, sending, watching sync.WaitGroup
 	for _, r := range receivers {
-		receiving.Go(func() {
+		receiving.Go(crash.Guarded(func() {
 			if err := r.run(stop); err != nil {
 				cancel(fatal{err})
 			}
-		})
+		}))
 	}
 	var before uint64
 	for _, lane := range senders {
@@ -171,13 +172,13 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	begun := time.Now()
 	guard := newSentinel(ph, shared, cancel)
 	guard.begin(ctx)
-	watching.Go(func() { guard.run(ctx, stop) })
+	watching.Go(crash.Guarded(func() { guard.run(ctx, stop) }))
 	for _, lane := range senders {
-		sending.Go(func() {
+		sending.Go(crash.Guarded(func() {
 			if err := lane.run(ctx); err != nil {
 				cancel(fatal{err})
 			}
-		})
+		}))
 	}
 	sending.Wait()
 	if ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 )
@@ -30,7 +31,7 @@ func (w *sentinel) remake(ctx context.Context, i int, f *route.FaultError) {
 	}
 	w.remaking = true
 	mac, asks := hop.mac.Load(), s.asksGateway(now)
-	go func() {
+	crash.Go(func() {
 		r := remade{path: i}
 		gateway := mac[:]
 		if asks {
@@ -49,7 +50,7 @@ func (w *sentinel) remake(ctx context.Context, i int, f *route.FaultError) {
 			r.way = &way{now, tmpl}
 		}
 		w.remade <- r
-	}()
+	})
 }
 
 // reattach has lanes and beacons use the new interface: their sockets tell them that the old one is gone.

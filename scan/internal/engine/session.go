@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synoptic/crash"
 	"synoptic/ratelimit"
 	"synoptic/rawsock/route"
 	"synoptic/results"
@@ -191,10 +192,10 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	ph.rec.macs = s.onLinkMACs()
 	s.pacer.Restart()
 	pumpStop, pumpDone := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(pumpDone)
+	crash.Go(func() {
 		ph.rec.queue.pump(sink, pumpStop, func(err error) { cancel(fatal{err}) })
-	}()
+		close(pumpDone) // not deferred: after a panic sink has not had all
+	})
 	err := s.backend.run(ctx, ph)
 	if err != nil {
 		cancel(fatal{err})
@@ -254,9 +255,12 @@ type fatal struct{ error }
 
 // stopCause is the error that ended ctx, or nil where the scan was only told to stop.
 func stopCause(ctx context.Context) error {
-	var f fatal
-	if errors.As(context.Cause(ctx), &f) {
+	cause := context.Cause(ctx)
+	if f, ok := errors.AsType[fatal](cause); ok {
 		return f.error
+	}
+	if errors.Is(cause, crash.Err) {
+		return crash.Err
 	}
 	return nil
 }
