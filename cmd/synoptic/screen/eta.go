@@ -23,26 +23,10 @@ func (e *eta) see(at time.Duration, p *scan.Progress) {
 
 // left is 0 where nothing can be said.
 func (e *eta) left(p *scan.Progress) time.Duration {
-	if verifying(p) {
+	if p.Verifying() {
 		return e.checked.left(p.Open)
 	}
-	done, all := work(p), workInAll(p)
-	if p.Phase == scan.PhaseResolve || done <= 0 || done >= all {
-		return 0
-	}
-	return Seconds((e.at - e.began).Seconds() * (all - done) / done)
-}
-
-// work counts positions dealt with, and retries.
-func work(p *scan.Progress) float64 { return float64(p.Done) + float64(p.Again) }
-
-// workInAll is what work comes to if as many stay silent as so far: each of them is probed again as often as a port may be.
-func workInAll(p *scan.Progress) float64 {
-	all := float64(p.Total)
-	if answered := p.Open + p.Closed + p.Filtered; p.Attempts > 1 && p.Done > answered {
-		all *= 1 + float64(p.Attempts-1)*float64(p.Done-answered)/float64(p.Done)
-	}
-	return all
+	return p.Left(e.at - e.began)
 }
 
 // samples are some latest values of a count, from which its speed is taken.

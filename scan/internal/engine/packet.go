@@ -52,7 +52,11 @@ func (b *packetBackend) open(ctx context.Context) (err error) {
 // resolve finds the next hops, paced like probes.
 func (s *Session) resolve(ctx context.Context) ([]*hop, error) {
 	begun := time.Now()
-	defer func() { s.resolving.Store(int64(time.Since(begun))) }()
+	_, stood := s.pacer.Standing()
+	defer func() {
+		_, now := s.pacer.Standing()
+		s.resolving.Store(int64(max(time.Since(begun)-(now-stood), 0)))
+	}()
 	s.pacer.Restart()
 	hops, err := resolveHops(ctx, s.plan, s.medium, func(n int) int {
 		granted, err := s.pacer.Take(ctx, n)
