@@ -22,7 +22,7 @@ const (
 	meterKept  = int(time.Second/meterEvery) + 1
 )
 
-// rate is how many probes a second have left over the last second, or since there was less; 0 where nothing can be said.
+// rate is how many probes and beacons a second have left over the last second, or since there was less; 0 where nothing can be said.
 func (m *meter) rate() float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,9 +62,10 @@ func (s *Scan) measure() (stop func()) {
 	}
 }
 
-// sent is how many probes have left, of all phases.
+// sent is how many probes have left, of all phases, and beacons, which the rate holds for, too.
 func (s *Scan) sent() (n uint64) {
 	for _, p := range s.all() {
+		n += p.session.Beacons().Sent
 		for _, ph := range p.session.Phases() {
 			n += ph.Counts().Sent
 		}

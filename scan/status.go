@@ -26,7 +26,7 @@ type Status struct {
 	Probed  uint64 `json:"probed"`   // of these, probed or settled without a probe
 
 	Rate     float64 `json:"rate"`     // probes per second, as set
-	Achieved float64 `json:"achieved"` // over the last second
+	Achieved float64 `json:"achieved"` // over the last second, beacons included
 	MinRate  float64 `json:"min_rate"` // bounds of Rate
 	MaxRate  float64 `json:"max_rate"`
 	Limits

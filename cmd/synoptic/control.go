@@ -31,7 +31,7 @@ func (f *outsideFlags) places() (all []metrics.Where, err error) {
 	for _, text := range f.metrics {
 		w, err := metrics.Parse(text)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--metrics %w", err)
 		}
 		if seen[w] {
 			return nil, usage("name each once", "--metrics %s is given twice", text)
@@ -68,17 +68,20 @@ func (f *outsideFlags) open() (o *outside, err error) {
 		l, err := w.Open()
 		switch {
 		case err != nil:
-			return o, err
+			return o, fmt.Errorf("--metrics %w", err)
 		case l == nil:
 			o.files = append(o.files, w.File)
 		default:
 			o.scrapes = append(o.scrapes, l)
 		}
 	}
-	if f.control != "" {
-		o.control, err = control.Listen(f.control)
+	if f.control == "" {
+		return o, nil
 	}
-	return o, err
+	if o.control, err = control.Listen(f.control); err != nil {
+		return o, fmt.Errorf("--control %w", err)
+	}
+	return o, nil
 }
 
 // begin serves a scan until close is called.

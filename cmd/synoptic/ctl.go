@@ -19,9 +19,9 @@ func newCtlCommand(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ctl [flags] SOCKET VERB [WORD...]",
 		Short: "Change or watch a scan while it runs",
-		Long: `Asks the scan that was started with --control SOCKET to change its rate, to pause
-or go on, to leave addresses alone, or to say how far it is. It takes effect
-within 100 ms. Only root and the user of the scan may ask.
+		Long: `Asks the scan that was started with --control SOCKET to change its rate, to
+pause or go on, to leave addresses alone, or to say how far it is. It takes
+effect within 100 ms. Only root and the user of the scan may ask.
 
 On a terminal the answer is for people; redirected, it is a line of JSON.`,
 		Example: `  synoptic ctl /run/user/1000/scan.sock status

@@ -44,9 +44,6 @@ var flags = map[string]string{
 	"Patience":     "--patience",
 	"MaxMemory":    "--max-memory",
 	"Show":         "--show",
-	// scan/control and scan/metrics
-	"Control": "--control",
-	"Metrics": "--metrics",
 	// tags.Config
 	"Tags":      "--tag",
 	"TagsFiles": "--tags-file",

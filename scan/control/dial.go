@@ -47,7 +47,7 @@ func Ask(path string, r Request) (a Answer, line []byte, err error) {
 const maxAnswer = 64 << 10
 
 func dialError(path string, err error) error {
-	hint := "see the Control of the scan"
+	hint := "check the path of the socket"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err = fmt.Errorf("no scan listens on %s: %w", path, fs.ErrNotExist)

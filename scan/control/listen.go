@@ -22,13 +22,10 @@ type Error struct {
 	hint string
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("Control %s: %v", e.Path, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Path, e.Err) }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Field is Control.
-func (e *Error) Field() string { return "Control" }
 
 // Hint says how to mend it.
 func (e *Error) Hint() string { return e.hint }

@@ -86,7 +86,7 @@ var plain = []metric{
 	counter("interface_drops_total", "Frames that the interfaces of the scan lost before anybody could see them.", func(s *scan.Status) uint64 { return s.IfaceDrops }),
 
 	gauge("rate_probes_per_second", "The rate as it is set.", func(s *scan.Status) float64 { return s.Rate }),
-	gauge("rate_achieved_probes_per_second", "Probes sent over the last second.", func(s *scan.Status) float64 { return s.Achieved }),
+	gauge("rate_achieved_probes_per_second", "Probes sent over the last second, beacons included.", func(s *scan.Status) float64 { return s.Achieved }),
 	gauge("rate_max_probes_per_second", "The most that the scan was planned for.", func(s *scan.Status) float64 { return s.MaxRate }),
 	gauge("capacity_probes_per_second", "What the path carries, as estimated. Absent where that is not known.", func(s *scan.Status) float64 { return s.Capacity }).where(func(s *scan.Status) bool { return s.Capacity > 0 }),
 	gauge("paused", "Whether somebody has paused the scan.", func(s *scan.Status) float64 { return truth(s.Paused) }),

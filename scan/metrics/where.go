@@ -25,13 +25,10 @@ type Error struct {
 	hint string
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("Metrics %s: %v", e.Text, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Text, e.Err) }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Field is Metrics.
-func (e *Error) Field() string { return "Metrics" }
 
 // Hint says how to mend it.
 func (e *Error) Hint() string { return e.hint }
