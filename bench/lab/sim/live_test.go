@@ -198,6 +198,24 @@ func TestExcludeLive(t *testing.T) {
 						}
 					}
 				}
+				// Of the excluded, all count that have neither answered nor had their three probes.
+				wanting := uint64(0)
+				answered := map[netip.AddrPort]bool{}
+				for i := range o.records.All {
+					if r := &o.records.All[i]; r.Reason != results.NoResponse && r.Reason != results.EvidenceLost {
+						answered[netip.AddrPortFrom(r.Addr, r.Port)] = true
+					}
+				}
+				for _, a := range o.Addrs {
+					for _, port := range d.ports {
+						if k := netip.AddrPortFrom(a, port); x.Contains(a) && !answered[k] && probed[k] < 3 {
+							wanting++
+						}
+					}
+				}
+				if wanting != o.records.Closing.ExcludedLive {
+					t.Errorf("%s, seed %d: %d ports are wanting, %d are said to be excluded", name, seed, wanting, o.records.Closing.ExcludedLive)
+				}
 				if silent > 0 {
 					t.Errorf("%s, seed %d: %d ports that were not excluded were not probed", name, seed, silent)
 				}
