@@ -108,7 +108,7 @@ type ScanEnd struct {
 	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes
 	Duration      float64 `json:"duration_s"`
 	Paused        float64 `json:"paused_s,omitempty"` // of Duration, while somebody had it paused
-	PPS           float64 `json:"pps"` // probes of all phases / time spent sending, the resolution of addresses included and pauses not
+	PPS           float64 `json:"pps"`                // probes of all phases / time spent sending, the resolution of addresses included and pauses not
 	Phases        []Phase `json:"phases,omitempty"`
 	Backend       string  `json:"backend"`
 	BackendReason string  `json:"backend_reason"`

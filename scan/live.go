@@ -26,6 +26,7 @@ type live struct {
 	stood  time.Duration // pauses that are over
 
 	excluded atomic.Pointer[target.Exclusions] // nil: nothing is
+	prefixes int                               // that were asked for
 	told     announcer
 }
 
@@ -130,23 +131,34 @@ type Excluded struct {
 //
 // The error says what does not hold; then everything is paused.
 func (s *Scan) Exclude(x *target.Exclusions) (Excluded, error) {
-	l := &s.live
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	err := s.exclude(x)
+	if errors.Is(err, errTooMany) {
+		return Excluded{}, err
+	}
 	var sum Excluded
 	for _, p := range s.plan.Parts() {
-		addresses, probes, err := x.Of(p.Space)
-		if err != nil {
-			return Excluded{}, err
-		}
+		addresses, probes, failed := x.Of(p.Space)
+		err = errors.Join(err, failed)
 		sum.Addresses += addresses
 		sum.Probes += probes
 	}
+	return sum, err
+}
+
+// errTooMany refuses an exclusion.
+var errTooMany = fmt.Errorf("more than %d prefixes would be excluded", MaxExcluded)
+
+// exclude has it hold.
+func (s *Scan) exclude(x *target.Exclusions) error {
+	l := &s.live
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.prefixes += x.Len(); l.prefixes > MaxExcluded {
+		l.prefixes -= x.Len()
+		return errTooMany
+	}
 	before := l.excluded.Load()
 	all := before.With(x)
-	if all.Len() > MaxExcluded {
-		return Excluded{}, fmt.Errorf("more than %d prefixes would be excluded", MaxExcluded)
-	}
 	l.excluded.Store(all)
 	if before == nil {
 		s.gate.Add(gate.RuleFunc(l.rule))
@@ -154,7 +166,7 @@ func (s *Scan) Exclude(x *target.Exclusions) (Excluded, error) {
 	if v := s.verifier.Load(); v != nil {
 		v.Forget(x.Contains)
 	}
-	err := s.last().session.Exclude(all)
+	err := s.last().session.Exclude(all, x)
 	for prefix := range x.Prefixes() {
 		l.tell(excludedEvent(prefix))
 	}
@@ -162,7 +174,7 @@ func (s *Scan) Exclude(x *target.Exclusions) (Excluded, error) {
 		l.paused, l.since = make(chan struct{}), time.Now()
 		l.tell(results.Event{Kind: results.EventPaused, Message: err.Error()})
 	}
-	return sum, err
+	return err
 }
 
 // rule is the gate's for what is excluded.
@@ -204,7 +216,7 @@ func (l *live) follow(session *engine.Session) error {
 		session.Pacer().Pause()
 	}
 	if x := l.excluded.Load(); x != nil {
-		return session.Exclude(x)
+		return session.Exclude(x, x)
 	}
 	return nil
 }
@@ -232,7 +244,7 @@ func (a *announcer) emit() error {
 	if len(events) == 0 {
 		return nil
 	}
-	return a.Sink.Events(events)
+	return a.Events(events)
 }
 
 // Flush emits.

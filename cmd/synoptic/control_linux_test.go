@@ -43,6 +43,7 @@ func scraped(t *testing.T, port int) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
+	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	return string(body), err
 }

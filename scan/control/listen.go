@@ -61,7 +61,7 @@ func listen(path string) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, wrong("choose a shorter one, or a relative one", "the path is longer than %d bytes", maxPath)
 	}
-	if err := clear(path); err != nil {
+	if err := vacate(path); err != nil {
 		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -81,8 +81,8 @@ func listen(path string) (net.Listener, error) {
 	return own, nil
 }
 
-// clear removes a socket of ours that nobody listens on.
-func clear(path string) error {
+// vacate removes a socket of ours that nobody listens on.
+func vacate(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -61,7 +61,7 @@ func TestAsk(t *testing.T) {
 		t.Fatal(info.Mode(), err)
 	}
 	a, line, err := Ask(path, Request{Verb: VerbRate, Args: []string{"2k"}})
-	if err != nil || !a.OK || a.Rate.PPS != 2000 || s.rate != 2000 || !json.Valid(line) || line[len(line)-1] != '\n' {
+	if err != nil || !a.OK || a.PPS != 2000 || s.rate != 2000 || !json.Valid(line) || line[len(line)-1] != '\n' {
 		t.Errorf("%+v, %s, %v", a, line, err)
 	}
 	if a, _, err := Ask(path, Request{Verb: VerbExclude, Args: []string{"x/y"}}); err != nil || a.OK || a.Hint == "" {

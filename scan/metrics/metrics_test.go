@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -199,7 +200,7 @@ func TestParse(t *testing.T) {
 		"": "neither", "0": "no port", ":0": "no port", "65536": "no port", "127.0.0.1": "neither", "::1": "neither", "*:9090": "* is no address", "siem.example:9090": "no address", "300.1.1.1:9090": "no address",
 		"10.0.0.5:http": "no port", "10.0.0.5:+5": "no port", "metrics.txt": "neither", ".prom": "without a name", "dir/.prom": "without a name", "http://x/a.prom": "a URL", "-1": "neither", "9090:": "no port", "prom": "neither",
 	} {
-		if w, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) || err.(*Error).Hint() == "" {
+		if w, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) || hintOf(err) == "" {
 			t.Errorf("%s: %+v, %v, want %s", text, w, err, want)
 		}
 	}
@@ -223,7 +224,7 @@ func TestOpen(t *testing.T) {
 		{Where{Addr: netip.MustParseAddrPort(taken.Addr().String())}, "address already in use"}, {Where{Addr: netip.MustParseAddrPort("192.0.2.77:9090")}, "cannot assign"},
 		{Where{File: filepath.Join(dir, "none", "a.prom")}, "no such file"}, {Where{File: filepath.Join(dir, "folder.prom")}, "no regular file"},
 	} {
-		if l, err := c.w.Open(); err == nil || l != nil || !strings.Contains(err.Error(), c.want) || err.(*Error).Hint() == "" {
+		if l, err := c.w.Open(); err == nil || l != nil || !strings.Contains(err.Error(), c.want) || hintOf(err) == "" {
 			t.Errorf("%+v: %v, %v", c.w, l, err)
 		}
 	}
@@ -282,4 +283,11 @@ func TestKeep(t *testing.T) {
 	if len(told) != 1 || told[0] == nil {
 		t.Errorf("told %v", told)
 	}
+}
+
+func hintOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Hint()
+	}
+	return ""
 }

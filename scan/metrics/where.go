@@ -103,18 +103,17 @@ func (w Where) Open() (listener net.Listener, err error) {
 
 // try finds out whether a file can be put in the place of the one that is there.
 func (w Where) try() error {
-	err := error(nil)
-	if info, e := os.Stat(w.File); e == nil && !info.Mode().IsRegular() {
-		err = errors.New("what is there is no regular file")
-	} else {
-		var f *os.File
-		if f, err = os.CreateTemp(filepath.Dir(w.File), "."+filepath.Base(w.File)); err == nil {
-			f.Close()
-			err = os.Remove(f.Name())
-		}
+	const hint = "choose a file in a folder that exists and that you may write to"
+	if info, err := os.Stat(w.File); err == nil && !info.Mode().IsRegular() {
+		return &Error{w.File, errors.New("what is there is no regular file"), hint}
+	}
+	f, err := os.CreateTemp(filepath.Dir(w.File), "."+filepath.Base(w.File))
+	if err == nil {
+		f.Close()
+		err = os.Remove(f.Name())
 	}
 	if err != nil {
-		return &Error{w.File, cause(err), "choose a file in a folder that exists and that you may write to"}
+		return &Error{w.File, cause(err), hint}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -33,7 +34,7 @@ func TestParseExclusions(t *testing.T) {
 		"10.0.0-255.1,3,5,7,9": "more than 1024", "http://x": "URL", "fe80::1%eth0": "zone",
 	} {
 		_, err := ParseExclusions(strings.Fields(words))
-		if e, ok := err.(*Error); !ok || !strings.Contains(err.Error(), want) || e.Hint() == "" || e.Field() != "Exclude" {
+		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), want) || e.Hint() == "" || e.Field() != "Exclude" {
 			t.Errorf("%s: %v, want %s", words, err, want)
 		}
 	}

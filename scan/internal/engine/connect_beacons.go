@@ -94,7 +94,7 @@ func (c *connectBeacons) connectTo(ctx context.Context, t beacon.Target, this *c
 	at := netip.AddrPortFrom(t.Addr, t.Port)
 	ctx, end := c.backend.flights.begin(ctx, t.Addr)
 	defer end()
-	err := error(errExcluded)
+	err := errExcluded
 	if !c.backend.session.excludes(t.Addr) { // since the gate was asked
 		_, err = c.backend.dial(ctx, at)
 	}

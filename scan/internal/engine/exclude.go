@@ -17,15 +17,15 @@ import (
 //	beacons are forgotten ─▶ the sentinel begins anew to learn what usually answers
 //	connect: what is under way is cut short      ebpf: the generator's own table ─▶ as with the gate
 
-// Exclude has nothing leave any more for the addresses of x, which are all that are excluded so far; the gate's rule is the
-// caller's. After an error the generator does probe some of them, and everything is paused.
-func (s *Session) Exclude(x *target.Exclusions) error {
+// Exclude has nothing leave any more for more addresses; all are those that are excluded by then, more included. The gate's rule is
+// the caller's. After an error the generator does probe some of them, and everything is paused.
+func (s *Session) Exclude(all, more *target.Exclusions) error {
 	s.live.Lock()
 	defer s.live.Unlock()
-	s.excluded.Store(x)
-	s.beacons.set.Remove(x.Contains)
+	s.excluded.Store(all)
+	s.beacons.set.Remove(more.Contains)
 	s.exclusions.Add(1)
-	err := s.backend.exclude(x)
+	err := s.backend.exclude(more)
 	if err != nil {
 		s.pacer.Pause()
 		return fmt.Errorf("the scan is paused, for the programs in the kernel do not take the exclusion: %w", err)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"synoptic/rawsock"
@@ -64,7 +65,7 @@ func (s *Session) resolve(ctx context.Context) ([]*hop, error) {
 			return 0 // stopped: Resolve sees it by its own context
 		}
 		return granted
-	}, &s.neighbours)
+	}, func(a netip.Addr) bool { return !s.excludes(a) }, &s.neighbours)
 	s.hops = hops
 	return hops, err
 }
