@@ -75,14 +75,15 @@ func New(rate float64, clock Clock) (*Limiter, error) {
 	return l, nil
 }
 
-// setRate keeps the credit, but at a lower rate only for the time it was earned
-// in: what is left of a fast second must not become a burst of a slow one.
+// setRate keeps credit and debt, but at a lower rate only for the time that they were
+// made in: what is left of a fast second becomes neither a burst of a slow one nor a long wait.
 func (l *Limiter) setRate(rate float64) error {
 	if !(rate > 0) || math.IsInf(rate, 0) {
 		return &RateError{Input: fmt.Sprint(rate), Reason: "a rate must be above zero and finite"}
 	}
 	if rate < l.rate {
-		l.sustained = min(l.sustained, 1+(l.sustained-1)*rate/l.rate)
+		l.sustained = 1 + (l.sustained-1)*rate/l.rate
+		l.peak = 1 + (l.peak-1)*rate/l.rate
 	}
 	l.rate = rate
 	l.sustainedCap = 1 + rate*sustainedMemory.Seconds()
@@ -98,10 +99,18 @@ func (l *Limiter) setRate(rate float64) error {
 // ctx.Err() once ctx is done, even while waiting, within 50 ms; then n is 0. A
 // limit below 1 is an error.
 func (l *Limiter) Take(ctx context.Context, limit int) (n int, err error) {
+	return l.take(ctx, limit, nil)
+}
+
+// take is Take that grants nothing while held, if there is one, waits.
+func (l *Limiter) take(ctx context.Context, limit int, held func(context.Context)) (n int, err error) {
 	if limit < 1 {
 		return 0, fmt.Errorf("rate limiter: %d tokens asked for", limit)
 	}
 	for {
+		if held != nil {
+			held(ctx)
+		}
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 )
+
+// MinRate in packets per second is the least that a rate may be lowered to: one packet in 17 minutes.
+const MinRate = 0.001
 
 // Pace is how fast a scan is to go, in packets per second. Buffers and tables are sized for Max; the rate of
 // the moment lies between Min and Max.
@@ -29,7 +33,9 @@ type Pacer struct {
 	limiter *Limiter
 
 	mu      sync.Mutex
-	paused  bool          // by Pause
+	paused  bool          // by Pause,
+	since   time.Time     // since then,
+	stood   time.Duration // and for so long before
 	holds   int           // by Hold
 	resumed chan struct{} // closed when neither is left; nil while there is none
 }
@@ -66,11 +72,13 @@ func (p *Pacer) SetRate(rate float64) float64 {
 // Restart forgets what was not sent so far: the next token is due now, and there is no credit beyond it.
 func (p *Pacer) Restart() { p.limiter.Restart() }
 
-// Pause stops all grants until Resume. A grant under way may still be made.
+// Pause stops all grants until Resume. Whoever waits in Take sees it within 50 ms, and gets none either.
 func (p *Pacer) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.paused = true
+	if !p.paused {
+		p.paused, p.since = true, p.limiter.clock.Now()
+	}
 	p.changed()
 }
 
@@ -104,8 +112,21 @@ func (p *Pacer) changed() {
 func (p *Pacer) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.paused = false
+	if p.paused {
+		p.paused = false
+		p.stood += p.limiter.clock.Now().Sub(p.since)
+	}
 	p.changed()
+}
+
+// Standing tells whether Pause holds, and for how long it has in all. Hold has no part in either.
+func (p *Pacer) Standing() (now bool, inAll time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paused {
+		return true, p.stood + p.limiter.clock.Now().Sub(p.since)
+	}
+	return false, p.stood
 }
 
 // Paused tells whether Pause or Hold holds.
@@ -119,14 +140,27 @@ func (p *Pacer) pausing() chan struct{} {
 
 // Take is Limiter.Take; it waits while the pace is paused.
 func (p *Pacer) Take(ctx context.Context, limit int) (n int, err error) {
+	return p.limiter.take(ctx, limit, p.Await)
+}
+
+// Await waits while the pace is paused, or until ctx ends.
+func (p *Pacer) Await(ctx context.Context) {
 	for resumed := p.pausing(); resumed != nil; resumed = p.pausing() {
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return
 		case <-resumed:
 		}
 	}
-	return p.limiter.Take(ctx, limit)
+}
+
+// TryTake is Take for who does not wait: it grants what is due, which may be nothing, and nothing in a pause.
+func (p *Pacer) TryTake(limit int) (n int) {
+	if limit < 1 || p.Paused() {
+		return 0
+	}
+	n, _ = p.limiter.grant(limit)
+	return n
 }
 
 // Spend takes n tokens that were not granted: who sends without waiting makes the others wait so much longer.

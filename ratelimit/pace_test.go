@@ -65,3 +65,62 @@ func TestPacerPauses(t *testing.T) {
 		}
 	})
 }
+
+// Who waits for a token of a slow rate gets none in a pause that begins meanwhile, and a faster rate at once.
+func TestPacerWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := NewPacer(Pace{1, MinRate, 100}, System())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := p.TryTake(5); n != 1 {
+			t.Fatalf("%d tokens at once", n)
+		}
+		begun := time.Now()
+		time.AfterFunc(500*time.Millisecond, p.Pause)
+		time.AfterFunc(10*time.Second, p.Resume)
+		if n, err := p.Take(t.Context(), 1); n != 1 || err != nil || time.Since(begun) != 10*time.Second {
+			t.Errorf("%d, %v after %v, want 1 after 10 s", n, err, time.Since(begun))
+		}
+		if now, inAll := p.Standing(); now || inAll != 9500*time.Millisecond {
+			t.Errorf("paused %v, for %v in all", now, inAll)
+		}
+		p.SetRate(MinRate)
+		begun = time.Now()
+		time.AfterFunc(time.Second, func() { p.SetRate(100) })
+		if n, err := p.Take(t.Context(), 1); n != 1 || err != nil || time.Since(begun) > 1100*time.Millisecond {
+			t.Errorf("%d, %v after %v, want 1 within 100 ms of the change", n, err, time.Since(begun))
+		}
+		release := p.Hold()
+		if n := p.TryTake(1); n != 0 || !p.Paused() {
+			t.Errorf("%d tokens while held", n)
+		}
+		time.Sleep(time.Second)
+		if _, inAll := p.Standing(); inAll != 9500*time.Millisecond {
+			t.Errorf("who holds has paused: %v", inAll)
+		}
+		release()
+		p.Pause()
+		time.Sleep(time.Second)
+		p.Pause() // again: it lasts since the first time
+		if now, inAll := p.Standing(); !now || inAll != 10500*time.Millisecond {
+			t.Errorf("paused %v, for %v in all", now, inAll)
+		}
+	})
+}
+
+// A debt of a fast rate is not waited for at a slow one.
+func TestLowerRateKeepsNoDebt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := NewPacer(Pace{100_000, MinRate, 100_000}, System())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Spend(1000) // 10 ms of it
+		p.SetRate(1)
+		begun := time.Now()
+		if _, err := p.Take(t.Context(), 1); err != nil || time.Since(begun) > 50*time.Millisecond {
+			t.Errorf("the next token is due after %v, %v", time.Since(begun), err)
+		}
+	})
+}

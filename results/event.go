@@ -18,10 +18,16 @@ const (
 	EventLost                     // evidence did not come back: what belongs to the scope is unknown from then on
 	EventLimited                  // something on the way limits what silence says
 
+	// What somebody has changed while the scan ran.
+	EventPaused    // nothing is sent any more
+	EventContinued // a pause is over
+	EventRate      // the rate is another one
+	EventExcluded  // a prefix is not probed any more
+
 	numEventKinds
 )
 
-var eventKinds = [numEventKinds]string{"", "outage", "resumed", "next-hop-changed", "lost", "limited"}
+var eventKinds = [numEventKinds]string{"", "outage", "resumed", "next-hop-changed", "lost", "limited", "paused", "continued", "rate", "excluded"}
 
 // String is the kind's name in records, for instance "next-hop-changed".
 func (k EventKind) String() string {
@@ -29,6 +35,15 @@ func (k EventKind) String() string {
 		return eventKinds[k]
 	}
 	return ""
+}
+
+// Action is what the formats of others call it: "evidence-outage" what is about evidence, and "scan-paused" what somebody has
+// changed.
+func (k EventKind) Action() string {
+	if k >= EventPaused {
+		return "scan-" + k.String()
+	}
+	return "evidence-" + k.String()
 }
 
 // ParseEventKind is the inverse of String; EventNone where the name is not known.
@@ -62,9 +77,10 @@ const (
 	CauseTwoNextHops    = "two-next-hops"   // two MAC addresses answer for one address
 	CausePath           = "path"            // nothing on this host explains it: somewhere behind the next hop
 	CauseFirstContacts  = "first-contacts"  // what answers answers on, but first probes to others get lost
+	CauseControl        = "control"         // somebody who controls the scan wanted it
 )
 
-// Event is what happened to the evidence of a scan. Zero fields are left out of the record.
+// Event is what happened to the evidence of a scan, or was changed of the scan itself. Zero fields are left out of the record.
 type Event struct {
 	Time       int64 // when it was noticed, nanoseconds since the Unix epoch
 	Kind       EventKind

@@ -102,9 +102,14 @@ type ScanEnd struct {
 	NotVerified    uint64       `json:"not_verified,omitempty"`
 	NotVerifiedWhy *NotVerified `json:"not_verified_why,omitempty"`
 
+	// ExcludedLive are positions that were not probed, or not as often as asked for, because their addresses were
+	// excluded while the scan ran. They lower Coverage.
+	ExcludedLive uint64 `json:"excluded_live,omitempty"`
+
 	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes
 	Duration      float64 `json:"duration_s"`
-	PPS           float64 `json:"pps"` // probes of all phases / time spent sending, the resolution of addresses included
+	Paused        float64 `json:"paused_s,omitempty"` // of Duration, while somebody had it paused
+	PPS           float64 `json:"pps"`                // probes of all phases / time spent sending, the resolution of addresses included and pauses not
 	Phases        []Phase `json:"phases,omitempty"`
 	Backend       string  `json:"backend"`
 	BackendReason string  `json:"backend_reason"`

@@ -16,8 +16,9 @@ func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered + c.silent, NoResponse: c.silent + c.Timeouts, NoARP: c.NoARP,
 		Replies: c.Replies, Duplicates: c.Duplicates, Outranked: c.Outranked, Invalid: c.Invalid, Late: c.Late,
 		TxErrors: c.TxErrors, TxRetries: c.TxRetries, RxDrops: c.RxDrops, IfaceDrops: c.linkDrops,
-		Coverage: float64(c.done) / float64(probes),
-		Backend:  choice.Backend, BackendReason: s.plan.BackendReason(choice), Complete: complete,
+		ExcludedLive: c.Excluded,
+		Coverage:     float64(c.done) / float64(probes),
+		Backend:      choice.Backend, BackendReason: s.plan.BackendReason(choice), Complete: complete,
 		Phases: s.took(), Evidence: s.evidence(),
 	}
 	estimates := s.estimates()
@@ -25,9 +26,11 @@ func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 	now := time.Now()
 	end.Time = results.Time(now)
 	end.Duration = now.Sub(start).Seconds()
+	_, paused := s.live.standing()
+	end.Paused = paused.Seconds()
 	end.PPS = c.rate(end.Sent + end.Canaries)
-	if s.outputs != nil {
-		end.Outputs = s.outputs.Deliveries()
+	if outputs := s.outputs.Load(); outputs != nil {
+		end.Outputs = (*outputs).Deliveries()
 	}
 	switch {
 	case err != nil:

@@ -3,9 +3,9 @@ package scan
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
-	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/internal/engine"
 	"synoptic/scan/plan"
@@ -16,7 +16,15 @@ type part struct {
 	plan    *plan.Plan
 	session *engine.Session
 	main    *engine.Phase
-	drops   func() uint64 // frames that its interfaces have lost
+	lost    atomic.Pointer[uint64] // frames that its interfaces have lost; nil while they are still counted
+}
+
+// drops are the frames that its interfaces have lost.
+func (p *part) drops() uint64 {
+	if n := p.lost.Load(); n != nil {
+		return *n
+	}
+	return p.session.LinkDrops()
 }
 
 // newPart prepares a part, up to programs in the kernel.
@@ -34,13 +42,13 @@ func (s *Scan) newPart(p *plan.Plan) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &part{p, session, session.Phases()[len(c.Phases)-1], session.LinkDrops}, nil
+	return &part{plan: p, session: session, main: session.Phases()[len(c.Phases)-1]}, nil
 }
 
 // runPart runs the phases of a part whose session is open.
 func (s *Scan) runPart(ctx context.Context, p *part, sink results.Sink) error {
 	for _, ph := range p.session.Phases() {
-		s.current.Store(&running{p, ph})
+		s.enter(p, ph)
 		if ph == p.main {
 			return p.session.Run(ctx, ph, sink)
 		}
@@ -68,10 +76,10 @@ func (s *Scan) runApart(ctx context.Context, sink results.Sink) error {
 		before.main.Estimates() // made of what lies in the memory of its programs, and kept
 		before.session.Close()
 		drops := before.session.LinkDrops()
-		before.drops = func() uint64 { return drops } // what comes later is the next part's
-		s.mu.Lock()
-		s.parts = append(s.parts, p)
-		s.mu.Unlock()
+		before.lost.Store(&drops) // what comes later is the next part's
+		if err := s.begin(p); err != nil {
+			return err
+		}
 		if err := p.session.Open(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -83,6 +91,17 @@ func (s *Scan) runApart(ctx context.Context, sink results.Sink) error {
 		}
 	}
 	return nil
+}
+
+// begin makes a part the last one.
+func (s *Scan) begin(p *part) error {
+	s.live.mu.Lock()
+	defer s.live.mu.Unlock()
+	err := s.live.follow(p.session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = append(s.parts, p)
+	return err
 }
 
 // last is the part that was begun last.
@@ -103,11 +122,17 @@ func (s *Scan) all() []*part {
 type running struct {
 	part  *part
 	phase *engine.Phase
+	stood time.Duration // pauses before it; of parts that have phases of one name, before the first
 }
 
-// Pacer is the owner of the scan's rate: SetRate, Pause and Resume hold at once. A part that goes another way has one
-// of its own, from when it begins.
-func (s *Scan) Pacer() *ratelimit.Pacer { return s.last().session.Pacer() }
+// enter makes a phase the one under way.
+func (s *Scan) enter(p *part, ph *engine.Phase) {
+	_, stood := s.live.standing()
+	if before := s.current.Load(); before != nil && before.phase.Name() == ph.Name() {
+		stood = before.stood
+	}
+	s.current.Store(&running{p, ph, stood})
+}
 
 // Choice is how probes are sent: the plan's, or what was left of it when it was opened. It is settled when the
 // opening record is written.

@@ -22,8 +22,11 @@ type Progress struct {
 	Loss, Missed *results.Estimate
 	RxDrops      uint64
 	Paused       bool          // the outputs are behind
+	Standing     bool          // somebody has paused it
+	LiveRate     float64       // the rate that somebody has set while it runs, probes per second; 0: nobody has
 	Outage       string        // what is waited for, with its cause in brackets: "answers (no-carrier)"; "" while evidence holds
 	Elapsed      time.Duration // of the phase
+	Excluded     uint64        // positions that were excluded while it ran
 	// Known of Neighbours on-link targets have their MAC address; in PhaseResolve.
 	Known, Neighbours uint64
 	// Verification is that of open ports; nil where it is not asked for.
@@ -33,8 +36,10 @@ type Progress struct {
 // Progress may be called at any time from any goroutine.
 func (s *Scan) Progress() Progress {
 	now := s.current.Load()
+	standing, _ := s.live.standing()
+	liveRate := s.live.set()
 	if now == nil {
-		p := Progress{Phase: PhaseResolve, Total: s.plan.Probes()}
+		p := Progress{Phase: PhaseResolve, Total: s.plan.Probes(), Standing: standing}
 		if t := s.begun.Load(); t != 0 {
 			p.Elapsed = time.Since(time.Unix(0, t))
 		}
@@ -46,6 +51,7 @@ func (s *Scan) Progress() Progress {
 	p := Progress{
 		Phase: ph.Name(), Total: ph.Plan().Probes(), Done: ph.Done(), Sent: c.Sent, Again: c.Retransmitted,
 		Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, RxDrops: c.RxDrops, Paused: ph.Paused(), Elapsed: ph.Took(),
+		Standing: standing, LiveRate: liveRate, Excluded: c.Excluded,
 	}
 	if ph == now.part.main {
 		p.Total = s.plan.Probes()
@@ -61,6 +67,7 @@ func (s *Scan) Progress() Progress {
 			p.Closed += c.Closed
 			p.Filtered += c.Filtered
 			p.RxDrops += c.RxDrops
+			p.Excluded += c.Excluded
 			p.Elapsed += before.main.Took()
 		}
 	}

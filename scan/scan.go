@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/scan/gate"
 	"synoptic/scan/internal/engine"
 	"synoptic/scan/judge"
@@ -48,10 +48,14 @@ type Scan struct {
 	parts []*part    // that were begun: the plan's first from New on
 
 	ran      atomic.Bool
-	begun    atomic.Int64             // Unix time in ns
-	current  atomic.Pointer[running]  // nil until addresses are resolved
-	outputs  results.Deliverer        // nil where the outputs do not count
-	verified atomic.Pointer[verified] // nil where open ports are not verified
+	begun    atomic.Int64                      // Unix time in ns
+	current  atomic.Pointer[running]           // nil until addresses are resolved
+	outputs  atomic.Pointer[results.Deliverer] // nil where the outputs do not count
+	live     live
+	meter    meter
+	verifier atomic.Pointer[judge.Verifier]  // nil where open ports are not verified
+	closing  atomic.Pointer[results.ScanEnd] // nil until the scan is over
+	verified atomic.Pointer[verified]        // nil where open ports are not verified
 }
 
 // The names of the phases.
@@ -89,7 +93,9 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	}
 	start := time.Now()
 	s.begun.Store(start.UnixNano())
-	s.outputs, _ = results.SinkAs[results.Deliverer](sink)
+	if outputs, ok := results.SinkAs[results.Deliverer](sink); ok {
+		s.outputs.Store(&outputs)
+	}
 	if u, ok := results.SinkAs[Unblocker](sink); ok {
 		defer context.AfterFunc(ctx, crash.Guarded(u.Stop))()
 	}
@@ -100,6 +106,9 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if err != nil {
 		return nil, err
 	}
+	s.live.told.Sink = sink
+	sink = &s.live.told
+	defer s.measure()()
 	first := s.last()
 	if err := first.session.Open(ctx); err != nil {
 		return nil, err
@@ -118,6 +127,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 		outputs.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
 	end := s.end(start, s.complete(), err)
+	s.closing.Store(end)
 	return end, errors.Join(err, sink.End(end))
 }
 
@@ -147,7 +157,13 @@ func (s *Scan) judge(ctx context.Context, outputs results.Sink) (results.Sink, e
 	}
 	counted := &verified{Sink: hosts}
 	s.verified.Store(counted)
-	return judge.NewVerifier(ctx, counted, judge.VerifierConfig{
+	v, err := judge.NewVerifier(ctx, counted, judge.VerifierConfig{
 		Source: s.plan.OwnSource(), Rate: s.plan.Pace.Max, Slots: s.plan.Connections(judge.MaxVerify), Ports: s.plan.NumPorts(), Liars: liars, Expected: expected,
+		Pace: s.Rate, Await: s.live.await, Excluded: s.live.excludes,
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.verifier.Store(v)
+	return v, nil
 }

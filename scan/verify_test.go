@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -242,4 +243,59 @@ func TestVerifyOutcomes(t *testing.T) {
 	if took > 4*time.Second {
 		t.Errorf("the stop took until %v", took)
 	}
+}
+
+// No connection is made while nothing may be sent, nor to what was excluded; those under way there end at once.
+func TestVerifyIsChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &targets{banner: silent, now: map[netip.Addr]int{}, most: map[netip.Addr]int{}, all: map[netip.Addr]int{}}
+		c := &counts{}
+		var excluded atomic.Bool
+		ours, theirs := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+		is := func(a netip.Addr) bool { return a == theirs }
+		resumed := make(chan struct{})
+		v, err := judge.NewVerifier(t.Context(), c, judge.VerifierConfig{
+			Rate: 1e6, Slots: 8, Ports: 1, Dial: w.dial, Excluded: func(a netip.Addr) bool { return excluded.Load() && is(a) },
+			Await: func(ctx context.Context) { <-resumed },
+		})
+		must(t, err)
+		begun := time.Now()
+		must(t, v.Ports([]results.Port{{Addr: ours, Port: 1, Reason: results.SYNACK}, {Addr: theirs, Port: 1, Reason: results.SYNACK}}))
+		time.Sleep(time.Minute)
+		if len(w.all) > 0 {
+			t.Errorf("connections in a pause: %v", w.all)
+		}
+		close(resumed)
+		time.Sleep(verifyListen / 2) // both listen
+		excluded.Store(true)
+		v.Forget(is)
+		synctest.Wait()
+		if w.now[theirs] != 0 || w.now[ours] != 1 {
+			t.Errorf("%d connections under way to what is excluded, %d to the other", w.now[theirs], w.now[ours])
+		}
+		must(t, v.Ports([]results.Port{{Addr: theirs, Port: 2, Reason: results.SYNACK}}))
+		must(t, v.End(&results.ScanEnd{}))
+		if w.all[theirs] != 1 || c.end.NotVerified != 1 || c.end.NotVerifiedWhy.Excluded != 1 || c.verified != 2 || time.Since(begun) > 63*time.Second {
+			t.Errorf("%v, %+v, %d verified after %v", w.all, c.end.NotVerifiedWhy, c.verified, time.Since(begun))
+		}
+		synctest.Wait()
+	})
+}
+
+// Connections are no faster than the scan is at the moment.
+func TestVerifyFollowsTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &targets{banner: func(netip.AddrPort) (string, error) { return "", syscall.ECONNREFUSED }, now: map[netip.Addr]int{}, most: map[netip.Addr]int{}, all: map[netip.Addr]int{}}
+		c := &counts{}
+		v, err := judge.NewVerifier(t.Context(), c, judge.VerifierConfig{Rate: 1e6, Slots: 8, Ports: 1, Dial: w.dial, Pace: func() float64 { return 10 }})
+		must(t, err)
+		begun := time.Now()
+		for i := range 100 {
+			must(t, v.Ports([]results.Port{{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), Port: 1, Reason: results.SYNACK}}))
+		}
+		must(t, v.End(&results.ScanEnd{}))
+		if took := time.Since(begun); c.refused != 100 || took < 9*time.Second {
+			t.Errorf("%d in %v", c.refused, took)
+		}
+	})
 }

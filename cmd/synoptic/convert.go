@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"synoptic/cmd/synoptic/screen"
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/results/sink"
 	"synoptic/results/sink/format"
 )

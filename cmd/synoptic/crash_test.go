@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"synoptic/bench/lab/testnet"
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 // panicEnv makes the test binary the program with a panic in it: the place and the value of one, each by its name.

@@ -21,6 +21,7 @@ var groups = []struct{ title, flags string }{
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
 	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
+	{"Control and metrics", "control metrics"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
@@ -228,6 +229,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 	switch cmd.Name() {
 	case "scan", "convert":
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
+	case "ctl":
+		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":
 		return outputSections()
 	case "profiles":

@@ -73,7 +73,7 @@ var mistaken = []saying{
 	{"ports 22 80", 2, `separate ports with commas: 22,80`},
 	{"ports --top 0", 2, `the list has 1 to`},
 	{"ports --top ten", 2, `--top ten: a number of ports`},
-	{"man nosuch", 2, `there are pages of convert, man, ports, scan\n`},
+	{"man nosuch", 2, `there are pages of convert, ctl, man, ports, scan\n`},
 }
 
 // elsewhere are those whose words are the business of another part of the program, which has tests of its own: here it is

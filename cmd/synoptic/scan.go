@@ -68,6 +68,7 @@ type scanFlags struct {
 	dryRun      bool
 	quiet       bool
 	settings    settings
+	outside     outsideFlags
 	verbose     bool
 	yes         bool
 }
@@ -133,6 +134,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map, at most `SIZE`")
 	f.outputs.register(fl)
 	f.tags.register(fl)
+	f.outside.register(fl)
 	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open every port")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
@@ -152,6 +154,9 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
 	f.outputs.reopens(stop)
 	if err := checkOutputs(f.outputs.outputs); err != nil {
+		return err
+	}
+	if _, err := f.outside.places(); err != nil {
 		return err
 	}
 	view := newView(std, f, logs)
@@ -186,6 +191,11 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
+	outside, err := f.outside.open()
+	if err != nil {
+		return err
+	}
+	defer outside.close()
 	ctx, gone := context.WithCancelCause(stop.ctx)
 	defer gone(nil)
 	outputs, err := f.outputs.open(standardOutput{std.out, func() { gone(errReaderGone) }}, view, view.Log())
@@ -198,6 +208,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return err
 	}
 	outputs.Report()
+	outside.begin(s, view.Log())
 	reopened(outputs, stop)
 	planned := p.Choice.Backend
 	f.settings.tell(std.err, f.quiet, logs)
@@ -212,6 +223,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	view.Delivering()
 	err = errors.Join(err, outputs.Finish(ctx))
 	stopProgress()
+	outside.close()
 	enough := errors.Is(context.Cause(ctx), errReaderGone)
 	if enough && errors.Is(err, errReaderGone) {
 		err = nil
@@ -370,6 +382,7 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	if c.Show, err = parseShow(f.show); err != nil {
 		return c, err
 	}
+	c.Live = f.outside.control != ""
 	c.Canaries, c.Verify, c.ShowHosts = f.canaries, f.verify, f.showHosts
 	c.Frames = f.outputs.keepFrames()
 	if !(f.minCoverage >= 0 && f.minCoverage <= 1) { // NaN is neither

@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"strings"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 	"synoptic/results/sink/dest"
 )
 

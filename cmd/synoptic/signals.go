@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 // stopper turns signals into an orderly end. Before the scan a signal ends the program at once:

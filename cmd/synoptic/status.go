@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"synoptic/cmd/synoptic/screen"
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 // statusRequests has a status line written at every statusSignal and, where there is an enter file, at every line that

@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock"
+	"synoptic/results/crash"
 )
 
 func answerFor(ctx context.Context, link Link, addr netip.Addr) error {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 // Hop is a next hop, and the MAC address that frames for it bear; nil: not known yet.

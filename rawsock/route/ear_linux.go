@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"synoptic/crash"
 	"synoptic/rawsock"
+	"synoptic/results/crash"
 )
 
 func listen(ctx context.Context, link Link, src netip.Addr, hops []Hop) (*Ear, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 const (

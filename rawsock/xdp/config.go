@@ -116,6 +116,7 @@ type Progress struct {
 	Refused       uint64 // times that the driver or the redirect had no room for a probe, which was sent again
 	Flying        uint64 // probes on their way to the driver, or to be sent again
 	Starved       uint64 // runs without a probe to send
+	Excluded      uint64 // positions that were silent and are marked as unknown, for their address is excluded
 }
 
 // Kind tells the records of the receiver apart.

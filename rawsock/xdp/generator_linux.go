@@ -5,6 +5,8 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -181,6 +183,22 @@ func bit(b bool) uint8 {
 // Grant lets n more probes leave. One goroutine grants.
 func (p *Programs) Grant(n uint64) { atomic.AddUint64(&p.control.Granted, n) }
 
+// Exclude has the generator probe nothing any more in some prefixes, those of IPv6 left out, be it a first try or again. It holds
+// from the next batch of up to 64 frames on. The error says that some of them are probed as before.
+func (p *Programs) Exclude(prefixes iter.Seq[netip.Prefix]) error {
+	for prefix := range prefixes {
+		if !prefix.Addr().Is4() {
+			continue
+		}
+		key := scanPrefix{Length: uint32(prefix.Bits()), Addr: networkOrder(prefix.Addr())}
+		if err := p.objects.Exclusions.Put(&key, uint8(1)); err != nil {
+			return kernelError("exclude "+prefix.String(), err)
+		}
+	}
+	atomic.StoreUint64(&p.control.Excluding, 1)
+	return nil
+}
+
 // Granted is the number of probes that were let to leave, in all.
 func (p *Programs) Granted() uint64 { return atomic.LoadUint64(&p.control.Granted) }
 
@@ -192,8 +210,8 @@ func (p *Programs) Progress() Progress {
 	return Progress{
 		Finished: atomic.LoadUint64(&c.Finished), Spent: atomic.LoadUint64(&c.Spent), Starved: atomic.LoadUint64(&c.Starved),
 		Sent: atomic.LoadUint64(&c.Sent), Retransmitted: atomic.LoadUint64(&c.Retransmitted), Sampled: atomic.LoadUint64(&c.Sampled),
-		Refused: atomic.LoadUint64(&c.Refused),
-		Flying:  atomic.LoadUint64(&c.Redirected) - flushed + atomic.LoadUint64(&c.Refused) - resent,
+		Refused: atomic.LoadUint64(&c.Refused), Excluded: atomic.LoadUint64(&c.Excluded),
+		Flying: atomic.LoadUint64(&c.Redirected) - flushed + atomic.LoadUint64(&c.Refused) - resent,
 	}
 }
 

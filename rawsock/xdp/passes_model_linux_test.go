@@ -5,6 +5,7 @@ package xdp
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -79,8 +80,16 @@ type generatorModel struct {
 	rng *rand.Rand
 	// pace draws what depends on time: how often it is asked does.
 	pace *rand.Rand
+	gone []netip.Prefix // excluded
+	// passedOver are positions that were silent, and excluded.
+	passedOver uint64
 
 	sent, retransmitted, sampled, finished uint64
+}
+
+// excluded tells whether an address is.
+func (g *generatorModel) excluded(a netip.Addr) bool {
+	return slices.ContainsFunc(g.gone, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // round marks the map anew, and makes the generator do some passes over it.
@@ -204,7 +213,7 @@ func (g *generatorModel) compare(t *testing.T, probes []sentProbe, passes uint64
 	g.finished += passes
 	got := g.Progress()
 	got.Starved = 0
-	want := Progress{Finished: g.finished, Spent: g.sent, Sent: g.sent, Retransmitted: g.retransmitted, Sampled: g.sampled}
+	want := Progress{Finished: g.finished, Spent: g.sent, Sent: g.sent, Retransmitted: g.retransmitted, Sampled: g.sampled, Excluded: g.passedOver}
 	if got != want {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}

@@ -4,6 +4,8 @@ package xdp
 
 import (
 	"fmt"
+	"iter"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -49,6 +51,9 @@ func (*Programs) Generate() error                       { return programsUnsuppo
 func (*Programs) Interrupt() error                      { return programsUnsupported("generator") }
 func (*Programs) Post(Pass) bool                        { return false }
 func (*Programs) Grant(uint64)                          {}
+func (*Programs) Exclude(iter.Seq[netip.Prefix]) error {
+	return programsUnsupported("exclude")
+}
 func (*Programs) Granted() uint64                       { return 0 }
 func (*Programs) Progress() Progress                    { return Progress{} }
 func (*Programs) Unsent() []uint64                      { return nil }

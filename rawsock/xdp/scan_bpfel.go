@@ -62,7 +62,8 @@ type scanControl struct {
 		IpSum  uint32
 		TcpSum uint32
 	}
-	Pad0          [4]uint64
+	Excluding     uint64
+	Pad0          [3]uint64
 	Finished      uint64
 	Cursor        uint64
 	Spent         uint64
@@ -70,7 +71,7 @@ type scanControl struct {
 	Resent        uint64
 	Granule       uint64
 	Starved       uint64
-	Pad1          uint64
+	Excluded      uint64
 	Flushed       uint64
 	Sent          uint64
 	Retransmitted uint64
@@ -92,6 +93,12 @@ type scanControl struct {
 		Probes  uint8
 		Pad     [3]uint8
 	}
+}
+
+type scanPrefix struct {
+	_      structs.HostLayout
+	Length uint32
+	Addr   uint32
 }
 
 type scanRun struct {
@@ -137,6 +144,7 @@ type scanTally struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	scanMapControls        = "controls"
+	scanMapExclusions      = "exclusions"
 	scanMapGuides          = "guides"
 	scanMapLosses          = "losses"
 	scanMapPortIndex       = "port_index"
@@ -208,17 +216,18 @@ type scanProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type scanMapSpecs struct {
-	Controls  *ebpf.MapSpec `ebpf:"controls"`
-	Guides    *ebpf.MapSpec `ebpf:"guides"`
-	Losses    *ebpf.MapSpec `ebpf:"losses"`
-	PortIndex *ebpf.MapSpec `ebpf:"port_index"`
-	Ports     *ebpf.MapSpec `ebpf:"ports"`
-	Records   *ebpf.MapSpec `ebpf:"records"`
-	Runs      *ebpf.MapSpec `ebpf:"runs"`
-	Sets      *ebpf.MapSpec `ebpf:"sets"`
-	Slots     *ebpf.MapSpec `ebpf:"slots"`
-	Tallies   *ebpf.MapSpec `ebpf:"tallies"`
-	Times     *ebpf.MapSpec `ebpf:"times"`
+	Controls   *ebpf.MapSpec `ebpf:"controls"`
+	Exclusions *ebpf.MapSpec `ebpf:"exclusions"`
+	Guides     *ebpf.MapSpec `ebpf:"guides"`
+	Losses     *ebpf.MapSpec `ebpf:"losses"`
+	PortIndex  *ebpf.MapSpec `ebpf:"port_index"`
+	Ports      *ebpf.MapSpec `ebpf:"ports"`
+	Records    *ebpf.MapSpec `ebpf:"records"`
+	Runs       *ebpf.MapSpec `ebpf:"runs"`
+	Sets       *ebpf.MapSpec `ebpf:"sets"`
+	Slots      *ebpf.MapSpec `ebpf:"slots"`
+	Tallies    *ebpf.MapSpec `ebpf:"tallies"`
+	Times      *ebpf.MapSpec `ebpf:"times"`
 }
 
 // scanVariableSpecs contains global variables before they are loaded into the kernel.
@@ -248,22 +257,24 @@ func (o *scanObjects) Close() error {
 //
 // It can be passed to loadScanObjects or ebpf.CollectionSpec.LoadAndAssign.
 type scanMaps struct {
-	Controls  *ebpf.Map `ebpf:"controls"`
-	Guides    *ebpf.Map `ebpf:"guides"`
-	Losses    *ebpf.Map `ebpf:"losses"`
-	PortIndex *ebpf.Map `ebpf:"port_index"`
-	Ports     *ebpf.Map `ebpf:"ports"`
-	Records   *ebpf.Map `ebpf:"records"`
-	Runs      *ebpf.Map `ebpf:"runs"`
-	Sets      *ebpf.Map `ebpf:"sets"`
-	Slots     *ebpf.Map `ebpf:"slots"`
-	Tallies   *ebpf.Map `ebpf:"tallies"`
-	Times     *ebpf.Map `ebpf:"times"`
+	Controls   *ebpf.Map `ebpf:"controls"`
+	Exclusions *ebpf.Map `ebpf:"exclusions"`
+	Guides     *ebpf.Map `ebpf:"guides"`
+	Losses     *ebpf.Map `ebpf:"losses"`
+	PortIndex  *ebpf.Map `ebpf:"port_index"`
+	Ports      *ebpf.Map `ebpf:"ports"`
+	Records    *ebpf.Map `ebpf:"records"`
+	Runs       *ebpf.Map `ebpf:"runs"`
+	Sets       *ebpf.Map `ebpf:"sets"`
+	Slots      *ebpf.Map `ebpf:"slots"`
+	Tallies    *ebpf.Map `ebpf:"tallies"`
+	Times      *ebpf.Map `ebpf:"times"`
 }
 
 func (m *scanMaps) Close() error {
 	return _ScanClose(
 		m.Controls,
+		m.Exclusions,
 		m.Guides,
 		m.Losses,
 		m.PortIndex,

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/results/sink/delivery"
 	"synoptic/results/sink/queue"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/queue"
 )

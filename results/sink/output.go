@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/results/sink/delivery"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/format"

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 )
 
 // Tee hands every record to all of its sinks, in order. One that fails says so once and gets nothing

@@ -54,6 +54,7 @@ type Set struct {
 	paths    []PathCount
 	goods    []int64 // by path: when the newest beacon was sent that was answered, or the probe that made a beacon of one
 	lost     uint64  // not answered in time
+	delays   Delays
 	parts    []*Part
 	suspects bool // one may be lost
 }
@@ -176,11 +177,7 @@ func (s *Set) makeRoom() bool {
 	if gone < 0 {
 		return false
 	}
-	m := s.members[gone]
-	delete(s.index, netip.AddrPortFrom(m.Addr, m.Port))
-	if s.hosts[m.Addr].beacons--; s.hosts[m.Addr].beacons == 0 {
-		delete(s.hosts, m.Addr)
-	}
+	s.drop(s.members[gone])
 	last := len(s.members) - 1
 	s.members[gone] = s.members[last]
 	s.members = s.members[:last]
@@ -276,6 +273,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 		s.next.answers++
 	}
 	m.answered(rtt)
+	s.delays.add(rtt)
 	s.recent = max(rtt, s.recent-s.recent/256)
 	s.proven = true
 	s.paths[m.Path].Answered++

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/ratelimit"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/scan/rtt"
 )
 
@@ -36,6 +36,7 @@ type Verifier struct {
 	pending sync.WaitGroup
 
 	mu    sync.Mutex
+	under map[*underWay]struct{} // connections
 	hosts map[netip.Addr]*verifiedHost
 	out   []results.Port // done, waiting for the next hand-over
 	left  results.NotVerified
@@ -57,10 +58,16 @@ const (
 
 // VerifierConfig says how connections are made.
 type VerifierConfig struct {
-	Source   netip.Addr // to connect from; zero: the kernel's choice
-	Rate     float64    // connections per second at most; no more than verifyRate in any case
-	Slots    int        // connections under way at most; no more than MaxVerify in any case
-	Ports    int        // as of HostsConfig, and so are the next two
+	Source netip.Addr // to connect from; zero: the kernel's choice
+	Rate   float64    // connections per second at most; no more than verifyRate in any case
+	// Pace is the scan's own rate at the moment, which Rate may be above; nil: Rate.
+	Pace func() float64
+	// Await waits while nothing may be sent, or until ctx ends; nil: never.
+	Await func(ctx context.Context)
+	// Excluded tells of addresses that are not connected to any more; nil: of none.
+	Excluded func(netip.Addr) bool
+	Slots    int // connections under way at most; no more than MaxVerify in any case
+	Ports    int // as of HostsConfig, and so are the next two
 	Expected func() float64
 	Liars    map[netip.Addr]bool
 	// Dial connects; nil is TCP.
@@ -76,10 +83,19 @@ func NewVerifier(ctx context.Context, next results.Sink, c VerifierConfig) (*Ver
 	if c.Dial == nil {
 		c.Dial = dialTCP
 	}
+	if c.Pace == nil {
+		c.Pace = func() float64 { return c.Rate }
+	}
+	if c.Await == nil {
+		c.Await = func(context.Context) {}
+	}
+	if c.Excluded == nil {
+		c.Excluded = func(netip.Addr) bool { return false }
+	}
 	slots := min(c.Slots, MaxVerify)
 	return &Verifier{
 		Sink: next, VerifierConfig: c, ctx: ctx, limiter: limiter,
-		room: make(chan struct{}, waitingPerSlot*slots), slots: make(chan struct{}, slots), hosts: map[netip.Addr]*verifiedHost{},
+		room: make(chan struct{}, waitingPerSlot*slots), slots: make(chan struct{}, slots), hosts: map[netip.Addr]*verifiedHost{}, under: map[*underWay]struct{}{},
 	}, nil
 }
 
@@ -125,6 +141,7 @@ func (v *Verifier) start(p results.Port) {
 
 // admit waits for a token and for room; false when the scan is told to stop.
 func (v *Verifier) admit() bool {
+	_ = v.limiter.SetRate(min(v.Pace(), verifyRate)) // above zero, as every pace is
 	if _, err := v.limiter.Take(v.ctx, 1); err != nil {
 		return false
 	}
@@ -138,21 +155,64 @@ func (v *Verifier) admit() bool {
 
 // connect waits for a slot and verifies a port, unless the scan is told to stop.
 func (v *Verifier) connect(p *results.Port) {
+	v.Await(v.ctx)
 	select {
 	case v.slots <- struct{}{}:
-		v.verify(p)
+		ctx, end := v.launch(p.Addr)
+		if ctx.Err() == nil {
+			v.verify(ctx, p)
+		}
+		end()
 		<-v.slots
 	case <-v.ctx.Done():
 	}
-	if p.Verified == results.VerifyNone {
+	switch {
+	case p.Verified != results.VerifyNone:
+		v.collect(*p)
+	case v.Excluded(p.Addr):
+		v.leave(*p, &v.left.Excluded)
+	default:
 		v.leave(*p, &v.left.Stopped)
-		return
 	}
-	v.collect(*p)
 }
 
-func (v *Verifier) verify(p *results.Port) {
-	ctx, cancel := rtt.WithTimeout(v.ctx, verifyConnect)
+// underWay is a connection that may be ended for its address.
+type underWay struct {
+	addr netip.Addr
+	end  context.CancelFunc
+}
+
+// launch gives a connection a context that ends with the scan, or when its address is excluded.
+func (v *Verifier) launch(addr netip.Addr) (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancel(v.ctx)
+	this := &underWay{addr, cancel}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.under[this] = struct{}{}
+	if v.Excluded(addr) { // else Forget finds it
+		cancel()
+	}
+	return ctx, func() {
+		cancel()
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.under, this)
+	}
+}
+
+// Forget ends the connections to some addresses, which Excluded tells of already.
+func (v *Verifier) Forget(some func(netip.Addr) bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for this := range v.under {
+		if some(this.addr) {
+			this.end()
+		}
+	}
+}
+
+func (v *Verifier) verify(until context.Context, p *results.Port) {
+	ctx, cancel := rtt.WithTimeout(until, verifyConnect)
 	defer cancel()
 	source := v.Source
 	if source.Is4() != p.Addr.Is4() {
@@ -160,18 +220,18 @@ func (v *Verifier) verify(p *results.Port) {
 	}
 	conn, err := v.Dial(ctx, netip.AddrPortFrom(source, 0), netip.AddrPortFrom(p.Addr, p.Port))
 	if err != nil {
-		if v.ctx.Err() == nil { // else nobody knows
+		if until.Err() == nil { // else nobody knows
 			p.Verified = results.VerifyFalse
 		}
 		return
 	}
 	defer conn.Close()
 	p.Verified = results.VerifyTrue
-	defer context.AfterFunc(v.ctx, crash.Guarded(func() { _ = conn.SetReadDeadline(time.Now()) }))()
+	defer context.AfterFunc(until, crash.Guarded(func() { _ = conn.SetReadDeadline(time.Now()) }))()
 	_ = conn.SetReadDeadline(time.Now().Add(verifyListen))
 	banner := make([]byte, results.MaxBanner)
 	n, err := conn.Read(banner) // a server that waits for us to speak says nothing
-	if errors.Is(err, os.ErrDeadlineExceeded) && v.ctx.Err() == nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) && until.Err() == nil {
 		_ = conn.SetReadDeadline(time.Now().Add(rtt.SecondLook))
 		n, _ = conn.Read(banner)
 	}

@@ -61,6 +61,9 @@ type Config struct {
 
 	Rate      float64 // probes per second
 	Bandwidth float64 // bits per second on the wire; the lower of both limits holds
+	// Live says that the rate may be changed while the scan runs: lowered to ratelimit.MinRate, and raised to LiveFactor
+	// times the rate that it begins with, as far as neither Bandwidth nor the choice of a backend says less.
+	Live bool
 
 	Backend   string
 	Interface string // name; overrides the routing table's choice

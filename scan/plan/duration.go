@@ -36,12 +36,12 @@ const maxDuration = 100 * 365 * 24 * time.Hour
 func (p *Plan) Reach() float64 {
 	most, known := capacity[p.Choice.Backend]
 	if !known {
-		return p.Pace.Max
+		return p.Pace.Start
 	}
 	if p.Routes != nil && allLocal(nil, p.Routes, nil) {
 		most = min(most, localCapacity)
 	}
-	return min(p.Pace.Max, most)
+	return min(p.Pace.Start, most)
 }
 
 // Bounds counts the resolution of addresses, canary ports, retries and the waits between and behind them, and for

@@ -87,6 +87,7 @@ type asked struct {
 	SourcePort uint16  `json:"src_port,omitempty"`
 	GatewayMAC string  `json:"gateway_mac,omitempty"`
 	Lanes      int     `json:"lanes,omitempty"`
+	Live       bool    `json:"live,omitempty"`
 }
 
 type pace struct {
@@ -132,7 +133,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Apart: p.Apart,
 		Asked: asked{
 			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
-			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes,
+			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes, Live: c.Live,
 		},
 		Policy: policy{
 			Attempts: c.Attempts, RetryGap: c.RetryGap.String(), TargetRecall: c.TargetRecall, Wait: c.Wait.String(), Patience: c.Patience.String(), Batch: c.Batch,

@@ -13,6 +13,17 @@ import (
 	"synoptic/scan/target"
 )
 
+// LiveFactor is how many times its first rate a scan may come to whose rate may be changed.
+const LiveFactor = 4
+
+// live widens a pace for changes while the scan runs, up to limit by the bandwidth. From kernelRate on another backend, more
+// lanes and larger tables would be planned than for the rate asked for: who wants so much has to ask for it.
+func live(p ratelimit.Pace, limit float64) ratelimit.Pace {
+	p.Min = min(p.Min, ratelimit.MinRate)
+	p.Max = max(p.Start, min(LiveFactor*p.Start, kernelRate-1, limit))
+	return p
+}
+
 // paceOf decides how fast the scan goes, and says where that comes from. local tells whether every probe stays
 // on this host.
 func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, error) {
@@ -26,9 +37,9 @@ func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, er
 	default:
 		rate, reason = DefaultRate, "the default"
 	}
-	field := "Rate"
+	field, limit := "Rate", math.Inf(1)
 	if asked.Bandwidth > 0 {
-		if limit := ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen); limit < rate {
+		if limit = ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen); limit < rate {
 			rate, reason = limit, fmt.Sprintf("%g bit/s of %d-byte frames", asked.Bandwidth, frameLen)
 			field = "Bandwidth"
 		}
@@ -36,6 +47,9 @@ func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, er
 	pace := ratelimit.Constant(rate)
 	if err := pace.Validate(); err != nil {
 		return pace, reason, refuse(field, hintOf(err), "%w", err)
+	}
+	if asked.Live {
+		pace = live(pace, limit)
 	}
 	return pace, reason, nil
 }

@@ -31,6 +31,24 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// A rate that may be changed has room upwards as long as nothing else of the plan would be another one, and no more than the
+// bandwidth allows.
+func TestLivePace(t *testing.T) {
+	for _, c := range []struct {
+		rate, bandwidth float64
+		local           bool
+		max             float64
+	}{
+		{0, 0, false, 40_000}, {5, 0, false, 20}, {0.0001, 0, false, 0.0004}, {60_000, 0, false, kernelRate - 1}, {kernelRate, 0, false, kernelRate}, {5e6, 0, false, 5e6}, {0, 0, true, 500_000},
+		{0, 672e3, false, 1000}, {500, 672e3, false, 1000}, {200, 672e3, false, 800},
+	} {
+		pace, _, err := paceOf(&Config{Rate: c.rate, Bandwidth: c.bandwidth, Live: true}, c.local, 58)
+		if err != nil || pace.Validate() != nil || pace.Max != c.max || pace.Min != min(pace.Start, ratelimit.MinRate) {
+			t.Errorf("%+v: %v, %v", c, pace, err)
+		}
+	}
+}
+
 // A scan of this host alone crosses no network, by routes where there are some and by addresses elsewhere.
 func TestLocal(t *testing.T) {
 	own := []netip.Addr{hostAddr}

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 // Timeouts says how long to wait for a connect, apart for every /24 (IPv6: /48), folded as

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"sync"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 )
 
 const (

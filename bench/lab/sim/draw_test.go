@@ -10,6 +10,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/scan"
 	"synoptic/scan/plan"
 )
 
@@ -24,6 +25,8 @@ type drawn struct {
 	later   time.Duration // and until when at most it holds others up
 	most    bool          // until then, and most of them
 	slow    time.Duration // of the sink
+
+	live func(*scan.Scan) // is given the scan before it runs; nil: nobody is
 }
 
 // draw makes a random scan from a seed.

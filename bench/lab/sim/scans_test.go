@@ -77,6 +77,9 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if d.live != nil {
+		d.live(s)
+	}
 	o := &outcome{records: &Records{Begun: n.Start(), Slow: d.slow}}
 	o.Scan = Scan{
 		Ports: d.ports, Positions: p.Positions.Len(), Rate: c.Rate, Attempts: c.Attempts, Recall: c.TargetRecall, RetryGap: c.RetryGap, Wait: c.Wait,

@@ -31,26 +31,10 @@ func (e *eta) left() time.Duration { return e.shown.left }
 
 // estimate is what the work so far makes of the time that is left; 0: nothing.
 func (e *eta) estimate(p *scan.Progress) time.Duration {
-	if verifying(p) {
+	if p.Verifying() {
 		return e.checked.left(e.at, p.Open)
 	}
-	done, all := work(p), workInAll(p)
-	if p.Phase == scan.PhaseResolve || done <= 0 || done >= all {
-		return 0
-	}
-	return Seconds((e.at - e.began).Seconds() * (all - done) / done)
-}
-
-// work counts positions dealt with, and retries.
-func work(p *scan.Progress) float64 { return float64(p.Done) + float64(p.Again) }
-
-// workInAll is what work comes to if as many stay silent as so far: each of them is probed again as often as a port may be.
-func workInAll(p *scan.Progress) float64 {
-	all := float64(p.Total)
-	if answered := p.Open + p.Closed + p.Filtered; p.Attempts > 1 && p.Done > answered {
-		all *= 1 + float64(p.Attempts-1)*float64(p.Done-answered)/float64(p.Done)
-	}
-	return all
+	return p.Left(e.at - e.began)
 }
 
 // countdown is a time left as people expect it, made of estimates that go up and down: it counts down, and stands still

@@ -82,7 +82,7 @@ func TestTimeLeftCountsDown(t *testing.T) {
 			ends := time.Duration(0)
 			for done := false; !done; ends += progressEvery {
 				p := c.scan(ends)
-				done = work(&p) >= workInAll(&p) && !verifying(&p)
+				done = p.Done > 0 && p.Left(time.Second) == 0 && !p.Verifying()
 			}
 			w := watch(t, Config{}, c.scan)
 			var before time.Duration

@@ -43,6 +43,12 @@ func logEnd(log *slog.Logger, end *results.ScanEnd) {
 	if end.NotVerified > 0 {
 		attrs = append(attrs, "not_verified", end.NotVerified, "not_verified_why", end.NotVerifiedWhy)
 	}
+	if end.ExcludedLive > 0 {
+		attrs = append(attrs, "excluded_live", end.ExcludedLive)
+	}
+	if end.Paused > 0 {
+		attrs = append(attrs, "paused_s", end.Paused)
+	}
 	if len(end.Outputs) > 0 {
 		attrs = append(attrs, "outputs", end.Outputs)
 	}

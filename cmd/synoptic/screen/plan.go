@@ -62,6 +62,9 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 		row("beacons", "%s, and what responds", joinAddrs(p.Asked.Beacons))
 	}
 	rate := fmt.Sprintf("%s: %s", perSecond(p.Pace.Start), p.RateReason)
+	if p.Asked.Live {
+		rate += fmt.Sprintf("; synoptic ctl can set %s to %s", perSecond(p.Pace.Min), perSecond(p.Pace.Max))
+	}
 	if reach := p.Reach(); reach < p.Pace.Start {
 		rate += fmt.Sprintf("; %s reaches about %s", p.Choice.Backend, perSecond(reach))
 	}

@@ -37,9 +37,9 @@ type awake struct {
 	passed time.Duration
 }
 
-// look returns the time that has passed. A gap that no busy host explains counts as awakeGap.
-func (a *awake) look(now time.Time) time.Duration {
-	if !a.seen.IsZero() {
+// look returns the time that has passed. A gap that no busy host explains counts as awakeGap, and a pause not at all.
+func (a *awake) look(now time.Time, paused bool) time.Duration {
+	if !a.seen.IsZero() && !paused {
 		a.passed += min(now.Sub(a.seen), awakeGap)
 	}
 	a.seen = now
@@ -50,14 +50,14 @@ const awakeGap = 5 * progressEvery
 
 func (f *follower) begin(now time.Time) {
 	f.began, f.noted = now, now
-	f.awake.look(now)
+	f.awake.look(now, false)
 	f.now = f.progress()
 }
 
 // look is called every progressEvery.
 func (f *follower) look(now time.Time) {
 	v := f.view
-	at := f.awake.look(now)
+	at := f.awake.look(now, f.now.Standing)
 	if v.Quiet {
 		return // the scan's own time is too good to look at it for nobody
 	}
@@ -87,7 +87,7 @@ func (f *follower) see(at time.Duration) {
 
 // status writes a line because somebody has asked for it.
 func (f *follower) status(now time.Time) {
-	f.see(f.awake.look(now))
+	f.see(f.awake.look(now, f.now.Standing))
 	f.note(now)
 }
 
@@ -155,6 +155,9 @@ func (f *follower) attrs(so time.Duration) []any {
 	}
 	if p.Outage != "" {
 		attrs = append(attrs, "waits_for", p.Outage)
+	}
+	if p.Standing {
+		attrs = append(attrs, "paused", true)
 	}
 	if outputs := f.outputs(); f.view.delivering.Load() && len(outputs) > 0 {
 		attrs = append(attrs, "outputs", outputs)

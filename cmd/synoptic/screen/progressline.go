@@ -14,7 +14,7 @@ func progressLine(p *scan.Progress, pps float64, left time.Duration) string {
 	switch {
 	case p.Phase == scan.PhaseResolve:
 		return resolvingWords(p)
-	case verifying(p):
+	case p.Verifying():
 		return stateWords(p, left)
 	}
 	var b strings.Builder
@@ -50,9 +50,11 @@ func stateWords(p *scan.Progress, left time.Duration) string {
 		within = Clock(max(left.Round(100*time.Millisecond), 100*time.Millisecond)) + " left"
 	}
 	switch {
+	case p.Standing:
+		return "paused by synoptic ctl"
 	case p.Outage != "":
 		return "outage: waiting for " + p.Outage
-	case verifying(p):
+	case p.Verifying():
 		return join(verifyingWords(p), within)
 	case p.Paused && p.Verification != nil:
 		return "paused: " + verifyingWords(p)
@@ -64,11 +66,6 @@ func stateWords(p *scan.Progress, left time.Duration) string {
 		return join("finishing: last retries and answers", within)
 	}
 	return within
-}
-
-// verifying tells whether open ports are what is waited for.
-func verifying(p *scan.Progress) bool {
-	return p.Verification != nil && p.Done == p.Total && p.Verification.Settled < p.Open && p.Outage == ""
 }
 
 func verifyingWords(p *scan.Progress) string {

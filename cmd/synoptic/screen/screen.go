@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/term"
 
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/scan"
 	"synoptic/scan/plan"
 )

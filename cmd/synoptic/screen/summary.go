@@ -57,6 +57,9 @@ func summaryLines(end *results.ScanEnd) []string {
 	if end.Evidence != nil && end.Evidence.State == results.EvidenceStateHeld && end.NoResponse > 0 {
 		lines = append(lines, heldWords(end.Evidence))
 	}
+	if words := changedWords(end); words != "" {
+		lines = append(lines, words)
+	}
 	if words := notVerifiedWords(end); words != "" {
 		lines = append(lines, words)
 	}
@@ -67,6 +70,18 @@ func summaryLines(end *results.ScanEnd) []string {
 		lines = append(lines, "open ports missed: unknown, "+voidWords(end.EstimateVoid))
 	}
 	return lines
+}
+
+// changedWords say what somebody has changed of the scan while it ran, or "".
+func changedWords(end *results.ScanEnd) string {
+	var words []string
+	if end.ExcludedLive > 0 {
+		words = append(words, Count(end.ExcludedLive, "port was", "ports were")+" not probed, or not as often as asked for: excluded while the scan ran")
+	}
+	if end.Paused > 0 {
+		words = append(words, "paused for "+Clock(Seconds(end.Paused)))
+	}
+	return strings.Join(words, "; ")
 }
 
 // outcome is how a scan ended, in a word or some.

@@ -19,6 +19,7 @@ func notVerifiedWords(end *results.ScanEnd) string {
 		{end.NotVerifiedWhy.Suspect, "on hosts that open implausibly many"},
 		{end.NotVerifiedWhy.HostLimit, "beyond what is verified of one host"},
 		{end.NotVerifiedWhy.Stopped, "for the scan was stopped"},
+		{end.NotVerifiedWhy.Excluded, "for their hosts were excluded meanwhile"},
 	} {
 		if r.n > 0 {
 			why = append(why, Grouped(r.n)+" "+r.reason)

@@ -105,7 +105,8 @@ struct control {
 	u64 posted;  // passes, in all
 	u64 host_resets; // SYN-ACKs go to the host, which answers them itself
 	struct template template;
-	u64 pad0[4];
+	u64 excluding; // some addresses are not probed any more: see generate.h
+	u64 pad0[3];
 
 	// the generator
 	u64 finished;   // passes, in all
@@ -115,7 +116,7 @@ struct control {
 	u64 resent;     // taken from refused
 	u64 granule;    // last entry of the send times that was written
 	u64 starved;    // runs that ended for want of a grant or a pass
-	u64 pad1;
+	u64 excluded;   // positions that were not probed for their address
 
 	// the tracepoints, on the generator's CPU
 	u64 flushed;        // of redirected: the driver has answered

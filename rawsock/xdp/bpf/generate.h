@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The generator: one probe for each run, the next that is due and paid for.
 //
-//	refused by the driver? again → pass → position → silent? → index → (address, port) → frame → redirect
+//	refused by the driver? again → pass → position → silent? → index → (address, port) → excluded? → frame → redirect
 #pragma once
 
 #include "frame.h"
@@ -112,6 +112,37 @@ inline u64 next_probe(struct control *w)
 // refuse keeps a probe that did not get out, to be sent again.
 inline void refuse(struct control *w, u64 word) { w->refusals[w->refused++ % REFUSED] = word | PENDING_AGAIN; }
 
+// Addresses that are not probed any more, by prefixes. It has memory for those that there are only.
+struct prefix {
+	u32 length;
+	u32 addr; // network byte order
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct prefix);
+	__type(value, u8);
+} exclusions SEC(".maps");
+
+inline int is_excluded(u32 addr)
+{
+	struct prefix key = {32, htonl(addr)};
+	return bpf_map_lookup_elem(&exclusions, &key) != 0;
+}
+
+// forgo takes a position for one that is not probed: it is unknown, unless it has answered, and what was paid for it is
+// there for the next.
+inline void forgo(struct control *w, u64 position)
+{
+	u32 shift = position % WORD_SLOTS * 4;
+	u64 *word = slot_word(position);
+	if (word && !(__sync_fetch_and_or(word, (u64)STATE_UNKNOWN << shift) >> shift & STATE_SEALED))
+		w->excluded++;
+	w->spent--;
+}
+
 inline int generate_probe(struct xdp_md *ctx)
 {
 	struct control *w = control_words();
@@ -123,6 +154,10 @@ inline int generate_probe(struct xdp_md *ctx)
 	u64 position = word & PENDING_POSITION;
 	u32 attempt = word >> 48 & (MAX_ATTEMPTS - 1);
 	u64 probed = space_at(permute_index(position));
+	if (*(volatile u64 *)&w->excluding && probed != NOTHING && is_excluded(probed >> 16)) {
+		forgo(w, position);
+		return XDP_DROP;
+	}
 	// A frame that was cut shorter where it went comes back shorter: the kernel restores its length
 	// only where the program has changed it (reset_ctx and ctx_was_changed, net/bpf/test_run.c). So it
 	// is made longer than it should be, and cut each time. Nobody cuts one that has no options.

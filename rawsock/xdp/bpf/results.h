@@ -9,6 +9,7 @@
 #define STATE_CLOSED 2
 #define STATE_FILTERED 4
 #define STATE_ANSWERS 7
+#define STATE_UNKNOWN 8
 #define STATE_SEALED 15
 #define WORD_SLOTS 16
 #define SLOT_ONES 0x1111111111111111ULL // the lowest bit of each slot

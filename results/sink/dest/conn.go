@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock/tcpinfo"
+	"synoptic/results/crash"
 )
 
 // conn is one connection to a receiver that answers nothing. Writes run on a goroutine of their own: one

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock/tcpinfo"
 	"synoptic/results/bytesize"
+	"synoptic/results/crash"
 	"synoptic/results/sink/batch"
 )
 

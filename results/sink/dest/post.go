@@ -16,7 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
+	"synoptic/results/crash"
 	"synoptic/results/sink/batch"
 )
 

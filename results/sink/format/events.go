@@ -44,8 +44,8 @@ func (e *ecs) appendEvent(b []byte, v *results.Event, id results.EventID) []byte
 	b = results.AppendString(b, v.Message)
 	b = append(b, `,"event":{"id":"`...)
 	b = id.AppendTo(b)
-	b = append(b, `","action":"evidence-`...)
-	b = append(b, v.Kind.String()...)
+	b = append(b, `","action":"`...)
+	b = append(b, v.Kind.Action()...)
 	if v.Cause != "" {
 		b = append(b, `","reason":`...)
 		b = results.AppendString(b, v.Cause)
@@ -108,15 +108,15 @@ func (o *ocsf) appendEvent(v *results.Event, id results.EventID) []byte {
 	activity := ocsfOther
 	switch {
 	case v.Scope != results.ScopeAll:
-	case v.Kind == results.EventOutage:
+	case v.Kind == results.EventOutage, v.Kind == results.EventPaused:
 		activity = ocsfPaused
-	case v.Kind == results.EventResumed:
+	case v.Kind == results.EventResumed, v.Kind == results.EventContinued:
 		activity = ocsfResumed
 	}
 	b := o.appendActivity(o.w.Buf(), activity, ocsfSeverity(v.Kind), time.Unix(0, v.Time), id, v.Message)
 	if activity == ocsfOther {
-		b = append(b, `,"activity_name":"evidence-`...)
-		b = append(b, v.Kind.String()...)
+		b = append(b, `,"activity_name":"`...)
+		b = append(b, v.Kind.Action()...)
 		b = append(b, '"')
 	}
 	if v.Begin != 0 {

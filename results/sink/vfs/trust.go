@@ -62,6 +62,11 @@ func kindAndOwner(name string, info fs.FileInfo, kind string, isKind bool) error
 	case !isKind:
 		return &Untrusted{name, "is not a " + map[string]string{"file": "regular file", "folder": "folder"}[kind], "remove it, or choose another name"}
 	}
+	return Own(name, info)
+}
+
+// Own returns an error where what has a name belongs to another user than the one that this process runs as.
+func Own(name string, info fs.FileInfo) error {
 	if uid, _, known := owner(info); known && uid != os.Geteuid() {
 		return &Untrusted{name, fmt.Sprintf("belongs to another user (uid %d, and this process runs as %d)", uid, os.Geteuid()),
 			"run as that user, choose another name, or see that its content is yours and give it to yourself with chown"}

@@ -24,6 +24,7 @@ type beacons struct {
 	port     uint16
 	routes   *route.Plan
 	gate     *gate.Gate
+	excluded func(netip.Addr) bool // while the scan runs
 	pace     *ratelimit.Pacer
 	out      []*egress       // one for each hop
 	connects *connectBeacons // where they are connections; else nil
@@ -31,7 +32,7 @@ type beacons struct {
 }
 
 func newBeacons(s *Session) *beacons {
-	b := &beacons{key: s.key, port: s.plan.SourcePorts.Max, routes: s.routes, gate: s.gate, pace: s.pacer}
+	b := &beacons{key: s.key, port: s.plan.SourcePorts.Max, routes: s.routes, gate: s.gate, excluded: s.excludes, pace: s.pacer}
 	b.set = beacon.New(max(len(s.paths()), 1))
 	for _, a := range s.plan.Asked.Beacons {
 		b.set.Fix(b.target(a.Addr(), a.Port()))
@@ -105,7 +106,7 @@ func (b *beacons) heard(addr netip.Addr, sent int64) {
 
 // offer proposes a position that has answered the probe sent at a Unix time in ns, after a round trip.
 func (b *beacons) offer(addr netip.Addr, port uint16, open bool, sent int64, rtt time.Duration) {
-	if b.set.Wants(addr, open) {
+	if b.set.Wants(addr, open) && !b.excluded(addr) {
 		b.set.Offer(b.target(addr, port), open, sent, rtt)
 	}
 }

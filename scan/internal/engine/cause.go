@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/scan/plan"
 )
 

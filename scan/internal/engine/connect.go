@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
 	"synoptic/scan/rtt"
@@ -28,6 +28,7 @@ type connectBackend struct {
 	slots    chan struct{} // one token per connection under way to a position,
 	spare    chan struct{} // and to a beacon
 	timeouts rtt.Timeouts
+	flights  flights
 	able     atomic.Int64 // Unix time in ns when a connection was last not refused for want of files or ports
 
 	// dial is connect but in tests.
@@ -58,6 +59,7 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	begun := time.Now()
+	_, stood := b.session.pacer.Standing()
 	b.able.Store(begun.UnixNano())
 	r := &connectRun{connectBackend: b, phase: ph, next: ph.plan.Positions.Begin, last: begun}
 	r.silent.phase = ph
@@ -68,7 +70,7 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 	watching.Go(crash.Guarded(func() { guard.run(ctx, stop) }))
 	r.feed(ctx)
 	r.pending.Wait()
-	ph.sending.Store(int64(r.last.Sub(begun)))
+	ph.sent(r.last.Sub(begun), stood)
 	close(stop)
 	watching.Wait()
 	beacons.stop()
@@ -193,7 +195,8 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 	case answer == gate.Later:
 		r.held = append(r.held, t)
 	case answer == gate.Never:
-		r.unasked(t)
+		r.phase.never(t.pos, addr)
+		r.dealtWith(t)
 	default:
 		r.dealtWith(t)
 		r.last = time.Now()
@@ -232,9 +235,20 @@ func (r *connectRun) granted(ctx context.Context, pos uint64, addr netip.Addr, p
 // unsettled.
 func (r *connectRun) probe(ctx context.Context, t turn, remote netip.AddrPort) {
 	ph := r.phase
+	ctx, end := r.flights.begin(ctx, remote.Addr())
+	defer end()
+	if r.session.excludes(remote.Addr()) { // since the gate was asked
+		ph.never(t.pos, remote.Addr())
+		return
+	}
 	a := r.ask(ctx, t.pos, remote)
 	reason := connectReason(a.err)
 	switch {
+	case reason == results.ReasonNone && errors.Is(context.Cause(ctx), errExcluded):
+		if errors.Is(a.err, context.Canceled) {
+			r.sent(t) // its SYN has left
+		}
+		ph.never(t.pos, remote.Addr())
 	case errors.Is(a.err, context.Canceled):
 		r.sent(t) // its SYN is under way
 		if errors.Is(context.Cause(ctx), errEvidence) {

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock"
+	"synoptic/results/crash"
 	"synoptic/scan/beacon"
 	"synoptic/scan/rtt"
 )
@@ -93,7 +93,12 @@ func (c *connectBeacons) begin(t beacon.Target) (context.Context, *connecting) {
 // connectTo asks a beacon, and tells the set what came of it.
 func (c *connectBeacons) connectTo(ctx context.Context, t beacon.Target, this *connecting) {
 	at := netip.AddrPortFrom(t.Addr, t.Port)
-	_, err := c.backend.dial(ctx, at)
+	ctx, end := c.backend.flights.begin(ctx, t.Addr)
+	defer end()
+	err := errExcluded
+	if !c.backend.session.excludes(t.Addr) { // since the gate was asked
+		_, err = c.backend.dial(ctx, at)
+	}
 	now := time.Now()
 	this.cancel()
 	c.mu.Lock()

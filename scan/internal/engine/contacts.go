@@ -78,7 +78,7 @@ func (w *sentinel) fewer(heardBy time.Time) (begin, end uint64, e results.Event,
 	if w.set.Away() > partsLost || w.anyAway() {
 		return 0, 0, e, false
 	}
-	cohorts := w.phase.ev.loss.Cohorts(heardBy)
+	cohorts := w.base.comparable(w.phase.ev.loss.Cohorts(heardBy))
 	l, ok := estimate.FewerContacts(cohorts, w.kinds()...)
 	if !ok {
 		return 0, 0, e, false
@@ -119,6 +119,7 @@ func (w *sentinel) lookAtContacts(now int64) {
 // judgeContacts makes what is silent unknown where first contacts were limited, when the phase is over.
 func (w *sentinel) judgeContacts(heardBy time.Time) {
 	ph := w.phase
+	w.rebase(time.Now().UnixNano())
 	begin, end, e, ok := w.fewer(heardBy)
 	if !ok {
 		counts, b := ph.ev.loss.Counts(heardBy), w.beacons()

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"synoptic/scan/beacon"
 	"synoptic/scan/plan"
 )
 
@@ -18,6 +19,7 @@ type Counts struct {
 	Invalid, RxDrops                     uint64
 	Unknown                              uint64 // of Unsent: asked, but not while evidence held
 	Again                                uint64 // positions asked again, for what was sent had not travelled
+	Excluded                             uint64 // of Unsent: their addresses were excluded meanwhile
 }
 
 // Add adds those of another phase.
@@ -42,6 +44,7 @@ func (c *Counts) Add(o Counts) {
 	c.RxDrops += o.RxDrops
 	c.Unknown += o.Unknown
 	c.Again += o.Again
+	c.Excluded += o.Excluded
 }
 
 // Counts may be called at any time, from any goroutine.
@@ -53,8 +56,21 @@ func (ph *Phase) Counts() Counts {
 		Open: uint64(t.open.Load()), Closed: uint64(t.closed.Load()), Filtered: uint64(t.filtered.Load()),
 		Silent: ph.silent(), Left: t.left.Load(), NoARP: uint64(t.noARP.Load()), Timeouts: uint64(t.timeouts.Load()),
 		Replies: t.replies.Load(), Duplicates: t.duplicates.Load(), Outranked: t.outranked.Load(), Late: t.late.Load(),
-		Invalid: t.invalid.Load(), RxDrops: t.rxDrops.Load(), Unknown: t.unknown.Load(), Again: t.again.Load(),
+		Invalid: t.invalid.Load(), RxDrops: t.rxDrops.Load(), Unknown: t.unknown.Load(), Again: t.again.Load(), Excluded: t.excluded.Load(),
 	}
+}
+
+// BeaconCounts are what a session knows of its beacons: those sent, answered and lost, and how long answers took.
+type BeaconCounts struct {
+	Sent, Answered, Lost uint64
+	Delays               beacon.Delays
+}
+
+// Beacons may be called at any time, from any goroutine.
+func (s *Session) Beacons() (c BeaconCounts) {
+	c.Sent, c.Answered, c.Lost = s.beacons.set.Totals()
+	c.Delays = s.beacons.set.Delays()
+	return c
 }
 
 // Name is what people know the phase by.
@@ -67,7 +83,7 @@ func (ph *Phase) Plan() *plan.Plan { return ph.plan }
 func (ph *Phase) Done() uint64 { return ph.cur.done() }
 
 // Complete tells whether Run ended it, and neither a stop nor a failure did.
-func (ph *Phase) Complete() bool { return ph.complete }
+func (ph *Phase) Complete() bool { return ph.complete.Load() }
 
 // Sending is the time from the first probe to the last, 0 before that.
 func (ph *Phase) Sending() time.Duration { return time.Duration(ph.sending.Load()) }

@@ -48,7 +48,7 @@ type egress struct {
 
 // resolveHops finds the next hops of all paths. take is the pace's grant: address resolution is paced like
 // probes. found is told how far it is.
-func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int, found *Neighbours) (hops []*hop, err error) {
+func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int, wanted func(netip.Addr) bool, found *Neighbours) (hops []*hop, err error) {
 	for i := range p.Routes.Paths {
 		h, path := &hop{}, &p.Routes.Paths[i]
 		gateway := p.Asked.GatewayMAC
@@ -58,7 +58,7 @@ func resolveHops(ctx context.Context, p *plan.Plan, m Medium, take func(int) int
 		case path.ByMAC:
 		case !path.Gateway.IsValid():
 			gateway = nil
-			h.neighbours, err = m.Resolve(ctx, path.Link, path.Asker(), onLink(p.Routes, i), route.ResolveOptions{Take: take, Progress: found.onPath()})
+			h.neighbours, err = m.Resolve(ctx, path.Link, path.Asker(), onLink(p.Routes, i, wanted), route.ResolveOptions{Take: take, Progress: found.onPath()})
 			if err == nil {
 				h.conflicts = h.neighbours.Conflicts()
 			}
@@ -158,15 +158,15 @@ func (e *egress) craft(key probe.Key, addr netip.Addr, sport, port uint16) bool 
 	return true
 }
 
-// onLink walks the addresses that a path reaches without a gateway.
-func onLink(routes *route.Plan, path int) iter.Seq[netip.Addr] {
+// onLink walks the wanted addresses that a path reaches without a gateway.
+func onLink(routes *route.Plan, path int, wanted func(netip.Addr) bool) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		for _, s := range routes.Segments {
 			if s.Path != path {
 				continue
 			}
 			for a := s.From; a.Compare(s.To) <= 0 && a.IsValid(); a = a.Next() {
-				if !yield(a) {
+				if wanted(a) && !yield(a) {
 					return
 				}
 			}

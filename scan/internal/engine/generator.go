@@ -105,7 +105,7 @@ func (g *generator) feed(ctx context.Context) error {
 		}
 		before := g.seen
 		g.collect()
-		if g.seen.Sent != before.Sent || g.seen.Finished != before.Finished || g.seen.Flying == 0 && len(g.flying) == 0 {
+		if g.seen.Sent != before.Sent || g.seen.Finished != before.Finished || g.seen.Excluded != before.Excluded || g.idle() {
 			progressed = time.Now()
 			refused = g.seen.Refused
 		} else if since, limit := time.Since(progressed), g.tolerates(refused); since > limit {
@@ -120,7 +120,7 @@ func (g *generator) feed(ctx context.Context) error {
 		if all && g.seen.Flying == 0 && g.landed() {
 			return nil
 		}
-		g.grant(ctx)
+		g.grant()
 		if err := g.keepRunning(); err != nil {
 			return err
 		}
@@ -132,6 +132,11 @@ func (g *generator) feed(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// idle tells whether the program has nothing to send, or nothing granted: at a low rate it waits.
+func (g *generator) idle() bool {
+	return g.seen.Flying == 0 && (len(g.flying) == 0 || g.programs.Granted() == g.seen.Spent)
 }
 
 // keepRunning has the program run while there is something to send, and not spin for long where there
@@ -207,14 +212,14 @@ func (g *generator) post() (wait time.Duration, all bool, err error) {
 }
 
 // grant lets pass what the limiter lets pass, but no more than a little ahead of the program.
-func (g *generator) grant(ctx context.Context) {
+func (g *generator) grant() {
 	p := g.programs
 	ahead := max(uint64(g.rate*grantAhead.Seconds()), 64)
 	waiting := p.Granted() - p.Progress().Spent
 	if len(g.flying) == 0 || waiting >= ahead {
 		return
 	}
-	if n, err := g.pace.Take(ctx, int(ahead-waiting)); err == nil {
+	if n := g.pace.TryTake(int(ahead - waiting)); n > 0 { // feed comes again within feedWait
 		p.Grant(uint64(n))
 	}
 }
@@ -225,6 +230,8 @@ func (g *generator) collect() {
 	was := &g.seen
 	g.phase.tally.sent.Add(now.Sent - was.Sent)
 	g.phase.tally.retransmitted.Add(now.Retransmitted - was.Retransmitted)
+	g.phase.tally.unsent.Add(now.Excluded - was.Excluded)
+	g.phase.tally.excluded.Add(now.Excluded - was.Excluded)
 	*was = now
 	for ; g.finished < now.Finished; g.finished++ {
 		p := g.flying[0]

@@ -79,13 +79,14 @@ func (w *sentinel) expected(now int64) (e beacon.Expected) {
 	if w.anyAway() {
 		return e // what the others answer is another share
 	}
-	open := w.phase.tally.open.Load()
-	all := open + w.phase.tally.closed.Load()
+	answers := w.answers()
+	open, all := answers[0]-w.base.answers[0], answers[1]-w.base.answers[1]
 	from, ok := w.done.doneAfter(w.set.Good()) // what was sent between two looks may have been answered
 	to, _ := w.done.doneAt(now - int64(2*w.phase.ev.rtts.Longest()+hitsLag))
-	if !ok || to <= from || all == 0 {
+	from = max(from, w.base.done)
+	if !ok || to <= from || open < 0 || all <= 0 {
 		return e
 	}
-	nats := math.Log1p(float64(to-from) / float64(max(from, uint64(all)))) // all answers are to those before
+	nats := math.Log1p(float64(to-from) / float64(max(from-w.base.done, uint64(all)))) // all answers are to those before
 	return beacon.Expected{Open: nats * float64(open), All: nats * float64(all)}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/netip"
 
-	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
+	"synoptic/results/crash"
 )
 
 // host is what the session follows on the host: links, addresses, routes, and the MAC addresses of gateways.

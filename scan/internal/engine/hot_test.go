@@ -78,7 +78,7 @@ func hotIdentity(run hotRun, id *identity, routes *route.Plan) {
 	run("route.Table.MAC", func(b *testing.B) {
 		link := routes.Paths[0].Link
 		link.NoARP = true // filled without asking anybody
-		table, err := route.Resolve(b.Context(), link, routes.Paths[0].Src, onLink(routes, 0), route.ResolveOptions{})
+		table, err := route.Resolve(b.Context(), link, routes.Paths[0].Src, onLink(routes, 0, func(netip.Addr) bool { return true }), route.ResolveOptions{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock/xdp"
+	"synoptic/results/crash"
 )
 
 // liveThread is the thread that the generator runs on, inside one long system call. One goroutine

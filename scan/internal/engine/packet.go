@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"synoptic/rawsock"
@@ -52,7 +53,11 @@ func (b *packetBackend) open(ctx context.Context) (err error) {
 // resolve finds the next hops, paced like probes.
 func (s *Session) resolve(ctx context.Context) ([]*hop, error) {
 	begun := time.Now()
-	defer func() { s.resolving.Store(int64(time.Since(begun))) }()
+	_, stood := s.pacer.Standing()
+	defer func() {
+		_, now := s.pacer.Standing()
+		s.resolving.Store(int64(max(time.Since(begun)-(now-stood), 0)))
+	}()
 	s.pacer.Restart()
 	hops, err := resolveHops(ctx, s.plan, s.medium, func(n int) int {
 		granted, err := s.pacer.Take(ctx, n)
@@ -60,7 +65,7 @@ func (s *Session) resolve(ctx context.Context) ([]*hop, error) {
 			return 0 // stopped: Resolve sees it by its own context
 		}
 		return granted
-	}, &s.neighbours)
+	}, func(a netip.Addr) bool { return !s.excludes(a) }, &s.neighbours)
 	s.hops = hops
 	return hops, err
 }

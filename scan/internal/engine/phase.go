@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/results/window"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
@@ -35,7 +35,7 @@ type Phase struct {
 	begun, ended atomic.Int64 // Unix time in ns
 	sending      atomic.Int64 // ns from the first probe to the last
 	lastPass     atomic.Int64 // Unix time in ns when the last pass so far ended; 0: none has
-	complete     bool
+	complete     atomic.Bool
 	cut          bool                   // evidence did not come back
 	fault        atomic.Bool            // an interface has told a lane that it is down or gone
 	stuck        atomic.Bool            // a driver has had no room for a while
@@ -170,6 +170,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 		before += lane.backpressure()
 	}
 	begun := time.Now()
+	_, stood := ph.session.pacer.Standing()
 	guard := newSentinel(ph, shared, cancel)
 	guard.begin(ctx)
 	watching.Go(crash.Guarded(func() { guard.run(ctx, stop) }))
@@ -190,7 +191,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	if at := ph.lastPass.Load(); at != 0 { // behind it the lanes have waited for evidence only
 		last = time.Unix(0, at)
 	}
-	ph.sending.Store(int64(last.Sub(begun)))
+	ph.sent(last.Sub(begun), stood)
 	for _, lane := range senders {
 		ph.tally.txRetries.Add(lane.backpressure())
 	}
@@ -211,6 +212,12 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	ph.ev.loss.End(heard)
 	guard.judgeContacts(heard)
 	return stopCause(ctx)
+}
+
+// sent notes how long it took to send, without pauses; stood is how long there were some before.
+func (ph *Phase) sent(took, stood time.Duration) {
+	_, now := ph.session.pacer.Standing()
+	ph.sending.Store(int64(max(took-(now-stood), 0)))
 }
 
 // cool waits until the answers to the last probe must have come, and until it is known of every part whether it is lost.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
+	"synoptic/results/crash"
 )
 
 // An interface that is deleted and made anew under its name is another one to the kernel: it has another index, and often

@@ -53,6 +53,9 @@ type sentinel struct {
 	seeking bool
 	sought  int64 // when the last one ended
 
+	stood time.Duration // how long somebody had it paused, up to the last tick outside of a pause
+	base  base
+
 	away     []*away        // by path; nil: it is sent on
 	suspects []*beacon.Part // that are lost, or their gateway is
 	strayed  []stray        // targets whose routes may have changed
@@ -102,6 +105,8 @@ const (
 // begin looks at the host before anything is sent: a fault from the beginning is no news. Only run may follow.
 func (w *sentinel) begin(ctx context.Context) {
 	w.begun = time.Now().UnixNano()
+	_, w.stood = w.session.pacer.Standing()
+	w.base.exclusions = w.session.exclusions.Load()
 	for i := range w.gaps {
 		w.gaps[i].look(max(w.begun, w.set.NewestOn(i)))
 	}
@@ -146,6 +151,10 @@ func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
 
 // tick looks at what there is to see.
 func (w *sentinel) tick(ctx context.Context, now int64) {
+	if w.stands() {
+		return
+	}
+	w.rebase(now)
 	w.set.Tick(now)
 	w.session.beacons.send(w.rate(now))
 	if w.later != nil && now >= w.due {

@@ -6,16 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"synoptic/crash"
 	"synoptic/ratelimit"
 	"synoptic/rawsock/route"
 	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
 	"synoptic/scan/probe"
+	"synoptic/scan/target"
 )
 
 // Session is what the phases of a scan share. What it opens, it opens once.
@@ -28,6 +30,10 @@ type Session struct {
 	pacer  *ratelimit.Pacer
 	gate   *gate.Gate
 
+	live       sync.Mutex                        // the backend while it is exchanged, and programs while they are let go
+	excluded   atomic.Pointer[target.Exclusions] // while the scan ran; nil: nothing was
+	exclusions atomic.Int64                      // how often that was
+
 	phases    []*Phase
 	backend   backend
 	beacons   *beacons
@@ -39,7 +45,7 @@ type Session struct {
 	resolving atomic.Int64 // ns that the resolution of addresses took
 
 	neighbours  Neighbours
-	dropsBefore map[int]uint64 // what links had lost when the session was opened
+	dropsBefore atomic.Pointer[map[int]uint64] // what links had lost when the session was opened
 }
 
 // backend is how probes leave and answers come in.
@@ -48,6 +54,8 @@ type backend interface {
 	open(ctx context.Context) error
 	// run sends all positions of a phase, sees the answers in and returns. When ctx ends it stops at once.
 	run(ctx context.Context, ph *Phase) error
+	// exclude has what is not asked of the gate leave no more: see Session.Exclude.
+	exclude(x *target.Exclusions) error
 	close()
 }
 
@@ -159,18 +167,29 @@ func (s *Session) Open(ctx context.Context) error {
 	if err := s.holdSource(ctx); err != nil {
 		return err
 	}
-	s.dropsBefore = s.linkDrops()
+	drops := s.linkDrops()
+	s.dropsBefore.Store(&drops)
 	err := s.open(ctx)
 	if _, programs := s.backend.(*kernelBackend); err == nil || !programs || !s.choice.Auto || ctx.Err() != nil {
 		return err
 	}
 	s.backend.close()
-	s.choice = s.plan.PacketSockets(err)
+	if err := s.fallBack(err); err != nil {
+		return err
+	}
+	return s.open(ctx)
+}
+
+// fallBack puts packet sockets in the place of programs.
+func (s *Session) fallBack(why error) error {
+	s.live.Lock()
+	defer s.live.Unlock()
+	s.choice = s.plan.PacketSockets(why)
 	if err := s.dropPrograms(); err != nil {
 		return err
 	}
 	s.backend = s.newBackend()
-	return s.open(ctx)
+	return nil
 }
 
 // open opens the backend, and what watches over it.
@@ -213,7 +232,7 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	if n := ph.overruns(); err == nil && n > 0 {
 		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
 	}
-	ph.complete = ctx.Err() == nil && err == nil && !ph.cut
+	ph.complete.Store(ctx.Err() == nil && err == nil && !ph.cut)
 	return err
 }
 
@@ -226,6 +245,8 @@ func (s *Session) Close() {
 	s.beacons.close()
 	s.host.leave()
 	s.releaseSource()
+	s.live.Lock()
+	defer s.live.Unlock()
 	for _, ph := range s.phases {
 		ph.release()
 	}

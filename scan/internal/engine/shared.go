@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,9 @@ func (s *sharedSchedule) take() (p *schedule.Pass, wait time.Duration) {
 	}
 	return p, wait
 }
+
+// awaitGo waits while the pace is paused.
+func (s *sharedSchedule) awaitGo(ctx context.Context) { s.phase.session.pacer.Await(ctx) }
 
 // finish takes back a pass whose probes are all sent.
 func (s *sharedSchedule) finish(p *schedule.Pass) {

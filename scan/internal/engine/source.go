@@ -58,8 +58,12 @@ func (s *Session) releaseSource() {
 // LinkDrops is how many frames the interfaces of the scan have lost since the session was opened, before any receiver
 // could see them.
 func (s *Session) LinkDrops() (n uint64) {
+	first := s.dropsBefore.Load()
+	if first == nil {
+		return 0
+	}
 	for index, now := range s.linkDrops() {
-		if before, ok := s.dropsBefore[index]; ok && now > before {
+		if before, ok := (*first)[index]; ok && now > before {
 			n += now - before
 		}
 	}

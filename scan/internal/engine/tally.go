@@ -19,6 +19,7 @@ type tally struct {
 	overruns                             atomic.Uint64 // of the programs in the kernel
 	unknown                              atomic.Uint64 // of the unsent: asked, but not while evidence held
 	again                                atomic.Uint64 // positions asked again, for what was sent had not travelled
+	excluded                             atomic.Uint64 // of the unsent: their addresses were excluded meanwhile
 }
 
 // count moves a position from its old best state to the reason's.

@@ -195,7 +195,7 @@ func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
 	addr, port := l.id.endpoint(pos)
 	if !open {
 		if answer := l.gate.Ask(pos, addr, port); answer != gate.Go {
-			return l.hold(p, pos, answer)
+			return l.hold(p, pos, addr, answer)
 		}
 	}
 	e := l.egress[l.routes.Lookup(addr)]
@@ -221,16 +221,15 @@ func (l *txLane) put(p *schedule.Pass, e *egress, pos uint64, addr netip.Addr, p
 }
 
 // hold does what the gate says of a probe that does not go now; false where there is no room to put it off.
-func (l *txLane) hold(p *schedule.Pass, pos uint64, answer gate.Answer) bool {
+func (l *txLane) hold(p *schedule.Pass, pos uint64, addr netip.Addr, answer gate.Answer) bool {
 	if answer == gate.Later && !p.Resumed() && !l.gate.Park() {
 		return false
 	}
 	l.pace.Return(1)
-	switch {
-	case answer == gate.Later:
+	if answer == gate.Later {
 		p.PutOff(pos)
-	case p.First || p.Passes == 0: // never: it must not pass for silent
-		l.shared.phase.unsent([]uint64{pos})
+	} else {
+		l.shared.phase.never(pos, addr)
 	}
 	return true
 }
@@ -314,16 +313,22 @@ func (l *txLane) reopen(ctx context.Context, e *egress) walkEnd {
 		case e.away.Load():
 			return putOff
 		case again() == nil:
+			l.shared.awaitGo(ctx) // it may have been paused meanwhile
 			return walked
 		}
 	}
 }
 
-// again makes the probes of positions anew that have not left, and tells how many they are.
+// again makes the probes of positions anew that have not left, and tells how many they are: without those that were excluded
+// meanwhile.
 func (l *txLane) again(p *schedule.Pass, e *egress, positions []uint64) (n int) {
 	e.begin()
 	for _, pos := range positions {
 		addr, port := l.id.endpoint(pos)
+		if l.shared.phase.session.excludes(addr) {
+			l.shared.phase.never(pos, addr)
+			continue
+		}
 		l.put(p, e, pos, addr, port)
 	}
 	n, e.n = e.n, 0
