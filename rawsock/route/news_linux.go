@@ -132,11 +132,13 @@ func (n *news) link(gone bool, data []byte) (out []Change) {
 	for kind, value := range attributes(data[unix.SizeofIfInfomsg:]) {
 		switch kind {
 		case unix.IFLA_IFNAME:
-			is.name = nl.BytesToString(value)
+			is.name = unix.ByteSliceToString(value)
 		case unix.IFLA_ADDRESS:
 			is.mac = bytes.Clone(value)
 		case unix.IFLA_OPERSTATE:
-			is.operstate = value[0]
+			if len(value) > 0 {
+				is.operstate = value[0]
+			}
 		case unix.IFLA_CARRIER_DOWN_COUNT: // since Linux 4.16
 			if len(value) >= 4 {
 				is.falls, is.counts = binary.NativeEndian.Uint32(value), true
