@@ -129,8 +129,9 @@ func TestNewsOfFlaps(t *testing.T) {
 // Messages that are cut or absurd say nothing, and break nothing.
 func FuzzNews(f *testing.F) {
 	f.Add(uint16(unix.RTM_NEWLINK), make([]byte, 16))
-	for _, attribute := range []byte{unix.IFLA_IFNAME, unix.IFLA_OPERSTATE, unix.IFLA_ADDRESS, unix.IFLA_CARRIER_DOWN_COUNT, unix.IFLA_STATS64} { // without a value
+	for _, attribute := range []byte{unix.IFLA_IFNAME, unix.IFLA_OPERSTATE, unix.IFLA_ADDRESS, unix.IFLA_CARRIER_DOWN_COUNT, unix.IFLA_STATS64} { // without a value, and without an end
 		f.Add(uint16(unix.RTM_NEWLINK), append(make([]byte, unix.SizeofIfInfomsg), 4, 0, attribute, 0))
+		f.Add(uint16(unix.RTM_NEWLINK), append(make([]byte, unix.SizeofIfInfomsg), 8, 0, attribute, 0, 48, 48, 48, 48))
 	}
 	f.Add(uint16(unix.RTM_NEWROUTE), append(append(make([]byte, 12), 8, 0, byte(unix.RTA_OIF), 0), 1, 2, 3, 4))
 	f.Add(uint16(unix.RTM_NEWNEIGH), append([]byte{unix.AF_INET, 11: 0}, 6, 0, byte(unix.NDA_LLADDR), 0, 1, 2, 0, 0))
