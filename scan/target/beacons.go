@@ -30,7 +30,7 @@ func (l *loader) loadBeacons() error {
 		if e.host == "" {
 			b.addrs = []netip.Addr{e.addrs.From().Unmap()}
 		} else {
-			l.hosts = []hostUse{{host: e.host, port: e.port, place: p}}
+			l.hosts = []hostUse{{host: e.host, rooted: e.rooted, port: e.port, place: p}}
 			err := l.resolveHosts(func(_ hostUse, found lookup) error {
 				if found.err != nil {
 					return p.at(wrong(e.host, "check the spelling and the name server, or give the address", "%w", found.err))

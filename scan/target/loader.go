@@ -15,7 +15,8 @@ type loader struct {
 	ctx      context.Context
 	stdinFor string // what has read Stdin
 	resolved map[string]lookup
-	hosts    []hostUse // names met since the last resolve
+	rooted   map[string]bool // names that are looked up without the resolver's search domains
+	hosts    []hostUse       // names met since the last resolve
 	lookups  lookups
 	items    []item // of the line under way
 
@@ -144,7 +145,7 @@ func (l *loader) loadExclusions() error {
 		case e.port != 0:
 			return p.at(wrong(text, "leave the port out: the address is excluded on every port", "an exclusion has no port"))
 		case e.host != "":
-			l.hosts = append(l.hosts, hostUse{host: e.host, place: p, excluder: x})
+			l.hosts = append(l.hosts, hostUse{host: e.host, rooted: e.rooted, place: p, excluder: x})
 			return nil
 		}
 		return l.take(e, text, p, &l.excluders[x].addrs)
@@ -187,7 +188,7 @@ func (l *loader) loadExclusions() error {
 // addTarget takes a target, or the name of one.
 func (l *loader) addTarget(e entry, text string, p place) error {
 	if e.host != "" {
-		l.hosts = append(l.hosts, hostUse{host: e.host, port: e.port, place: p})
+		l.hosts = append(l.hosts, hostUse{host: e.host, rooted: e.rooted, port: e.port, place: p})
 		return nil
 	}
 	l.scratch.reset()

@@ -22,6 +22,7 @@ const (
 // hostUse is one mention of a host name.
 type hostUse struct {
 	host     string
+	rooted   bool // it is looked up as it is, and never with the resolver's search domains behind it
 	port     uint16
 	place    place
 	excluder int // index of the one that names it, of an exclusion
@@ -55,10 +56,13 @@ func (l *lookups) count(err error) {
 }
 
 // resolveHosts resolves the names collected in l.hosts, each once in the life of l, and hands on every mention, in
-// their order.
+// their order. A name is rooted if one of its mentions is.
 func (l *loader) resolveHosts(use func(hostUse, lookup) error) error {
 	var open []string
 	for _, h := range l.hosts {
+		if h.rooted {
+			l.rooted[h.host] = true
+		}
 		if _, have := l.resolved[h.host]; !have {
 			l.resolved[h.host] = lookup{}
 			open = append(open, h.host)
@@ -95,7 +99,11 @@ func (l *loader) lookUp(open []string) error {
 	for range min(resolvers, len(open)) {
 		workers.Go(func() {
 			for i := range next {
-				found[i] = l.lookUpHost(ctx, open[i])
+				name := open[i]
+				if l.rooted[name] {
+					name += "."
+				}
+				found[i] = l.lookUpHost(ctx, name)
 				counting.Lock()
 				l.lookups.count(found[i].err)
 				if l.lookups.away() {
