@@ -31,11 +31,11 @@ func logNotice(log *slog.Logger, spool string, timeout time.Duration) func(sink.
 		case n.Warning != nil:
 			msg = fmt.Sprintf("output %q: %v", n.Output, n.Warning)
 		case n.Waited > 0:
-			msg = fmt.Sprintf("output %q has taken nothing for %v and is given up: %s stay in the spool: the next scan with the same output and spool delivers them", n.Output, n.Waited, screen.Count(n.Kept, "record", "records"))
+			msg = fmt.Sprintf("output %q has taken nothing for %v and is given up: %s in the spool: the next scan with the same output and spool delivers them", n.Output, n.Waited, screen.Count(n.Kept, "record stays", "records stay"))
 		case n.Kept > 0:
-			msg = fmt.Sprintf("%s for output %q stay in the spool: the next scan with the same output and spool delivers them", screen.Count(n.Kept, "record", "records"), n.Output)
+			msg = fmt.Sprintf("%s in the spool for output %q: the next scan with the same output and spool delivers them", screen.Count(n.Kept, "record stays", "records stay"), n.Output)
 		case n.Found > 0:
-			msg = fmt.Sprintf("%s for output %q from an earlier scan are in the spool, and delivered first", screen.Count(n.Found, "record", "records"), n.Output)
+			msg = fmt.Sprintf("%s for output %q from an earlier scan in the spool: delivered first", screen.Count(n.Found, "record", "records"), n.Output)
 		default:
 			msg = fmt.Sprintf("output %q goes on after %s", n.Output, screen.Clock(n.After))
 		}

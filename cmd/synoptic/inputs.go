@@ -50,7 +50,7 @@ func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, 
 			return nil, fmt.Errorf("--exclude-ports: %w", err)
 		}
 	}
-	if slices.Contains(targets, "-") || slices.Contains(f.targetFiles, "-") || slices.Contains(f.excludeFiles, "-") {
+	if f.readsStdin(targets) {
 		tellStdin(std, logs)
 	}
 	t.Progress = view.Resolving
@@ -62,6 +62,11 @@ func (f *scanFlags) load(ctx context.Context, c *plan.Config, targets []string, 
 		log.Warn(withFlags(w.Text), hintKey, w.Hint)
 	}
 	return loaded, nil
+}
+
+// readsStdin tells whether one of the lists is standard input.
+func (f *scanFlags) readsStdin(targets []string) bool {
+	return slices.Contains(slices.Concat(targets, f.targetFiles, f.excludeFiles, f.scope), "-")
 }
 
 // tellStdin says to who sits before a terminal what is waited for.

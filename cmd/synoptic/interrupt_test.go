@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -190,4 +192,58 @@ func leave(t *testing.T, stdout io.ReadCloser) {
 		t.Fatal("no line on standard output")
 	}
 	stdout.Close()
+}
+
+// What a stopped scan says of its rest is the rest: with it every port has been probed.
+func TestRestOfAStoppedScan(t *testing.T) {
+	t.Parallel()
+	testnet.Apart(t)
+	scan := []string{"scan", "127.0.0.1", "-p", "1-20000", "--show", "all", "--backend", "afpacket", "--retries", "0", "--retry-gap", "50ms"}
+	cmd := exec.Command(program(t), append(scan, "--rate", "4k")...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	lines := bufio.NewScanner(stdout)
+	for read := 1; lines.Scan(); read++ {
+		out.WriteString(lines.Text() + "\n")
+		if read == 9000 {
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitStopped {
+		t.Fatalf("exit %d: %s", code, &stderr)
+	}
+	seen := map[uint16]bool{}
+	note := func(s stream) {
+		for _, p := range s.ports {
+			seen[p.Port] = true
+		}
+	}
+	note(parseStream(t, out.String()))
+	hint := regexp.MustCompile(`\nhint: to scan the rest, repeat the scan with (--seed \d+) and --shard (\d)/10, then with (\d)/10 and so on\n$`).FindStringSubmatch(stderr.String())
+	if hint == nil || len(seen) > 15_000 {
+		t.Fatalf("%d ports; stderr %q", len(seen), &stderr)
+	}
+	first, err := strconv.Atoi(hint[2])
+	if err != nil || first < 2 || hint[3] != strconv.Itoa(first+1) {
+		t.Errorf("%q", hint)
+	}
+	for part := first; part <= 10; part++ {
+		o := synoptic(t, append(append(scan, strings.Fields(hint[1])...), "--shard", fmt.Sprintf("%d/10", part), "-q")...)
+		if o.code != 0 {
+			t.Fatalf("part %d: exit %d: %s", part, o.code, o.stderr)
+		}
+		note(parseStream(t, o.stdout))
+	}
+	if len(seen) != 20_000 {
+		t.Errorf("%d of 20,000 ports were probed", len(seen))
+	}
 }

@@ -161,7 +161,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	view := newView(std, f, logs)
 	defer view.Clear()
-	defer statusRequests(view, f.enterFile(std))()
+	defer statusRequests(view, f.enterFile(targets, std))()
 	f.outputs.tellIdle(&f.settings, view.Log())
 	tagged, err := f.tags.load()
 	if err != nil {
@@ -229,6 +229,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		err = nil
 	}
 	if enough && end != nil {
+		view.Enough()
 		end.Error = ""
 	}
 	if err == nil && end.Complete && end.Sent == 0 && end.NoARP < end.Probes {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"time"
 
 	"golang.org/x/term"
@@ -43,10 +42,10 @@ func statusRequests(view *screen.View, enter *os.File) (stop func()) {
 }
 
 // enterFile is where a person presses Enter: standard input, if nobody else reads the same terminal. A pager behind
-// standard output does, and so does a list of targets that is typed.
-func (f *scanFlags) enterFile(std streams) *os.File {
+// standard output does, and so does a list that is typed.
+func (f *scanFlags) enterFile(targets []string, std streams) *os.File {
 	in, ok := std.in.(*os.File)
-	if !ok || slices.Contains(f.targetFiles, "-") {
+	if !ok || f.readsStdin(targets) {
 		return nil
 	}
 	for _, file := range []*os.File{in, std.out, std.err} {

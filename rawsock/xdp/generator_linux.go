@@ -237,7 +237,11 @@ func (p *Programs) Cursor() (position uint64, begun bool) {
 
 // Refusal is why the driver or the redirect last refused a probe; nil where none was.
 func (p *Programs) Refusal() error {
-	errno := unix.Errno(atomic.LoadUint64(&p.control.Error))
+	return refusalError(unix.Errno(atomic.LoadUint64(&p.control.Error)))
+}
+
+// refusalError is what an error of the driver or of the redirect means.
+func refusalError(errno unix.Errno) error {
 	switch {
 	case errno == 0:
 		return nil

@@ -4,6 +4,7 @@ package xdp
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -312,4 +314,45 @@ func TestGeneratorInterrupt(t *testing.T) {
 	}
 	sent := p.Progress().Sent
 	s.sameProbes(t, far.take(t, int(sent)), due(Pass{End: sent, First: true}, silentState))
+}
+
+// What the kernel refuses, in words that name what is missing and what helps, without those of the library below.
+func TestKernelErrors(t *testing.T) {
+	library := func(errno error) error {
+		return fmt.Errorf("detect support for FnXdpLoadBytes for program type XDP: detect support for XDP: load program: %w", errno)
+	}
+	for _, c := range []struct {
+		name       string
+		err        error
+		is         error
+		says, hint string
+	}{
+		{"no rights", kernelError("load XDP programs", library(unix.EPERM)), rawsock.ErrPermission,
+			"load XDP programs: CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed", "run as root, or `sudo setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep` on the binary once"},
+		{"no rights, by a policy", kernelError("load XDP programs", library(unix.EACCES)), rawsock.ErrPermission,
+			"load XDP programs: CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed", "run as root"},
+		{"an old kernel", kernelError("load XDP programs", fmt.Errorf("program: %w", ebpf.ErrNotSupported)), ErrUnsupported,
+			"load XDP programs: unsupported operation: program: not supported", "Linux 5.18"},
+		{"a driver without XDP", kernelError("attach", unix.EOPNOTSUPP), ErrUnsupported, "attach: unsupported operation: operation not supported", "a driver with XDP; Backend afpacket works everywhere"},
+		{"something else", kernelError("attach", unix.EINVAL), unix.EINVAL, "attach: invalid argument", ""},
+
+		{"a veth whose far end takes no frames", refusalError(unix.ENXIO), unix.ENXIO, "the driver refuses probes: no such device or address",
+			"Backend ebpf needs GRO, or an XDP program, on the far end of a veth (there: ethtool -K IF gro on); Backend xdp and afpacket work without"},
+		{"the same since Linux 6.3", refusalError(unix.EOPNOTSUPP), unix.EOPNOTSUPP, "the driver refuses probes: operation not supported", "gro on"},
+		{"an interface that is down", refusalError(unix.ENETDOWN), rawsock.ErrInterface, "the driver refuses probes: interface is down or gone: network is down", ""},
+		{"one that is gone", refusalError(unix.EINVAL), rawsock.ErrInterface, "the driver refuses probes: interface is down or gone", ""},
+		{"frames that are too long", refusalError(unix.EMSGSIZE), unix.EMSGSIZE, "the driver refuses probes: message too long", ""},
+	} {
+		hint := ""
+		var h interface{ Hint() string }
+		if errors.As(c.err, &h) {
+			hint = h.Hint()
+		}
+		if !errors.Is(c.err, c.is) || !strings.HasPrefix(c.err.Error(), c.says) || strings.Contains(c.err.Error(), "detect support") || !strings.Contains(hint, c.hint) || (hint == "") != (c.hint == "") {
+			t.Errorf("%s: %v (%s)", c.name, c.err, hint)
+		}
+	}
+	if err := refusalError(0); err != nil {
+		t.Errorf("nothing was refused: %v", err)
+	}
 }

@@ -30,7 +30,7 @@ func (l *loader) loadBeacons() error {
 		if e.host == "" {
 			b.addrs = []netip.Addr{e.addrs.From().Unmap()}
 		} else {
-			if err := l.mention(mention{host: e.host, port: e.port}, p); err != nil {
+			if err := l.mention(mention{host: e.host, rooted: e.rooted, port: e.port}, p); err != nil {
 				return err
 			}
 			err := l.resolveHosts(func(_ hostUse, found lookup) error {

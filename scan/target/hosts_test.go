@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -190,8 +191,45 @@ func TestNameOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(asked) != "map[lb.lab:1 www.lab:1]" || got.Space.Addrs().Contains(netip.MustParseAddr("10.0.0.1")) || got.HostNames != 2 {
+	if fmt.Sprint(asked) != "map[lb.lab.:1 www.lab.:1]" || got.Space.Addrs().Contains(netip.MustParseAddr("10.0.0.1")) || got.HostNames != 2 {
 		t.Errorf("asked %v, %d names", asked, got.HostNames)
+	}
+}
+
+// A name with a final dot is looked up as it is: the resolver's search domains would make another name of it.
+func TestRootedNames(t *testing.T) {
+	for _, c := range []struct{ targets, exclude, want string }{
+		{"web", "", "web"},
+		{"web.", "", "web."},
+		{"web.lab", "", "web.lab"},
+		{"Web.Lab.", "", "web.lab."},
+		{"web.lab.:443", "", "web.lab."},
+		{"web web.", "", "web."},
+		{"web.", "web", "web"}, // which was asked for first
+		{"web", "web.", "web."},
+		{"web. db", "", "web. db"},
+	} {
+		var asked []string
+		var mu sync.Mutex
+		config := Config{Targets: strings.Fields(c.targets), Ports: mustPorts(t, "80"), Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, host)
+			return []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(len(asked))})}, nil
+		}}
+		if c.exclude != "" {
+			config.Exclude = []string{c.exclude}
+			config.Targets = append(config.Targets, "10.0.0.9")
+		}
+		if _, err := Load(t.Context(), config); err != nil {
+			t.Errorf("%s: %v", c.targets, err)
+		}
+		slices.Sort(asked)
+		want := strings.Fields(c.want)
+		slices.Sort(want)
+		if !slices.Equal(asked, want) {
+			t.Errorf("%s, excluded %s: asked for %q, want %q", c.targets, c.exclude, asked, want)
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ type Scope struct {
 // Order: scope, exclusions, targets, beacons. So each target is checked while its file and line are known.
 func Load(ctx context.Context, c Config) (*Targets, error) {
 	loadRegistry() // or a receiver would stop for it at its first record
-	l := loader{Config: c, ctx: ctx, resolved: map[string]lookup{}, pairs: map[uint16]*ranges{}}
+	l := loader{Config: c, ctx: ctx, resolved: map[string]lookup{}, rooted: map[string]bool{}, pairs: map[uint16]*ranges{}}
 	for _, load := range []func() error{l.excludePorts, l.loadScope, l.loadExclusions, l.loadTargets, l.loadBeacons} {
 		if err := load(); err != nil {
 			return nil, err

@@ -31,7 +31,7 @@ func (f files) open(name string) (io.ReadCloser, error) {
 type names map[string]string
 
 func (n names) resolve(_ context.Context, host string) ([]netip.Addr, error) {
-	text, ok := n[host]
+	text, ok := n[strings.TrimSuffix(host, ".")]
 	if !ok {
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}

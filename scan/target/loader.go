@@ -15,6 +15,7 @@ type loader struct {
 	ctx       context.Context
 	stdinFor  string // what has read Stdin
 	resolved  map[string]lookup
+	rooted    map[string]bool  // names that are looked up without the resolver's search domains
 	hosts     []hostUse        // names met since the last resolve
 	mentioned map[mention]bool // in hosts
 	nameAddrs int              // addresses of names beyond one each
@@ -146,7 +147,7 @@ func (l *loader) loadExclusions() error {
 		case e.port != 0:
 			return p.at(wrong(text, "leave the port out: the address is excluded on every port", "an exclusion has no port"))
 		case e.host != "":
-			return l.mention(mention{host: e.host, excluder: x}, p)
+			return l.mention(mention{host: e.host, rooted: e.rooted, excluder: x}, p)
 		}
 		return l.take(e, text, p, &l.excluders[x].addrs)
 	}
@@ -188,7 +189,7 @@ func (l *loader) loadExclusions() error {
 // addTarget takes a target, or the name of one.
 func (l *loader) addTarget(e entry, text string, p place) error {
 	if e.host != "" {
-		return l.mention(mention{host: e.host, port: e.port}, p)
+		return l.mention(mention{host: e.host, rooted: e.rooted, port: e.port}, p)
 	}
 	l.scratch.reset()
 	if err := l.take(e, text, p, &l.scratch); err != nil {

@@ -32,6 +32,7 @@ type entry struct {
 	addrs  netipx.IPRange
 	octets *octets
 	host   string // still to be resolved: lower case, without a final dot
+	rooted bool   // it was written with one, and is no beginning of another name (RFC 1034 section 3.1)
 	port   uint16 // 0: every port of the scan
 	masked bool   // addrs are those of a prefix that was written with bits of a host
 }
@@ -184,7 +185,8 @@ func parseHost(word, s string) (entry, error) {
 		}
 		return entry{}, wrong(word, hint, "neither an address nor a host name: %s", why)
 	}
-	return entry{host: strings.ToLower(strings.TrimSuffix(s, "."))}, nil
+	host, rooted := strings.CutSuffix(strings.ToLower(s), ".")
+	return entry{host: host, rooted: rooted}, nil
 }
 
 // meantPort gives an error about octets the hint that a port may be meant.

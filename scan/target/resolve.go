@@ -40,6 +40,7 @@ type hostUse struct {
 // mention is what a name is mentioned for.
 type mention struct {
 	host     string
+	rooted   bool // it is looked up as it is, and never with the resolver's search domains behind it
 	port     uint16
 	excluder int // index of the one that names it, of an exclusion
 }
@@ -108,10 +109,13 @@ func (l *lookups) count(host string, found lookup) {
 func (l *lookups) futile() bool { return l.away() || l.over != "" }
 
 // resolveHosts resolves the names collected in l.hosts, each once in the life of l, and hands the mentions on, in
-// their order.
+// their order. A name is rooted if one of its mentions is.
 func (l *loader) resolveHosts(use func(hostUse, lookup) error) error {
 	var open []string
 	for _, h := range l.hosts {
+		if h.rooted {
+			l.rooted[h.host] = true
+		}
 		if _, have := l.resolved[h.host]; !have {
 			l.resolved[h.host] = lookup{}
 			open = append(open, h.host)
@@ -151,7 +155,11 @@ func (l *loader) lookUp(open []string) error {
 	for range min(resolvers, len(open)) {
 		workers.Go(crash.Guarded(func() {
 			for i := range next {
-				found[i] = l.lookUpHost(ctx, open[i])
+				name := open[i]
+				if l.rooted[name] {
+					name += "."
+				}
+				found[i] = l.lookUpHost(ctx, name)
 				counting.Lock()
 				l.lookups.count(open[i], found[i])
 				if l.lookups.futile() {

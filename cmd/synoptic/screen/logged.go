@@ -32,7 +32,7 @@ func logPlan(log *slog.Logger, p *plan.Plan, flags func(string) string) {
 }
 
 // logEnd says how a scan went, for who does not see the summary.
-func logEnd(log *slog.Logger, end *results.ScanEnd) {
+func logEnd(log *slog.Logger, end *results.ScanEnd, hint string) {
 	attrs := []any{
 		"scan_id", end.ScanID, "sent", end.Sent, "open", end.Open, "closed", end.Closed, "filtered", end.Filtered,
 		"no_response", end.NoResponse, "duration_s", end.Duration, "pps", end.PPS, "coverage", end.Coverage, "complete", end.Complete,
@@ -52,5 +52,5 @@ func logEnd(log *slog.Logger, end *results.ScanEnd) {
 	if len(end.Outputs) > 0 {
 		attrs = append(attrs, "outputs", end.Outputs)
 	}
-	log.Info(outcome(end), attrs...)
+	log.Info(outcome(end), append(attrs, HintKey, hint)...)
 }

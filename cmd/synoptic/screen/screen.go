@@ -35,6 +35,7 @@ type View struct {
 	plan       *plan.Plan    // once it has begun
 	delivering atomic.Bool   // the scan is over, and outputs are waited for
 	following  atomic.Bool   // a scan, and not preparing or ending it
+	enough     bool          // who reads the records has gone
 	asked      chan struct{} // somebody wants a status line
 	names      names         // that are being resolved
 	found      found         // open ports, for the report
@@ -166,6 +167,9 @@ func (v *View) Ask() {
 
 // Delivering says that the scan is over, and outputs are waited for.
 func (v *View) Delivering() { v.delivering.Store(true) }
+
+// Enough says that the reader of the records has gone: who has seen enough wants no rest.
+func (v *View) Enough() { v.enough = true }
 
 // Follow shows how the scan goes until the function it returns is called.
 func (v *View) Follow(sc *scan.Scan, outputs results.Deliverer) (stop func()) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"synoptic/results"
+	"synoptic/scan/plan"
 )
 
 // Finish says how it went, except for err, which ended the scan and is printed by itself.
@@ -25,24 +26,45 @@ func (v *View) Finish(end *results.ScanEnd, err error) {
 	lines := summaryLines(end)
 	switch {
 	case v.JSON:
-		logEnd(v.log, end)
+		logEnd(v.log, end, v.summaryHint(end))
 	case v.person:
 		for _, line := range lines {
 			v.say(line)
 		}
-		v.hint(summaryHint(end))
+		v.hint(v.summaryHint(end))
 	default:
 		v.note(strings.Join(lines, "; "))
-		v.hint(summaryHint(end))
+		v.hint(v.summaryHint(end))
 	}
 }
 
 // summaryHint is how to have a better one, or "".
-func summaryHint(end *results.ScanEnd) string {
-	if end.EstimateVoid == firstContacts {
+func (v *View) summaryHint(end *results.ScanEnd) string {
+	switch {
+	case end.EstimateVoid == firstContacts:
 		return "lower Rate"
+	case v.plan != nil && !v.enough && !end.Complete && !end.Evidence.Lost() && end.Sent > 0:
+		return restHint(v.plan, end)
 	}
 	return ""
+}
+
+// restParts is into how many shards a scan is cut whose rest is scanned later.
+const restParts = 10
+
+// restHint is how to scan what a scan has left that was stopped: the later shards of its order. What was sent last has not had
+// all its retries, and belongs to the rest.
+func restHint(p *plan.Plan, end *results.ScanEnd) string {
+	unsure := float64(p.Asked.Attempts) * p.Asked.RetryGap.Seconds()
+	done := end.Coverage * max(1-unsure/max(end.Duration, unsure), 0)
+	first := int(done*restParts) + 1
+	switch {
+	case first == 1 || p.Asked.ShardOf > 1 || len(p.Apart) > 0 || p.Positions.Len() < restParts:
+		return "a scan cannot be resumed: scan again, or in shards, by Seed and ShardI, of which each is repeated by itself"
+	case first >= restParts:
+		return fmt.Sprintf("to scan the rest, repeat the scan with Seed %d and ShardI %d/%d", p.Seed, restParts, restParts)
+	}
+	return fmt.Sprintf("to scan the rest, repeat the scan with Seed %d and ShardI %d/%d, then with %d/%d and so on", p.Seed, first, restParts, first+1, restParts)
 }
 
 // summaryLines are the summary, what is missing in it, and how far silence can be trusted, each where it says something.

@@ -3,8 +3,11 @@ package screen
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"synoptic/results"
+	"synoptic/scan/permute"
+	"synoptic/scan/plan"
 )
 
 func TestHeldWords(t *testing.T) {
@@ -60,11 +63,52 @@ func TestSummary(t *testing.T) {
 		}), "stopped before the end: 20,480 probes sent in 21s, 16,384 open (12,288 not verified), 1,024 closed, 5,120 filtered (5,120 no response)" + silence + "|12,288 open ports not verified: 12,288 for the scan was stopped"},
 		"without a trace": {results.ScanEnd{}, "stopped before the end: 0 probes sent in 0s, no open ports found, 0 closed, 0 filtered (0 no response)"},
 	} {
-		if hint := summaryHint(&c.end); (hint != "") != (name == "first contacts") {
+		if hint := new(View).summaryHint(&c.end); (hint != "") != (name == "first contacts") {
 			t.Errorf("%s: hint %q", name, hint)
 		}
 		if got := strings.Join(summaryLines(&c.end), "|"); got != c.want {
 			t.Errorf("%s:\ngot  %q\nwant %q", name, got, c.want)
+		}
+	}
+}
+
+// Who has stopped a scan is told how to scan the rest, where the order of probes lets that be said.
+func TestRestHint(t *testing.T) {
+	plain := func(change func(*plan.Plan)) *plan.Plan {
+		p := &plan.Plan{Seed: 242790569449979, Positions: permute.Range{End: 10_240}, Asked: plan.Config{Attempts: 3, RetryGap: time.Second, ShardOf: 1}}
+		if change != nil {
+			change(p)
+		}
+		return p
+	}
+	const rest, again = "to scan the rest, repeat the scan with Seed 242790569449979 and ShardI ", "a scan cannot be resumed: scan again"
+	for _, c := range []struct {
+		name string
+		plan *plan.Plan
+		end  results.ScanEnd
+		want string // the beginning; "" is no hint
+	}{
+		{"half", plain(nil), results.ScanEnd{Sent: 5000, Coverage: 0.56, Duration: 300}, rest + "6/10, then with 7/10 and so on"},
+		{"what was sent last is not done", plain(nil), results.ScanEnd{Sent: 5000, Coverage: 0.56, Duration: 10}, rest + "4/10, then with 5/10"},
+		{"the last part", plain(nil), results.ScanEnd{Sent: 10_000, Coverage: 0.96, Duration: 3000}, rest + "10/10"},
+		{"the last part but one", plain(nil), results.ScanEnd{Sent: 10_000, Coverage: 0.85, Duration: 3000}, rest + "9/10, then with 10/10"},
+		{"all sent, not all answered", plain(nil), results.ScanEnd{Sent: 10_240, Coverage: 1, Duration: 3000}, rest + "10/10"},
+		{"hardly anything", plain(nil), results.ScanEnd{Sent: 500, Coverage: 0.05, Duration: 300}, again},
+		{"a moment", plain(nil), results.ScanEnd{Sent: 5000, Coverage: 0.5, Duration: 0.5}, again},
+		{"a shard", plain(func(p *plan.Plan) { p.Asked.ShardI, p.Asked.ShardOf = 2, 8 }), results.ScanEnd{Sent: 5000, Coverage: 0.5, Duration: 300}, again},
+		{"a plan with parts", plain(func(p *plan.Plan) { p.Apart = []*plan.Plan{{}} }), results.ScanEnd{Sent: 5000, Coverage: 0.5, Duration: 300}, again},
+		{"a few ports", plain(func(p *plan.Plan) { p.Positions.End = 9 }), results.ScanEnd{Sent: 5, Coverage: 0.5, Duration: 300}, again},
+		{"complete", plain(nil), results.ScanEnd{Sent: 10_240, Coverage: 1, Duration: 300, Complete: true}, ""},
+		{"nothing sent", plain(nil), results.ScanEnd{Duration: 300}, ""},
+		{"evidence lost", plain(nil), results.ScanEnd{Sent: 5000, Coverage: 0.5, Duration: 300, Evidence: &results.Evidence{State: results.EvidenceStateLost}}, ""},
+		{"no plan", nil, results.ScanEnd{Sent: 5000, Coverage: 0.5, Duration: 300}, ""},
+	} {
+		v := &View{plan: c.plan}
+		if got := v.summaryHint(&c.end); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		if v.Enough(); v.summaryHint(&c.end) != "" {
+			t.Errorf("%s: a hint for who has seen enough", c.name)
 		}
 	}
 }
