@@ -107,6 +107,7 @@ type Notice struct {
 	After  time.Duration // it goes on again, after so long
 	Kept   uint64        // records that stay in the spool for the next scan with the same output, ...
 	Waited time.Duration // ... after the destination has taken nothing for so long; 0 where nobody waits any more
+	Why    error         // of Kept: what is wrong with the destination, as far as that is known
 	Found  uint64        // records that an earlier scan has left there, which are delivered first
 
 	Warning error // what else is amiss
