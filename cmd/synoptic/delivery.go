@@ -23,7 +23,10 @@ func logNotice(log *slog.Logger, spool string, timeout time.Duration) func(sink.
 		retrying += "what is not delivered stays in --spool " + spool
 	}
 	return func(n sink.Notice) {
-		var msg, hint string
+		var msg, hint, why string
+		if n.Why != nil {
+			why = fmt.Sprintf(" (%v)", n.Why)
+		}
 		switch {
 		case n.Err != nil:
 			msg = fmt.Sprintf("records for output %q wait: %v", n.Output, n.Err)
@@ -31,9 +34,9 @@ func logNotice(log *slog.Logger, spool string, timeout time.Duration) func(sink.
 		case n.Warning != nil:
 			msg = fmt.Sprintf("output %q: %v", n.Output, n.Warning)
 		case n.Waited > 0:
-			msg = fmt.Sprintf("output %q has taken nothing for %v and is given up: %s in the spool: the next scan with the same output and spool delivers them", n.Output, n.Waited, screen.Count(n.Kept, "record stays", "records stay"))
+			msg = fmt.Sprintf("output %q has taken nothing for %v%s and is given up: %s in the spool: the next scan with the same output and spool delivers them", n.Output, n.Waited, why, screen.Count(n.Kept, "record stays", "records stay"))
 		case n.Kept > 0:
-			msg = fmt.Sprintf("%s in the spool for output %q: the next scan with the same output and spool delivers them", screen.Count(n.Kept, "record stays", "records stay"), n.Output)
+			msg = fmt.Sprintf("%s in the spool for output %q%s: the next scan with the same output and spool delivers them", screen.Count(n.Kept, "record stays", "records stay"), n.Output, why)
 		case n.Found > 0:
 			msg = fmt.Sprintf("%s for output %q from an earlier scan in the spool: delivered first", screen.Count(n.Found, "record", "records"), n.Output)
 		default:

@@ -95,16 +95,12 @@ func (o *Output) finish(ctx context.Context) error {
 	case broke:
 		giveUp()
 	}
-	trouble := o.delivery.Trouble()
+	end.trouble = o.delivery.Trouble()
 	o.delivery.Cancel()
 	_, gone := within(o.times.leave, o.delivery.Ended())
 	if err := o.failure(); err != nil {
 		errs = []error{err} // which is what the flush said too, if it said anything
 	}
-	if end.waited > 0 {
-		trouble = &PatienceError{end.waited, trouble}
-	}
-	end.trouble = trouble
 	left := o.abandon(gone)
 	closed := async(o.delivery.Close)
 	if !gone { // in a call that never returns, as closing may
@@ -176,10 +172,14 @@ func (o *Output) keep(end *ending, l leftover) (err error) {
 	lost = min(lost, left)
 	o.final.Store(&final{left - lost, lost})
 	if kept := left - lost; kept > 0 {
-		o.notify(Notice{Output: o.name, Kept: kept, Waited: end.waited})
+		o.notify(Notice{Output: o.name, Kept: kept, Waited: end.waited, Why: end.trouble})
 	}
 	if lost > 0 && o.queue.Err() == nil {
-		err = errors.Join(err, &UndeliveredError{o.name, lost, end.trouble, o.about.transient})
+		why := end.trouble
+		if end.waited > 0 {
+			why = &PatienceError{end.waited, why}
+		}
+		err = errors.Join(err, &UndeliveredError{o.name, lost, why, o.about.transient})
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"synoptic/results/sink/dest"
@@ -107,6 +108,7 @@ type Notice struct {
 	After  time.Duration // it goes on again, after so long
 	Kept   uint64        // records that stay in the spool for the next scan with the same output, ...
 	Waited time.Duration // ... after the destination has taken nothing for so long; 0 where nobody waits any more
+	Why    error         // of Kept: what is wrong with the destination, as far as that is known
 	Found  uint64        // records that an earlier scan has left there, which are delivered first
 
 	Warning error // what else is amiss
@@ -124,15 +126,22 @@ func DeadLetters(given, spool string) string {
 }
 
 // canBury tells whether the file of dead letters could be written. It is made only when it is needed. Under a name
-// that nobody has given it is ours, in a folder where nobody else can put one.
+// that nobody has given it is ours, in a folder where nobody else can put one; one that was given is followed, but not to
+// what another user has put there. A FIFO is not waited for.
 func (c *Config) canBury(file string) error {
+	files := cmp.Or(c.Dest.Files, vfs.OS)
 	if c.DeadLetters == "" {
-		if err := dest.TrustPrivate(cmp.Or(c.Dest.Files, vfs.OS), file); err != nil {
+		if err := dest.TrustPrivate(files, file); err != nil {
 			return err
 		}
+	} else if _, err := vfs.Planted(files, file); err != nil {
+		return err
 	}
 	if _, err := os.Stat(file); err == nil {
-		f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+		f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, syscall.ENXIO) {
+			return errors.New("nobody reads it")
+		}
 		if err == nil {
 			err = f.Close()
 		}

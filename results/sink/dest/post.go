@@ -122,7 +122,7 @@ func (p *poster) post(ctx context.Context, to, contentType string, body []byte) 
 	req.Header.Set("Content-Type", contentType)
 	resp, err := p.client.Do(req)
 	if why := handshake.Load(); err != nil && why != nil && *why != nil && lastingTLS(*why) {
-		return nil, &handshakeError{p.failed(err), *why}
+		return nil, &handshakeError{p.failed(explainTLS(*why)), *why}
 	} else if err != nil {
 		return nil, p.failed(err)
 	}
@@ -196,7 +196,7 @@ func (p *poster) check(contentType, hint string, said func(*answer) string) erro
 	case lasting && unverified(err):
 		return newError("CAFile", err, caHint)
 	case lasting:
-		return newError("", err, tlsHint)
+		return newError("", err, hintTLS(err))
 	case err != nil && unknownName(err):
 		return newError("", err, nameHint)
 	case err != nil: // down, which may pass

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"synoptic/results/textfile"
@@ -97,18 +99,61 @@ const tlsHint = "see that the port speaks TLS 1.2 or later, and whether the rece
 // caHint is for a certificate that does not verify.
 const caHint = "give the authority that signed the receiver's certificate to CAFile, and the host by a name that the certificate has"
 
+// oldHint is for a receiver that speaks no TLS 1.2.
+const oldHint = "TLS 1.2 is the least: have the receiver speak it, or a relay in front of it"
+
 // hintTLS says how to fix an error of a handshake.
 func hintTLS(err error) string {
 	if unverified(err) {
 		return caHint
 	}
+	if _, ok := errors.AsType[*oldTLSError](err); ok {
+		return oldHint
+	}
 	return tlsHint
+}
+
+// oldTLSError is a receiver whose TLS is older than ours goes back.
+type oldTLSError struct {
+	version string // what it speaks; "" where it does not say
+	err     error
+}
+
+func (e *oldTLSError) Error() string {
+	if e.version == "" {
+		return "the receiver's TLS version is too old, for it knows none from 1.2 on: " + e.err.Error()
+	}
+	return "the receiver's TLS version is too old, " + e.version + ": " + e.err.Error()
+}
+
+func (e *oldTLSError) Unwrap() error { return e.err }
+
+const (
+	// alertProtocolVersion is what a server says to a client all of whose versions are unknown to it (RFC 8446 section 6.2).
+	alertProtocolVersion = tls.AlertError(70)
+	// oldChoice begins what package tls says, with the version in hex, of a server that chooses one that was not offered.
+	// There is no type for it; nothing but words hangs on it here.
+	oldChoice = "tls: server selected unsupported protocol version "
+)
+
+// explainTLS says of an error of a handshake where the receiver's version is at fault.
+func explainTLS(err error) error {
+	// The type of an alert is package tls's own, its words are those of tls.AlertError.
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && op.Err.Error() == alertProtocolVersion.Error() {
+		return &oldTLSError{"", err}
+	}
+	if _, hex, ok := strings.Cut(err.Error(), oldChoice); ok {
+		if v, bad := strconv.ParseUint(hex, 16, 16); bad == nil {
+			return &oldTLSError{tls.VersionName(uint16(v)), err}
+		}
+	}
+	return err
 }
 
 // tlsError tells what only an operator can fix from what may pass.
 func tlsError(err error) error {
 	lasting := lastingTLS(err)
-	if err = fmt.Errorf("TLS: %w", err); lasting {
+	if err = fmt.Errorf("TLS: %w", explainTLS(err)); lasting {
 		return &Permanent{err}
 	}
 	return err
