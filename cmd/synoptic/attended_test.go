@@ -77,6 +77,9 @@ func TestUnattended(t *testing.T) {
 		!regexp.MustCompile(`^synoptic: complete: 3 probes sent in \d+ms, .* closed, \d filtered \(0 no response\)$`).MatchString(lines[1]) {
 		t.Errorf("exit %d: %q", o.code, o.stderr)
 	}
+	if o := synoptic(t, loopbackScan("1-3", "127.0.0.9/30")...); o.code != 0 || o.warned() != "synoptic: 127.0.0.9/30 taken as 127.0.0.8/30\n" {
+		t.Errorf("a prefix with bits beyond its length: exit %d: %q", o.code, o.stderr)
+	}
 	if o := synoptic(t, loopbackScan("1-3", "-q")...); o.code != 0 || o.stderr != "" {
 		t.Errorf("with -q, exit %d: %q", o.code, o.stderr)
 	}

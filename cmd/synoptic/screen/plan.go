@@ -144,6 +144,9 @@ func verifyRate(p *plan.Plan) float64 {
 	return judge.SlowestRate(judge.VerifierConfig{Rate: p.Pace.Max, Slots: p.Connections(judge.MaxVerify)})
 }
 
+// takenShown is how many prefixes are told that are taken otherwise than they are written.
+const takenShown = 4
+
 // writeInputs says in the plan what the targets have come to.
 func writeInputs(row func(name, format string, args ...any), t *target.Targets) {
 	if t.HostNames > 0 {
@@ -152,10 +155,9 @@ func writeInputs(row func(name, format string, args ...any), t *target.Targets) 
 	if t.ExcludedPorts != nil {
 		row("not probed", "ports %s", shorten(t.ExcludedPorts.String(), 60))
 	}
-	const most = 4
 	for i, taken := range t.Taken {
-		if i == most {
-			row("", "and %s more prefixes with bits beyond their length", Grouped(uint64(t.NumTaken-most)))
+		if i == takenShown {
+			row("", "and %s more prefixes with bits beyond their length", Grouped(uint64(t.NumTaken-takenShown)))
 			break
 		}
 		row("note", "%s taken as %s", taken.Text, taken.As)

@@ -131,6 +131,12 @@ func (v *View) Begin(p *plan.Plan) {
 	if v.person {
 		return // the plan has it
 	}
+	for i, taken := range p.Asked.Targets.Taken {
+		if v.Quiet || i == takenShown {
+			break
+		}
+		v.log.Warn(taken.Text + " taken as " + taken.As)
+	}
 	for _, w := range p.Warnings {
 		v.log.Warn(v.Flags(w))
 	}
