@@ -27,12 +27,11 @@ func Ask(path string, r Request) (a Answer, line []byte, err error) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(answerTime))
-	if err := json.NewEncoder(conn).Encode(r); err != nil {
-		return a, nil, fmt.Errorf("ask the scan on %s: %w", path, cause(err))
+	if err = json.NewEncoder(conn).Encode(r); err == nil {
+		line, err = bufio.NewReaderSize(conn, maxAnswer).ReadBytes('\n')
 	}
-	line, err = bufio.NewReaderSize(conn, maxAnswer).ReadBytes('\n')
 	if err != nil {
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 			err = errors.New("it has hung up: it is over, or too many ask it")
 		}
 		return a, nil, fmt.Errorf("ask the scan on %s: %w", path, cause(err))

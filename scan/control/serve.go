@@ -100,10 +100,7 @@ func (s *Server) leave(conn net.Conn) {
 
 // serve answers the requests of a connection, one after the other.
 func (s *Server) serve(conn net.Conn) {
-	if err := allowed(conn); err != nil {
-		_ = s.answer(conn, Answer{Error: err.Error()})
-		return
-	}
+	refused := allowed(conn) // told behind the first request: whoever sends into a connection that is closed hears nothing
 	lines := bufio.NewReaderSize(conn, maxLine)
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(idleTime))
@@ -113,6 +110,10 @@ func (s *Server) serve(conn net.Conn) {
 			return // nobody knows where the next begins
 		}
 		if len(line) == 0 || err != nil && !errors.Is(err, io.EOF) {
+			return
+		}
+		if refused != nil {
+			_ = s.answer(conn, Answer{Error: refused.Error(), Hint: "ask as that user, or as root"})
 			return
 		}
 		if s.answer(conn, s.handle(line)) != nil || err != nil {

@@ -125,6 +125,18 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// What is secret is in no answer.
+func TestAnswersAreCleaned(t *testing.T) {
+	server, client := net.Pipe()
+	go (&Server{Scan: &fake{}, Clean: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }}).serve(server)
+	go fmt.Fprintln(client, `{"verb":"hunter2"}`)
+	line, err := bufio.NewReader(client).ReadString('\n')
+	if err != nil || strings.Contains(line, "hunter2") || !strings.Contains(line, `unknown verb \"***\"`) {
+		t.Errorf("%s, %v", line, err)
+	}
+	client.Close()
+}
+
 // What is there already is left alone, unless it is a socket of ours that nobody listens on.
 func TestListenRefuses(t *testing.T) {
 	dir := t.TempDir()

@@ -43,6 +43,7 @@ func TestProgressLine(t *testing.T) {
 		"dropped":           {with(half, func(p *scan.Progress) { p.RxDrops = 7 }), 0, " 50.0%  100 pps  0 open  7 replies dropped"},
 		"paused":            {with(half, func(p *scan.Progress) { p.Paused = true }), time.Minute, " 50.0%  100 pps  0 open  paused: an output is behind"},
 		"paused to verify":  {with(with(half, verify(2)), func(p *scan.Progress) { p.Paused, p.Open = true, 70 }), time.Minute, " 50.0%  100 pps  70 open  paused: verifying open ports: 2 of 70"},
+		"by somebody":       {with(half, func(p *scan.Progress) { p.Standing, p.Outage = true, "answers" }), time.Minute, " 50.0%  100 pps  0 open  paused by synoptic ctl"},
 		"outage":            {with(tail, func(p *scan.Progress) { p.Paused, p.Outage = true, "answers (no-carrier)" }), time.Minute, "100.0%  100 pps  7 open  outage: waiting for answers (no-carrier)"},
 		"outage, verifying": {with(with(tail, verify(2)), func(p *scan.Progress) { p.Outage = "answers" }), 0, "100.0%  100 pps  7 open  outage: waiting for answers"},
 		"retries":           {tail, 3 * time.Second, "100.0%  100 pps  7 open  finishing: last retries and answers, 3s left"},

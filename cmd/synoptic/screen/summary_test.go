@@ -37,6 +37,8 @@ func TestSummary(t *testing.T) {
 		want string
 	}{
 		"plain":      {found, line + silence},
+		"changed":    {with(func(e *results.ScanEnd) { e.ExcludedLive, e.Paused = 1024, 75.2 }), line + silence + "|1,024 ports were not probed, or not as often as asked for: excluded while the scan ran; paused for 1m15s"},
+		"paused":     {with(func(e *results.ScanEnd) { e.Paused = 3 }), line + silence + "|paused for 3s"},
 		"no silence": {with(func(e *results.ScanEnd) { e.Filtered, e.NoResponse = 7, 0 }), "complete: 20,480 probes sent in 21s, 4,096 open, 1,024 closed, 7 filtered (0 no response)"},
 		"no loss": {with(func(e *results.ScanEnd) {
 			e.LossEstimate, e.MissedOpen = &results.Estimate{}, &results.Estimate{High: 2}
