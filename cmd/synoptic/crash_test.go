@@ -253,6 +253,9 @@ func TestEveryGoroutineIsGuarded(t *testing.T) {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
+			if d.Name() == "crash.go" && filepath.Base(filepath.Dir(path)) == "crash" { // which starts them
+				return nil
+			}
 			set := token.NewFileSet()
 			file, err := parser.ParseFile(set, path, nil, 0)
 			if err != nil {

@@ -202,6 +202,7 @@ func upperASCII(s string) string {
 func FuzzSyslogFrames(f *testing.F) {
 	f.Add([]byte(`{"v":1,"type":"port","port":443}`), []byte("{\"h\":\"b\u00fc\U0001f50d\xff\"}"), int64(1764410000123456789))
 	f.Add([]byte("\x1b[31m 12 <134>1 "), []byte{}, int64(-1))
+	f.Add([]byte(`{"v":1,"type":" "`), []byte("{\"v\":1,\"type\":\"ü\"}"), int64(0))
 	f.Fuzz(func(t *testing.T, first, second []byte, at int64) {
 		first, second = bytes.TrimSuffix(first, []byte("\n")), bytes.TrimSuffix(second, []byte("\n"))
 		b := &batch.Batch{}

@@ -217,8 +217,8 @@ var nilValue = []byte{'-'}
 // messageID is the record type where an event begins with it, as the native format does, else NILVALUE.
 func messageID(event []byte) []byte {
 	rest, ok := bytes.CutPrefix(event, []byte(`{"v":1,"type":"`))
-	if end := bytes.IndexByte(rest, '"'); ok && end > 0 && end <= 32 {
-		return rest[:end]
+	if end := bytes.IndexByte(rest, '"'); ok && end > 0 && end <= 32 && !slices.ContainsFunc(rest[:end], func(c byte) bool { return c < 33 || c > 126 }) {
+		return rest[:end] // 1 to 32 of PRINTUSASCII (RFC 5424 section 6)
 	}
 	return nilValue
 }
