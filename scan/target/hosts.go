@@ -1,7 +1,6 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -163,15 +162,8 @@ func (l *loader) deadNames() error {
 // together makes one error of many, of which it tells the first ones; nil of none.
 func together(all []error) error {
 	const most = 20
-	switch len(all) {
-	case 0:
-		return nil
-	case 1:
-		return all[0]
-	}
-	first, _ := errors.AsType[*Error](all[0])
 	if n := len(all) - most; n > 0 {
 		all = append(all[:most:most], fmt.Errorf("and %s more", count(n, "name")))
 	}
-	return &Error{Err: errors.Join(all...), field: first.field, hint: first.hint}
+	return joined(all)
 }
