@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,6 +222,67 @@ func TestRemovedFile(t *testing.T) {
 	}
 	if d := o.Delivery(); d.Delivered != 0 || d.Lost != 202 && d.Lost != 201 || d.Error == "" || d.Queued > 0 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// Whoever cuts off a file that is written to is told what is lost; whoever renames it, or adds to it, loses nothing.
+func TestShortenedFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open keeps its name")
+	}
+	for _, c := range []struct {
+		what   string
+		before string
+		act    func(name string) error
+		warns  int
+	}{
+		{"emptied", "", func(name string) error { return os.Truncate(name, 0) }, 1},
+		{"emptied, with what was there before", "earlier\n", func(name string) error { return os.Truncate(name, 0) }, 1},
+		{"cut off", "", func(name string) error { return os.Truncate(name, 500) }, 1},
+		{"copied and emptied", "", func(name string) error {
+			data, err := os.ReadFile(name)
+			return errors.Join(err, os.WriteFile(name+".1", data, 0o600), os.Truncate(name, 0))
+		}, 1},
+		{"opened anew by a shell's >", "", func(name string) error { return os.WriteFile(name, []byte("x\n"), 0o600) }, 1},
+		{"left alone", "earlier\n", func(string) error { return nil }, 0},
+		{"added to", "", func(name string) error {
+			f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteString("another scan\n")
+			return errors.Join(err, f.Close())
+		}, 0},
+		{"renamed", "", func(name string) error { return os.Rename(name, name+".1") }, 0},
+		{"linked", "", func(name string) error { return os.Link(name, name+".2") }, 0},
+		{"made longer and cut off again", "", func(name string) error {
+			info, err := os.Stat(name)
+			return errors.Join(err, os.Truncate(name, info.Size()+100), os.Truncate(name, info.Size()))
+		}, 0},
+	} {
+		name := filepath.Join(t.TempDir(), "out.jsonl")
+		if c.before != "" {
+			must(t, os.WriteFile(name, []byte(c.before), 0o600))
+		}
+		var warned []string
+		var mu sync.Mutex
+		o, err := Open(name, Config{DeadLetters: filepath.Join(t.TempDir(), "dead"), Notify: func(n Notice) {
+			mu.Lock()
+			defer mu.Unlock()
+			if n.Warning != nil {
+				warned = append(warned, n.Warning.Error())
+			}
+		}})
+		must(t, err)
+		must(t, o.Start(&results.ScanStart{ScanID: "s"}))
+		s := &sender{Output: o}
+		must(t, s.send(100))
+		o.Settle(time.Minute)
+		must(t, c.act(name))
+		must(t, errors.Join(s.send(2), o.End(&results.ScanEnd{ScanID: "s"}), o.Close()))
+		if len(warned) != c.warns || c.warns > 0 && !strings.Contains(warned[0], "somebody has emptied the file or cut it off") {
+			t.Errorf("%s: warned of %q", c.what, warned)
+		}
 	}
 }
 

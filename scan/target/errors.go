@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -58,6 +59,38 @@ func (e *Error) Hint() string {
 // wrong makes an Error about a word of Targets; whoever knows that it stands elsewhere corrects field, source and line.
 func wrong(text, hint, format string, args ...any) *Error {
 	return &Error{Text: text, field: "Targets", hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+// mistakes are errors about words, of which the first ones are told at once: who mends a list wants to see more than one at a time.
+type mistakes []error
+
+// take keeps an error about a word, and returns what ends the reading: any other error, or one too many.
+func (m *mistakes) take(err error) error {
+	const most = 5
+	if e, ok := errors.AsType[*Error](err); !ok || e.Text == "" || e.hidden {
+		return err
+	}
+	if len(*m) == most {
+		*m = append(*m, errors.New("and more"))
+		return m.err()
+	}
+	*m = append(*m, err)
+	return nil
+}
+
+// err makes one error of them; nil of none.
+func (m *mistakes) err() error { return joined(*m) }
+
+// joined is one error of several, with the field and the hint of the first; nil of none.
+func joined(all []error) error {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	first, _ := errors.AsType[*Error](all[0])
+	return &Error{Err: errors.Join(all...), field: first.field, hint: first.hint}
 }
 
 // shorten keeps a word of a wrong kind of file (binary, one endless line) from filling the screen.

@@ -54,18 +54,22 @@ func (l *loader) readFile(name, field string, add func(entry, string, place) err
 	hash := sha256.New()
 	lines := textfile.Lines(io.TeeReader(in, hash), textfile.Options{MaxText: maxText}, maxLine)
 	p := place{field: field, source: source, hidden: isForeign(in)}
+	var found mistakes
 	for lines.Scan() {
 		p.line++
 		if p.line%4096 == 0 && l.ctx.Err() != nil {
 			return f, l.ctx.Err()
 		}
-		if err := l.readLine(lines.Text(), p, &f, add); err != nil {
+		if err := found.take(l.readLine(lines.Text(), p, &f, add)); err != nil {
 			return f, err
 		}
 	}
 	f.lines = p.line
 	if err := lines.Err(); err != nil {
 		return f, unreadable(err, p)
+	}
+	if err := found.err(); err != nil {
+		return f, err
 	}
 	f.sum = hex.EncodeToString(hash.Sum(nil))
 	return f, nil

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -177,16 +176,9 @@ func (e *nameErrors) add(d deadName) {
 
 // together makes one error of them; nil of none.
 func (e *nameErrors) together() error {
-	switch e.n {
-	case 0:
-		return nil
-	case 1:
-		return e.first[0]
-	}
-	first, _ := errors.AsType[*Error](e.first[0])
 	all := e.first
 	if n := e.n - len(all); n > 0 {
 		all = append(all, fmt.Errorf("and %s more", count(n, "name")))
 	}
-	return &Error{Err: errors.Join(all...), field: first.field, hint: first.hint}
+	return joined(all)
 }

@@ -131,6 +131,38 @@ func TestManyDeadNames(t *testing.T) {
 	}
 }
 
+// The first mistakes of a list are told at once, whatever list it is, and what ends the reading by itself.
+func TestMistakes(t *testing.T) {
+	const many = "10.0.0.1\n10.0.0.300\n10.0.0.2\n10.0.0.0/33\n\n10.0.0.1:0 # a port\n10.0.0.9-10.0.0.1\n10.0.0\n10.0.0.400\n10.0.0.500\n"
+	const first = `f:2: "10.0.0.300": not an address, octet 300 is above 255` + "\n" + `f:4: "10.0.0.0/33": prefix length 33 is above 32` + "\n"
+	const five = first + `f:6: "10.0.0.1:0": port 0 cannot be scanned` + "\n" + `f:7: "10.0.0.9-10.0.0.1": address range is reversed` + "\n" + `f:8: "10.0.0": not an address, it has 3 of the 4 octets` + "\nand more"
+	for _, c := range []struct {
+		name   string
+		file   string
+		config Config
+		want   string
+	}{
+		{"targets", many, Config{TargetFiles: []string{"f"}}, five},
+		{"exclusions", strings.Replace(many, "10.0.0.1:0 ", "10.0.0.1/99 ", 1), Config{Targets: []string{"10.0.0.1"}, ExcludeFiles: []string{"f"}},
+			strings.Replace(five, `"10.0.0.1:0": port 0 cannot be scanned`, `"10.0.0.1/99": prefix length 99 is above 32`, 1)},
+		{"scope", "10.0.0.0/8\n10.0.0.300\n10.0.0.0/33\n", Config{Targets: []string{"10.0.0.1"}, ScopeFiles: []string{"f"}},
+			`f:2: "10.0.0.300": not an address, octet 300 is above 255` + "\n" + `f:3: "10.0.0.0/33": prefix length 33 is above 32`},
+		{"one", "10.0.0.1\n10.0.0.300\n", Config{TargetFiles: []string{"f"}}, `f:2: "10.0.0.300": not an address, octet 300 is above 255`},
+		{"outside the scope", "10.0.0.1\n11.0.0.1\n12.0.0.1\n", Config{TargetFiles: []string{"f"}, ScopeFiles: []string{"s"}},
+			`f:2: "11.0.0.1": this is outside the scope s` + "\n" + `f:3: "12.0.0.1": this is outside the scope s`},
+		{"what cannot be a target", "224.0.0.1\n0.0.0.0\n", Config{TargetFiles: []string{"f"}},
+			`f:1: "224.0.0.1": this is a multicast address (RFC 5771)` + "\n" + `f:2: "0.0.0.0": this is a "this network" address (RFC 791)`},
+		{"words", "", Config{Targets: []string{"10.0.0.300", "10.0.0.1", "10.0.0.0/33"}}, `"10.0.0.300": not an address, octet 300 is above 255` + "\n" + `"10.0.0.0/33": prefix length 33 is above 32`},
+		{"no text ends it", "10.0.0.300\n10.0.0.1\x00\n10.0.0.400\n", Config{TargetFiles: []string{"f"}}, "f:2: a zero byte: this is no text"},
+	} {
+		c.config.Ports, c.config.Open = mustPorts(t, "80"), files{"f": c.file, "s": "10.0.0.0/8\n"}.open
+		_, err := Load(t.Context(), c.config)
+		if err == nil || err.Error() != c.want || hintOf(t, err) == "" {
+			t.Errorf("%s:\ngot  %v\nwant %s", c.name, err, c.want)
+		}
+	}
+}
+
 // A name server that never answers is not waited for once for every name.
 func TestNameServerAway(t *testing.T) {
 	var list []string

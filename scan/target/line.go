@@ -134,15 +134,16 @@ func (l *loader) given() error {
 	if err != nil {
 		return err
 	}
+	var found mistakes
 	for _, word := range words {
 		if word == "-" {
 			err = l.readTargets("-", "Targets")
 		} else {
 			err = l.readWord(word, place{}, l.addTarget)
 		}
-		if err != nil {
+		if err := found.take(err); err != nil {
 			return err
 		}
 	}
-	return nil
+	return found.err()
 }

@@ -204,6 +204,9 @@ func (d *Delivery) deliver(b *batch.Batch) error {
 		outcome, err := d.dest.Deliver(d.ctx, b)
 		d.retried.Add(outcome.Resent)
 		if err == nil {
+			if outcome.Warning != nil {
+				d.observer.Warn(outcome.Warning)
+			}
 			events := len(b.Events)
 			var again *batch.Batch // and b may be in use for others by then
 			if again, err = d.sort(b, outcome); err != nil {

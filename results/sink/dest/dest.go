@@ -61,6 +61,8 @@ type Outcome struct {
 	Why    error       // of Retry; a *Busy says when
 	Dead   []Rejection // never to be taken
 	Resent uint64      // records that were sent not for the first time; what never left this host was not sent
+	// Warning is what has become of records that were delivered before; nil: nothing is known.
+	Warning error
 }
 
 // because notes a reason for Retry. The first one stands, unless a later one says when to come again.

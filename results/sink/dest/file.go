@@ -160,6 +160,7 @@ func (f *file) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 		if err := f.f.Truncate(0); err != nil {
 			return Outcome{}, &Permanent{fmt.Errorf("empty the file: %w", err)}
 		}
+		f.named.size = 0
 	}
 	f.empty = false
 	if f.tail {
@@ -174,6 +175,7 @@ func (f *file) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 		f.due = false
 	}
 	f.current = b
+	warning := f.named.shortened(f.f)
 	if err := f.out.write(ctx, b); err != nil {
 		return Outcome{}, err
 	}
@@ -181,8 +183,8 @@ func (f *file) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 	if err := f.named.vanished(f.f); err != nil {
 		return Outcome{}, err
 	}
-	f.named.records += b.Records()
-	return Outcome{}, nil
+	f.named.wrote(b.Records(), f.f)
+	return Outcome{Warning: warning}, nil
 }
 
 // closeLine ends a last line that was cut off.

@@ -70,14 +70,15 @@ func (s *stream) Deliver(ctx context.Context, b *batch.Batch) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+	warning := s.named.shortened(s)
 	if err := s.out.write(ctx, b); err != nil {
 		return Outcome{}, err
 	}
 	if err := s.named.vanished(s); err != nil {
 		return Outcome{}, err
 	}
-	s.named.records += b.Records()
-	return Outcome{}, nil
+	s.named.wrote(b.Records(), s)
+	return Outcome{Warning: warning}, nil
 }
 
 // closeLine ends a last line that was cut off.

@@ -1,6 +1,7 @@
 package dest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"reflect"
@@ -31,11 +32,29 @@ type named struct {
 	name    string
 	linked  bool // it had a name when it was opened: a temporary file of the caller's may have none
 	records uint64
+	size    int64 // when it was last looked at
 }
 
 // opened begins to count for another file.
 func (n *named) opened(info fs.FileInfo) {
-	n.linked, n.records = !nameless(info), 0
+	n.linked, n.records, n.size = !nameless(info), 0, info.Size()
+}
+
+// shortened tells before something is written of a file that somebody has cut off since the last time; nil where nobody has.
+func (n *named) shortened(f interface{ Stat() (fs.FileInfo, error) }) error {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() >= n.size {
+		return nil
+	}
+	return errors.New("somebody has emptied the file or cut it off while it was written to: what was in it is lost, unless it was copied before")
+}
+
+// wrote counts what a file was given, and looks at its size.
+func (n *named) wrote(records uint64, f interface{ Stat() (fs.FileInfo, error) }) {
+	n.records += records
+	if info, err := f.Stat(); err == nil {
+		n.size = info.Size()
+	}
 }
 
 // vanished is the error of a file that has lost its name, or nil.
