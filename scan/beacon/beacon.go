@@ -56,6 +56,8 @@ type Set struct {
 	lost     uint64  // not answered in time
 	parts    []*Part
 	suspects bool // one may be lost
+	outcomes []Outcome
+	recorded bool // Outcomes is called
 }
 
 // host is one that has beacons.
@@ -125,7 +127,7 @@ func (s *Set) Offer(t Target, open bool, sent int64, rtt time.Duration) {
 		return
 	}
 	if m := s.add(t, open); m != nil {
-		m.good, m.recent = sent, max(rtt, 0)
+		m.good, m.recent, m.offered = sent, max(rtt, 0), max(rtt, 0)
 		s.answeredOn(t.Path, sent)
 		if len(s.members) == 1 {
 			s.offered = s.awake
@@ -218,6 +220,7 @@ func (s *Set) Tick(now int64) {
 			continue
 		}
 		before := m.contradicted(s.newest())
+		s.record(m, Outcome{})
 		m.expired()
 		s.lost++
 		s.unheard++
@@ -255,6 +258,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	if m.early(rtt) {
 		return
 	}
+	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying})
 	if !m.flying && m.lost > 0 { // overdue, not lost
 		m.lost--
 		s.lost--

@@ -26,6 +26,7 @@ type member struct {
 	flying  bool          // and is still waited for,
 	expires time.Duration // until then, by Set.awake
 	base    time.Duration // the smallest round trip
+	offered time.Duration // that of the probe by which it was found; 0: not known
 	doubted bool          // an answer came too early to be believed
 	recent  time.Duration // the largest of late
 
@@ -75,6 +76,14 @@ func (m *member) answered(rtt time.Duration) {
 	if m.base == 0 || rtt < m.base {
 		m.base = rtt
 	}
+}
+
+// least is the smallest round trip, that of the probe by which it was found included; 0: none is known.
+func (m *member) least() time.Duration {
+	if m.base == 0 || m.offered == 0 {
+		return max(m.base, m.offered)
+	}
+	return min(m.base, m.offered)
 }
 
 // expired takes note that the probe last sent is lost.
