@@ -23,7 +23,15 @@ func main() {
 	fixed := flag.Float64("fixed", 0, "")
 	trace := flag.Int("trace", 0, "")
 	until := flag.Duration("until", time.Hour, "")
+	g := flag.Bool("grid", false, "")
+	seeds := flag.Int("seeds", 5, "")
+	only := flag.String("only", "", "")
+	verbose := flag.Bool("v", false, "")
 	flag.Parse()
+	if *g {
+		grid(*seeds, *only, *verbose)
+		return
+	}
 	log.SetFlags(0)
 	cell := ratesim.Cell{Path: ratesim.Path{Capacity: *c, Queue: *q, RTT: *rtt, LossOut: *loss, LossBack: *loss, Jitter: *jit, Policer: *pol}, Hit: *hit, Seconds: *sec, Max: *max, Retries: 2}
 	begun := time.Now()

@@ -122,26 +122,25 @@ const (
 // beacons is how many beacons a second are to be sent until the next tick. Few a second are sent two at a time, for two that see the same
 // queue tell how round trips differ without it.
 func (c *Controller) beacons(rate float64) float64 {
-	c.pulse++
 	share, floor := beaconShare, beaconFloor
 	if c.phase != Cruise && c.now-c.begun < startTime {
 		share, floor = startShare, startFloor
 	}
 	b := min(max(share*rate, floor), mostShare*rate, mostBeacons)
-	if c.phase == Test {
-		b = max(b, min(200, 0.1*rate))
+	if c.phase == Test || c.policed {
+		b = max(b, min(100, 0.05*rate))
 	}
 	b = min(b, 2.5*float64(c.members)) // the others rest for trains
 	t := &c.train
-	if t.flying() && c.now <= t.to {
+	if t.flying() && c.now >= t.from-tick/2 && c.now <= t.to+tick/2 {
 		n := min(max(rate*0.0006, 4), 12)
-		if c.policed {
-			n = min(max(rate*0.0003, 2), 6)
-		}
 		ticks := float64(t.to-t.from)/float64(tick) + 1
 		n = math.Ceil(min(n, max(1, float64(c.members)/ticks)))
 		c.quota = 0
 		return n * 100
+	}
+	if t.flying() && c.now < t.from {
+		return 0
 	}
 	c.quota += b * seconds(tick)
 	if c.quota < 2 && c.members > 1 {

@@ -2,6 +2,7 @@ package auto
 
 import (
 	"math"
+	"os"
 	"time"
 )
 
@@ -67,15 +68,18 @@ type Controller struct {
 	phase    Phase
 	rate     float64 // that holds between trains
 	capacity float64 // packets per second; 0: not known
-	vague    bool    // it is known badly
+	vary     float64 // the relative variance of that
+	varyAt   int64   // and when
 	policed  bool    // by losses alone
 	model    float64 // s: the queue, as it should be now
 	synced   int64   // the model was last put right then
+	renewed  int64   // bases from before then may have hidden a queue
 	since    int64   // samples sent before then have been judged
+	fitted   int64   // a standing queue was last fitted then
 	paced    float64 // of the last decision
-	floor    float64 // s: queue that does not drain, so is none of ours
 
 	loss   loss
+	police police
 	train  train
 	trial  trial
 	dipped int64 // when the queue was last let drain
@@ -84,23 +88,32 @@ type Controller struct {
 	over  overloads
 	caps  caps
 	quota float64 // beacons due
-	pulse int     // ticks
 }
 
 const (
 	tick = int64(10 * time.Millisecond)
 
-	// share of the capacity that is used, and where that is known badly.
-	share, vagueShare = 0.985, 0.88
+	// share of the capacity that is used; less where it is known badly, down to vagueShare.
+	share, vagueShare = 0.985, 0.85
+	// vague is the standard error of a capacity that is known badly.
+	vague = 0.06
 	// leastShare is used while a queue drains.
 	leastShare = 0.5
 	// drain is how fast a queue is drained: in such a time, in s.
 	drain = 0.25
 	// trusted is how many samples in a row must show a queue.
 	trusted = 4
-	// dipEvery is how often all bases are renewed, dipFor how long that takes beside the round trip.
+	// dipEvery is how often all bases are renewed, dipFor how long that takes.
 	dipEvery, dipFor = int64(10 * time.Second), int64(50 * time.Millisecond)
+	// exact is what a single delay is worth at best, in s: the engine sends in bursts.
+	exact = 0.0003
+	// fallen is by how much, in s, a beacon's round trip must be shorter than any before for its base to have fallen.
+	fallen = 0.002
+	// hidden is the queue, in s, that a base may have in it.
+	hidden = 0.001
 )
+
+var debug = os.Getenv("AUTODEBUG") != ""
 
 // New starts at a time.
 func New(c Config, now int64) *Controller {
@@ -117,39 +130,64 @@ func New(c Config, now int64) *Controller {
 // Sent says that so many packets have left since the last call, beacons included.
 func (c *Controller) Sent(_ int64, n int) { c.sent += float64(n) }
 
-// Members says how many beacons there are to ask.
-func (c *Controller) Members(n int) { c.members = n }
+// Members says how many beacons there are to ask, and how long answers take of late, 0 where it is not known.
+func (c *Controller) Members(n int, trip time.Duration) {
+	c.members = n
+	if c.first == 0 {
+		c.srtt = trip.Seconds()
+	}
+}
+
+// Asked says that so many beacons leave now.
+func (c *Controller) Asked(now int64, n int) {
+	if t := &c.train; t.holds(now) {
+		t.out += n
+	}
+}
 
 // Beacon says what came of a beacon.
 func (c *Controller) Beacon(o Outcome) {
 	if c.first == 0 {
 		c.first = c.now
-		c.train.next = c.now
 	}
+	c.train.hear(&o, c.renewed)
 	if o.Proven {
 		c.loss.hear(o.Sent, o.Lost, o.Late)
-		c.train.hear(&o)
 		c.trial.hear(&o)
 	}
+	if o.Late {
+		c.samples.retract(o.Sent)
+	}
+	m := c.history.at(o.Sent)
+	x := sample{at: o.Sent, sent: m.sent}
 	if o.Lost {
+		if x.lost = true; o.Proven {
+			c.samples.add(x)
+		}
 		return
 	}
 	trip, base := o.RTT.Seconds(), o.Base.Seconds()
 	c.srtt += (trip - c.srtt) * gain(c.srtt, 1./16)
-	if base == 0 {
-		return // the first of a beacon whose round trip nobody knew
+	if base == 0 || o.BaseAt < c.renewed || c.history.queueAt(o.BaseAt) > hidden { // not known, or a queue may have been in it
+		if x.blind = true; o.Proven && !o.Late {
+			c.samples.add(x)
+		}
+		return
 	}
 	c.base += (min(base, trip) - c.base) * gain(c.base, 1./32)
 	if trip < base-fallen-c.jit.mean/2 {
 		c.trial.fell++
 	}
-	m := c.history.at(o.Sent)
-	x := sample{at: o.Sent, sent: m.sent, queue: max(0, trip-base-c.floor)}
+	x.queue = max(0, trip-base)
 	x.excess = x.queue - m.queue
+	var last *sample
 	if c.samples.n > 0 {
-		c.jit.hear(c.samples.back(0), &x)
+		last = c.samples.back(0)
 	}
-	c.samples.add(x)
+	c.jit.hear(last, &x)
+	if !o.Late {
+		c.samples.add(x)
+	}
 }
 
 // gain is that of an average, which its first value begins.
@@ -160,35 +198,51 @@ func gain(old, usual float64) float64 {
 	return usual
 }
 
-// fallen is by how much, in s, a beacon's round trip must be shorter than any before for its base to have fallen.
-const fallen = 0.002
-
 // high is from which on an excess of delay is a queue, low until where there is none.
 func (c *Controller) high() float64 { return 0.004 + 0.02*c.base + 3*c.jit.mean }
 func (c *Controller) low() float64  { return 0.0015 + 0.01*c.base + 1.5*c.jit.mean }
 
+// floor is how exact a single delay is at best.
+func (c *Controller) floor() float64 { return exact + c.jit.mean/2 }
+
 // Tick decides. Call it every 10 ms.
 func (c *Controller) Tick(now int64) Decision {
-	c.follow(now)
 	c.now = now
+	c.follow()
 	c.caps.look(c)
 	c.look()
 	return c.decide()
 }
 
 // follow brings history and model up to now.
-func (c *Controller) follow(now int64) {
+func (c *Controller) follow() {
 	old := c.history.newest()
 	c.history.rate = c.paced
-	if now <= old.at {
+	if c.now <= old.at {
 		return
 	}
 	if c.capacity > 0 && !c.policed {
-		c.model = max(0, c.model+(c.sent-old.sent)/c.capacity-seconds(now-old.at))
+		c.model = max(0, c.model+(c.sent-old.sent)/c.capacity-seconds(c.now-old.at))
 	} else {
 		c.model = 0
 	}
-	c.history.add(mark{at: now, sent: c.sent, queue: c.model})
+	c.history.add(mark{at: c.now, sent: c.sent, queue: c.model})
+}
+
+// remodel works out again what queue stood since a time, at which none did.
+func (c *Controller) remodel(from int64) {
+	h := &c.history
+	k := h.n - 1
+	for k > max(0, h.n-marks) && h.all[k%marks].at > from {
+		k--
+	}
+	q := 0.0
+	for k++; k < h.n; k++ {
+		a, b := &h.all[(k-1)%marks], &h.all[k%marks]
+		q = max(0, q+(b.sent-a.sent)/c.capacity-seconds(b.at-a.at))
+		b.queue = q
+	}
+	c.model = q
 }
 
 // look draws conclusions from what came in.
@@ -196,25 +250,38 @@ func (c *Controller) look() {
 	switch {
 	case c.phase == Test:
 		c.judgeTrial()
-	case c.train.sent(c):
-		c.judgeTrain()
+		return
+	case c.train.flying():
+		if c.now >= c.train.to {
+			c.judgeTrain()
+		}
+		return
 	case c.queueing():
 		c.overload()
+		return
 	case c.loss.alarm():
 		c.lossy()
-	default:
-		c.sync()
-		c.loss.learn(c)
+		return
+	}
+	c.sync()
+	c.loss.learn(c)
+	if c.policed {
+		c.judgePolice()
 	}
 }
 
-// recent are the excesses of the answers to what was sent in the newest span of sending, sorted; at least trusted of them where so many were sent
+// recent are the excesses of the answers to what was sent in the newest span of sending: at least so many as are enough, where so many were sent
 // since the last conclusion.
-func (c *Controller) recent(buf *[64]float64) (values []float64, newest, oldest int64) {
+func (c *Controller) recent(buf *[64]float64) (values []float64, oldest int64) {
 	window := max(int64(15*time.Millisecond), int64(c.srtt/3*1e9))
-	for i := range min(c.samples.len(), len(buf)) {
+	values = buf[:0]
+	newest := int64(0)
+	for i := range c.samples.len() {
 		x := c.samples.back(i)
-		if x.at <= c.since {
+		if x.lost || x.blind {
+			continue
+		}
+		if x.at <= c.since || len(values) == len(buf) {
 			break
 		}
 		if newest == 0 {
@@ -224,9 +291,9 @@ func (c *Controller) recent(buf *[64]float64) (values []float64, newest, oldest 
 			break
 		}
 		oldest = x.at
-		values = append(values, x.excess)
+		values = append(values, x.excess-c.jit.rest)
 	}
-	return values, newest, oldest
+	return values, oldest
 }
 
 // enough samples show a queue.
@@ -240,37 +307,107 @@ func (c *Controller) enough() int {
 // queueing tells whether more of a queue stands than the model knows.
 func (c *Controller) queueing() bool {
 	var buf [64]float64
-	values, _, _ := c.recent(&buf)
-	values = append(buf[:0], values...)
+	values, _ := c.recent(&buf)
 	return len(values) >= c.enough() && quantile(values, len(values)/10) > c.high()
 }
 
-// sync puts the model right, once a round trip.
+// sync puts the model right, once a round trip, and the capacity while a queue stands.
 func (c *Controller) sync() {
-	var buf [64]float64
-	values, newest, oldest := c.recent(&buf)
-	if len(values) < trusted || oldest <= c.synced || c.capacity == 0 {
+	if c.capacity == 0 || c.policed {
 		return
 	}
-	_ = newest
-	off := quantile(append(buf[:0], values...), len(values)/2)
-	c.model = max(0, c.model+0.7*off)
+	c.standing()
+	var buf [64]float64
+	values, oldest := c.recent(&buf)
+	if len(values) < c.enough() || oldest <= c.synced {
+		return
+	}
+	c.model = max(0, c.model+0.9*quantile(values, len(values)/2))
 	c.synced = c.now
+}
+
+const (
+	// fitEvery is how often a standing queue is fitted, over fitSpan of sending at most.
+	fitEvery, fitSpan = int64(50 * time.Millisecond), int64(400 * time.Millisecond)
+)
+
+// standing fits a queue that stands.
+func (c *Controller) standing() {
+	if c.now-c.fitted < fitEvery || c.samples.n == 0 {
+		return
+	}
+	c.fitted = c.now
+	least := 0.002 + c.jit.rest + c.jit.mean
+	newest, from := int64(0), int64(0)
+	for i := range c.samples.len() {
+		x := c.samples.back(i)
+		if x.lost || x.blind {
+			continue
+		}
+		if newest == 0 {
+			newest = x.at
+		}
+		if x.queue < least || newest-x.at > fitSpan {
+			break
+		}
+		from = x.at
+	}
+	if newest-from < int64(80*time.Millisecond) || from == 0 {
+		return
+	}
+	f := c.samples.fit(from, newest, c.floor())
+	if f.n < 8 || f.err > 0.2 {
+		return
+	}
+	capacity, err := f.capacity, f.err
+	if f.lost >= fewest {
+		share, shareErr := f.dropped(c.loss.own)
+		if share > 2*shareErr {
+			capacity *= 1 - share
+			err = math.Hypot(err, shareErr)
+			c.over.add(from, c.now)
+		}
+	}
+	c.settle(capacity, max(2*err, 0.015)) // the next fit has most samples of this one again
+}
+
+// settle takes on a capacity that was measured with a relative standard error.
+func (c *Controller) settle(capacity, err float64) {
+	capacity = min(max(capacity, c.cfg.Min), c.cfg.Max*1.05)
+	err = max(err, 0.005)
+	spread := c.spread()
+	off := math.Abs(capacity/c.capacity - 1)
+	if c.capacity == 0 || off > 0.08 && off > 3*math.Sqrt(spread+err*err) {
+		c.capacity, c.vary, c.varyAt = capacity, err*err, c.now
+		return
+	}
+	k := spread / (spread + err*err)
+	c.capacity += (capacity - c.capacity) * k
+	c.vary, c.varyAt = spread*(1-k), c.now
+}
+
+// spread is the relative variance of the capacity now: paths change.
+func (c *Controller) spread() float64 {
+	return min(c.vary+0.0001*seconds(c.now-c.varyAt), 0.04)
 }
 
 // decide makes the decision of what is known.
 func (c *Controller) decide() Decision {
 	d := Decision{Phase: c.phase, Capacity: c.capacity, Loss: c.loss.own, Limit: Evidence}
-	c.rate = c.pace()
-	rate := c.rate
-	if c.first == 0 {
+	rate := c.pace()
+	if c.capacity > 0 {
+		c.rate = rate
+	}
+	if c.members == 0 && c.first == 0 {
 		d.Limit = Blind
 	}
 	switch {
 	case c.phase == Test:
 		rate = c.trial.rate
 	case c.startTrain():
-		rate = c.train.rate
+		if rate = c.train.rate; c.now < c.train.from {
+			rate *= 0.02
+		}
 	}
 	switch {
 	case c.capacity > 0 && c.policed:
@@ -293,18 +430,21 @@ func (c *Controller) decide() Decision {
 // pace is the rate between trains.
 func (c *Controller) pace() float64 {
 	if c.capacity == 0 {
+		if c.now < c.dip {
+			return c.rate / 2
+		}
 		return c.rate
-	}
-	part := share
-	if c.vague {
-		part = vagueShare
 	}
 	if c.now < c.dip {
 		return c.capacity * leastShare
 	}
+	if c.policed {
+		return c.capacity * c.police.factor()
+	}
 	if c.now-c.dipped > dipEvery && !c.train.flying() {
 		c.dipped, c.dip = c.now, c.now+dipFor
 	}
+	part := max(vagueShare, share-max(0, math.Sqrt(c.spread())-0.02))
 	part -= max(0, c.model-0.0005) / drain
 	return c.capacity * math.Max(part, leastShare)
 }

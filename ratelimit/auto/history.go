@@ -46,6 +46,14 @@ func (h *history) at(t int64) mark {
 	return mark{t, a.sent + x*(b.sent-a.sent), a.queue + x*(b.queue-a.queue)}
 }
 
+// queueAt is the queue at a time, 0 where it is not remembered.
+func (h *history) queueAt(t int64) float64 {
+	if t <= h.all[max(0, h.n-marks)%marks].at {
+		return 0
+	}
+	return h.at(t).queue
+}
+
 // over is the rate sent at on average since a time.
 func (h *history) over(from, to int64) float64 {
 	if to <= from {

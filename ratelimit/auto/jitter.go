@@ -9,11 +9,36 @@ import (
 type jitter struct {
 	mean float64 // s, of the differences
 	n    int
+
+	look [jitterLook]float64 // delays over their bases
+	k    int
+	mids [jitterLooks]float64 // medians of looks
+	m    int
+	rest float64 // s: what the median of delays is over their bases where no queue stands
 }
 
-const together = int64(2 * time.Millisecond)
+const (
+	together    = int64(2 * time.Millisecond)
+	jitterLook  = 40
+	jitterLooks = 6
+)
 
 func (j *jitter) hear(a, b *sample) {
+	j.look[j.k] = b.queue
+	if j.k++; j.k == jitterLook {
+		j.k = 0
+		j.mids[j.m%jitterLooks] = quantile(j.look[:], jitterLook/2)
+		j.m++
+		j.rest = math.Inf(1)
+		for _, mid := range j.mids[:min(j.m, jitterLooks)] {
+			j.rest = min(j.rest, mid)
+		}
+		// A queue that stands is no jitter, and answers that left together see the same of it.
+		j.rest = min(j.rest, max(0, 1.5*j.mean-0.001))
+	}
+	if a == nil || a.lost || a.blind {
+		return
+	}
 	if d := a.at - b.at; d > together || d < -together {
 		return
 	}

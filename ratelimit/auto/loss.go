@@ -18,8 +18,8 @@ type loss struct {
 	own   float64 // share lost that is not ours
 	since int64   // outcomes of what was sent before are not heard
 	sum   float64 // nats
+	begun int64   // when what began the run was sent
 	run   tally   // since the sum was last 0
-	all   tally   // since reset
 
 	look  tally
 	looks [windows]tally
@@ -39,7 +39,7 @@ func (t *tally) add(lost bool) {
 func (t *tally) share(p float64) float64 { return (t.lost + p) / (t.asked + 1) }
 
 func (l *loss) reset(now int64) {
-	l.since, l.sum, l.run, l.all, l.look = now, 0, tally{}, tally{}, tally{}
+	l.since, l.sum, l.run, l.look = now, 0, tally{}, tally{}
 }
 
 func (l *loss) hear(sent int64, lost, late bool) {
@@ -47,7 +47,8 @@ func (l *loss) hear(sent int64, lost, late bool) {
 		return
 	}
 	if late { // it was told to be lost
-		l.all.lost, l.run.lost, l.look.lost = max(0, l.all.lost-1), max(0, l.run.lost-1), max(0, l.look.lost-1)
+		l.run.lost, l.look.lost = max(0, l.run.lost-1), max(0, l.look.lost-1)
+		l.sum = max(0, l.sum-math.Log((l.own+more*(1-l.own))/l.own))
 		return
 	}
 	p0 := l.own
@@ -57,8 +58,10 @@ func (l *loss) hear(sent int64, lost, late bool) {
 	} else {
 		l.sum += math.Log((1 - p1) / (1 - p0))
 	}
+	if l.run.asked == 0 {
+		l.begun = sent
+	}
 	l.run.add(lost)
-	l.all.add(lost)
 	l.look.add(lost)
 	if l.sum <= 0 {
 		l.sum, l.run = 0, tally{}
@@ -66,6 +69,14 @@ func (l *loss) hear(sent int64, lost, late bool) {
 }
 
 func (l *loss) alarm() bool { return l.sum >= certain && l.run.lost >= fewest }
+
+// take takes what was lost in a trial, and before it, for the loss that is not ours.
+func (l *loss) take(t tally, before float64) {
+	p := (t.lost + 10*before) / (t.asked + 10)
+	l.own = max(l.own, p)
+	l.n = 0
+	l.looks[0], l.n = tally{t.asked + 10, t.lost + 10*before}, 1
+}
 
 // learn takes what was lost while no queue stood for the loss that is not ours.
 func (l *loss) learn(c *Controller) {

@@ -1,57 +1,56 @@
 package auto
 
 import (
+	"math"
 	"time"
 )
 
 // overload concludes from a queue that the model did not know of.
 func (c *Controller) overload() {
-	from := c.now
-	var lost bool
 	reach := int64((0.06 + c.srtt/2) * 1e9)
-	newest := c.samples.back(0).at
-	low := c.low()
-	n := 0
+	low := c.low() / 2
+	newest, from, n := int64(0), c.now, 0
 	for i := range c.samples.len() {
 		x := c.samples.back(i)
-		if x.queue < low/2 || newest-x.at > reach && n >= 6 || newest-x.at > int64(time.Second/2) {
+		if x.lost || x.blind {
+			continue
+		}
+		if newest == 0 {
+			newest = x.at
+		}
+		if x.queue-c.jit.rest < low || newest-x.at > reach && n >= 6 || newest-x.at > int64(time.Second/2) {
 			break
 		}
 		from = x.at
 		n++
 	}
-	lost = c.loss.run.lost > 0 || n < 20
-	f := c.samples.fit(from, newest, 0.0003+c.jit.mean/2)
+	f := c.samples.fit(from, newest, c.floor())
 	carried := c.history.over(from, newest)
-	old := c.capacity
-	switch {
-	case f.n >= 6 && f.err < 0.15 && newest-from >= int64(15*time.Millisecond):
-		p := min(c.loss.run.share(c.loss.own), 0.9)
-		cap := f.capacity
-		if c.loss.run.lost >= fewest {
-			cap *= min(1, (1-p)/(1-c.loss.own))
-		}
-		if old > 0 && cap > old {
-			cap = old
-		}
-		c.settle(cap, f.err)
-	default:
-		c.settle(0.85*min(carried, or(old, carried)), 1)
+	if debug {
+		println("overload", c.now/1e6, "C was", int(c.capacity), "fit", int(f.capacity), "err", int(f.err*1000), "n", f.n, "lost", int(f.lost), "carried", int(carried), "model us", int(c.model*1e6))
 	}
-	c.policed, c.phase = false, Cruise
-	c.model = c.backlog()
-	if lost {
+	if f.lost > 0 || f.asked < 20 {
 		c.over.add(from, c.now)
 	}
+	capacity, err := f.capacity, f.err
+	if share, shareErr := f.dropped(c.loss.own); f.lost >= fewest && share > 2*shareErr {
+		capacity *= 1 - share
+		err = math.Hypot(err, shareErr)
+	}
+	if f.n < 6 || err > 0.2 || newest-from < int64(15*time.Millisecond) {
+		capacity, err = 0.85*carried, 0.15
+	}
+	if c.capacity > 0 && !c.policed {
+		capacity = min(capacity, c.capacity)
+	}
+	if c.policed {
+		c.capacity = 0
+	}
+	c.settle(capacity, err)
+	c.policed, c.phase = false, Cruise
+	c.model = c.backlog()
 	c.conclude()
 	c.train.next = c.now + int64(c.srtt*1e9)
-}
-
-func or(a, b float64) float64 {
-	if a > 0 {
-		return a
-	}
-	return b
 }
 
 // conclude closes all that is open: what was sent until now has been judged.
@@ -72,10 +71,7 @@ type trial struct {
 	fell   int // bases
 }
 
-const (
-	trialOutcomes = 20
-	trialFewest   = 10
-)
+const trialOutcomes, trialFewest = 20, 10
 
 func (t *trial) hear(o *Outcome) {
 	if t.begun == 0 || o.Sent <= t.begun {
@@ -88,22 +84,32 @@ func (t *trial) hear(o *Outcome) {
 	t.asked.add(o.Lost)
 }
 
-// lossy begins a trial, for more is lost and no queue is seen.
+// lossy concludes from losses: where a queue stands they are its, and else a trial begins.
 func (c *Controller) lossy() {
-	p := c.loss.run.share(c.loss.own)
-	carried := c.history.over(max(c.loss.since, c.now-int64(time.Second)), c.now)
-	if c.capacity > 0 && c.policed && p-c.loss.own < 0.5 { // known to be ours
-		c.over.add(c.loss.since, c.now)
-		c.settle(carried*(1-p)/(1-c.loss.own), 0.1)
+	run := c.loss.run
+	p := (run.lost - 1 + c.loss.own) / run.asked // the first one has begun it
+	from := max(c.loss.begun, c.now-int64(time.Second))
+	carried := c.history.over(from, c.now)
+	if debug {
+		println("lossy", c.now/1e6, "C", int(c.capacity), "lost", int(run.lost), "of", int(run.asked), "carried", int(carried), "model us", int(c.model*1e6), "policed", c.policed)
+	}
+	c.over.add(from, c.now)
+	left := (1 - p) / (1 - c.loss.own)
+	switch {
+	case c.policed:
+		c.police.begin(c, carried*left)
+		return
+	case c.capacity > 0 && (c.model > c.low() || c.backlog() > c.low()):
+		c.settle(min(carried*left, c.capacity*(1-0.5*p)), 0.05)
+		c.model = max(c.model, c.backlog())
 		c.conclude()
 		return
 	}
-	ours := carried * (1 - p) / (1 - c.loss.own)
+	ours := carried * left
 	if c.capacity > 0 {
 		ours = min(ours, c.capacity)
 	}
-	c.trial = trial{rate: ours / 2, begun: c.now, before: p, was: c.rate, ours: ours}
-	c.over.add(max(c.loss.since, c.now-int64(3*time.Second)), c.now)
+	c.trial = trial{rate: max(ours/2, c.cfg.Min), begun: c.now, before: p, was: c.rate, ours: ours}
 	c.phase = Test
 	c.conclude()
 }
@@ -120,28 +126,25 @@ func (c *Controller) judgeTrial() {
 		return
 	}
 	during := t.asked.share(c.loss.own)
-	c.model = 0
+	if debug {
+		println("trial", c.now/1e6, "before", int(t.before*1000), "during", int(during*1000), "asked", int(t.asked.asked), "fell", t.fell, "ours", int(t.ours))
+	}
 	switch {
 	case found:
-		c.policed = false
-		c.phase = Cruise
-		c.capacity = 0
-		c.settle(t.ours, 1)
+		c.policed, c.phase, c.capacity = false, Cruise, 0
+		c.settle(t.ours, 0.15)
+		c.renewed = t.begun
 	case during > 0.6*t.before || t.asked.asked < trialFewest:
-		both := tally{t.asked.asked + 1, t.asked.lost + t.before}
-		c.loss.own = max(c.loss.own, both.lost/both.asked)
+		c.loss.take(t.asked, t.before)
 		c.rate = t.was
-		c.phase = Start
-		if c.capacity > 0 {
+		if c.phase = Start; c.capacity > 0 {
 			c.phase = Cruise
 		}
 	default:
-		c.phase = Cruise
-		c.policed = true
-		c.capacity = 0
-		c.settle(t.ours, 1)
+		c.police.begin(c, t.ours)
 	}
 	t.begun = 0
+	c.model = 0
 	c.conclude()
 	c.train.next = c.now
 }

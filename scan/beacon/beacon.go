@@ -127,7 +127,10 @@ func (s *Set) Offer(t Target, open bool, sent int64, rtt time.Duration) {
 		return
 	}
 	if m := s.add(t, open); m != nil {
-		m.good, m.recent, m.offered = sent, max(rtt, 0), max(rtt, 0)
+		m.good, m.recent = sent, max(rtt, 0)
+		if rtt > 0 {
+			m.trip(rtt, sent)
+		}
 		s.answeredOn(t.Path, sent)
 		if len(s.members) == 1 {
 			s.offered = s.awake

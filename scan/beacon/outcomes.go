@@ -7,6 +7,7 @@ type Outcome struct {
 	Sent   int64         // when it was sent
 	RTT    time.Duration // of the answer; 0: it was lost
 	Base   time.Duration // the smallest round trip before that answer; 0: not known
+	BaseAt int64         // when the newest probe was sent that took no longer
 	Proven bool          // the position had answered as a beacon before: that it is silent now says something
 	Late   bool          // the answer came after it was told to be lost
 }
@@ -30,6 +31,6 @@ func (s *Set) record(m *member, o Outcome) {
 	if !s.recorded || m.away || len(s.outcomes) >= mostOutcomes {
 		return
 	}
-	o.Sent, o.Base, o.Proven = m.last, m.least(), m.answers > 0
+	o.Sent, o.Base, o.BaseAt, o.Proven = m.last, m.least, m.leastAt, m.answers > 0
 	s.outcomes = append(s.outcomes, o)
 }

@@ -70,7 +70,7 @@ func (c *Cell) Run(seed uint64) (Score, Result) {
 // With runs a cell with something else that decides on the rate.
 func (c *Cell) With(seed uint64, r Rater) (Score, Result) {
 	n := c.Positions()
-	limit := time.Duration(20 * c.Seconds * 1e9)
+	limit := time.Duration(5 * c.Seconds * 1e9)
 	res := Run(c.Path, seed, limit, Scan{Positions: n, Hit: c.Hit, Retries: c.Retries, Rater: r})[0]
 	s := Score{
 		Ratio:  res.Time.Seconds() / c.ideal(n, res.Responsive).Seconds(),

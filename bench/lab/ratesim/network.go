@@ -93,7 +93,8 @@ func run(path Path, seed uint64, limit time.Duration, trace bool, scans []Scan) 
 		case answers:
 			s.answer(&e)
 		case echoes:
-			s.set.Answered(address(e.pos), 80, true, e.at)
+			t := target(e.pos)
+			s.set.Answered(t.Addr, t.Port, true, e.at)
 		}
 	}
 	results := make([]Result, len(scans))

@@ -12,7 +12,8 @@ import (
 // Rater is what decides on a rate: *auto.Controller, or Fixed.
 type Rater interface {
 	Sent(now int64, n int)
-	Members(n int)
+	Members(n int, trip time.Duration)
+	Asked(now int64, n int)
 	Beacon(o auto.Outcome)
 	Yield(y auto.Yield)
 	Backpressure(now int64, n int)
@@ -24,7 +25,8 @@ type Rater interface {
 type Fixed struct{ Rate, Beacons float64 }
 
 func (Fixed) Sent(int64, int)              {}
-func (Fixed) Members(int)                  {}
+func (Fixed) Members(int, time.Duration)   {}
+func (Fixed) Asked(int64, int)             {}
 func (Fixed) Beacon(auto.Outcome)          {}
 func (Fixed) Yield(auto.Yield)             {}
 func (Fixed) Backpressure(int64, int)      {}
@@ -220,17 +222,23 @@ func (s *scan) answer(e *event) {
 	s.result.Found++
 	s.sched.chunks[e.pos/chunkLen].found[min(e.attempt, mostPasses-1)]++
 	s.lost = s.lost || e.attempt > 0
-	addr, trip := address(e.pos), time.Duration(e.at-e.sent)
-	s.rtts.Observe(addr, trip)
+	t, trip := target(e.pos), time.Duration(e.at-e.sent)
+	s.rtts.Observe(t.Addr, trip)
 	s.set.Heard(e.sent)
-	if s.set.Wants(addr, true) {
-		s.set.Offer(beacon.Target{Addr: addr, Port: 80}, true, e.sent, trip)
+	if s.set.Wants(t.Addr, true) {
+		s.set.Offer(t, true, e.sent, trip)
 	}
 }
 
-// address is the one of a position: each has a host of its own, in some /16s.
-func address(pos uint32) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, byte(pos >> 16), byte(pos >> 8), byte(pos)})
+// target is what a position asks: one of the 65,536 hosts of a /16, at a port.
+func target(pos uint32) beacon.Target {
+	return beacon.Target{Addr: netip.AddrFrom4([4]byte{10, 0, byte(pos >> 8), byte(pos)}), Port: uint16(1 + pos>>16)}
+}
+
+// position is that of a target.
+func position(t beacon.Target) uint32 {
+	b := t.Addr.As4()
+	return uint32(t.Port-1)<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
 // tick is what the engine's sentinel does every 10 ms: outcomes to the controller, its rate to the pace, beacons out.
@@ -241,10 +249,10 @@ func (s *scan) tick(now int64) {
 	s.set.Tick(now)
 	s.outcomes = s.set.Outcomes(s.outcomes[:0])
 	for _, o := range s.outcomes {
-		s.Rater.Beacon(auto.Outcome{Sent: o.Sent, RTT: o.RTT, Base: o.Base, Lost: o.RTT == 0, Late: o.Late, Proven: o.Proven})
+		s.Rater.Beacon(auto.Outcome{Sent: o.Sent, RTT: o.RTT, Base: o.Base, BaseAt: o.BaseAt, Lost: o.RTT == 0, Late: o.Late, Proven: o.Proven})
 	}
 	members, _ := s.set.Len()
-	s.Rater.Members(members)
+	s.Rater.Members(members, s.rtts.Longest())
 	s.Rater.Sent(now, s.sent)
 	s.sent = 0
 	if s.pressed > 0 {
@@ -272,6 +280,7 @@ func (s *scan) beacons(now int64, rate float64) {
 	s.targets = s.set.Next(s.targets[:0], now, rate)
 	s.pace.fill(now)
 	s.pace.spend(len(s.targets))
+	s.Rater.Asked(now, len(s.targets))
 	at := now
 	for _, t := range s.targets {
 		at += packetTime
@@ -284,8 +293,7 @@ func (s *scan) beacons(now int64, rate float64) {
 			continue
 		}
 		if back, ok := s.net.trip(out, &s.dice); ok {
-			b := t.Addr.As4()
-			s.net.events.push(event{at: back, pos: uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]), scan: s.id, kind: echoes})
+			s.net.events.push(event{at: back, pos: position(t), scan: s.id, kind: echoes})
 		}
 	}
 }

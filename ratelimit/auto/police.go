@@ -1,0 +1,66 @@
+package auto
+
+import (
+	"math"
+	"time"
+)
+
+// police is how a path is followed that drops what is too much and delays nothing: the rate rises until more is lost, and what is not
+// lost then is the capacity.
+type police struct {
+	since int64   // what was sent before has been judged
+	step  float64 // how much faster than the capacity is sent
+}
+
+const (
+	policeStep, policeMost = 0.05, 1.0
+	// policeLook outcomes are looked at together, sent within policeTime at least.
+	policeLook, policeTime = 50, 0.3
+)
+
+func (p *police) factor() float64 { return 1 + p.step }
+
+// begin says that the path is policed at a capacity that is known roughly.
+func (p *police) begin(c *Controller, capacity float64) {
+	c.capacity, c.vary, c.varyAt = capacity, 0.01, c.now
+	c.policed, c.phase, c.model = true, Cruise, 0
+	*p = police{since: c.now}
+	c.conclude()
+}
+
+// judgePolice looks at what was sent since the last look.
+func (c *Controller) judgePolice() {
+	p := &c.police
+	known := c.now - int64((1.5*c.srtt+0.03)*1e9) // what was sent until then has been answered, or is lost
+	if seconds(known-p.since) < policeTime {
+		return
+	}
+	f := c.samples.fit(p.since, known, c.floor())
+	if f.asked < policeLook && seconds(known-p.since) < 3 {
+		return
+	}
+	carried := c.history.over(p.since, known)
+	share, err := f.dropped(c.loss.own)
+	if debug {
+		println("police", c.now/1e6, "C", int(c.capacity), "step", int(p.step*1000), "asked", int(f.asked), "lost", int(f.lost), "carried", int(carried), "own", int(c.loss.own*1000))
+	}
+	p.since = c.now
+	switch {
+	case share > 0.5*p.step/(1+p.step)+err || share > 0.02+2*err:
+		c.settle(carried*(1-share), max(err, 0.01))
+		if share > 0.1 {
+			c.over.add(c.now-int64((policeTime+1.5*c.srtt)*1e9), c.now)
+		}
+		p.step = 0
+	case carried > 0.9*c.paced:
+		if p.step > 0 {
+			c.capacity = math.Max(c.capacity, min(carried, c.cfg.Max))
+		}
+		p.step = min(max(2*p.step, policeStep), policeMost)
+	}
+	if c.capacity >= c.cfg.Max {
+		p.step = 0
+	}
+	c.loss.reset(known)
+	_ = time.Second
+}
