@@ -73,6 +73,7 @@ type Controller struct {
 	policed  bool    // by losses alone
 	model    float64 // s: the queue, as it should be now
 	synced   int64   // the model was last put right then
+	blind    float64 // share of the answers of late whose queue is not known
 	renewed  int64   // bases from before then may have hidden a queue
 	since    int64   // samples sent before then have been judged
 	fitted   int64   // a standing queue was last fitted then
@@ -105,6 +106,10 @@ const (
 	trusted = 4
 	// dipEvery is how often all bases are renewed, dipFor how long that takes.
 	dipEvery, dipFor = int64(10 * time.Second), int64(50 * time.Millisecond)
+	// blindEvery is the same where most answers tell nothing, for a queue may be in their bases.
+	blindEvery = int64(time.Second)
+	// dipShare of the capacity is used meanwhile.
+	dipShare = 0.4
 	// exact is what a single delay is worth at best, in s: the engine sends in bursts.
 	exact = 0.0003
 	// fallen is by how much, in s, a beacon's round trip must be shorter than any before for its base to have fallen.
@@ -152,14 +157,16 @@ func (c *Controller) Beacon(o Outcome) {
 	}
 	c.train.hear(&o, c.renewed)
 	if o.Proven {
-		c.loss.hear(o.Sent, o.Lost, o.Late)
+		if !c.train.holds(o.Sent) {
+			c.loss.hear(o.Sent, o.Lost, o.Late)
+		}
 		c.trial.hear(&o)
 	}
 	if o.Late {
 		c.samples.retract(o.Sent)
 	}
 	m := c.history.at(o.Sent)
-	x := sample{at: o.Sent, sent: m.sent}
+	x := sample{at: o.Sent, sent: m.sent, proven: o.Proven}
 	if o.Lost {
 		if x.lost = true; o.Proven {
 			c.samples.add(x)
@@ -169,11 +176,13 @@ func (c *Controller) Beacon(o Outcome) {
 	trip, base := o.RTT.Seconds(), o.Base.Seconds()
 	c.srtt += (trip - c.srtt) * gain(c.srtt, 1./16)
 	if base == 0 || o.BaseAt < c.renewed || c.history.queueAt(o.BaseAt) > hidden { // not known, or a queue may have been in it
+		c.blind += (1 - c.blind) / 16
 		if x.blind = true; o.Proven && !o.Late {
 			c.samples.add(x)
 		}
 		return
 	}
+	c.blind -= c.blind / 16
 	c.base += (min(base, trip) - c.base) * gain(c.base, 1./32)
 	if trip < base-fallen-c.jit.mean/2 {
 		c.trial.fell++
@@ -251,22 +260,25 @@ func (c *Controller) look() {
 	case c.phase == Test:
 		c.judgeTrial()
 		return
+	case c.queueing():
+		c.overload()
+		return
+	case c.loss.alarm() && c.policed:
+		c.judgePolice(true)
+		return
+	case c.loss.alarm():
+		c.lossy()
+		return
 	case c.train.flying():
 		if c.now >= c.train.to {
 			c.judgeTrain()
 		}
 		return
-	case c.queueing():
-		c.overload()
-		return
-	case c.loss.alarm():
-		c.lossy()
-		return
 	}
 	c.sync()
 	c.loss.learn(c)
 	if c.policed {
-		c.judgePolice()
+		c.judgePolice(false)
 	}
 }
 
@@ -278,7 +290,7 @@ func (c *Controller) recent(buf *[64]float64) (values []float64, oldest int64) {
 	newest := int64(0)
 	for i := range c.samples.len() {
 		x := c.samples.back(i)
-		if x.lost || x.blind {
+		if x.lost || x.blind || c.train.shadows(x.at) {
 			continue
 		}
 		if x.at <= c.since || len(values) == len(buf) {
@@ -436,13 +448,13 @@ func (c *Controller) pace() float64 {
 		return c.rate
 	}
 	if c.now < c.dip {
-		return c.capacity * leastShare
+		return c.capacity * dipShare
 	}
 	if c.policed {
 		return c.capacity * c.police.factor()
 	}
-	if c.now-c.dipped > dipEvery && !c.train.flying() {
-		c.dipped, c.dip = c.now, c.now+dipFor
+	if after := c.now - c.dipped; !c.train.flying() && (after > dipEvery || after > blindEvery && c.blind > 0.6) {
+		c.dipped, c.dip = c.now, c.now+dipFor+int64(c.model/(1-dipShare)*1e9)
 	}
 	part := max(vagueShare, share-max(0, math.Sqrt(c.spread())-0.02))
 	part -= max(0, c.model-0.0005) / drain

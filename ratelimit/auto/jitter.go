@@ -7,8 +7,7 @@ import (
 
 // jitter is how much round trips differ that see the same queue: beacons that left together.
 type jitter struct {
-	mean float64 // s, of the differences
-	n    int
+	mean float64 // s: the median of the differences, or near it
 
 	look [jitterLook]float64 // delays over their bases
 	k    int
@@ -18,6 +17,9 @@ type jitter struct {
 }
 
 const (
+	// jitterLeast is the least in s that is told apart from none.
+	jitterLeast = 0.0001
+	jitterStep  = 1.15
 	together    = int64(2 * time.Millisecond)
 	jitterLook  = 40
 	jitterLooks = 6
@@ -42,6 +44,11 @@ func (j *jitter) hear(a, b *sample) {
 	if d := a.at - b.at; d > together || d < -together {
 		return
 	}
-	j.n++
-	j.mean += (math.Abs(a.queue-b.queue) - j.mean) / float64(min(j.n, 32))
+	// A median by small steps: what a few bases that hide a queue make differ does not move it.
+	if d := math.Abs(a.queue - b.queue); d > j.mean {
+		j.mean = max(j.mean, jitterLeast) * jitterStep
+	} else {
+		j.mean /= jitterStep
+	}
+	j.mean = min(max(j.mean, jitterLeast), 0.05)
 }

@@ -86,9 +86,10 @@ func (t *trial) hear(o *Outcome) {
 
 // lossy concludes from losses: where a queue stands they are its, and else a trial begins.
 func (c *Controller) lossy() {
+	from := max(c.loss.since, c.now-int64(time.Second)-int64(1.5*c.srtt*1e9))
+	f := c.samples.fit(from, c.now, c.floor())
+	p := (f.lost + c.loss.own) / (f.asked + 1)
 	run := c.loss.run
-	p := (run.lost - 1 + c.loss.own) / run.asked // the first one has begun it
-	from := max(c.loss.begun, c.now-int64(time.Second))
 	carried := c.history.over(from, c.now)
 	if debug {
 		println("lossy", c.now/1e6, "C", int(c.capacity), "lost", int(run.lost), "of", int(run.asked), "carried", int(carried), "model us", int(c.model*1e6), "policed", c.policed)
@@ -96,9 +97,6 @@ func (c *Controller) lossy() {
 	c.over.add(from, c.now)
 	left := (1 - p) / (1 - c.loss.own)
 	switch {
-	case c.policed:
-		c.police.begin(c, carried*left)
-		return
 	case c.capacity > 0 && (c.model > c.low() || c.backlog() > c.low()):
 		c.settle(min(carried*left, c.capacity*(1-0.5*p)), 0.05)
 		c.model = max(c.model, c.backlog())

@@ -1,9 +1,6 @@
 package auto
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // police is how a path is followed that drops what is too much and delays nothing: the rate rises until more is lost, and what is not
 // lost then is the capacity.
@@ -29,14 +26,14 @@ func (p *police) begin(c *Controller, capacity float64) {
 }
 
 // judgePolice looks at what was sent since the last look.
-func (c *Controller) judgePolice() {
+func (c *Controller) judgePolice(alarmed bool) {
 	p := &c.police
 	known := c.now - int64((1.5*c.srtt+0.03)*1e9) // what was sent until then has been answered, or is lost
-	if seconds(known-p.since) < policeTime {
+	if seconds(known-p.since) < policeTime && !alarmed {
 		return
 	}
 	f := c.samples.fit(p.since, known, c.floor())
-	if f.asked < policeLook && seconds(known-p.since) < 3 {
+	if f.asked < policeLook && seconds(known-p.since) < 3 && !(alarmed && f.asked > 15) {
 		return
 	}
 	carried := c.history.over(p.since, known)
@@ -62,5 +59,4 @@ func (c *Controller) judgePolice() {
 		p.step = 0
 	}
 	c.loss.reset(known)
-	_ = time.Second
 }

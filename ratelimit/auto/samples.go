@@ -23,6 +23,7 @@ type sample struct {
 	queue  float64 // s: how much longer than its base the round trip was
 	excess float64 // s: how much of it the model did not know of
 	lost   bool    // it was not answered, and has been before
+	proven bool    // it has been answered before, so it would have counted as lost
 	blind  bool    // it was answered, and its queue is not known
 }
 
@@ -59,7 +60,7 @@ func (s *samples) retract(at int64) {
 // capacity, so the time at which answers leave the queue grows by 1/C for each packet sent that was not dropped.
 type fit struct {
 	n        int     // answers with a queue
-	asked    float64 // outcomes,
+	asked    float64 // outcomes of those that have been answered before,
 	lost     float64 // and those of them that were lost
 	span     float64 // s of sending
 	capacity float64 // packets per second, as if nothing had been dropped
@@ -103,7 +104,9 @@ func (s *samples) fit(from, to int64, floor float64) (f fit) {
 		if x.at < from || x.at > to {
 			continue
 		}
-		f.asked++
+		if x.proven {
+			f.asked++
+		}
 		if x.lost {
 			f.lost++
 		}

@@ -11,6 +11,8 @@ type train struct {
 	rate     float64
 	from, to int64 // when it was sent; from 0: none is under way
 	next     int64 // when the next one may begin
+	wary     bool  // the rate was too high before
+	vain     int64 // how many in a row have told nothing
 	clean    int   // how many in a row have met no limit
 
 	out  int // beacons that left in it,
@@ -37,6 +39,9 @@ func (t *train) flying() bool { return t.from != 0 }
 func (t *train) holds(at int64) bool {
 	return t.from != 0 && at >= t.from-tick/2 && at <= t.to+tick/2
 }
+
+// shadows tells whether what was sent at a time may have met a queue that a train has made, which is not judged yet.
+func (t *train) shadows(at int64) bool { return t.from != 0 && at >= t.from-tick/2 }
 
 func (t *train) hear(o *Outcome, renewed int64) {
 	if !t.holds(o.Sent) || o.Lost {
@@ -71,6 +76,8 @@ func (c *Controller) startTrain() bool {
 	switch {
 	case c.capacity > 0 && t.clean == 0:
 		gain += 1.5 * math.Sqrt(c.spread())
+	case t.wary:
+		gain = 1.6
 	case c.srtt > far:
 		gain = boldest
 	default:
@@ -79,7 +86,7 @@ func (c *Controller) startTrain() bool {
 	if c.capacity == 0 && t.clean == 0 {
 		lead = leadTicks
 	}
-	*t = train{rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, next: t.next, clean: t.clean}
+	*t = train{rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, next: t.next, clean: t.clean, vain: t.vain, wary: t.wary}
 	return true
 }
 
@@ -102,9 +109,11 @@ func (c *Controller) judgeTrain() {
 	f := c.samples.fit(t.from-tick/2, to, c.floor())
 	from, end := t.from, t.to
 	carried := c.history.over(from, end)
-	seen := f.n >= trusted && steps >= 3
+	doubtful := t.fell >= 2 && 2*t.fell >= t.head // a queue stood before the train that no base has shown
+	seen := f.n >= trusted && steps >= 3 && !doubtful
 	rising := seen && f.rise > max(0.002, 3*f.riseErr) && f.capacity < 0.97*carried
-	flat := seen && f.rise+2*f.riseErr < max(0.5*(t.rate/max(c.rate, 1)-1)*f.span, 0.0025)
+	steep := f.n >= trusted && steps == 2 && !doubtful && f.rise > max(0.006, 4*f.riseErr)
+	flat := seen && f.rise+2*f.riseErr < 0.4*(t.rate/max(c.capacity, c.rate, 1)-1)*f.span && f.span > 0.7*seconds(t.to-t.from)
 	whole := float64(t.back) >= quorum
 	if debug {
 		println("judge", c.now/1e6, "from", from/1e6, "rate", int(t.rate), "n", f.n, "steps", steps, "C", int(f.capacity), "rise us", int(f.rise*1e6), "+-", int(f.riseErr*1e6), "out", t.out, "back", t.back, "head", t.head, "fell", t.fell, "jit us", int(c.jit.mean*1e6), "rest us", int(c.jit.rest*1e6), "members", c.members, "verdict", rising, flat, whole)
@@ -117,30 +126,40 @@ func (c *Controller) judgeTrain() {
 	case carried < 0.6*t.rate: // it could not be sent
 		t.clean = 0
 	case rising:
-		t.clean = 0
+		t.clean, t.vain, t.wary = 0, 0, false
 		c.settle(f.capacity, f.err+0.005)
-		c.phase = Cruise
-		if !known {
-			c.remodel(from)
-			c.loss.reset(end)
+		c.queued(from, end, known)
+	case steep: // the queue was full within a tick: the capacity is not more than this
+		t.clean, t.vain, t.wary = 0, 0, false
+		if bound := f.capacity; !known || bound < c.capacity {
+			c.settle(0.85*bound, 0.15)
 		}
-		c.model = max(c.model, c.backlog())
-	case !known && t.fell >= 2 && 2*t.fell >= t.head: // a queue stood before the train that no base has shown
-		t.clean = 0
+		t.next = c.now + int64(c.srtt*1e9)
+		c.queued(from, end, known)
+	case doubtful && !known:
+		t.clean, t.wary = 0, true
 		c.rate = max(c.rate/2, c.cfg.Min)
 		c.renewed = from - tick/2
 		c.dip = c.now + int64(250*time.Millisecond)
 		t.next = c.dip
 		c.over.add(max(c.loss.since, c.now-int64(3*time.Second)), c.now)
-		c.loss.reset(c.now)
-	case !whole && !known: // dropped, without a queue
+		c.conclude()
+	case !whole && t.out < 8, !seen, !flat && whole: // it tells nothing
+		t.clean = 0
+		t.vain++
+		t.next = c.now + min(t.vain, 10)*5*tick
+	case !whole && known && !c.policed: // dropped, although there is room by all that is known
+		t.clean = 0
+		c.over.add(from, end)
+		c.vary = c.spread() + vague*vague
+		c.varyAt = c.now
+	case !whole: // dropped, without a queue
 		c.over.add(from, end)
 		share := 1 - float64(t.back)/float64(max(t.out, 1))/(1-c.loss.own)
 		c.police.begin(c, max(c.rate, carried*(1-share)))
-	case !seen || !flat || !whole:
-		t.next = c.now + 5*tick
 	default:
 		t.clean++
+		t.vain, t.wary = 0, false
 		t.next = c.now
 		if known && t.clean < 3 {
 			c.capacity, c.vary, c.varyAt = max(c.capacity, carried), vague*vague, c.now
@@ -152,6 +171,16 @@ func (c *Controller) judgeTrain() {
 			c.rate = max(c.rate, t.rate)
 		}
 	}
+}
+
+// queued takes note that a train has met a queue.
+func (c *Controller) queued(from, end int64, known bool) {
+	c.phase = Cruise
+	if !known {
+		c.remodel(from)
+		c.loss.reset(end)
+	}
+	c.model = max(c.model, c.backlog())
 }
 
 // rising is until when the queue has grown in a train, as far as it was not full, and how many ticks that are.

@@ -64,7 +64,7 @@ func (c *Cell) ideal(positions, responsive int) time.Duration {
 // Run runs a cell.
 func (c *Cell) Run(seed uint64) (Score, Result) {
 	start := min(10_000, c.Max)
-	return c.With(seed, auto.New(auto.Config{Start: start, Min: min(100, start), Max: c.Max}, 0))
+	return c.With(seed, auto.New(auto.Config{Start: start, Min: min(100, start), Max: c.Max}, epoch))
 }
 
 // With runs a cell with something else that decides on the rate.

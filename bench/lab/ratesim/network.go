@@ -70,6 +70,9 @@ func Run(path Path, seed uint64, limit time.Duration, scans ...Scan) []Result {
 	return run(path, seed, limit, true, scans)
 }
 
+// epoch is when a run begins, in ns: a time of 0 means none to the set of beacons, as in 1970.
+const epoch = int64(1000 * time.Second)
+
 func run(path Path, seed uint64, limit time.Duration, trace bool, scans []Scan) []Result {
 	n := &network{path: path, neck: newBottleneck(&path), trace: trace}
 	for i, s := range scans {
@@ -78,7 +81,7 @@ func run(path Path, seed uint64, limit time.Duration, trace bool, scans []Scan) 
 	open := len(scans)
 	for len(n.events) > 0 && open > 0 {
 		e := n.events.pop()
-		if e.at > int64(limit) {
+		if e.at > epoch+int64(limit) {
 			break
 		}
 		s := n.scans[e.scan]
@@ -120,7 +123,7 @@ func (n *network) look(s *scan, now int64, d *auto.Decision) {
 	s.result.looks++
 	if n.trace {
 		s.result.Trace = append(s.result.Trace, Point{
-			At: time.Duration(now), Rate: d.Rate, Sent: s.result.Sent, Dropped: n.neck.dropped, Queue: wait, Why: d.Limit, Phase: d.Phase, Known: d.Capacity,
+			At: time.Duration(now - epoch), Rate: d.Rate, Sent: s.result.Sent, Dropped: n.neck.dropped, Queue: wait, Why: d.Limit, Phase: d.Phase, Known: d.Capacity,
 		})
 	}
 }

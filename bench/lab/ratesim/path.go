@@ -41,13 +41,13 @@ type bottleneck struct {
 }
 
 func newBottleneck(p *Path) bottleneck {
-	return bottleneck{capacity: p.Capacity, steps: p.Steps, limit: max(p.Capacity*p.Queue.Seconds(), 1), policer: p.Policer}
+	return bottleneck{capacity: p.Capacity, steps: p.Steps, limit: max(p.Capacity*p.Queue.Seconds(), 1), policer: p.Policer, last: epoch}
 }
 
 // advance serves until a time.
 func (b *bottleneck) advance(t int64) {
-	for len(b.steps) > 0 && int64(b.steps[0].At) <= t {
-		b.serve(int64(b.steps[0].At))
+	for len(b.steps) > 0 && epoch+int64(b.steps[0].At) <= t {
+		b.serve(epoch + int64(b.steps[0].At))
 		b.capacity, b.steps = b.steps[0].Capacity, b.steps[1:]
 	}
 	b.serve(t)
@@ -83,12 +83,12 @@ func (b *bottleneck) admit(t int64) (leaves int64, ok bool) {
 func (b *bottleneck) servedAt(n float64) int64 {
 	t, c := b.last, b.capacity
 	for _, s := range b.steps {
-		span := float64(int64(s.At)-t) * 1e-9
+		span := float64(epoch+int64(s.At)-t) * 1e-9
 		if n <= span*c {
 			break
 		}
 		n -= span * c
-		t, c = int64(s.At), s.Capacity
+		t, c = epoch+int64(s.At), s.Capacity
 	}
 	return t + int64(math.Ceil(n/c*1e9))
 }

@@ -88,7 +88,7 @@ const (
 func newScan(n *network, id int, s Scan, seed uint64) *scan {
 	c := &scan{
 		Scan: s, id: uint8(id), net: n, dice: chance(seed), sched: newSchedule(uint32(s.Positions), s.Retries),
-		set: beacon.New(1), gap: maxGap, begun: int64(s.Start),
+		set: beacon.New(1), gap: maxGap, begun: epoch + int64(s.Start),
 		responds: make([]uint64, (s.Positions+63)/64), answered: make([]uint64, (s.Positions+63)/64),
 	}
 	c.outcomes = c.set.Outcomes(nil)
