@@ -119,6 +119,17 @@ const (
 	startTime               = int64(2 * time.Second)
 )
 
+// focus is how many beacons take turns: few at first, for their bases are older than any queue of ours, and are soon known.
+func (c *Controller) focus(rate float64) int {
+	switch {
+	case c.phase != Cruise:
+		return 48
+	case rate < 20e3:
+		return 80
+	}
+	return 160
+}
+
 // beacons is how many beacons a second are to be sent until the next tick. Few a second are sent two at a time, for two that see the same
 // queue tell how round trips differ without it.
 func (c *Controller) beacons(rate float64) float64 {
@@ -127,15 +138,24 @@ func (c *Controller) beacons(rate float64) float64 {
 		share, floor = startShare, startFloor
 	}
 	b := min(max(share*rate, floor), mostShare*rate, mostBeacons)
-	if c.phase == Test || c.policed {
+	per := 2.5 // a second for each beacon: the others rest for trains
+	switch {
+	case c.phase == Test:
+		b, per = max(b, 200), 3.5
+	case c.policed:
 		b = max(b, min(100, 0.05*rate))
+	case c.first == 0:
+		per = 4
 	}
-	b = min(b, 2.5*float64(c.members)) // the others rest for trains
+	b = min(b, per*float64(min(c.members, c.focus(rate))))
 	t := &c.train
 	if t.flying() && c.now >= t.from-tick/2 && c.now <= t.to+tick/2 {
 		n := min(max(rate*0.0006, 4), 12)
 		ticks := float64(t.to-t.from)/float64(tick) + 1
-		n = math.Ceil(min(n, max(1, float64(c.members)/ticks)))
+		n = math.Ceil(min(n, max(1, float64(min(c.members, c.focus(rate)))/ticks)))
+		if c.capacity == 0 && c.now <= t.from+tick/2 {
+			n *= 2 // a queue that hides shows at the begin only
+		}
 		c.quota = 0
 		return n * 100
 	}

@@ -13,6 +13,7 @@ type Config struct{ Start, Min, Max float64 }
 type Decision struct {
 	Rate     float64 // packets per second, beacons included
 	Beacons  float64 // how many of them a second are to be beacons
+	Focus    int     // how many beacons are to take turns, those that have answered first; 0: as many as the rate asks for
 	Phase    Phase
 	Limit    Limit
 	Capacity float64 // what the path is believed to carry, in packets per second; 0: more than was tried, or not known
@@ -156,11 +157,11 @@ func (c *Controller) Beacon(o Outcome) {
 		c.first = c.now
 	}
 	c.train.hear(&o, c.renewed)
+	c.trial.hear(&o, c.jit.mean)
 	if o.Proven {
 		if !c.train.holds(o.Sent) {
 			c.loss.hear(o.Sent, o.Lost, o.Late)
 		}
-		c.trial.hear(&o)
 	}
 	if o.Late {
 		c.samples.retract(o.Sent)
@@ -184,9 +185,6 @@ func (c *Controller) Beacon(o Outcome) {
 	}
 	c.blind -= c.blind / 16
 	c.base += (min(base, trip) - c.base) * gain(c.base, 1./32)
-	if trip < base-fallen-c.jit.mean/2 {
-		c.trial.fell++
-	}
 	x.queue = max(0, trip-base)
 	x.excess = x.queue - m.queue
 	var last *sample
@@ -435,7 +433,7 @@ func (c *Controller) decide() Decision {
 	}
 	rate = max(rate, c.cfg.Min)
 	c.paced = rate
-	d.Rate, d.Beacons = rate, c.beacons(rate)
+	d.Rate, d.Beacons, d.Focus = rate, c.beacons(rate), c.focus(rate)
 	return d
 }
 

@@ -32,22 +32,21 @@ func (c *Controller) overload() {
 	if f.lost > 0 || f.asked < 20 {
 		c.over.add(from, c.now)
 	}
+	share, shareErr := f.dropped(c.loss.own)
+	if c.capacity == 0 || c.policed || c.spread() > vague*vague { // bases may have hidden any of it
+		c.capacity, c.policed = 0, false
+		c.try(carried, min(share, 0.8))
+		return
+	}
 	capacity, err := f.capacity, f.err
-	if share, shareErr := f.dropped(c.loss.own); f.lost >= fewest && share > 2*shareErr {
+	if f.lost >= fewest && share > 2*shareErr {
 		capacity *= 1 - share
 		err = math.Hypot(err, shareErr)
 	}
 	if f.n < 6 || err > 0.2 || newest-from < int64(15*time.Millisecond) {
 		capacity, err = 0.85*carried, 0.15
 	}
-	if c.capacity > 0 && !c.policed {
-		capacity = min(capacity, c.capacity)
-	}
-	if c.policed {
-		c.capacity = 0
-	}
-	c.settle(capacity, err)
-	c.policed, c.phase = false, Cruise
+	c.settle(min(capacity, c.capacity), err)
 	c.model = c.backlog()
 	c.conclude()
 	c.train.next = c.now + int64(c.srtt*1e9)
@@ -60,28 +59,67 @@ func (c *Controller) conclude() {
 	c.train.from, c.train.clean = 0, 0
 }
 
-// trial is a look whether losses are ours: slower for a moment, do they go on?
+// trial is sending slower for a moment, to learn whether what is lost is lost for our rate, and whether a queue stands that no base
+// has shown: then round trips become shorter than any before.
 type trial struct {
 	rate   float64
 	begun  int64
-	before float64 // share lost
+	before float64 // share lost until then
 	was    float64 // the rate until then,
-	ours   float64 // and the capacity if they are
+	ours   float64 // and the capacity if it was too high
 	asked  tally
-	fell   int // bases
+	fell   int     // round trips shorter than any before, or with a queue
+	deep   float64 // s: by how much at most
+	moved  int64   // when the newest was sent that shows the queue to be draining still
+	calm   int     // answers behind that
+	calmAt int64   // when the first of them was sent
 }
 
-const trialOutcomes, trialFewest = 20, 10
+const (
+	trialOutcomes, trialFewest = 20, 8
+	// trialShare of the capacity, if it was too high, is sent at.
+	trialShare = 0.25
+	// calmAnswers show that the queue is gone, of what was sent so long behind the last that showed it to drain.
+	calmAnswers, calmAfter = 4, int64(30 * time.Millisecond)
+	// again is how long it takes until a beacon may be asked again.
+	again = int64(260 * time.Millisecond)
+)
 
-func (t *trial) hear(o *Outcome) {
+func (t *trial) hear(o *Outcome, jitter float64) {
 	if t.begun == 0 || o.Sent <= t.begun {
 		return
 	}
-	if o.Late {
+	if o.Proven && o.Late {
 		t.asked.lost = max(0, t.asked.lost-1)
+	} else if o.Proven {
+		t.asked.add(o.Lost)
+	}
+	if o.Lost || o.Base == 0 {
 		return
 	}
-	t.asked.add(o.Lost)
+	off, least := (o.RTT - o.Base).Seconds(), fallen+3*jitter
+	if math.Abs(off) > least {
+		t.fell++
+	}
+	switch {
+	case off > least, off < -least && -off > t.deep+least/2: // less of the queue is left than any has shown
+		t.deep = max(t.deep, -off)
+		t.moved = max(t.moved, o.Sent)
+		t.calm = 0
+	case o.Sent > t.moved+calmAfter:
+		if t.calm == 0 || o.Sent < t.calmAt {
+			t.calmAt = o.Sent
+		}
+		t.calm++
+	}
+}
+
+// try begins a trial at a rate that has lost a share.
+func (c *Controller) try(was, lost float64) {
+	ours := was * (1 - lost) / (1 - c.loss.own)
+	c.trial = trial{rate: max(trialShare*ours, c.cfg.Min), begun: c.now, before: lost, was: was, ours: ours}
+	c.phase = Test
+	c.conclude()
 }
 
 // lossy concludes from losses: where a queue stands they are its, and else a trial begins.
@@ -89,62 +127,59 @@ func (c *Controller) lossy() {
 	from := max(c.loss.since, c.now-int64(time.Second)-int64(1.5*c.srtt*1e9))
 	f := c.samples.fit(from, c.now, c.floor())
 	p := (f.lost + c.loss.own) / (f.asked + 1)
-	run := c.loss.run
 	carried := c.history.over(from, c.now)
 	if debug {
-		println("lossy", c.now/1e6, "C", int(c.capacity), "lost", int(run.lost), "of", int(run.asked), "carried", int(carried), "model us", int(c.model*1e6), "policed", c.policed)
+		println("lossy", c.now/1e6, "C", int(c.capacity), "lost", int(f.lost), "of", int(f.asked), "carried", int(carried), "model us", int(c.model*1e6))
 	}
 	c.over.add(from, c.now)
-	left := (1 - p) / (1 - c.loss.own)
-	switch {
-	case c.capacity > 0 && (c.model > c.low() || c.backlog() > c.low()):
+	if c.capacity > 0 && c.spread() < vague*vague && (c.model > c.low() || c.backlog() > c.low()) {
+		left := (1 - p) / (1 - c.loss.own)
 		c.settle(min(carried*left, c.capacity*(1-0.5*p)), 0.05)
 		c.model = max(c.model, c.backlog())
 		c.conclude()
 		return
 	}
-	ours := carried * left
-	if c.capacity > 0 {
-		ours = min(ours, c.capacity)
-	}
-	c.trial = trial{rate: max(ours/2, c.cfg.Min), begun: c.now, before: p, was: c.rate, ours: ours}
-	c.phase = Test
-	c.conclude()
+	c.try(carried, p)
 }
 
 // judgeTrial concludes from a trial.
 func (c *Controller) judgeTrial() {
 	t := &c.trial
 	waited := seconds(c.now - t.begun)
-	found := t.fell >= 3 && t.fell*4 >= int(t.asked.asked)
-	if !found && t.asked.asked < trialOutcomes && !(waited > 1+2*c.srtt && t.asked.asked >= trialFewest) && waited < 3 {
+	queue := t.fell >= 2 && float64(t.fell) >= 0.15*t.asked.asked
+	switch {
+	case waited > 4+2*c.srtt:
+	case waited < c.srtt+0.03:
 		return
-	}
-	if found && waited < 1.5*c.srtt+0.05 {
+	case queue && (t.calm < calmAnswers || c.now < t.calmAt+again): // those whose bases are good now are wanted for the train
+		return
+	case !queue && t.asked.asked < trialOutcomes && !(waited > 1+2*c.srtt && t.asked.asked >= trialFewest):
 		return
 	}
 	during := t.asked.share(c.loss.own)
 	if debug {
-		println("trial", c.now/1e6, "before", int(t.before*1000), "during", int(during*1000), "asked", int(t.asked.asked), "fell", t.fell, "ours", int(t.ours))
+		println("trial", c.now/1e6, "before", int(t.before*1000), "during", int(during*1000), "asked", int(t.asked.asked), "fell", t.fell, "calm", t.calm, "was", int(t.was), "ours", int(t.ours), "took ms", int(waited*1e3))
 	}
+	c.conclude()
+	c.model, c.train.next = 0, c.now
 	switch {
-	case found:
-		c.policed, c.phase, c.capacity = false, Cruise, 0
-		c.settle(t.ours, 0.15)
-		c.renewed = t.begun
-	case during > 0.6*t.before || t.asked.asked < trialFewest:
-		c.loss.take(t.asked, t.before)
+	case queue: // now it is gone, and a train shows the capacity
+		c.policed, c.phase, c.capacity = false, Start, 0
+		c.renewed = t.calmAt
+		c.rate = max(trialShare*2*t.ours, c.cfg.Min)
+		c.train.at = t.was
+	case t.before > c.loss.own+0.02 && during < 0.6*t.before && t.asked.asked >= trialFewest:
+		c.police.begin(c, t.ours)
+	default:
+		if t.before > c.loss.own {
+			c.loss.take(t.asked, t.before)
+		}
 		c.rate = t.was
 		if c.phase = Start; c.capacity > 0 {
 			c.phase = Cruise
 		}
-	default:
-		c.police.begin(c, t.ours)
 	}
 	t.begun = 0
-	c.model = 0
-	c.conclude()
-	c.train.next = c.now
 }
 
 // overloads are the spans of sending that met an overloaded path.

@@ -9,11 +9,11 @@ import (
 // carries as much.
 type train struct {
 	rate     float64
-	from, to int64 // when it was sent; from 0: none is under way
-	next     int64 // when the next one may begin
-	wary     bool  // the rate was too high before
-	vain     int64 // how many in a row have told nothing
-	clean    int   // how many in a row have met no limit
+	from, to int64   // when it was sent; from 0: none is under way
+	next     int64   // when the next one may begin
+	at       float64 // the rate of the next one, where it is not 0
+	vain     int64   // how many in a row have told nothing
+	clean    int     // how many in a row have met no limit
 
 	out  int // beacons that left in it,
 	back int // and were answered
@@ -76,8 +76,8 @@ func (c *Controller) startTrain() bool {
 	switch {
 	case c.capacity > 0 && t.clean == 0:
 		gain += 1.5 * math.Sqrt(c.spread())
-	case t.wary:
-		gain = 1.6
+	case t.at > 0:
+		gain = t.at / ref
 	case c.srtt > far:
 		gain = boldest
 	default:
@@ -86,7 +86,7 @@ func (c *Controller) startTrain() bool {
 	if c.capacity == 0 && t.clean == 0 {
 		lead = leadTicks
 	}
-	*t = train{rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, next: t.next, clean: t.clean, vain: t.vain, wary: t.wary}
+	*t = train{rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, next: t.next, clean: t.clean, vain: t.vain, at: t.at}
 	return true
 }
 
@@ -109,9 +109,9 @@ func (c *Controller) judgeTrain() {
 	f := c.samples.fit(t.from-tick/2, to, c.floor())
 	from, end := t.from, t.to
 	carried := c.history.over(from, end)
-	doubtful := t.fell >= 2 && 2*t.fell >= t.head // a queue stood before the train that no base has shown
+	doubtful := t.fell >= 1 && 2*t.fell >= t.head // a queue stood before the train that no base has shown
 	seen := f.n >= trusted && steps >= 3 && !doubtful
-	rising := seen && f.rise > max(0.002, 3*f.riseErr) && f.capacity < 0.97*carried
+	rising := seen && f.err < 0.12 && f.rise > max(0.002, 3*f.riseErr) && f.capacity < 0.97*carried
 	steep := f.n >= trusted && steps == 2 && !doubtful && f.rise > max(0.006, 4*f.riseErr)
 	flat := seen && f.rise+2*f.riseErr < 0.4*(t.rate/max(c.capacity, c.rate, 1)-1)*f.span && f.span > 0.7*seconds(t.to-t.from)
 	whole := float64(t.back) >= quorum
@@ -126,40 +126,30 @@ func (c *Controller) judgeTrain() {
 	case carried < 0.6*t.rate: // it could not be sent
 		t.clean = 0
 	case rising:
-		t.clean, t.vain, t.wary = 0, 0, false
+		t.clean, t.vain, t.at = 0, 0, 0
 		c.settle(f.capacity, f.err+0.005)
 		c.queued(from, end, known)
 	case steep: // the queue was full within a tick: the capacity is not more than this
-		t.clean, t.vain, t.wary = 0, 0, false
+		t.clean, t.vain, t.at = 0, 0, 0
 		if bound := f.capacity; !known || bound < c.capacity {
 			c.settle(0.85*bound, 0.15)
 		}
 		t.next = c.now + int64(c.srtt*1e9)
 		c.queued(from, end, known)
-	case doubtful && !known:
-		t.clean, t.wary = 0, true
-		c.rate = max(c.rate/2, c.cfg.Min)
-		c.renewed = from - tick/2
-		c.dip = c.now + int64(250*time.Millisecond)
-		t.next = c.dip
-		c.over.add(max(c.loss.since, c.now-int64(3*time.Second)), c.now)
-		c.conclude()
-	case !whole && t.out < 8, !seen, !flat && whole: // it tells nothing
+	case doubtful && !known, !whole && t.out >= 8:
+		c.over.add(max(c.loss.since, from-int64(3*time.Second)), c.now)
+		p := 0.0
+		if f.asked >= 5 {
+			p = f.lost / f.asked
+		}
+		c.try(max(c.rate, min(t.at, carried)), p)
+	case !seen, !flat, !whole: // it tells nothing
 		t.clean = 0
 		t.vain++
 		t.next = c.now + min(t.vain, 10)*5*tick
-	case !whole && known && !c.policed: // dropped, although there is room by all that is known
-		t.clean = 0
-		c.over.add(from, end)
-		c.vary = c.spread() + vague*vague
-		c.varyAt = c.now
-	case !whole: // dropped, without a queue
-		c.over.add(from, end)
-		share := 1 - float64(t.back)/float64(max(t.out, 1))/(1-c.loss.own)
-		c.police.begin(c, max(c.rate, carried*(1-share)))
 	default:
 		t.clean++
-		t.vain, t.wary = 0, false
+		t.vain, t.at = 0, 0
 		t.next = c.now
 		if known && t.clean < 3 {
 			c.capacity, c.vary, c.varyAt = max(c.capacity, carried), vague*vague, c.now

@@ -31,6 +31,7 @@ type Set struct {
 	hosts   map[netip.Addr]*host
 	opens   int
 	turn    int // of members: who is asked next
+	focus   int // how many take turns; 0: by the rate
 	odd     int // 1 in every other call of Next
 	debt    float64
 	ticked  int64

@@ -269,6 +269,7 @@ func (s *scan) tick(now int64) {
 	if !s.lost {
 		s.gap = int64(s.rtts.RetryGap(maxGap))
 	}
+	s.set.Focus(d.Focus)
 	if s.idle == 0 {
 		s.beacons(now, d.Beacons)
 	}
