@@ -123,7 +123,7 @@ const (
 func (c *Controller) focus(rate float64) int {
 	switch {
 	case c.phase != Cruise:
-		return 48
+		return 48 << min(c.train.clean, 4)
 	case rate < 20e3:
 		return 80
 	}
@@ -146,21 +146,24 @@ func (c *Controller) beacons(rate float64) float64 {
 		b = max(b, min(100, 0.05*rate))
 	case c.first == 0:
 		per = 4
+	case c.phase == Start && c.members < 16:
+		per = 0.5
 	}
 	b = min(b, per*float64(min(c.members, c.focus(rate))))
 	t := &c.train
-	if t.flying() && c.now >= t.from-tick/2 && c.now <= t.to+tick/2 {
+	if t.flying() && !t.begun {
+		return 0
+	}
+	if t.flying() && c.now <= t.to+tick/2 {
 		n := min(max(rate*0.0006, 4), 12)
 		ticks := float64(t.to-t.from)/float64(tick) + 1
-		n = math.Ceil(min(n, max(1, float64(min(c.members, c.focus(rate)))/ticks)))
-		if c.capacity == 0 && c.now <= t.from+tick/2 {
+		ready := float64(min(c.members, c.focus(rate)))
+		n = max(1, math.Floor(min(n, ready/ticks)))
+		if c.capacity == 0 && c.now <= t.from+tick/2 && ready > 12 {
 			n *= 2 // a queue that hides shows at the begin only
 		}
 		c.quota = 0
 		return n * 100
-	}
-	if t.flying() && c.now < t.from {
-		return 0
 	}
 	c.quota += b * seconds(tick)
 	if c.quota < 2 && c.members > 1 {

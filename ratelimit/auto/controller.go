@@ -268,7 +268,7 @@ func (c *Controller) look() {
 		c.lossy()
 		return
 	case c.train.flying():
-		if c.now >= c.train.to {
+		if c.train.over {
 			c.judgeTrain()
 		}
 		return
@@ -415,7 +415,7 @@ func (c *Controller) decide() Decision {
 	case c.phase == Test:
 		rate = c.trial.rate
 	case c.startTrain():
-		if rate = c.train.rate; c.now < c.train.from {
+		if rate = c.train.rate; !c.train.begun {
 			rate *= 0.02
 		}
 	}

@@ -8,7 +8,7 @@ const (
 	// more is what is lost more in an overload, of what is not lost anyhow.
 	more = 0.15
 	// certain is how much the losses must say for that, in nats, and fewest how many there must be.
-	certain, fewest = 8, 3
+	certain, fewest = 10, 4
 	// window is how many outcomes one look at the loss that is not ours takes, windows how many looks count.
 	window, windows = 100, 8
 )

@@ -35,7 +35,7 @@ func (c *Controller) overload() {
 	share, shareErr := f.dropped(c.loss.own)
 	if c.capacity == 0 || c.policed || c.spread() > vague*vague { // bases may have hidden any of it
 		c.capacity, c.policed = 0, false
-		c.try(carried, min(share, 0.8))
+		c.try(carried, min(share, 0.8), true)
 		return
 	}
 	capacity, err := f.capacity, f.err
@@ -68,6 +68,7 @@ type trial struct {
 	was    float64 // the rate until then,
 	ours   float64 // and the capacity if it was too high
 	asked  tally
+	queue  bool    // one has been seen
 	fell   int     // round trips shorter than any before, or with a queue
 	deep   float64 // s: by how much at most
 	moved  int64   // when the newest was sent that shows the queue to be draining still
@@ -114,10 +115,10 @@ func (t *trial) hear(o *Outcome, jitter float64) {
 	}
 }
 
-// try begins a trial at a rate that has lost a share.
-func (c *Controller) try(was, lost float64) {
+// try begins a trial at a rate that has lost a share; queue tells that a queue has been seen.
+func (c *Controller) try(was, lost float64, queue bool) {
 	ours := was * (1 - lost) / (1 - c.loss.own)
-	c.trial = trial{rate: max(trialShare*ours, c.cfg.Min), begun: c.now, before: lost, was: was, ours: ours}
+	c.trial = trial{rate: max(trialShare*ours, c.cfg.Min), begun: c.now, before: lost, was: was, ours: ours, queue: queue}
 	c.phase = Test
 	c.conclude()
 }
@@ -139,14 +140,14 @@ func (c *Controller) lossy() {
 		c.conclude()
 		return
 	}
-	c.try(carried, p)
+	c.try(carried, p, false)
 }
 
 // judgeTrial concludes from a trial.
 func (c *Controller) judgeTrial() {
 	t := &c.trial
 	waited := seconds(c.now - t.begun)
-	queue := t.fell >= 2 && float64(t.fell) >= 0.15*t.asked.asked
+	queue := t.queue || t.fell >= 2 && float64(t.fell) >= 0.15*t.asked.asked
 	switch {
 	case waited > 4+2*c.srtt:
 	case waited < c.srtt+0.03:

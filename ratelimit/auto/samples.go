@@ -143,6 +143,14 @@ func (f *fit) dropped(own float64) (share, err float64) {
 	return max(0, 1-(1-p)/(1-own)), math.Sqrt((p*(1-p) + 0.25/f.asked) / f.asked)
 }
 
+// lossOf is the share of the outcomes that were lost, own where there are too few.
+func (f *fit) lossOf(own float64) float64 {
+	if f.asked < 5 {
+		return own
+	}
+	return f.lost / f.asked
+}
+
 // quantile is the k-th smallest of a few values, k from 0. It sorts them.
 func quantile(values []float64, k int) float64 {
 	for i := 1; i < len(values); i++ {

@@ -10,6 +10,9 @@ import (
 type train struct {
 	rate     float64
 	from, to int64   // when it was sent; from 0: none is under way
+	begun    bool    // it is not in its lead any more
+	over     bool    // it has been sent
+	last     int64   // when the last one began
 	next     int64   // when the next one may begin
 	at       float64 // the rate of the next one, where it is not 0
 	vain     int64   // how many in a row have told nothing
@@ -60,7 +63,13 @@ func (t *train) hear(o *Outcome, renewed int64) {
 func (c *Controller) startTrain() bool {
 	t := &c.train
 	if t.flying() {
-		return c.now < t.to
+		switch { // ticks do not come to the microsecond
+		case !t.begun && c.now >= t.from-tick/2:
+			t.begun, t.to, t.from = true, t.to-t.from+c.now, c.now
+		case !t.over && c.now >= t.to-tick/2:
+			t.over, t.to = true, c.now
+		}
+		return !t.over
 	}
 	if c.policed || c.now < t.next || c.now < c.dip || c.members < trusted || c.srtt == 0 || c.capped() {
 		return false
@@ -68,6 +77,9 @@ func (c *Controller) startTrain() bool {
 	ref, gain := c.rate, gentle
 	if c.capacity > 0 {
 		ref = c.capacity
+	}
+	if c.now < t.last+again && c.members < 4*c.focus(c.rate) {
+		return false // too few have had their rest
 	}
 	if ref >= 0.999*c.cfg.Max || c.capacity > 0 && c.model > c.low() || c.idle() {
 		return false
@@ -86,7 +98,7 @@ func (c *Controller) startTrain() bool {
 	if c.capacity == 0 && t.clean == 0 {
 		lead = leadTicks
 	}
-	*t = train{rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, next: t.next, clean: t.clean, vain: t.vain, at: t.at}
+	*t = train{begun: lead == 0, rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, last: c.now + lead*tick, next: t.next, clean: t.clean, vain: t.vain, at: t.at}
 	return true
 }
 
@@ -125,10 +137,20 @@ func (c *Controller) judgeTrain() {
 	switch {
 	case carried < 0.6*t.rate: // it could not be sent
 		t.clean = 0
-	case rising:
+	case doubtful && !known:
+		c.over.add(max(c.loss.since, from-int64(3*time.Second)), c.now)
+		c.try(c.rate, f.lossOf(c.loss.own), true)
+	case rising && (whole || f.err < 0.05):
 		t.clean, t.vain, t.at = 0, 0, 0
 		c.settle(f.capacity, f.err+0.005)
 		c.queued(from, end, known)
+	case !whole && t.out >= 8: // dropped, and no queue to be seen
+		c.over.add(from, end)
+		if share := 1 - float64(t.back)/float64(t.out)/(1-c.loss.own); !known && t.head >= 3 && t.fell == 0 {
+			c.police.begin(c, max(c.rate, carried*(1-share)))
+			break
+		}
+		c.try(c.rate, f.lossOf(c.loss.own), false)
 	case steep: // the queue was full within a tick: the capacity is not more than this
 		t.clean, t.vain, t.at = 0, 0, 0
 		if bound := f.capacity; !known || bound < c.capacity {
@@ -136,13 +158,6 @@ func (c *Controller) judgeTrain() {
 		}
 		t.next = c.now + int64(c.srtt*1e9)
 		c.queued(from, end, known)
-	case doubtful && !known, !whole && t.out >= 8:
-		c.over.add(max(c.loss.since, from-int64(3*time.Second)), c.now)
-		p := 0.0
-		if f.asked >= 5 {
-			p = f.lost / f.asked
-		}
-		c.try(max(c.rate, min(t.at, carried)), p)
 	case !seen, !flat, !whole: // it tells nothing
 		t.clean = 0
 		t.vain++
