@@ -21,6 +21,7 @@ type caps struct {
 	drops    int64 // when answers were last dropped
 	held     int64 // until when the cap for first contacts stays
 	yield    [2]float64
+	low      int // looks in a row in which too few have answered at once
 }
 
 func (k *caps) reset() { k.own, k.receiver, k.contacts = math.Inf(1), math.Inf(1), math.Inf(1) }
@@ -66,12 +67,13 @@ func (c *Controller) Yield(y Yield) {
 	k.yield = [2]float64{}
 	switch {
 	case ratio < yieldLow:
-		if c.now > k.held {
+		if k.low++; k.low > 1 && c.now > k.held {
 			k.contacts = max(0.3, ratio) * min(c.paced, k.contacts)
 			k.held = c.now + heldFor
 		}
 		c.over.add(y.From, y.To)
 	case c.now > k.held:
+		k.low = 0
 		if k.contacts *= 1.1; k.contacts > 2*c.cfg.Max {
 			k.contacts = math.Inf(1)
 		}
@@ -148,6 +150,8 @@ func (c *Controller) beacons(rate float64) float64 {
 		per = 4
 	case c.phase == Start && c.members < 16:
 		per = 0.5
+	case c.phase == Start:
+		per = 1
 	}
 	b = min(b, per*float64(min(c.members, c.focus(rate))))
 	t := &c.train

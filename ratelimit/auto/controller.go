@@ -96,7 +96,7 @@ const (
 	tick = int64(10 * time.Millisecond)
 
 	// share of the capacity that is used; less where it is known badly, down to vagueShare.
-	share, vagueShare = 0.985, 0.85
+	share, vagueShare = 0.985, 0.93
 	// vague is the standard error of a capacity that is known badly.
 	vague = 0.06
 	// leastShare is used while a queue drains.
@@ -111,6 +111,9 @@ const (
 	blindEvery = int64(time.Second)
 	// dipShare of the capacity is used meanwhile.
 	dipShare = 0.4
+	// gentleFor is how long half of Start is sent at where too little answers for a train, blindFor where nothing does: a path that
+	// carries so much shows its bases first.
+	gentleFor, blindFor = int64(2500 * time.Millisecond), int64(time.Second)
 	// exact is what a single delay is worth at best, in s: the engine sends in bursts.
 	exact = 0.0003
 	// fallen is by how much, in s, a beacon's round trip must be shorter than any before for its base to have fallen.
@@ -123,7 +126,7 @@ var debug = os.Getenv("AUTODEBUG") != ""
 
 // New starts at a time.
 func New(c Config, now int64) *Controller {
-	a := &Controller{cfg: c, now: now, begun: now, rate: c.Start, paced: c.Start, since: now, dipped: now}
+	a := &Controller{cfg: c, now: now, begun: now, rate: max(c.Start/2, c.Min), paced: c.Start, since: now, dipped: now}
 	a.history.rate = c.Start
 	a.history.add(mark{at: now})
 	a.loss.reset(now)
@@ -357,7 +360,7 @@ func (c *Controller) standing() {
 		if newest == 0 {
 			newest = x.at
 		}
-		if x.queue < least || newest-x.at > fitSpan {
+		if x.at <= c.since || x.queue < least || newest-x.at > fitSpan {
 			break
 		}
 		from = x.at
@@ -440,6 +443,9 @@ func (c *Controller) decide() Decision {
 // pace is the rate between trains.
 func (c *Controller) pace() float64 {
 	if c.capacity == 0 {
+		if after := c.now - c.begun; c.train.last == 0 && (after > gentleFor || after > blindFor && c.members == 0) {
+			c.rate = max(c.rate, c.cfg.Start)
+		}
 		if c.now < c.dip {
 			return c.rate / 2
 		}

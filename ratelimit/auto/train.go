@@ -30,6 +30,8 @@ const (
 	leadTicks = 3
 	// gentle is how much faster a train is than the capacity, bold where that is not known.
 	gentle, bold, boldest = 1.25, 2.0, 4.0
+	// manyMembers are enough for two trains in a row.
+	manyMembers = 90
 	// far is the round trip in s from which on startup makes larger steps.
 	far = 0.06
 	// trainEvery is how long after a train the next one begins.
@@ -78,7 +80,7 @@ func (c *Controller) startTrain() bool {
 	if c.capacity > 0 {
 		ref = c.capacity
 	}
-	if c.now < t.last+again && c.members < 4*c.focus(c.rate) {
+	if c.now < t.last+again && c.members < manyMembers {
 		return false // too few have had their rest
 	}
 	if ref >= 0.999*c.cfg.Max || c.capacity > 0 && c.model > c.low() || c.idle() {
@@ -95,7 +97,7 @@ func (c *Controller) startTrain() bool {
 	default:
 		gain = bold
 	}
-	if c.capacity == 0 && t.clean == 0 {
+	if c.capacity == 0 && t.clean == 0 && t.at == 0 {
 		lead = leadTicks
 	}
 	*t = train{begun: lead == 0, rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, last: c.now + lead*tick, next: t.next, clean: t.clean, vain: t.vain, at: t.at}
@@ -134,6 +136,9 @@ func (c *Controller) judgeTrain() {
 	c.since = max(c.since, end+tick/2)
 	t.next = c.now + trainEvery + int64(c.srtt*1e9)
 	known := c.capacity > 0
+	if seen && to < end-tick || steep || !whole { // the queue was full, or may have been
+		c.over.add(from, end)
+	}
 	switch {
 	case carried < 0.6*t.rate: // it could not be sent
 		t.clean = 0
@@ -144,20 +149,21 @@ func (c *Controller) judgeTrain() {
 		t.clean, t.vain, t.at = 0, 0, 0
 		c.settle(f.capacity, f.err+0.005)
 		c.queued(from, end, known)
+	case steep && (known || t.fell == 0): // the queue was full within a tick: the capacity is not more than this
+		t.clean, t.vain, t.at = 0, 0, 0
+		if bound, least := f.capacity, min(c.rate, f.capacity); !known {
+			c.settle(math.Sqrt(bound*least), max(0.1, 0.4*math.Log(bound/least)))
+		} else if bound < c.capacity {
+			c.settle(0.85*bound, 0.15)
+		}
+		t.next = c.now + int64(c.srtt*1e9)
+		c.queued(from, end, known)
 	case !whole && t.out >= 8: // dropped, and no queue to be seen
-		c.over.add(from, end)
 		if share := 1 - float64(t.back)/float64(t.out)/(1-c.loss.own); !known && t.head >= 3 && t.fell == 0 {
 			c.police.begin(c, max(c.rate, carried*(1-share)))
 			break
 		}
 		c.try(c.rate, f.lossOf(c.loss.own), false)
-	case steep: // the queue was full within a tick: the capacity is not more than this
-		t.clean, t.vain, t.at = 0, 0, 0
-		if bound := f.capacity; !known || bound < c.capacity {
-			c.settle(0.85*bound, 0.15)
-		}
-		t.next = c.now + int64(c.srtt*1e9)
-		c.queued(from, end, known)
 	case !seen, !flat, !whole: // it tells nothing
 		t.clean = 0
 		t.vain++
