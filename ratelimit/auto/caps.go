@@ -163,7 +163,7 @@ func (c *Controller) beacons(rate float64) float64 {
 		ticks := float64(t.to-t.from)/float64(tick) + 1
 		ready := float64(min(c.members, c.focus(rate)))
 		n = max(1, math.Floor(min(n, ready/ticks)))
-		if c.capacity == 0 && c.now <= t.from+tick/2 && ready > 12 {
+		if c.capacity == 0 && c.now <= t.from+tick/2 && ready > ticks {
 			n *= 2 // a queue that hides shows at the begin only
 		}
 		c.quota = 0

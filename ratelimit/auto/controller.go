@@ -111,9 +111,9 @@ const (
 	blindEvery = int64(time.Second)
 	// dipShare of the capacity is used meanwhile.
 	dipShare = 0.4
-	// gentleFor is how long half of Start is sent at where too little answers for a train, blindFor where nothing does: a path that
-	// carries so much shows its bases first.
-	gentleFor, blindFor = int64(2500 * time.Millisecond), int64(time.Second)
+	// gentleFor is how long half of Start is sent at, where the first train does not come sooner: a path that carries so much shows its
+	// bases first.
+	gentleFor = int64(500 * time.Millisecond)
 	// exact is what a single delay is worth at best, in s: the engine sends in bursts.
 	exact = 0.0003
 	// fallen is by how much, in s, a beacon's round trip must be shorter than any before for its base to have fallen.
@@ -443,7 +443,7 @@ func (c *Controller) decide() Decision {
 // pace is the rate between trains.
 func (c *Controller) pace() float64 {
 	if c.capacity == 0 {
-		if after := c.now - c.begun; c.train.last == 0 && (after > gentleFor || after > blindFor && c.members == 0) {
+		if c.train.last == 0 && c.now-c.begun > gentleFor {
 			c.rate = max(c.rate, c.cfg.Start)
 		}
 		if c.now < c.dip {

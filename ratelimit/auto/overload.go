@@ -167,7 +167,7 @@ func (c *Controller) judgeTrial() {
 	case queue: // now it is gone, and a train shows the capacity
 		c.policed, c.phase, c.capacity = false, Start, 0
 		c.renewed = t.calmAt
-		c.rate = max(trialShare*2*t.ours, c.cfg.Min)
+		c.rate = t.rate
 		c.train.at = t.was
 	case t.before > c.loss.own+0.02 && during < 0.6*t.before && t.asked.asked >= trialFewest:
 		c.police.begin(c, t.ours)

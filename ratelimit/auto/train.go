@@ -97,7 +97,7 @@ func (c *Controller) startTrain() bool {
 	default:
 		gain = bold
 	}
-	if c.capacity == 0 && t.clean == 0 && t.at == 0 {
+	if c.capacity == 0 && (t.clean == 0 || c.members < manyMembers) {
 		lead = leadTicks
 	}
 	*t = train{begun: lead == 0, rate: min(gain*ref, c.cfg.Max), from: c.now + lead*tick, to: c.now + (lead+ticks)*tick, last: c.now + lead*tick, next: t.next, clean: t.clean, vain: t.vain, at: t.at}
@@ -115,6 +115,9 @@ func (c *Controller) judgeTrain() {
 	t := &c.train
 	waited := seconds(c.now - t.to)
 	quorum := 0.7 * (1 - c.loss.own) * float64(t.out) // answers that make a train that was not dropped
+	if t.out < 12 {
+		quorum = 0.85 * (1 - c.loss.own) * float64(t.out)
+	}
 	late := waited > 1.5*c.srtt+0.04
 	if waited < c.srtt+0.01 || float64(t.back) < max(quorum, trusted) && !late {
 		return
@@ -156,7 +159,7 @@ func (c *Controller) judgeTrain() {
 		} else if bound < c.capacity {
 			c.settle(0.85*bound, 0.15)
 		}
-		t.next = c.now + int64(c.srtt*1e9)
+		t.next = c.now
 		c.queued(from, end, known)
 	case !whole && t.out >= 8: // dropped, and no queue to be seen
 		if share := 1 - float64(t.back)/float64(t.out)/(1-c.loss.own); !known && t.head >= 3 && t.fell == 0 {
