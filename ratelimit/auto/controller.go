@@ -239,8 +239,8 @@ func (c *Controller) follow() {
 	c.history.add(mark{at: c.now, sent: c.sent, queue: c.model})
 }
 
-// remodel works out again what queue stood since a time, at which none did.
-func (c *Controller) remodel(from int64) {
+// remodel works out again what queue stood since a time, at which none did; it was never longer than most s.
+func (c *Controller) remodel(from int64, most float64) {
 	h := &c.history
 	k := h.n - 1
 	for k > max(0, h.n-marks) && h.all[k%marks].at > from {
@@ -249,7 +249,7 @@ func (c *Controller) remodel(from int64) {
 	q := 0.0
 	for k++; k < h.n; k++ {
 		a, b := &h.all[(k-1)%marks], &h.all[k%marks]
-		q = max(0, q+(b.sent-a.sent)/c.capacity-seconds(b.at-a.at))
+		q = min(max(0, q+(b.sent-a.sent)/c.capacity-seconds(b.at-a.at)), most)
 		b.queue = q
 	}
 	c.model = q

@@ -33,7 +33,8 @@ func (c *Controller) overload() {
 		c.over.add(from, c.now)
 	}
 	share, shareErr := f.dropped(c.loss.own)
-	if c.capacity == 0 || c.policed || c.spread() > vague*vague { // bases may have hidden any of it
+	clear := f.n >= 6 && f.err < 0.05 && f.rise > max(0.002, 3*f.riseErr) && f.capacity < 0.97*carried
+	if (c.capacity == 0 || c.policed) && !clear { // bases may have hidden any of it
 		c.capacity, c.policed = 0, false
 		c.try(carried, min(share, 0.8), true)
 		return
@@ -46,7 +47,16 @@ func (c *Controller) overload() {
 	if f.n < 6 || err > 0.2 || newest-from < int64(15*time.Millisecond) {
 		capacity, err = 0.85*carried, 0.15
 	}
-	c.settle(min(capacity, c.capacity), err)
+	if !clear && c.spread() > vague*vague { // a queue that is full grows no more
+		capacity, err = 0.96*min(capacity, carried), max(err, 0.06)
+	}
+	if c.capacity == 0 || c.policed {
+		c.capacity = 0
+	} else {
+		capacity = min(capacity, c.capacity)
+	}
+	c.policed, c.phase = false, Cruise
+	c.settle(capacity, err)
 	c.model = c.backlog()
 	c.conclude()
 	c.train.next = c.now + int64(c.srtt*1e9)
@@ -68,6 +78,7 @@ type trial struct {
 	was    float64 // the rate until then,
 	ours   float64 // and the capacity if it was too high
 	asked  tally
+	slower int64   // when the rate was last lowered
 	queue  bool    // one has been seen
 	fell   int     // round trips shorter than any before, or with a queue
 	deep   float64 // s: by how much at most
@@ -118,7 +129,7 @@ func (t *trial) hear(o *Outcome, jitter float64) {
 // try begins a trial at a rate that has lost a share; queue tells that a queue has been seen.
 func (c *Controller) try(was, lost float64, queue bool) {
 	ours := was * (1 - lost) / (1 - c.loss.own)
-	c.trial = trial{rate: max(trialShare*ours, c.cfg.Min), begun: c.now, before: lost, was: was, ours: ours, queue: queue}
+	c.trial = trial{rate: max(trialShare*ours, c.cfg.Min), begun: c.now, slower: c.now, before: lost, was: was, ours: ours, queue: queue}
 	c.phase = Test
 	c.conclude()
 }
@@ -152,7 +163,12 @@ func (c *Controller) judgeTrial() {
 	case waited > 4+2*c.srtt:
 	case waited < c.srtt+0.03:
 		return
-	case queue && (t.calm < calmAnswers || c.now < t.calmAt+again): // those whose bases are good now are wanted for the train
+	case queue && t.calm < calmAnswers:
+		if now := seconds(c.now - t.slower); now > 0.4+c.srtt { // even this is more than the path carries
+			t.slower, t.rate = c.now, max(t.rate/2, c.cfg.Min)
+		}
+		return
+	case queue && c.now < t.calmAt+again: // those whose bases are good now are wanted for the train
 		return
 	case !queue && t.asked.asked < trialOutcomes && !(waited > 1+2*c.srtt && t.asked.asked >= trialFewest):
 		return

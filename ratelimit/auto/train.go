@@ -155,9 +155,9 @@ func (c *Controller) judgeTrain() {
 	case steep && (known || t.fell == 0): // the queue was full within a tick: the capacity is not more than this
 		t.clean, t.vain, t.at = 0, 0, 0
 		if bound, least := f.capacity, min(c.rate, f.capacity); !known {
-			c.settle(math.Sqrt(bound*least), max(0.1, 0.4*math.Log(bound/least)))
+			c.settle(math.Pow(bound, 0.6)*math.Pow(least, 0.4), max(0.1, 0.4*math.Log(bound/least)))
 		} else if bound < c.capacity {
-			c.settle(0.85*bound, 0.15)
+			c.settle(max(0.85*bound, 0.8*c.capacity), 0.15)
 		}
 		t.next = c.now
 		c.queued(from, end, known)
@@ -190,11 +190,16 @@ func (c *Controller) judgeTrain() {
 // queued takes note that a train has met a queue.
 func (c *Controller) queued(from, end int64, known bool) {
 	c.phase = Cruise
+	most := 0.0
+	for i := range c.samples.len() {
+		if x := c.samples.back(i); x.at >= from && x.at <= end+tick/2 {
+			most = max(most, x.queue)
+		}
+	}
+	c.remodel(from, 1.1*most)
 	if !known {
-		c.remodel(from)
 		c.loss.reset(end)
 	}
-	c.model = max(c.model, c.backlog())
 }
 
 // rising is until when the queue has grown in a train, as far as it was not full, and how many ticks that are.
