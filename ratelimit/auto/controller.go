@@ -13,6 +13,7 @@ type Config struct{ Start, Min, Max float64 }
 type Decision struct {
 	Rate     float64 // packets per second, beacons included
 	Beacons  float64 // how many of them a second are to be beacons
+	Spread   bool    // they leave between probes, so as to share their fate, and not at once
 	Focus    int     // how many beacons are to take turns, those that have answered first; 0: as many as the rate asks for
 	Phase    Phase
 	Limit    Limit
@@ -436,7 +437,7 @@ func (c *Controller) decide() Decision {
 	}
 	rate = max(rate, c.cfg.Min)
 	c.paced = rate
-	d.Rate, d.Beacons, d.Focus = rate, c.beacons(rate), c.focus(rate)
+	d.Rate, d.Beacons, d.Focus, d.Spread = rate, c.beacons(rate), c.focus(rate), !c.train.flying()
 	return d
 }
 

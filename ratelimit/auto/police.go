@@ -6,11 +6,12 @@ import "math"
 // lost then is the capacity.
 type police struct {
 	since int64   // what was sent before has been judged
+	from  int64   // when the look before that began
 	step  float64 // how much faster than the capacity is sent
 }
 
 const (
-	policeStep, policeMost = 0.05, 1.0
+	policeStep, policeMost = 0.05, 0.4
 	// policeLook outcomes are looked at together, sent within policeTime at least.
 	policeLook, policeTime = 50, 0.3
 )
@@ -41,15 +42,13 @@ func (c *Controller) judgePolice(alarmed bool) {
 	if debug {
 		println("police", c.now/1e6, "C", int(c.capacity), "step", int(p.step*1000), "asked", int(f.asked), "lost", int(f.lost), "carried", int(carried), "own", int(c.loss.own*1000))
 	}
-	p.since = c.now
+	p.from, p.since = p.since, c.now
 	switch {
 	case share > 0.5*p.step/(1+p.step)+err || share > 0.02+2*err:
+		c.over.add(p.from, c.now)
 		c.settle(carried*(1-share), max(err, 0.01))
-		if share > 0.1 {
-			c.over.add(c.now-int64((policeTime+1.5*c.srtt)*1e9), c.now)
-		}
 		p.step = 0
-	case carried > 0.9*c.paced:
+	case carried > 0.9*c.paced && f.asked >= policeLook:
 		if p.step > 0 {
 			c.capacity = math.Max(c.capacity, min(carried, c.cfg.Max))
 		}

@@ -66,6 +66,9 @@ type scan struct {
 	lost     bool // a first try was
 	gap      int64
 	targets  []beacon.Target
+	riding   []beacon.Target // beacons that leave between the next probes,
+	every    float64         // one in so many,
+	ride     float64         // and how many probes until the next one
 	outcomes []beacon.Outcome
 	nicFree  int64 // when the interface has room again
 
@@ -134,6 +137,15 @@ func (s *scan) wake(now int64) {
 		for _, pos := range s.due[:n] {
 			at += packetTime
 			s.probe(at, pos)
+			if len(s.riding) > 0 {
+				if s.ride--; s.ride <= 0 {
+					s.ride += s.every
+					at += packetTime
+					s.beacon(at, s.riding[0])
+					s.riding = s.riding[1:]
+					s.pace.spend(1)
+				}
+			}
 		}
 		s.due = s.due[n:]
 		if at-now > 5e5 { // others have their turn
@@ -271,30 +283,45 @@ func (s *scan) tick(now int64) {
 	}
 	s.set.Focus(d.Focus)
 	if s.idle == 0 {
-		s.beacons(now, d.Beacons)
+		s.beacons(now, &d)
 	}
 	s.net.events.push(event{at: now + tickStep + int64(s.dice.unit()*400_000) - 200_000, scan: s.id, kind: ticks})
 }
 
-// beacons sends those that are due.
-func (s *scan) beacons(now int64, rate float64) {
-	s.targets = s.set.Next(s.targets[:0], now, rate)
+// beacons sends those that are due: at once, or between the probes of the next tick.
+func (s *scan) beacons(now int64, d *auto.Decision) {
+	for _, t := range s.riding { // the tick was too short for them
+		s.pace.fill(now)
+		s.pace.spend(1)
+		s.beacon(now, t)
+	}
+	s.targets = s.set.Next(s.targets[:0], now, d.Beacons)
+	s.riding = s.riding[:0]
+	s.Rater.Asked(now, len(s.targets))
+	if d.Spread {
+		s.riding = append(s.riding, s.targets...)
+		s.every = d.Rate * 0.009 / float64(len(s.targets)+1)
+		s.ride = s.every * s.dice.unit() * 2
+		return
+	}
 	s.pace.fill(now)
 	s.pace.spend(len(s.targets))
-	s.Rater.Asked(now, len(s.targets))
-	at := now
-	for _, t := range s.targets {
-		at += packetTime
-		s.sent++
-		s.result.Sent++
-		s.result.Beacons++
-		s.set.Sent(t, at)
-		out, ok := s.net.neck.admit(s.leave(at))
-		if !ok {
-			continue
-		}
-		if back, ok := s.net.trip(out, &s.dice); ok {
-			s.net.events.push(event{at: back, pos: position(t), scan: s.id, kind: echoes})
-		}
+	for i, t := range s.targets {
+		s.beacon(now+int64(i+1)*packetTime, t)
+	}
+}
+
+// beacon sends one.
+func (s *scan) beacon(at int64, t beacon.Target) {
+	s.sent++
+	s.result.Sent++
+	s.result.Beacons++
+	s.set.Sent(t, at)
+	out, ok := s.net.neck.admit(s.leave(at))
+	if !ok {
+		return
+	}
+	if back, ok := s.net.trip(out, &s.dice); ok {
+		s.net.events.push(event{at: back, pos: position(t), scan: s.id, kind: echoes})
 	}
 }
