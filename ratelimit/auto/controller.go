@@ -437,8 +437,14 @@ func (c *Controller) decide() Decision {
 	}
 	rate = max(rate, c.cfg.Min)
 	c.paced = rate
-	d.Rate, d.Beacons, d.Focus, d.Spread = rate, c.beacons(rate), c.focus(rate), !c.train.flying()
+	d.Rate, d.Beacons, d.Focus, d.Spread = rate, c.beacons(rate), c.focus(rate), c.spreads()
 	return d
+}
+
+// spreads tells whether beacons ride between probes: all but those at a train's ends, which are to see what stands there.
+func (c *Controller) spreads() bool {
+	t := &c.train
+	return !t.flying() || t.begun && c.now > t.from && c.now < t.to-tick/2
 }
 
 // pace is the rate between trains.

@@ -12,6 +12,8 @@ type police struct {
 
 const (
 	policeStep, policeMost = 0.05, 0.4
+	// worth is the share lost from which on probes are worth being repeated for it: retries make up for less.
+	worth = 0.2
 	// policeLook outcomes are looked at together, sent within policeTime at least.
 	policeLook, policeTime = 50, 0.3
 )
@@ -45,7 +47,9 @@ func (c *Controller) judgePolice(alarmed bool) {
 	p.from, p.since = p.since, c.now
 	switch {
 	case share > 0.5*p.step/(1+p.step)+err || share > 0.02+2*err:
-		c.over.add(p.from, c.now)
+		if share > worth {
+			c.over.add(p.from, c.now)
+		}
 		c.settle(carried*(1-share), max(err, 0.01))
 		p.step = 0
 	case carried > 0.9*c.paced && f.asked >= policeLook:
