@@ -121,6 +121,8 @@ const (
 	fallen = 0.002
 	// hidden is the queue, in s, that a base may have in it.
 	hidden = 0.001
+	// shaky is the jitter, in s, from which on bases are as good as they are: few round trips come near the shortest.
+	shaky = 0.001
 )
 
 var debug = os.Getenv("AUTODEBUG") != ""
@@ -160,7 +162,7 @@ func (c *Controller) Beacon(o Outcome) {
 	if c.first == 0 {
 		c.first = c.now
 	}
-	c.train.hear(&o, c.renewed)
+	c.train.hear(&o, c.renewed, c.jit.mean)
 	c.trial.hear(&o, c.jit.mean)
 	if o.Proven {
 		if !c.train.holds(o.Sent) {
@@ -180,7 +182,11 @@ func (c *Controller) Beacon(o Outcome) {
 	}
 	trip, base := o.RTT.Seconds(), o.Base.Seconds()
 	c.srtt += (trip - c.srtt) * gain(c.srtt, 1./16)
-	if base == 0 || o.BaseAt < c.renewed || c.history.queueAt(o.BaseAt) > hidden { // not known, or a queue may have been in it
+	if base > 0 {
+		c.jit.hear(o.Sent, trip-base)
+	}
+	hides := o.BaseAt < c.renewed || c.history.queueAt(o.BaseAt) > hidden // a queue may have been in it
+	if base == 0 || hides && c.jit.mean < shaky {
 		c.blind += (1 - c.blind) / 16
 		if x.blind = true; o.Proven && !o.Late {
 			c.samples.add(x)
@@ -191,11 +197,7 @@ func (c *Controller) Beacon(o Outcome) {
 	c.base += (min(base, trip) - c.base) * gain(c.base, 1./32)
 	x.queue = max(0, trip-base)
 	x.excess = x.queue - m.queue
-	var last *sample
-	if c.samples.n > 0 {
-		last = c.samples.back(0)
-	}
-	c.jit.hear(last, &x)
+	c.jit.settle(x.queue)
 	if !o.Late {
 		c.samples.add(x)
 	}
@@ -312,7 +314,7 @@ func (c *Controller) recent(buf *[64]float64) (values []float64, oldest int64) {
 
 // enough samples show a queue.
 func (c *Controller) enough() int {
-	if c.jit.mean > 0.001 {
+	if c.jit.mean > shaky {
 		return 10
 	}
 	return trusted

@@ -8,6 +8,9 @@ import (
 // jitter is how much round trips differ that see the same queue: beacons that left together.
 type jitter struct {
 	mean float64 // s: the median of the differences, or near it
+	n    int
+	at   int64 // the last answer of which something is known: when it left,
+	off  float64
 
 	look [jitterLook]float64 // delays over their bases
 	k    int
@@ -20,13 +23,14 @@ const (
 	// jitterLeast is the least in s that is told apart from none.
 	jitterLeast = 0.0001
 	jitterStep  = 1.15
-	together    = int64(2 * time.Millisecond)
+	together    = int64(6 * time.Millisecond)
 	jitterLook  = 40
 	jitterLooks = 6
 )
 
-func (j *jitter) hear(a, b *sample) {
-	j.look[j.k] = b.queue
+// settle takes in a delay whose base is good.
+func (j *jitter) settle(queue float64) {
+	j.look[j.k] = queue
 	if j.k++; j.k == jitterLook {
 		j.k = 0
 		j.mids[j.m%jitterLooks] = quantile(j.look[:], jitterLook/2)
@@ -38,17 +42,26 @@ func (j *jitter) hear(a, b *sample) {
 		// A queue that stands is no jitter, and answers that left together see the same of it.
 		j.rest = min(j.rest, max(0, 1.5*j.mean-0.001))
 	}
-	if a == nil || a.lost || a.blind {
+}
+
+// hear takes in by how much the round trip of what left at a time was off its base. One that was shorter than any before tells of a queue
+// that had hid.
+func (j *jitter) hear(at int64, off float64) {
+	if off < -jitterLeast*5 {
 		return
 	}
-	if d := a.at - b.at; d > together || d < -together {
+	before, was := j.at, j.off
+	j.at, j.off = at, off
+	if d := at - before; d > together || d < -together {
 		return
 	}
-	// A median by small steps: what a few bases that hide a queue make differ does not move it.
-	if d := math.Abs(a.queue - b.queue); d > j.mean {
-		j.mean = max(j.mean, jitterLeast) * jitterStep
+	// A median by steps, soon small: what a few bases that hide a queue make differ does not move it.
+	j.n++
+	step := max(jitterStep, 1+3/float64(j.n+2))
+	if d := math.Abs(off - was); d > j.mean {
+		j.mean = max(j.mean, jitterLeast) * step
 	} else {
-		j.mean /= jitterStep
+		j.mean /= step
 	}
 	j.mean = min(max(j.mean, jitterLeast), 0.05)
 }

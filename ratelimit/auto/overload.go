@@ -90,7 +90,7 @@ type trial struct {
 const (
 	trialOutcomes, trialFewest = 20, 8
 	// trialShare of the capacity, if it was too high, is sent at.
-	trialShare = 0.25
+	trialShare, trialLeast = 0.25, 0.06
 	// calmAnswers show that the queue is gone, of what was sent so long behind the last that showed it to drain.
 	calmAnswers, calmAfter = 4, int64(30 * time.Millisecond)
 	// again is how long it takes until a beacon may be asked again.
@@ -160,12 +160,12 @@ func (c *Controller) judgeTrial() {
 	waited := seconds(c.now - t.begun)
 	queue := t.queue || t.fell >= 2 && float64(t.fell) >= 0.15*t.asked.asked
 	switch {
-	case waited > 4+2*c.srtt:
+	case waited > 2+2*c.srtt:
 	case waited < c.srtt+0.03:
 		return
 	case queue && t.calm < calmAnswers:
 		if now := seconds(c.now - t.slower); now > 0.4+c.srtt { // even this is more than the path carries
-			t.slower, t.rate = c.now, max(t.rate/2, c.cfg.Min)
+			t.slower, t.rate = c.now, max(t.rate/2, trialLeast*t.ours, c.cfg.Min)
 		}
 		return
 	case queue && c.now < t.calmAt+again: // those whose bases are good now are wanted for the train

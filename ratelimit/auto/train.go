@@ -48,14 +48,14 @@ func (t *train) holds(at int64) bool {
 // shadows tells whether what was sent at a time may have met a queue that a train has made, which is not judged yet.
 func (t *train) shadows(at int64) bool { return t.from != 0 && at >= t.from-tick/2 }
 
-func (t *train) hear(o *Outcome, renewed int64) {
+func (t *train) hear(o *Outcome, renewed int64, jitter float64) {
 	if !t.holds(o.Sent) || o.Lost {
 		return
 	}
 	t.back++
 	if o.Sent < t.from+tick/2 && o.Base > 0 && o.BaseAt >= renewed {
 		t.head++
-		if (o.Base - o.RTT).Seconds() > fallen {
+		if (o.Base - o.RTT).Seconds() > fallen+3*jitter {
 			t.fell++
 		}
 	}
