@@ -24,10 +24,28 @@ func main() {
 	trace := flag.Int("trace", 0, "")
 	until := flag.Duration("until", time.Hour, "")
 	g := flag.Bool("grid", false, "")
+	special := flag.Bool("special", false, "")
 	seeds := flag.Int("seeds", 5, "")
 	only := flag.String("only", "", "")
 	verbose := flag.Bool("v", false, "")
 	flag.Parse()
+	if *special {
+		for seed := uint64(1); seed <= 5; seed++ {
+			for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
+				d, u, m, n, _ := ratesim.Stepped(seed, rtt)
+				fmt.Println("step", rtt, "down", d, "up", u, "missed", m, "of", n)
+			}
+			for _, later := range []time.Duration{0, 5 * time.Second} {
+				for _, c := range []float64{20e3, 100e3} {
+					s, _ := ratesim.Shared(seed, c, 50*time.Millisecond, 20*time.Millisecond, later)
+					fmt.Println("shared", c, "later", later, "share", s)
+				}
+			}
+			s, _ := ratesim.Lossy(seed, 0.2)
+			fmt.Printf("lossy %+v\n", s)
+		}
+		return
+	}
 	if *g {
 		grid(*seeds, *only, *verbose)
 		return

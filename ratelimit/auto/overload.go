@@ -116,8 +116,9 @@ func (t *trial) hear(o *Outcome, jitter float64) {
 	switch {
 	case off > least, off < -least && -off > t.deep+least/2: // less of the queue is left than any has shown
 		t.deep = max(t.deep, -off)
-		t.moved = max(t.moved, o.Sent)
-		t.calm = 0
+		if t.calm = max(0, t.calm-2); jitter < shaky || t.calm == 0 {
+			t.moved, t.calm = max(t.moved, o.Sent), 0
+		}
 	case o.Sent > t.moved+calmAfter:
 		if t.calm == 0 || o.Sent < t.calmAt {
 			t.calmAt = o.Sent
