@@ -24,11 +24,22 @@ func main() {
 	trace := flag.Int("trace", 0, "")
 	until := flag.Duration("until", time.Hour, "")
 	g := flag.Bool("grid", false, "")
+	step := flag.Bool("step", false, "")
 	special := flag.Bool("special", false, "")
 	seeds := flag.Int("seeds", 5, "")
 	only := flag.String("only", "", "")
 	verbose := flag.Bool("v", false, "")
 	flag.Parse()
+	if *step {
+		d, u, m, n, r := ratesim.Stepped(*seed, *rtt)
+		for i, p := range r.Trace {
+			if i%20 == 0 {
+				fmt.Printf("%8.3f rate %8.0f queue %7.2fms C %8.0f %v / %v\n", p.At.Seconds(), p.Rate, p.Queue.Seconds()*1000, p.Known, p.Phase, p.Why)
+			}
+		}
+		fmt.Println(d, u, m, n)
+		return
+	}
 	if *special {
 		for seed := uint64(1); seed <= 5; seed++ {
 			for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {

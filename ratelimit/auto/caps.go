@@ -74,7 +74,7 @@ func (c *Controller) Yield(y Yield) {
 		c.over.add(y.From, y.To)
 	case c.now > k.held:
 		k.low = 0
-		if k.contacts *= 1.1; k.contacts > 2*c.cfg.Max {
+		if k.contacts *= 1.1 + max(0, ratio-0.9)*4; k.contacts > 2*c.cfg.Max {
 			k.contacts = math.Inf(1)
 		}
 	}

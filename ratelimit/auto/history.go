@@ -46,6 +46,13 @@ func (h *history) at(t int64) mark {
 	return mark{t, a.sent + x*(b.sent-a.sent), a.queue + x*(b.queue-a.queue)}
 }
 
+// clear says that no queue stood since a time.
+func (h *history) clear(from int64) {
+	for k := h.n - 1; k >= max(0, h.n-marks) && h.all[k%marks].at > from; k-- {
+		h.all[k%marks].queue = 0
+	}
+}
+
 // queueAt is the queue at a time, 0 where it is not remembered.
 func (h *history) queueAt(t int64) float64 {
 	if t <= h.all[max(0, h.n-marks)%marks].at {

@@ -139,7 +139,8 @@ func (c *Controller) try(was, lost float64, queue bool) {
 func (c *Controller) lossy() {
 	from := max(c.loss.since, c.now-int64(time.Second)-int64(1.5*c.srtt*1e9))
 	f := c.samples.fit(from, c.now, c.floor())
-	p := (f.lost + c.loss.own) / (f.asked + 1)
+	// The run that has raised the alarm says what is lost since something has changed, and too much where nothing has.
+	p := max((f.lost+c.loss.own)/(f.asked+1), 0.6*c.loss.run.lost/c.loss.run.asked)
 	carried := c.history.over(from, c.now)
 	if debug {
 		println("lossy", c.now/1e6, "C", int(c.capacity), "lost", int(f.lost), "of", int(f.asked), "carried", int(carried), "model us", int(c.model*1e6))
@@ -159,6 +160,10 @@ func (c *Controller) lossy() {
 func (c *Controller) judgeTrial() {
 	t := &c.trial
 	waited := seconds(c.now - t.begun)
+	if now := seconds(c.now - t.slower); now > 0.1+1.5*c.srtt && t.asked.asked >= 6 && t.asked.share(0) > t.before+0.25 { // far more than before
+		t.slower, t.rate = c.now, max(t.rate/3, c.cfg.Min)
+		t.asked, t.queue = tally{}, true
+	}
 	queue := t.queue || t.fell >= 2 && float64(t.fell) >= 0.15*t.asked.asked
 	switch {
 	case waited > 2+2*c.srtt:
@@ -177,6 +182,9 @@ func (c *Controller) judgeTrial() {
 	during := t.asked.share(c.loss.own)
 	if debug {
 		println("trial", c.now/1e6, "before", int(t.before*1000), "during", int(during*1000), "asked", int(t.asked.asked), "fell", t.fell, "calm", t.calm, "was", int(t.was), "ours", int(t.ours), "took ms", int(waited*1e3))
+	}
+	if queue {
+		c.over.add(t.begun, c.now)
 	}
 	c.conclude()
 	c.model, c.train.next = 0, c.now

@@ -118,6 +118,8 @@ func (c *Controller) judgeTrain() {
 	if t.out < 12 {
 		quorum = 0.85 * (1 - c.loss.own) * float64(t.out)
 	}
+	anyhow := (1 - c.loss.own) * float64(t.out)
+	quorum = min(quorum, anyhow-2.5*math.Sqrt(c.loss.own*anyhow))
 	late := waited > 1.5*c.srtt+0.04
 	if waited < c.srtt+0.01 || float64(t.back) < max(quorum, trusted) && !late {
 		return
@@ -162,8 +164,8 @@ func (c *Controller) judgeTrain() {
 		t.next = c.now
 		c.queued(from, end, known)
 	case !whole && t.out >= 8: // dropped, and no queue to be seen
-		if share := 1 - float64(t.back)/float64(t.out)/(1-c.loss.own); !known && t.head >= 3 && t.fell == 0 {
-			c.police.begin(c, max(c.rate, carried*(1-share)))
+		if !known && t.head >= 3 && t.fell == 0 {
+			c.try(carried, 1-float64(t.back)/float64(t.out), false)
 			break
 		}
 		c.try(c.rate, f.lossOf(c.loss.own), false)
@@ -175,6 +177,7 @@ func (c *Controller) judgeTrain() {
 		t.clean++
 		t.vain, t.at = 0, 0
 		t.next = c.now
+		c.history.clear(from)
 		if known && t.clean < 3 {
 			c.capacity, c.vary, c.varyAt = max(c.capacity, carried), vague*vague, c.now
 			c.model = 0
