@@ -6,52 +6,6 @@ import (
 	"time"
 )
 
-// Config is what a controller starts with, in packets per second: 0 < Min ≤ Start ≤ Max. Start is what it goes at without any evidence.
-type Config struct{ Start, Min, Max float64 }
-
-// Decision is what holds until the next tick.
-type Decision struct {
-	Rate     float64 // packets per second, beacons included
-	Beacons  float64 // how many of them a second are to be beacons
-	Spread   bool    // they leave between probes, so as to share their fate, and not at once
-	Focus    int     // how many beacons are to take turns, those that have answered first; 0: as many as the rate asks for
-	Phase    Phase
-	Limit    Limit
-	Capacity float64 // what the path is believed to carry, in packets per second; 0: more than was tried, or not known
-	Loss     float64 // share of beacons that is lost whatever the rate is
-}
-
-// Phase is what the controller is at.
-type Phase uint8
-
-// The phases.
-const (
-	Start  Phase = iota // the path has carried whatever was tried
-	Cruise              // the capacity is known
-	Test                // slower for a moment: is what is lost lost for our rate?
-)
-
-func (p Phase) String() string { return [...]string{"start", "cruise", "test"}[p] }
-
-// Limit is why the rate is not higher.
-type Limit uint8
-
-// The limits.
-const (
-	Blind     Limit = iota // nothing has answered, so nothing is known
-	Evidence               // it rises as fast as answers show that it may
-	Maximum                // it is as high as it was allowed to be
-	Queue                  // the path's capacity, as a queue before it shows
-	Policed                // the path's capacity, as its losses show
-	Interface              // the own interface, or the own processor
-	Receiver               // the own receiver drops answers
-	Contacts               // a table on the way that is too small for first contacts
-)
-
-func (l Limit) String() string {
-	return [...]string{"blind: no responder", "evidence", "maximum", "path capacity (queue)", "path capacity (policed)", "own interface", "own receiver", "first contacts"}[l]
-}
-
 // Controller finds the rate. Its methods are for one goroutine at a time.
 type Controller struct {
 	cfg     Config
@@ -227,37 +181,6 @@ func (c *Controller) Tick(now int64) Decision {
 	return c.decide()
 }
 
-// follow brings history and model up to now.
-func (c *Controller) follow() {
-	old := c.history.newest()
-	c.history.rate = c.paced
-	if c.now <= old.at {
-		return
-	}
-	if c.capacity > 0 && !c.policed {
-		c.model = max(0, c.model+(c.sent-old.sent)/c.capacity-seconds(c.now-old.at))
-	} else {
-		c.model = 0
-	}
-	c.history.add(mark{at: c.now, sent: c.sent, queue: c.model})
-}
-
-// remodel works out again what queue stood since a time, at which none did; it was never longer than most s.
-func (c *Controller) remodel(from int64, most float64) {
-	h := &c.history
-	k := h.n - 1
-	for k > max(0, h.n-marks) && h.all[k%marks].at > from {
-		k--
-	}
-	q := 0.0
-	for k++; k < h.n; k++ {
-		a, b := &h.all[(k-1)%marks], &h.all[k%marks]
-		q = min(max(0, q+(b.sent-a.sent)/c.capacity-seconds(b.at-a.at)), most)
-		b.queue = q
-	}
-	c.model = q
-}
-
 // look draws conclusions from what came in.
 func (c *Controller) look() {
 	switch {
@@ -327,86 +250,6 @@ func (c *Controller) queueing() bool {
 	return len(values) >= c.enough() && quantile(values, len(values)/10) > c.high()
 }
 
-// sync puts the model right, once a round trip, and the capacity while a queue stands.
-func (c *Controller) sync() {
-	if c.capacity == 0 || c.policed {
-		return
-	}
-	c.standing()
-	var buf [64]float64
-	values, oldest := c.recent(&buf)
-	if len(values) < c.enough() || oldest <= c.synced {
-		return
-	}
-	c.model = max(0, c.model+0.9*quantile(values, len(values)/2))
-	c.synced = c.now
-}
-
-const (
-	// fitEvery is how often a standing queue is fitted, over fitSpan of sending at most.
-	fitEvery, fitSpan = int64(50 * time.Millisecond), int64(400 * time.Millisecond)
-)
-
-// standing fits a queue that stands.
-func (c *Controller) standing() {
-	if c.now-c.fitted < fitEvery || c.samples.n == 0 {
-		return
-	}
-	c.fitted = c.now
-	least := 0.002 + c.jit.rest + c.jit.mean
-	newest, from := int64(0), int64(0)
-	for i := range c.samples.len() {
-		x := c.samples.back(i)
-		if x.lost || x.blind {
-			continue
-		}
-		if newest == 0 {
-			newest = x.at
-		}
-		if x.at <= c.since || x.queue < least || newest-x.at > fitSpan {
-			break
-		}
-		from = x.at
-	}
-	if newest-from < int64(80*time.Millisecond) || from == 0 {
-		return
-	}
-	f := c.samples.fit(from, newest, c.floor())
-	if f.n < 8 || f.err > 0.2 {
-		return
-	}
-	capacity, err := f.capacity, f.err
-	if f.lost >= fewest {
-		share, shareErr := f.dropped(c.loss.own)
-		if share > 2*shareErr {
-			capacity *= 1 - share
-			err = math.Hypot(err, shareErr)
-			c.over.add(from, c.now)
-		}
-	}
-	c.settle(capacity, max(2*err, 0.015)) // the next fit has most samples of this one again
-}
-
-// settle takes on a capacity that was measured with a relative standard error.
-func (c *Controller) settle(capacity, err float64) {
-	capacity = min(max(capacity, c.cfg.Min), c.cfg.Max*1.05)
-	err = max(err, 0.005)
-	spread := c.spread()
-	off := math.Abs(capacity/c.capacity - 1)
-	if c.capacity == 0 || off > 0.08 && off > 3*math.Sqrt(spread+err*err) {
-		c.capacity, c.vary, c.varyAt = capacity, err*err, c.now
-		return
-	}
-	k := spread / (spread + err*err)
-	c.capacity += (capacity - c.capacity) * k
-	c.vary, c.varyAt = spread*(1-k), c.now
-}
-
-// spread is the relative variance of the capacity now: paths change.
-func (c *Controller) spread() float64 {
-	return min(c.vary+0.0001*seconds(c.now-c.varyAt), 0.04)
-}
-
 // decide makes the decision of what is known.
 func (c *Controller) decide() Decision {
 	d := Decision{Phase: c.phase, Capacity: c.capacity, Loss: c.loss.own, Limit: Evidence}
@@ -433,6 +276,8 @@ func (c *Controller) decide() Decision {
 	}
 	if limit, most := c.caps.most(); rate > most {
 		rate, d.Limit = most, limit
+	} else if c.capacity == 0 && c.capped() {
+		d.Limit = limit
 	}
 	if rate >= c.cfg.Max {
 		rate, d.Limit = c.cfg.Max, Maximum

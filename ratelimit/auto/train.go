@@ -235,24 +235,3 @@ func (c *Controller) rising() (to int64, steps int) {
 	}
 	return to, steps
 }
-
-// backlog is the queue now, by the newest answers.
-func (c *Controller) backlog() float64 {
-	var buf [8]float64
-	n := 0
-	for i := range c.samples.len() {
-		x := c.samples.back(i)
-		if n == len(buf) || c.now-x.at > int64((c.srtt+0.3)*1e9) {
-			break
-		}
-		if x.lost || x.blind {
-			continue
-		}
-		buf[n] = x.queue - c.jit.rest + (c.sent-x.sent)/c.capacity - seconds(c.now-x.at)
-		n++
-	}
-	if n == 0 {
-		return 0
-	}
-	return max(0, quantile(buf[:n], n/2))
-}
