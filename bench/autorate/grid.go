@@ -2,61 +2,61 @@ package main
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 
 	"synoptic/bench/lab/ratesim"
 )
 
-func grid(seeds int, only string, verbose bool) {
-	type row struct {
-		name                                     string
-		ratio, conv, drops, queue, beacon, found []float64
-		worst                                    float64
-		want                                     float64
-		faults, cells                            int
+// row is what the cases of a row came to.
+type row struct {
+	name   string
+	tried  []ratesim.Tried
+	failed int
+}
+
+// values are those of all runs.
+func (r *row) values(f func(*ratesim.Score) float64) (all []float64) {
+	for i := range r.tried {
+		for j := range r.tried[i].Scores {
+			all = append(all, f(&r.tried[i].Scores[j]))
+		}
 	}
+	return all
+}
+
+// grid runs all cases that hold a text, and reports false where one has not reached what is asked of it.
+func grid(seeds int, only string) (ok bool) {
 	var rows []*row
-	byName := map[string]*row{}
 	for _, c := range ratesim.Grid() {
 		if !strings.Contains(c.Row+" "+c.Cell.String(), only) {
 			continue
 		}
+		i := slices.IndexFunc(rows, func(r *row) bool { return r.name == c.Row })
+		if i < 0 {
+			i = len(rows)
+			rows = append(rows, &row{name: c.Row})
+		}
 		t := c.Try(seeds)
-		r := byName[c.Row]
-		if r == nil {
-			r = &row{name: c.Row, want: c.Want.RowRatio}
-			byName[c.Row] = r
-			rows = append(rows, r)
-		}
-		r.cells++
-		for _, s := range t.Scores {
-			r.ratio = append(r.ratio, s.Ratio)
-			r.conv = append(r.conv, s.Converged.Seconds())
-			r.drops = append(r.drops, s.Drops)
-			r.queue = append(r.queue, s.Queue.Seconds())
-			r.beacon = append(r.beacon, s.Beacons)
-			r.found = append(r.found, -s.Recall)
-		}
-		r.worst = max(r.worst, t.Of(ratesim.Ratio))
-		f := t.Faults()
-		if len(f) > 0 {
-			r.faults++
-		}
-		if len(f) > 0 || verbose {
-			fmt.Printf("   %v: ratio %.3f conv %.2f drops %.4f queue %.1f ms: %s\n", &c.Cell, t.Of(ratesim.Ratio), t.Of(ratesim.Converged), t.Of(ratesim.Drops), 1000*t.Of(ratesim.Queue), strings.Join(f, "; "))
+		rows[i].tried = append(rows[i].tried, t)
+		if faults := t.Faults(); len(faults) > 0 {
+			rows[i].failed++
+			fmt.Printf("   %v: %s\n", &c.Cell, strings.Join(faults, "; "))
 		}
 	}
-	maxOf := func(v []float64) float64 {
-		m := math.Inf(-1)
-		for _, x := range v {
-			m = max(m, x)
-		}
-		return m
-	}
+	fmt.Println("\nrow | cells failed | time ÷ ideal: median, worst cell, worst run | converged s: median, worst | dropped | queue ms | beacons | least recall")
+	ok = true
 	for _, r := range rows {
-		fmt.Printf("%-24s ratio %.3f (cell %.3f, run %.3f) conv %.2f (%.2f) drops %.4f (%.4f) queue %.1f (%.1f) ms beacons %.4f (%.4f) recall %.5f: %d of %d cells fail\n",
-			r.name, ratesim.Median(r.ratio), r.worst, maxOf(r.ratio), ratesim.Median(r.conv), maxOf(r.conv), ratesim.Median(r.drops), maxOf(r.drops),
-			1000*ratesim.Median(r.queue), 1000*maxOf(r.queue), ratesim.Median(r.beacon), maxOf(r.beacon), -maxOf(r.found), r.faults, r.cells)
+		ratio := ratesim.Median(r.values(ratesim.Ratio))
+		want := r.tried[0].Want.RowRatio
+		ok = ok && r.failed == 0 && (want == 0 || ratio <= want)
+		worst := 0.0
+		for i := range r.tried {
+			worst = max(worst, r.tried[i].Of(ratesim.Ratio))
+		}
+		fmt.Printf("%s | %d of %d | %.3f, %.3f, %.3f | %.2f, %.2f | %.4f | %.1f | %.4f | %.5f\n", r.name, r.failed, len(r.tried),
+			ratio, worst, slices.Max(r.values(ratesim.Ratio)), ratesim.Median(r.values(ratesim.Converged)), slices.Max(r.values(ratesim.Converged)),
+			ratesim.Median(r.values(ratesim.Drops)), 1000*ratesim.Median(r.values(ratesim.Queue)), ratesim.Median(r.values(ratesim.Beacons)), slices.Min(r.values(ratesim.Recall)))
 	}
+	return ok
 }

@@ -1,85 +1,93 @@
+// Command autorate measures the controller behind the automatic rate (ratelimit/auto) on simulated paths, packet by packet
+// (bench/lab/ratesim): how long a scan takes by an ideal one, what it misses, what it drops and how long a queue it keeps.
+//
+//	go run ./bench/autorate -grid             every case with five seeds, some three minutes
+//	go run ./bench/autorate -grid -only "C 5k, h 1 %"   the cases whose row or name holds a text
+//	go run ./bench/autorate -others           steps of capacity, two scans through one bottleneck, loss that is not ours
+//	go run ./bench/autorate -trace 10 -c 20000 -rtt 50ms -hit 0.01   one case, every tenth tick
+//
+// The exit code is 1 where a case of the grid has not reached what is asked of it.
 package main
 
 import (
 	"flag"
 	"fmt"
-	"log"
+	"os"
 	"time"
 
 	"synoptic/bench/lab/ratesim"
 )
 
 func main() {
-	c := flag.Float64("c", 20000, "")
-	q := flag.Duration("q", 20*time.Millisecond, "")
-	rtt := flag.Duration("rtt", 50*time.Millisecond, "")
-	loss := flag.Float64("loss", 0, "")
-	hit := flag.Float64("hit", 0.01, "")
-	sec := flag.Float64("sec", 20, "")
-	max := flag.Float64("max", 1e6, "")
-	jit := flag.Duration("jitter", 0, "")
-	pol := flag.Bool("policer", false, "")
-	seed := flag.Uint64("seed", 1, "")
-	fixed := flag.Float64("fixed", 0, "")
-	trace := flag.Int("trace", 0, "")
-	until := flag.Duration("until", time.Hour, "")
-	g := flag.Bool("grid", false, "")
-	step := flag.Bool("step", false, "")
-	special := flag.Bool("special", false, "")
-	seeds := flag.Int("seeds", 5, "")
-	only := flag.String("only", "", "")
-	verbose := flag.Bool("v", false, "")
+	var (
+		all     = flag.Bool("grid", false, "run the grid of cases")
+		others  = flag.Bool("others", false, "run steps, sharing and loss")
+		seeds   = flag.Int("seeds", 5, "seeds for each case")
+		only    = flag.String("only", "", "cases of the grid whose row or name holds this")
+		trace   = flag.Int("trace", 0, "of one case, print every so many ticks")
+		seed    = flag.Uint64("seed", 1, "of one case")
+		fixed   = flag.Float64("fixed", 0, "of one case, a fixed rate in packets per second instead of the controller")
+		c       = flag.Float64("c", 20_000, "capacity in packets per second; 0: no bottleneck")
+		queue   = flag.Duration("q", 20*time.Millisecond, "queue of the bottleneck, or bucket of the policer")
+		rtt     = flag.Duration("rtt", 50*time.Millisecond, "round trip")
+		jitter  = flag.Duration("jitter", 0, "more that a round trip takes, uniform")
+		loss    = flag.Float64("loss", 0, "share lost each way")
+		hit     = flag.Float64("hit", 0.01, "share of positions that answer")
+		policer = flag.Bool("policer", false, "a policer instead of a queue")
+		length  = flag.Float64("seconds", 20, "how long an ideal scan takes")
+	)
 	flag.Parse()
-	if *step {
-		d, u, m, n, r := ratesim.Stepped(*seed, *rtt)
-		for i, p := range r.Trace {
-			if i%20 == 0 {
-				fmt.Printf("%8.3f rate %8.0f queue %7.2fms C %8.0f %v / %v\n", p.At.Seconds(), p.Rate, p.Queue.Seconds()*1000, p.Known, p.Phase, p.Why)
-			}
+	if *seeds < 1 || *trace < 0 || *length <= 0 || *hit <= 0 || *hit > 1 || *loss < 0 || *loss >= 1 || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	switch {
+	case *all:
+		if !grid(*seeds, *only) {
+			os.Exit(1)
 		}
-		fmt.Println(d, u, m, n)
-		return
-	}
-	if *special {
-		for seed := uint64(1); seed <= 5; seed++ {
-			for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
-				d, u, m, n, _ := ratesim.Stepped(seed, rtt)
-				fmt.Println("step", rtt, "down", d, "up", u, "missed", m, "of", n)
-			}
-			for _, later := range []time.Duration{0, 5 * time.Second} {
-				for _, c := range []float64{20e3, 100e3} {
-					s, _ := ratesim.Shared(seed, c, 50*time.Millisecond, 20*time.Millisecond, later)
-					fmt.Println("shared", c, "later", later, "share", s)
-				}
-			}
-			s, _ := ratesim.Lossy(seed, 0.2)
-			fmt.Printf("lossy %+v\n", s)
+	case *others:
+		special(*seeds)
+	default:
+		cell := ratesim.Cell{
+			Path: ratesim.Path{Capacity: *c, Queue: *queue, RTT: *rtt, LossOut: *loss, LossBack: *loss, Jitter: *jitter, Policer: *policer},
+			Hit:  *hit, Seconds: *length, Max: 1e6, Retries: 2,
 		}
-		return
+		one(&cell, *seed, *fixed, *trace)
 	}
-	if *g {
-		grid(*seeds, *only, *verbose)
-		return
+}
+
+// one runs a case and prints it, and every so many ticks of it.
+func one(cell *ratesim.Cell, seed uint64, fixed float64, every int) {
+	run := cell.Run
+	if fixed > 0 {
+		run = func(seed uint64) (ratesim.Score, ratesim.Result) { return cell.With(seed, ratesim.Fixed{Rate: fixed}) }
 	}
-	log.SetFlags(0)
-	cell := ratesim.Cell{Path: ratesim.Path{Capacity: *c, Queue: *q, RTT: *rtt, LossOut: *loss, LossBack: *loss, Jitter: *jit, Policer: *pol}, Hit: *hit, Seconds: *sec, Max: *max, Retries: 2}
-	begun := time.Now()
-	var s ratesim.Score
-	var r ratesim.Result
-	if *fixed > 0 {
-		s, r = cell.With(*seed, ratesim.Fixed{Rate: *fixed})
-	} else {
-		s, r = cell.Run(*seed)
-	}
-	if *trace > 0 {
-		var last ratesim.Point
-		for i, p := range r.Trace {
-			if i%*trace != 0 || p.At > *until {
-				continue
-			}
-			fmt.Printf("%8.3f rate %8.0f sent %8.0f drop %6d queue %7.2fms C %8.0f %v / %v\n", p.At.Seconds(), p.Rate, float64(p.Sent-last.Sent)/(p.At-last.At).Seconds(), p.Dropped-last.Dropped, p.Queue.Seconds()*1000, p.Known, p.Phase, p.Why)
-			last = p
+	s, r := run(seed)
+	for i, p := range r.Trace {
+		if every > 0 && i%every == 0 {
+			fmt.Printf("%8.3f s  rate %8.0f  sent %9d  dropped %8d  queue %7.2f ms  capacity %8.0f  %v, limited by %v\n",
+				p.At.Seconds(), p.Rate, p.Sent, p.Dropped, 1000*p.Queue.Seconds(), p.Known, p.Phase, p.Why)
 		}
 	}
-	fmt.Printf("%v: %+v sent %d time %v wall %v in %v\n", &cell, s, r.Sent, r.Time, r.Wall, time.Since(begun))
+	fmt.Printf("%v: ratio %.3f, missed %d of %d, dropped %.4f, queue %.1f ms, converged %.2f s, beacons %.4f, passes added %d\n",
+		cell, s.Ratio, s.Missed, r.Responsive, s.Drops, 1000*s.Queue.Seconds(), s.Converged.Seconds(), s.Beacons, s.Extra)
+}
+
+// special runs what is no case of the grid.
+func special(seeds int) {
+	for seed := range uint64(seeds) {
+		seed++
+		for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
+			down, up, missed, all := ratesim.Stepped(seed, rtt)
+			fmt.Printf("seed %d: 100k, 10k, 100k, RTT %v: followed in %.2f and %.2f s, missed %d of %d\n", seed, rtt, down.Seconds(), up.Seconds(), missed, all)
+		}
+		for _, later := range []time.Duration{0, 5 * time.Second} {
+			for _, c := range []float64{20e3, 100e3} {
+				fmt.Printf("seed %d: two through %.0fk, the second %v later: the first has %.0f %%\n", seed, c/1000, later, 100*ratesim.Shared(seed, c, later))
+			}
+		}
+		s, _ := ratesim.Lossy(seed, 0.2)
+		fmt.Printf("seed %d: 20 %% lost each way, maximum 100k: ratio %.3f, reached in %.2f s, missed %d\n", seed, s.Ratio, s.Converged.Seconds(), s.Missed)
+	}
 }

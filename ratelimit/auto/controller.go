@@ -2,7 +2,6 @@ package auto
 
 import (
 	"math"
-	"os"
 	"time"
 )
 
@@ -63,7 +62,7 @@ const (
 	// dipEvery is how often all bases are renewed, dipFor how long that takes.
 	dipEvery, dipFor = int64(10 * time.Second), int64(50 * time.Millisecond)
 	// blindEvery is the same where most answers tell nothing, for a queue may be in their bases.
-	blindEvery = int64(time.Second)
+	blindEvery = int64(2 * time.Second)
 	// dipShare of the capacity is used meanwhile.
 	dipShare = 0.4
 	// gentleFor is how long half of Start is sent at, where the first train does not come sooner: a path that carries so much shows its
@@ -78,8 +77,6 @@ const (
 	// shaky is the jitter, in s, from which on bases are as good as they are: few round trips come near the shortest.
 	shaky = 0.001
 )
-
-var debug = os.Getenv("AUTODEBUG") != ""
 
 // New starts at a time.
 func New(c Config, now int64) *Controller {

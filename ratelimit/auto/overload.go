@@ -26,9 +26,6 @@ func (c *Controller) overload() {
 	}
 	f := c.samples.fit(from, newest, c.floor())
 	carried := c.history.over(from, newest)
-	if debug {
-		println("overload", c.now/1e6, "C was", int(c.capacity), "fit", int(f.capacity), "err", int(f.err*1000), "n", f.n, "lost", int(f.lost), "carried", int(carried), "model us", int(c.model*1e6))
-	}
 	if f.lost > 0 || f.asked < 20 {
 		c.over.add(from, c.now)
 	}

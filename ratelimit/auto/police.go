@@ -46,9 +46,6 @@ func (c *Controller) judgePolice(alarmed bool) {
 	}
 	carried := c.history.over(p.since, known)
 	share, err := f.dropped(c.loss.own)
-	if debug {
-		println("police", c.now/1e6, "C", int(c.capacity), "step", int(p.step*1000), "asked", int(f.asked), "lost", int(f.lost), "carried", int(carried), "own", int(c.loss.own*1000))
-	}
 	p.from, p.since = p.since, c.now
 	switch {
 	case share > 0.5*p.step/(1+p.step)+err || share > 0.02+2*err:

@@ -92,7 +92,7 @@ func (c *Controller) startTrain() bool {
 		gain += 1.5 * math.Sqrt(c.spread())
 	case t.at > 0:
 		gain = t.at / ref
-	case c.srtt > far:
+	case c.srtt > far, t.clean > 2 && c.members < manyMembers:
 		gain = boldest
 	default:
 		gain = bold
@@ -134,9 +134,6 @@ func (c *Controller) judgeTrain() {
 	steep := f.n >= trusted && steps == 2 && !doubtful && f.rise > max(0.006, 4*f.riseErr)
 	flat := seen && f.rise+2*f.riseErr < 0.4*(t.rate/max(c.capacity, c.rate, 1)-1)*f.span && f.span > 0.7*seconds(t.to-t.from)
 	whole := float64(t.back) >= quorum
-	if debug {
-		println("judge", c.now/1e6, "from", from/1e6, "rate", int(t.rate), "n", f.n, "steps", steps, "C", int(f.capacity), "rise us", int(f.rise*1e6), "+-", int(f.riseErr*1e6), "out", t.out, "back", t.back, "head", t.head, "fell", t.fell, "jit us", int(c.jit.mean*1e6), "rest us", int(c.jit.rest*1e6), "members", c.members, "verdict", rising, flat, whole)
-	}
 	t.from = 0
 	c.since = max(c.since, end+tick/2)
 	t.next = c.now + trainEvery + int64(c.srtt*1e9)

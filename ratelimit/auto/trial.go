@@ -78,9 +78,6 @@ func (c *Controller) lossy() {
 	// The run that has raised the alarm says what is lost since something has changed, and too much where nothing has.
 	p := max((f.lost+c.loss.own)/(f.asked+1), 0.6*c.loss.run.lost/c.loss.run.asked)
 	carried := c.history.over(from, c.now)
-	if debug {
-		println("lossy", c.now/1e6, "C", int(c.capacity), "lost", int(f.lost), "of", int(f.asked), "carried", int(carried), "model us", int(c.model*1e6))
-	}
 	c.over.add(from, c.now)
 	if c.capacity > 0 && c.spread() < vague*vague && (c.model > c.low() || c.backlog() > c.low()) {
 		left := (1 - p) / (1 - c.loss.own)
@@ -116,9 +113,6 @@ func (c *Controller) judgeTrial() {
 		return
 	}
 	during := t.asked.share(c.loss.own)
-	if debug {
-		println("trial", c.now/1e6, "before", int(t.before*1000), "during", int(during*1000), "asked", int(t.asked.asked), "fell", t.fell, "calm", t.calm, "was", int(t.was), "ours", int(t.ours), "took ms", int(waited*1e3))
-	}
 	if queue {
 		c.over.add(t.begun, c.now)
 	}

@@ -20,7 +20,6 @@ type Cell struct {
 // Score is how well a scan did in a cell.
 type Score struct {
 	Ratio     float64 // its time over that of an ideal scan
-	Wall      float64 // the same of the time with the waits for gaps, over that of a fixed rate at capacity
 	Recall    float64 // share of the responsive positions found
 	Missed    int
 	Drops     float64       // share of what was sent that the bottleneck dropped

@@ -25,7 +25,7 @@ type Want struct {
 	Beacons   float64
 }
 
-// Seconds is how long an ideal scan at a capacity takes in the grid: long enough for what is learned at the start to be worth
+// gridSeconds is how long an ideal scan at a capacity takes in the grid: long enough for what is learned at the start to be worth
 // something, and shorter where it is fast.
 func gridSeconds(capacity float64) float64 {
 	switch {
@@ -145,12 +145,13 @@ func Median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// What of a score is looked at.
+// Ratio and the others are what of a score is looked at.
 func Ratio(s *Score) float64     { return s.Ratio }
 func Drops(s *Score) float64     { return s.Drops }
 func Queue(s *Score) float64     { return s.Queue.Seconds() }
 func Converged(s *Score) float64 { return s.Converged.Seconds() }
 func Beacons(s *Score) float64   { return s.Beacons }
+func Recall(s *Score) float64    { return s.Recall }
 
 // Faults says what of its want a case has not reached.
 func (t *Tried) Faults() (faults []string) {
@@ -165,10 +166,9 @@ func (t *Tried) Faults() (faults []string) {
 	over("queue", t.Of(Queue), w.Queue.Seconds())
 	over("converged", t.Of(Converged), w.Converged.Seconds())
 	over("beacons", t.Of(Beacons), w.Beacons)
-	missed, found := 0, 0.0
+	missed := 0
 	for _, s := range t.Scores {
 		missed += s.Missed
-		found += float64(s.Missed) * s.Recall / max(1-s.Recall, 1e-12)
 	}
 	if t.recall() < w.Recall && float64(missed) > float64(len(t.Scores)) {
 		faults = append(faults, fmt.Sprintf("recall %.5f, %d missed", t.recall(), missed))

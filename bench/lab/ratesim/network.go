@@ -45,12 +45,10 @@ type Point struct {
 }
 
 type network struct {
-	path    Path
-	neck    bottleneck
-	events  events
-	scans   []*scan
-	arrived int64 // at the bottleneck, the newest packet
-	trace   bool
+	path   Path
+	neck   bottleneck
+	events events
+	scans  []*scan
 }
 
 // trip is when the answer to what leaves the bottleneck at a time is there.
@@ -65,16 +63,12 @@ func (n *network) trip(leaves int64, dice *chance) (back int64, ok bool) {
 	return back, true
 }
 
-// Run has scans through a path, at most for a time, and gives what came of each.
-func Run(path Path, seed uint64, limit time.Duration, scans ...Scan) []Result {
-	return run(path, seed, limit, true, scans)
-}
-
 // epoch is when a run begins, in ns: a time of 0 means none to the set of beacons, as in 1970.
 const epoch = int64(1000 * time.Second)
 
-func run(path Path, seed uint64, limit time.Duration, trace bool, scans []Scan) []Result {
-	n := &network{path: path, neck: newBottleneck(&path), trace: trace}
+// Run has scans through a path, at most for a time, and gives what came of each.
+func Run(path Path, seed uint64, limit time.Duration, scans ...Scan) []Result {
+	n := &network{path: path, neck: newBottleneck(&path)}
 	for i, s := range scans {
 		n.scans = append(n.scans, newScan(n, i, s, seed*1_000_003+uint64(i)))
 	}
@@ -121,9 +115,7 @@ func (n *network) look(s *scan, now int64, d *auto.Decision) {
 	wait := n.neck.wait()
 	s.result.queued += float64(wait)
 	s.result.looks++
-	if n.trace {
-		s.result.Trace = append(s.result.Trace, Point{
-			At: time.Duration(now - epoch), Rate: d.Rate, Sent: s.result.Sent, Dropped: n.neck.dropped, Queue: wait, Why: d.Limit, Phase: d.Phase, Known: d.Capacity,
-		})
-	}
+	s.result.Trace = append(s.result.Trace, Point{
+		At: time.Duration(now - epoch), Rate: d.Rate, Sent: s.result.Sent, Dropped: n.neck.dropped, Queue: wait, Why: d.Limit, Phase: d.Phase, Known: d.Capacity,
+	})
 }

@@ -7,13 +7,13 @@ import (
 )
 
 // Stepped is a scan over a path whose capacity falls to a tenth and comes back: when the rate had followed each time, and what was missed.
-func Stepped(seed uint64, rtt time.Duration) (down, up time.Duration, missed, responsive int, r Result) {
+func Stepped(seed uint64, rtt time.Duration) (down, up time.Duration, missed, responsive int) {
 	const high, low = 100_000, 10_000
 	at, back := 6*time.Second, 14*time.Second
 	path := Path{Capacity: high, Queue: 50 * time.Millisecond, RTT: rtt, Steps: []Step{{at, low}, {back, high}}}
 	s := Scan{Positions: 1_000_000, Hit: 0.3, Retries: 2, Rater: auto.New(auto.Config{Start: 10_000, Min: 100, Max: 1e6}, epoch)}
-	r = Run(path, seed, 2*time.Minute, s)[0]
-	return follows(r.Trace, at, low) - at, follows(r.Trace, back, high) - back, r.Responsive - r.Found, r.Responsive, r
+	r := Run(path, seed, 2*time.Minute, s)[0]
+	return follows(r.Trace, at, low) - at, follows(r.Trace, back, high) - back, r.Responsive - r.Found, r.Responsive
 }
 
 // follows is from when on the rate is within a quarter of a capacity, on average over a fifth of a second.
@@ -35,8 +35,8 @@ func follows(trace []Point, since time.Duration, capacity float64) time.Duration
 }
 
 // Shared is two scans through one bottleneck, of which the second begins later: the share that the first has of what both send while both do.
-func Shared(seed uint64, capacity float64, queue, rtt, later time.Duration) (share float64, r []Result) {
-	path := Path{Capacity: capacity, Queue: queue, RTT: rtt}
+func Shared(seed uint64, capacity float64, later time.Duration) float64 {
+	path := Path{Capacity: capacity, Queue: 50 * time.Millisecond, RTT: 20 * time.Millisecond}
 	scans := make([]Scan, 2)
 	for i := range scans {
 		begin := time.Duration(i) * later
@@ -45,8 +45,8 @@ func Shared(seed uint64, capacity float64, queue, rtt, later time.Duration) (sha
 			Rater: auto.New(auto.Config{Start: 10_000, Min: 100, Max: 1e6}, epoch+int64(begin)),
 		}
 	}
-	r = Run(path, seed, 30*time.Second, scans...)
-	return fair(r[0].Trace, r[1].Trace, later+5*time.Second), r
+	r := Run(path, seed, 30*time.Second, scans...)
+	return fair(r[0].Trace, r[1].Trace, later+5*time.Second)
 }
 
 // fair is the share of the first of two in what both have sent since a time.
