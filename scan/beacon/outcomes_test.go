@@ -18,7 +18,8 @@ func TestOutcomes(t *testing.T) {
 		s.Answered(target.Addr, target.Port, true, now+int64(trip))
 		now += 1000 * ms
 	}
-	s.Offer(target, true, now-500*ms, 30*time.Millisecond)
+	found := now - 500*ms
+	s.Offer(target, true, found, 15*time.Millisecond)
 	answer(20 * time.Millisecond)
 	if got := s.Outcomes(nil); len(got) != 0 {
 		t.Fatalf("%+v before anybody asked", got)
@@ -34,9 +35,9 @@ func TestOutcomes(t *testing.T) {
 	s.Answered(target.Addr, target.Port, true, now)
 	got := s.Outcomes(nil)
 	want := []Outcome{
-		{Sent: sent, RTT: 25 * time.Millisecond, Base: 20 * time.Millisecond, BaseAt: sent - 1000*ms, Proven: true},
-		{Sent: lost, Base: 20 * time.Millisecond, BaseAt: sent - 1000*ms, Proven: true},
-		{Sent: lost, RTT: time.Second, Base: 20 * time.Millisecond, BaseAt: sent - 1000*ms, Proven: true, Late: true},
+		{Sent: sent, RTT: 25 * time.Millisecond, Base: 15 * time.Millisecond, BaseAt: found, Proven: true},
+		{Sent: lost, Base: 15 * time.Millisecond, BaseAt: found, Proven: true},
+		{Sent: lost, RTT: time.Second, Base: 15 * time.Millisecond, BaseAt: found, Proven: true, Late: true},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%+v", got)
