@@ -31,6 +31,7 @@ type Set struct {
 	hosts   map[netip.Addr]*host
 	opens   int
 	turn    int // of members: who is asked next
+	focus   int // how many take turns; 0: by the rate
 	odd     int // 1 in every other call of Next
 	debt    float64
 	ticked  int64
@@ -57,6 +58,8 @@ type Set struct {
 	delays   Delays
 	parts    []*Part
 	suspects bool // one may be lost
+	outcomes []Outcome
+	recorded bool // Outcomes is called
 }
 
 // host is one that has beacons.
@@ -127,6 +130,9 @@ func (s *Set) Offer(t Target, open bool, sent int64, rtt time.Duration) {
 	}
 	if m := s.add(t, open); m != nil {
 		m.good, m.recent = sent, max(rtt, 0)
+		if rtt > 0 {
+			m.trip(rtt, sent)
+		}
 		s.answeredOn(t.Path, sent)
 		if len(s.members) == 1 {
 			s.offered = s.awake
@@ -215,6 +221,7 @@ func (s *Set) Tick(now int64) {
 			continue
 		}
 		before := m.contradicted(s.newest())
+		s.record(m, Outcome{})
 		m.expired()
 		s.lost++
 		s.unheard++
@@ -252,6 +259,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 	if m.early(rtt) {
 		return
 	}
+	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying})
 	if !m.flying && m.lost > 0 { // overdue, not lost
 		m.lost--
 		s.lost--

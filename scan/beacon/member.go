@@ -26,6 +26,8 @@ type member struct {
 	flying  bool          // and is still waited for,
 	expires time.Duration // until then, by Set.awake
 	base    time.Duration // the smallest round trip
+	least   time.Duration // the smaller of that and the one by which it was found; 0: none is known
+	leastAt int64         // when the newest probe was sent whose round trip was as small
 	doubted bool          // an answer came too early to be believed
 	recent  time.Duration // the largest of late
 
@@ -64,8 +66,22 @@ func (m *member) early(rtt time.Duration) bool {
 	return true
 }
 
+// trip takes note of a round trip of the probe sent at a time.
+func (m *member) trip(rtt time.Duration, sent int64) {
+	if m.least == 0 || rtt <= m.least+max(m.least/64, sameTrip) {
+		m.leastAt = sent
+	}
+	if m.least == 0 || rtt < m.least {
+		m.least = rtt
+	}
+}
+
+// sameTrip is by how much two round trips may differ that saw the same.
+const sameTrip = 500 * time.Microsecond
+
 // answered takes in the answer to the probe last sent.
 func (m *member) answered(rtt time.Duration) {
+	m.trip(rtt, m.last)
 	m.flying, m.doubted = false, false
 	m.good = m.last
 	m.answers++

@@ -35,7 +35,11 @@ func (s *Set) Next(due []Target, now int64, rate float64) []Target {
 		}
 	}
 	s.odd = 1 - s.odd
-	active := min(max(fewestActive, int(rate*round.Seconds())), len(s.members))
+	active := max(fewestActive, int(rate*round.Seconds()))
+	if s.focus > 0 {
+		active = s.focus
+	}
+	active = min(active, len(s.members))
 	for range active {
 		if len(due)-first >= n {
 			break
@@ -47,6 +51,13 @@ func (s *Set) Next(due []Target, now int64, rate float64) []Target {
 	}
 	s.debt -= float64(len(due) - first)
 	return due
+}
+
+// Focus says how many beacons take turns, the oldest first; 0: as many as the rate asks for.
+func (s *Set) Focus(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.focus = n
 }
 
 // turnOf is the active beacon whose turn it is. One that has never answered as a beacon changes places with one that is

@@ -1,0 +1,172 @@
+package ratesim
+
+import (
+	"context"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"synoptic/bench/lab/need"
+	"synoptic/ratelimit"
+	"synoptic/ratelimit/auto"
+)
+
+// A fixed rate that is the capacity takes the ideal time, but for the limiter's credit after each wait for a gap, and twice as much
+// loses what it gains.
+func TestIdeal(t *testing.T) {
+	for _, capacity := range []float64{5_000, 100_000} {
+		for _, hit := range []float64{0.001, 0.3} {
+			c := Cell{Path: Path{Capacity: capacity, Queue: 200 * time.Millisecond, RTT: 50 * time.Millisecond, LossOut: 0.01, LossBack: 0.01}, Hit: hit, Seconds: 30, Max: 1e6, Retries: 2}
+			s, _ := c.With(1, Fixed{Rate: capacity})
+			if math.Abs(s.Ratio-1) > 0.015 || s.Missed > 1 || s.Drops > 0.001 {
+				t.Errorf("%v: %+v", &c, s)
+			}
+			if s, _ = c.With(1, Fixed{Rate: 2 * capacity}); s.Recall > 0.95 || s.Drops < 0.4 {
+				t.Errorf("%v at twice its capacity: %+v", &c, s)
+			}
+		}
+	}
+}
+
+// A seed replays to the last packet, and another one is another run.
+func TestReplays(t *testing.T) {
+	c := Cell{Path: Path{Capacity: 20_000, Queue: 20 * time.Millisecond, RTT: 50 * time.Millisecond, Jitter: time.Millisecond, LossBack: 0.01}, Hit: 0.1, Seconds: 3, Max: 1e6, Retries: 2}
+	_, a := c.Run(7)
+	_, b := c.Run(7)
+	_, other := c.Run(8)
+	if !reflect.DeepEqual(a, b) {
+		t.Error("one seed, two runs")
+	}
+	if reflect.DeepEqual(a, other) {
+		t.Error("two seeds, one run")
+	}
+}
+
+// A queue serves at its capacity, also at one that changes while a packet waits, and drops what does not fit.
+func TestBottleneck(t *testing.T) {
+	b := newBottleneck(&Path{Capacity: 1000, Queue: 10 * time.Millisecond, Steps: []Step{{5 * time.Millisecond, 100}}})
+	for i := range 10 {
+		leaves, ok := b.admit(epoch)
+		want := int64(i+1) * 1e6
+		if i >= 5 { // at a tenth of the capacity from 5 ms on
+			want = 5e6 + int64(i-4)*10e6
+		}
+		if !ok || math.Abs(float64(leaves-epoch-want)) > 10 {
+			t.Errorf("packet %d leaves after %d ns, want %d, %v", i, leaves-epoch, want, ok)
+		}
+	}
+	if _, ok := b.admit(epoch); ok || b.dropped != 1 {
+		t.Error("an eleventh has found room for ten")
+	}
+	p := newBottleneck(&Path{Capacity: 1000, Queue: 10 * time.Millisecond, Policer: true})
+	passed := 0
+	for at := epoch; at < epoch+1e9; at += 1e5 {
+		if leaves, ok := p.admit(at); ok {
+			passed++
+			if leaves != at {
+				t.Fatal("a policer delays")
+			}
+		}
+	}
+	if passed < 1000 || passed > 1011 {
+		t.Errorf("a policer of 1,000 a second passed %d", passed)
+	}
+}
+
+// clock is a clock that moves when somebody sleeps.
+type clock struct{ now time.Time }
+
+func (c *clock) Now() time.Time        { return c.now }
+func (c *clock) Sleep(d time.Duration) { c.now = c.now.Add(d) }
+
+// The pace here grants what the limiter of package ratelimit does, at the same times.
+func TestPace(t *testing.T) {
+	start := time.Unix(1000, 0)
+	for _, rate := range []float64{100, 5_000, 100_000, 1e6} {
+		real := &clock{start}
+		l, err := ratelimit.New(rate, real)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPace(rate)
+		now := int64(0)
+		for i := range 3000 {
+			if i == 1500 {
+				_ = l.SetRate(rate / 3)
+				p.set(now, rate/3)
+			}
+			want, _ := l.Take(context.Background(), batch)
+			got, wait := p.grant(now, batch)
+			for got == 0 {
+				now += wait
+				got, wait = p.grant(now, batch)
+			}
+			if got != want || now != int64(real.now.Sub(start)) {
+				t.Fatalf("rate %v, grant %d: %d after %d ns, want %d after %d", rate, i, got, now, want, int64(real.now.Sub(start)))
+			}
+		}
+	}
+}
+
+// sample is every so many of the cases without jitter.
+func sample(t *testing.T, every int) (some []Case) {
+	for i, c := range Grid() {
+		if i%every == 0 && c.Path.Jitter == 0 {
+			some = append(some, c)
+		}
+	}
+	if len(some) == 0 {
+		t.Fatal("no case")
+	}
+	return some
+}
+
+// Scans with the controller take hardly longer than ideal ones and find what there is, on every kind of path that it promises this for.
+// What of the whole grid holds, and what does not, is in decision 16.
+func TestGrid(t *testing.T) {
+	var ratios []float64
+	for _, c := range sample(t, need.Sample(t, 11, 5, 2)) {
+		tried := c.Try(3)
+		ratio := tried.Of(Ratio)
+		if c.Want.Ratio > 0 && ratio > c.Want.Ratio {
+			t.Errorf("%v: %.3f times as long as ideal, want %v", &c.Cell, ratio, c.Want.Ratio)
+		}
+		missed := 0
+		for _, s := range tried.Scores {
+			missed += s.Missed
+		}
+		if c.Want.RowRatio > 0 {
+			ratios = append(ratios, ratio)
+		}
+		if !c.Path.Policer && tried.recall() < c.Want.Recall && missed > len(tried.Scores) {
+			t.Errorf("%v: recall %.5f", &c.Cell, tried.recall())
+		}
+		if beacons := tried.Of(Beacons); beacons > c.Want.Beacons {
+			t.Errorf("%v: %.4f of what was sent were beacons", &c.Cell, beacons)
+		}
+	}
+	if m := Median(ratios); m > 1.1 {
+		t.Errorf("paths with a queue: %.3f times as long as ideal, want 1.1", m)
+	}
+}
+
+// A capacity that falls to a tenth is followed within a second, and all but nothing is missed.
+func TestStep(t *testing.T) {
+	for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
+		down, _, missed, all := Stepped(1, rtt)
+		if down > time.Second || missed > 2 || all < 290_000 {
+			t.Errorf("RTT %v: followed after %v, missed %d of %d", rtt, down, missed, all)
+		}
+	}
+}
+
+// Where nothing answers the rate is what it is without evidence, and the reason says so.
+func TestSilence(t *testing.T) {
+	c := Cell{Path: Path{Capacity: 20_000, Queue: 20 * time.Millisecond, RTT: 20 * time.Millisecond}, Hit: 0, Seconds: 5, Max: 1e6, Retries: 2}
+	s, r := c.Run(1)
+	last := r.Trace[len(r.Trace)-1]
+	if last.Rate != 10_000 || last.Why != auto.Blind || s.Beacons != 0 {
+		t.Errorf("%+v, %+v", last, s)
+	}
+}
