@@ -97,7 +97,9 @@ type ScanEnd struct {
 	LossEstimate *Estimate `json:"loss_estimate,omitempty"`
 	MissedOpen   *Estimate `json:"missed_open_estimate,omitempty"`
 	EstimateVoid string    `json:"estimate_void,omitempty"`
-	Evidence     *Evidence `json:"evidence,omitempty"` // nil: the backend keeps none
+	// EstimatePorts is how many ports the estimates speak of, where others were probed by a way whose loss is not known.
+	EstimatePorts uint64    `json:"estimate_ports,omitempty"`
+	Evidence      *Evidence `json:"evidence,omitempty"` // nil: the backend keeps none
 	// NotVerified counts open ports without a verdict, where verification was asked for.
 	NotVerified    uint64       `json:"not_verified,omitempty"`
 	NotVerifiedWhy *NotVerified `json:"not_verified_why,omitempty"`

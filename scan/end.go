@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/estimate"
 )
 
 // end is the closing record.
@@ -21,8 +22,13 @@ func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 		Backend:      choice.Backend, BackendReason: s.plan.BackendReason(choice), Complete: complete,
 		Phases: s.took(), Evidence: s.evidence(),
 	}
-	estimates := s.estimates()
-	end.LossEstimate, end.MissedOpen, end.EstimateVoid = estimates.Loss, estimates.Missed, estimates.Void
+	estimates, of := s.estimates()
+	if end.EstimateVoid = string(estimates.Void); estimates.Void == estimate.None {
+		end.LossEstimate, end.MissedOpen = written(estimates.Loss), written(estimates.Missed)
+		if of < c.done {
+			end.EstimatePorts = of
+		}
+	}
 	now := time.Now()
 	end.Time = results.Time(now)
 	end.Duration = now.Sub(start).Seconds()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/estimate"
 	"synoptic/scan/internal/engine"
 	"synoptic/scan/plan"
 )
@@ -37,12 +38,22 @@ func (s *Scan) newPart(p *plan.Plan) (*part, error) {
 		}
 		c.Phases = append(c.Phases, phase)
 	}
-	c.Phases = append(c.Phases, engine.PhaseConfig{Name: PhaseScan, Plan: p})
+	c.Phases = append(c.Phases, engine.PhaseConfig{Name: PhaseScan, Plan: p, Parts: s.measurable()})
 	session, err := engine.New(c)
 	if err != nil {
 		return nil, err
 	}
 	return &part{plan: p, session: session, main: session.Phases()[len(c.Phases)-1]}, nil
+}
+
+// measurable is how many parts the plan has whose loss can be measured.
+func (s *Scan) measurable() (n int) {
+	for _, p := range s.plan.Parts() {
+		if p.Choice.Backend != plan.BackendConnect {
+			n++
+		}
+	}
+	return n
 }
 
 // runPart runs the phases of a part whose session is open.
@@ -168,8 +179,7 @@ func (s *Scan) tally() (t tally) {
 		} else {
 			t.silent += c.Left // what is still in the window was not waited for
 		}
-		done := p.main.Done()
-		t.done += done - min(done, c.Unsent)
+		t.done += p.probed()
 		if t.sendError == nil {
 			t.sendError = p.main.SendError()
 		}
@@ -202,18 +212,27 @@ func (s *Scan) evidence() *results.Evidence {
 	return e
 }
 
-// estimates are those of the part whose loss can be measured and that has the most positions.
-func (s *Scan) estimates() engine.Estimates {
-	best := s.all()[0].main.Estimates()
-	if best.Loss != nil {
-		return best
-	}
-	for _, p := range s.all()[1:] {
-		if e := p.main.Estimates(); e.Loss != nil {
-			return e
+// probed is how many positions have been dealt with, but for those that could not be sent.
+func (p *part) probed() uint64 {
+	done := p.main.Done()
+	return done - min(done, p.main.Counts().Unsent)
+}
+
+// estimates are those of all parts together, and of how many positions: of some nothing may be known.
+func (s *Scan) estimates() (e estimate.Result, of uint64) {
+	var all []estimate.Result
+	for _, p := range s.all() {
+		r := p.main.Estimates()
+		if all = append(all, r); r.Void == estimate.None {
+			of += p.probed()
 		}
 	}
-	return best
+	return estimate.Sum(all), of
+}
+
+// written is an interval as records have it.
+func written(i estimate.Interval) *results.Estimate {
+	return &results.Estimate{Value: i.Value, Low: i.Low, High: i.High}
 }
 
 // canaries is how many probes went to canary ports.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/estimate"
 	"synoptic/scan/plan"
 )
 
@@ -83,7 +84,8 @@ func (s *Scan) Progress() Progress {
 	if v := s.verified.Load(); v != nil {
 		p.Verification = v.progress()
 	}
-	estimates := ph.Estimates()
-	p.Loss, p.Missed = estimates.Loss, estimates.Missed
+	if e := ph.Estimates(); e.Void == estimate.None {
+		p.Loss, p.Missed = written(e.Loss), written(e.Missed)
+	}
 	return p
 }

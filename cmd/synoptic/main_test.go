@@ -67,6 +67,7 @@ type record struct {
 	Again, Unknown                        uint64
 	Evidence                              *results.Evidence
 	EstimateVoid                          string `json:"estimate_void"`
+	EstimatePorts                         uint64 `json:"estimate_ports"`
 }
 
 // portRecord is what a record of a port has, of which a scan may have a quarter of a million.

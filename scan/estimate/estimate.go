@@ -52,6 +52,8 @@ const (
 	FirstAttempts Void = "first-attempts" // first attempts fail more often than later ones: more than loss is at work
 	LastingLoss   Void = "lasting-loss"   // what fails once fails again: losses last longer than the gap between attempts
 	FirstContacts Void = "first-contacts" // said by who asks: first probes get lost where later ones do not (FewerContacts, StillFound)
+	Unmeasured    Void = "unmeasured"     // the same: the kernel asks again by itself, so that nobody knows which attempt was answered
+	EvidenceLost  Void = "evidence-lost"  // the same: positions are unknown, and what is not known of them may be missed
 )
 
 // Result is what can be said: both intervals, or why there are none.
@@ -61,7 +63,9 @@ type Result struct {
 	// Missed is the number of open ports among the positions left. Its interval is one for the true count, not for
 	// its expectation.
 	Missed Interval
-	Void   Void
+	// Answers is how many positions have given the answers that Loss is of.
+	Answers float64
+	Void    Void
 }
 
 // tail is what lies beyond each end of an interval: less than 2.5 %, which leaves room for the approximations here.
@@ -72,7 +76,11 @@ const tail = 0.02
 const enoughOpen = 200
 
 // Of says what follows of counts.
-func Of(c *Counts) Result {
+func Of(c *Counts) Result { return OfPart(c, 1) }
+
+// OfPart is Of for one of so many parts of a scan, which Sum puts together: its intervals are those that leave each end a
+// chance that is smaller by so many.
+func OfPart(c *Counts, parts int) Result {
 	m, void := c.model()
 	if void != None {
 		return Result{Void: void}
@@ -81,7 +89,8 @@ func Of(c *Counts) Result {
 	if void = c.misfit(m, post); void != None {
 		return Result{Void: void}
 	}
-	return Result{Loss: post.lossInterval(), Missed: post.missed()}
+	beyond := tail / float64(parts)
+	return Result{Loss: post.lossInterval(beyond), Missed: post.missed(beyond), Answers: m.n}
 }
 
 // LossUpTo is the upper end of the loss, whether the model holds or not; 1 where nothing is known.
@@ -90,7 +99,7 @@ func LossUpTo(c *Counts) float64 {
 	if void != None {
 		return 1
 	}
-	return m.posterior().lossInterval().High
+	return m.posterior().lossInterval(tail).High
 }
 
 // model is the one that the counts allow.

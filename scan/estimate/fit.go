@@ -55,7 +55,7 @@ func (m *model) mostLikely() (p, d float64) {
 // Of the positions that were silent to i attempts and asked again, the share (1−d)·pⁱ·(1−p) / (d + (1−d)·pⁱ) answers
 // the next. Too few at the first attempt, against the later ones, is more than loss; so are too many.
 func (c *Counts) misfit(m *model, post *posterior) Void {
-	if post.lossInterval().Low > absurd {
+	if post.lossInterval(tail).Low > absurd {
 		return FirstAttempts
 	}
 	s := slice{m: m}

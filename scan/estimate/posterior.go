@@ -135,19 +135,19 @@ func ends(density func(v float64) float64, best float64) (lo, hi float64) {
 	return best - end(0), best + end(1)
 }
 
-// lossInterval: each end with the prior that errs to its side, as the interval of Clopper and Pearson for a
+// lossInterval has so much beyond each end. Each end with the prior that errs to its side, as the interval of Clopper and Pearson for a
 // binomial share is made of two beta distributions. With much silence and two attempts it is theirs.
-func (post *posterior) lossInterval() Interval {
+func (post *posterior) lossInterval(beyond float64) Interval {
 	i := Interval{Value: post.best}
 	if post.m.lost > 0 {
-		i.Low = post.lossQuantile(tail, func(n *lossNode) (sum float64) {
+		i.Low = post.lossQuantile(beyond, func(n *lossNode) (sum float64) {
 			for _, d := range n.dead {
 				sum += n.lower * d.lower
 			}
 			return sum
 		})
 	}
-	i.High = post.lossQuantile(1-tail, func(n *lossNode) float64 { return n.weight })
+	i.High = post.lossQuantile(1-beyond, func(n *lossNode) float64 { return n.weight })
 	i.Low, i.High = math.Min(i.Low, i.Value), math.Max(i.High, i.Value)
 	return i
 }
@@ -167,8 +167,9 @@ func (post *posterior) lossQuantile(prob float64, weight func(*lossNode) float64
 	return 1
 }
 
-// missed is the distribution of the open ports missed: in each class binomial, given p and d.
-func (post *posterior) missed() Interval {
+// missed is the distribution of the open ports missed, as the interval with so much beyond each end: in each class binomial,
+// given p and d.
+func (post *posterior) missed(beyond float64) Interval {
 	var spread, lower spreads
 	var mean, near float64 // at the most likely p
 	var bound float64
@@ -197,9 +198,9 @@ func (post *posterior) missed() Interval {
 	if open != nil {
 		near *= open.mean()
 	}
-	i := Interval{Value: near, High: spread.thin(open).quantile(1 - tail)}
+	i := Interval{Value: near, High: spread.thin(open).quantile(1 - beyond)}
 	if post.m.lost > 0 {
-		i.Low = lower.thin(open).quantile(tail)
+		i.Low = lower.thin(open).quantile(beyond)
 	}
 	i.Value = math.Min(i.Value, bound)
 	i.Low = math.Min(i.Low, i.Value)

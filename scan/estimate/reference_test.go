@@ -146,7 +146,7 @@ func TestOfAgreesWithTheGrid(t *testing.T) {
 	for _, c := range cases[:need.Sample(t, 1, 4, len(cases))] {
 		m := newModel(c, tallyOf(&c.Answered[Open]), aside{})
 		post := m.posterior()
-		loss, missed := post.lossInterval(), post.missed()
+		loss, missed := post.lossInterval(tail), post.missed(tail)
 		wantLoss, wantMissed := grid(c)
 		near := func(got, want float64) bool { return math.Abs(got-want) <= 0.02*want+0.002 }
 		off := func(got, want float64) bool { return math.Abs(got-want) <= 1+0.01*want }

@@ -87,7 +87,11 @@ func summaryLines(end *results.ScanEnd) []string {
 	}
 	switch missed := end.MissedOpen; {
 	case end.LossEstimate != nil && missed != nil && end.LossEstimate.Value > 0:
-		lines = append(lines, fmt.Sprintf("%s of what was probed (95 %% between %.0f and %.0f)", lossWords(end.LossEstimate, missed), missed.Low, missed.High))
+		of := "what was probed"
+		if end.EstimatePorts > 0 {
+			of = "the " + Grouped(end.EstimatePorts) + " ports whose loss is known"
+		}
+		lines = append(lines, fmt.Sprintf("%s of %s (95 %% between %.0f and %.0f)", lossWords(end.LossEstimate, missed), of, missed.Low, missed.High))
 	case voidWords(end.EstimateVoid) != "":
 		lines = append(lines, "open ports missed: unknown, "+voidWords(end.EstimateVoid))
 	}

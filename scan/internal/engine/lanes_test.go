@@ -48,7 +48,7 @@ func lanePhase(t testing.TB, maxMemory int64, more ...string) (*Session, *Phase)
 
 func sessionOf(t testing.TB, p *plan.Plan) (*Session, *Phase) {
 	t.Helper()
-	s, err := New(Config{Phases: []PhaseConfig{{"scan", p}}})
+	s, err := New(Config{Phases: []PhaseConfig{{Name: "scan", Plan: p}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,12 +42,13 @@ type Phase struct {
 	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
 	limited      atomic.Bool            // first contacts were
 	estimates    lastEstimates
+	ofParts      int // of the scan that estimates are made for
 }
 
 func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
 	p := c.Plan
 	ph := &Phase{
-		name: c.Name, plan: p, gate: s.gate, session: s,
+		name: c.Name, plan: p, gate: s.gate, session: s, ofParts: max(c.Parts, 1),
 		id:  identity{key: s.key, space: p.Space, permutation: p.Permutation, ports: p.SourcePorts},
 		ev:  evidence{rate: p.Pace.Max, positions: p.Positions.Len()},
 		cur: cursor{begin: p.Positions.Begin},

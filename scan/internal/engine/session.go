@@ -69,8 +69,9 @@ type Config struct {
 // PhaseConfig is a phase: a name that people see, and what is done. The plans of all phases but the last were made
 // by the last one's Phase method.
 type PhaseConfig struct {
-	Name string
-	Plan *plan.Plan
+	Name  string
+	Plan  *plan.Plan
+	Parts int // of a scan, of which this is one, whose loss can be measured; 0 is 1
 }
 
 // New prepares a session, up to programs in the kernel, of which none is attached yet.
