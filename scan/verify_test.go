@@ -262,24 +262,32 @@ func TestVerifyIsChanged(t *testing.T) {
 		begun := time.Now()
 		must(t, v.Ports([]results.Port{{Addr: ours, Port: 1, Reason: results.SYNACK}, {Addr: theirs, Port: 1, Reason: results.SYNACK}}))
 		time.Sleep(time.Minute)
-		if len(w.all) > 0 {
-			t.Errorf("connections in a pause: %v", w.all)
+		if made, _, _ := w.to(ours); made > 0 {
+			t.Errorf("%d connections in a pause", made)
 		}
 		close(resumed)
 		time.Sleep(verifyListen / 2) // both listen
 		excluded.Store(true)
 		v.Forget(is)
 		synctest.Wait()
-		if w.now[theirs] != 0 || w.now[ours] != 1 {
-			t.Errorf("%d connections under way to what is excluded, %d to the other", w.now[theirs], w.now[ours])
+		_, gone, _ := w.to(theirs)
+		if _, kept, all := w.to(ours); gone != 0 || kept != 1 || all != 1 {
+			t.Errorf("%d connections under way to what is excluded, %d to the other", gone, kept)
 		}
 		must(t, v.Ports([]results.Port{{Addr: theirs, Port: 2, Reason: results.SYNACK}}))
 		must(t, v.End(&results.ScanEnd{}))
-		if w.all[theirs] != 1 || c.end.NotVerified != 1 || c.end.NotVerifiedWhy.Excluded != 1 || c.verified != 2 || time.Since(begun) > 63*time.Second {
-			t.Errorf("%v, %+v, %d verified after %v", w.all, c.end.NotVerifiedWhy, c.verified, time.Since(begun))
+		if made, _, _ := w.to(theirs); made != 1 || c.end.NotVerified != 1 || c.end.NotVerifiedWhy.Excluded != 1 || c.verified != 2 || time.Since(begun) > 63*time.Second {
+			t.Errorf("%d connections, %+v, %d verified after %v", made, c.end.NotVerifiedWhy, c.verified, time.Since(begun))
 		}
 		synctest.Wait()
 	})
+}
+
+// to is how many connections were made to an address, and are under way there and in all.
+func (w *targets) to(a netip.Addr) (made, now, all int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all[a], w.now[a], w.total
 }
 
 // Connections are no faster than the scan is at the moment.
