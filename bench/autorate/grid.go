@@ -29,7 +29,7 @@ func (r *row) values(f func(*ratesim.Score) float64) (all []float64) {
 func grid(seeds int, only string) (ok bool) {
 	var rows []*row
 	for _, c := range ratesim.Grid() {
-		if !strings.Contains(c.Row+" "+c.Cell.String(), only) {
+		if !strings.Contains(c.Row+" "+c.String(), only) {
 			continue
 		}
 		i := slices.IndexFunc(rows, func(r *row) bool { return r.name == c.Row })

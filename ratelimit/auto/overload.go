@@ -30,8 +30,8 @@ func (c *Controller) overload() {
 		c.over.add(from, c.now)
 	}
 	share, shareErr := f.dropped(c.loss.own)
-	clear := f.n >= 6 && f.err < 0.05 && f.rise > max(0.002, 3*f.riseErr) && f.capacity < 0.97*carried
-	if (c.capacity == 0 || c.policed) && !clear { // bases may have hidden any of it
+	plain := f.n >= 6 && f.err < 0.05 && f.rise > max(0.002, 3*f.riseErr) && f.capacity < 0.97*carried
+	if (c.capacity == 0 || c.policed) && !plain { // bases may have hidden any of it
 		c.capacity, c.policed = 0, false
 		c.try(carried, min(share, 0.8), true)
 		return
@@ -44,7 +44,7 @@ func (c *Controller) overload() {
 	if f.n < 6 || err > 0.2 || newest-from < int64(15*time.Millisecond) {
 		capacity, err = 0.85*carried, 0.15
 	}
-	if !clear && c.spread() > vague*vague { // a queue that is full grows no more
+	if !plain && c.spread() > vague*vague { // a queue that is full grows no more
 		capacity, err = 0.96*min(capacity, carried), max(err, 0.06)
 	}
 	if c.capacity == 0 || c.policed {

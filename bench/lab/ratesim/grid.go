@@ -145,13 +145,23 @@ func Median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// Ratio and the others are what of a score is looked at.
-func Ratio(s *Score) float64     { return s.Ratio }
-func Drops(s *Score) float64     { return s.Drops }
-func Queue(s *Score) float64     { return s.Queue.Seconds() }
+// Ratio is the time that a scan took over the ideal one.
+func Ratio(s *Score) float64 { return s.Ratio }
+
+// Drops is the share of probes that the bottleneck dropped.
+func Drops(s *Score) float64 { return s.Drops }
+
+// Queue is the mean standing queue, in seconds.
+func Queue(s *Score) float64 { return s.Queue.Seconds() }
+
+// Converged is when the rate was found, in seconds.
 func Converged(s *Score) float64 { return s.Converged.Seconds() }
-func Beacons(s *Score) float64   { return s.Beacons }
-func Recall(s *Score) float64    { return s.Recall }
+
+// Beacons is the share of beacons in what was sent.
+func Beacons(s *Score) float64 { return s.Beacons }
+
+// Recall is the share of the open ports that were found.
+func Recall(s *Score) float64 { return s.Recall }
 
 // Faults says what of its want a case has not reached.
 func (t *Tried) Faults() (faults []string) {

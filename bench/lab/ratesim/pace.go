@@ -27,7 +27,8 @@ func newPace(rate float64) pace {
 func (p *pace) set(now int64, rate float64) {
 	p.fill(now)
 	if rate < p.rate {
-		p.sustained = min(p.sustained, 1+(p.sustained-1)*rate/p.rate)
+		p.sustained = 1 + (p.sustained-1)*rate/p.rate
+		p.peak = 1 + (p.peak-1)*rate/p.rate
 	}
 	p.rate = rate
 	p.sustainedCap, p.peakCap = 1+rate*sustainedMemory, 1+rate*peakMemory

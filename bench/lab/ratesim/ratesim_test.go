@@ -84,8 +84,8 @@ func (c *clock) Sleep(d time.Duration) { c.now = c.now.Add(d) }
 func TestPace(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for _, rate := range []float64{100, 5_000, 100_000, 1e6} {
-		real := &clock{start}
-		l, err := ratelimit.New(rate, real)
+		moved := &clock{start}
+		l, err := ratelimit.New(rate, moved)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,8 +102,8 @@ func TestPace(t *testing.T) {
 				now += wait
 				got, wait = p.grant(now, batch)
 			}
-			if got != want || now != int64(real.now.Sub(start)) {
-				t.Fatalf("rate %v, grant %d: %d after %d ns, want %d after %d", rate, i, got, now, want, int64(real.now.Sub(start)))
+			if got != want || now != int64(moved.now.Sub(start)) {
+				t.Fatalf("rate %v, grant %d: %d after %d ns, want %d after %d", rate, i, got, now, want, int64(moved.now.Sub(start)))
 			}
 		}
 	}
@@ -123,10 +123,11 @@ func sample(t *testing.T, every int) (some []Case) {
 }
 
 // Scans with the controller take hardly longer than ideal ones and find what there is, on every kind of path that it promises this for.
-// What of the whole grid holds, and what does not, is in decision 16.
+// What of the whole grid holds, and what does not, is in decision 17.
 func TestGrid(t *testing.T) {
+	need.Long(t)
 	var ratios []float64
-	for _, c := range sample(t, need.Sample(t, 11, 5, 2)) {
+	for _, c := range sample(t, need.Sample(t, 23, 23, 2)) {
 		tried := c.Try(3)
 		ratio := tried.Of(Ratio)
 		if c.Want.Ratio > 0 && ratio > c.Want.Ratio {
@@ -153,6 +154,7 @@ func TestGrid(t *testing.T) {
 
 // A capacity that falls to a tenth is followed within a second, and all but nothing is missed.
 func TestStep(t *testing.T) {
+	need.Long(t)
 	for _, rtt := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
 		down, _, missed, all := Stepped(1, rtt)
 		if down > time.Second || missed > 2 || all < 290_000 {

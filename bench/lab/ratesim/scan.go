@@ -24,12 +24,25 @@ type Rater interface {
 // Fixed is a rate that never changes, in packets per second, with beacons or without.
 type Fixed struct{ Rate, Beacons float64 }
 
-func (Fixed) Sent(int64, int)              {}
-func (Fixed) Members(int, time.Duration)   {}
-func (Fixed) Asked(int64, int)             {}
-func (Fixed) Beacon(auto.Outcome)          {}
-func (Fixed) Yield(auto.Yield)             {}
-func (Fixed) Backpressure(int64, int)      {}
+// Sent is of no account to a rate that never changes, as are all that follow.
+func (Fixed) Sent(int64, int) {}
+
+// Members is one of them.
+func (Fixed) Members(int, time.Duration) {}
+
+// Asked is one of them.
+func (Fixed) Asked(int64, int) {}
+
+// Beacon is one of them.
+func (Fixed) Beacon(auto.Outcome) {}
+
+// Yield is one of them.
+func (Fixed) Yield(auto.Yield) {}
+
+// Backpressure is one of them.
+func (Fixed) Backpressure(int64, int) {}
+
+// Overloaded knows of no overload.
 func (Fixed) Overloaded(int64, int64) bool { return false }
 
 // Tick gives the rate.
