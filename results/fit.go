@@ -11,7 +11,7 @@ import (
 // under 4 KB in each format that writes messages: with the longest host name, the largest counts, and what
 // a format says twice. Receivers cut longer lines, and what is left is not JSON.
 const (
-	roomArgs    = 1500
+	roomArgs    = 1440
 	roomOutputs = 700
 	roomOutput  = 96  // the name of one
 	roomFailure = 160 // why one has failed

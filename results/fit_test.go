@@ -66,9 +66,9 @@ func TestFit(t *testing.T) {
 		n := uint64(i)
 		end.Outputs = append(end.Outputs, Delivery{Output: fmt.Sprint("ecs:/", i, strings.Repeat("/long", 100)), Delivered: n, Queued: 2 * n, Retried: 3 * n, Spooled: 4 * n, Dead: 5 * n})
 	}
-	whole := []ScanStart{start, {Args: start.Args[:100], Iface: start.Iface[:100], Source: start.Source[:200]}}
+	whole := []ScanStart{start, {Args: start.Args[:96], Iface: start.Iface[:100], Source: start.Source[:200]}}
 	fit := start.Fit()
-	if n := len(fit.Args); n < 100 || n > 120 || fit.Args[n-1] != "…" || fit.Args[n-2] != start.Args[0] {
+	if n := len(fit.Args); n < 90 || n > 120 || fit.Args[n-1] != "…" || fit.Args[n-2] != start.Args[0] {
 		t.Errorf("%d arguments, the last %q", n, fit.Args[n-1])
 	}
 	for text, room := range map[string]int{fit.Iface: 100, fit.Source: 200, fit.Scope.File: 200} {

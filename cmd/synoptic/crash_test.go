@@ -65,7 +65,7 @@ var places = map[string]func(bang func(), running func()){
 	"group":              func(bang, running func()) { new(sync.WaitGroup).Go(crash.Guarded(func() { running(); bang() })) },
 	"timer":              func(bang, running func()) { time.AfterFunc(1, crash.Guarded(func() { running(); bang() })) },
 	"end of a context":   func(bang, running func()) { context.AfterFunc(ended(), crash.Guarded(func() { running(); bang() })) },
-	"before the scan":    func(bang, _ func()) { crash.Go(bang) },
+	"before the scan":    func(bang, _ func()) { time.AfterFunc(time.Second, crash.Guarded(bang)) }, // the flags are read by then
 	"several goroutines": func(bang, running func()) { crash.Go(func() { running(); crash.Go(bang); crash.Go(bang); bang() }) },
 	"reader of records":  nil, // standard input
 	"reader of targets":  nil, // the same, on the main goroutine
@@ -216,7 +216,7 @@ func checkPanicSaid(t *testing.T, place, format, said string) {
 	if strings.HasPrefix(said, "panic:") || strings.Contains(said, "\npanic: ") {
 		t.Errorf("the runtime has said it: %s", said)
 	}
-	if other := place != "reader of targets"; strings.Contains(said, "synoptic/crash.guard(") != other {
+	if other := place != "reader of targets"; strings.Contains(said, "synoptic/results/crash.guard(") != other {
 		t.Errorf("the guard is in the stack: %v, want %v", !other, other)
 	}
 }

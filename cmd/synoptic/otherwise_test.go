@@ -23,7 +23,7 @@ var ambiguous = []saying{
 	{"scan 127.0.0.1 --batch 0_8", 2, `hint: write 8\n`},
 	{"scan 127.0.0.1 --min-coverage 0x1p-1", 2, `--min-coverage 0x1p-1: a share`},
 	{"scan 127.0.0.1 --target-recall 0.9_9", 2, `--target-recall 0.9_9: a share`},
-	{"scan 127.0.0.1 -p 80 --retries 0 --dry-run", 0, `attempts +1 to a port`},
+	{"scan 127.0.0.1 -p 80 --retries 0 --dry-run", 0, `attempts +(1 to a port|by the kernel)`},
 	{"scan 127.0.0.1 -p 80 --min-coverage 0.50 --dry-run", 0, `^targets`},
 	{"scan 127.0.0.1 -p 080", 2, `port 080 has a leading zero\nhint: leave the leading zero out`},
 	{"scan 127.0.0.1 -p 80,0x50", 2, `no TCP service`},
