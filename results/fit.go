@@ -63,6 +63,16 @@ func (s *ScanStart) Fit() *ScanStart {
 	return &fit
 }
 
+// Squeezed is Fit in less room, for a format that says much besides: the more steps, to MaxSqueeze, the fewer arguments.
+func (s *ScanStart) Squeezed(step int) *ScanStart {
+	fit := s.Fit()
+	if step >= 1 {
+		fit.Args = cutList(fit.Args, (roomArgs-len(s.Tags))>>step)
+		fit.BackendReason = cut(fit.BackendReason, roomReason>>step)
+	}
+	return fit
+}
+
 // Fit is what it is of a ScanStart. Outputs that have no room are summed up in a last one, and so are paths.
 func (s *ScanEnd) Fit() *ScanEnd {
 	fit := *s
@@ -102,7 +112,7 @@ func (s *ScanEnd) Squeezed(step int) *ScanEnd {
 	return fit
 }
 
-// MaxSqueeze is the last step of Squeezed.
+// MaxSqueeze is the last step of either Squeezed.
 const MaxSqueeze = 4
 
 // cutPhases leaves out the last of too many.

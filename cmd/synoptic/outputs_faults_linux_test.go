@@ -265,7 +265,7 @@ func TestRemovedOutput(t *testing.T) {
 		"with its folder":     {nil, func(name string) error { return os.RemoveAll(filepath.Dir(name)) }},
 		"its folder, a table": {[]string{"-o", "csv:-"}, func(name string) error { return os.RemoveAll(filepath.Dir(name)) }},
 	} {
-		t.Run(what, func(t *testing.T) {
+		testnet.Run(t, what, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "dir")
 			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)

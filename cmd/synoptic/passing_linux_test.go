@@ -45,7 +45,7 @@ func TestPassingStates(t *testing.T) {
 	testnet.Apart(t)
 	bash := need.Program(t, "bash")
 	for _, c := range passing {
-		t.Run(c.name, func(t *testing.T) {
+		testnet.Run(t, c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			cmd := exec.Command(bash, "-c", c.line)
 			cmd.Dir = dir

@@ -66,12 +66,17 @@ func (e *ecs) Start(s *results.ScanStart) error {
 	}
 	e.tail = append(t, "}}\n"...)
 
+	return commitStart(e.w, s, e.appendStart)
+}
+
+// appendStart appends the event of a scan's start.
+func (e *ecs) appendStart(b []byte, s *results.ScanStart) ([]byte, error) {
 	fields, err := nativeStart(s)
 	if err != nil {
-		return fmt.Errorf("encode scan_start: %w", err)
+		return nil, err
 	}
 	at := time.Time(s.Time).UnixNano()
-	b := e.appendScan(e.w.Buf(), at, "scan started", "scan-started", s.EventID())
+	b = e.appendScan(b, at, "scan started", "scan-started", s.EventID())
 	b = append(b, `","start":"`...)
 	b = results.AppendTime(b, at)
 	b = append(b, ecsScan...)
@@ -82,7 +87,7 @@ func (e *ecs) Start(s *results.ScanStart) error {
 		b = append(b, '}')
 	}
 	b = s.Tags.AppendField(b, ecsTags)
-	return e.w.Commit(e.appendNative(b, fields), batch.Event{Time: at, ID: s.EventID(), Records: 1})
+	return e.appendNative(b, fields), nil
 }
 
 func (e *ecs) Ports(ports []results.Port) error {

@@ -20,10 +20,14 @@ func nativeStart(s *results.ScanStart) ([]byte, error) {
 	type body results.ScanStart
 	own := body(*s)
 	own.Scanner, own.Tags = "", ""
-	return marshal(struct {
+	object, err := marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
 	}{body: &own})
+	if err != nil {
+		return nil, fmt.Errorf("encode scan_start: %w", err)
+	}
+	return object, nil
 }
 
 // nativeEnd is what nativeStart is, of the closing record.
@@ -31,10 +35,14 @@ func nativeEnd(s *results.ScanEnd) ([]byte, error) {
 	type body results.ScanEnd
 	own := body(*s)
 	own.Scanner, own.Tags = "", ""
-	return marshal(struct {
+	object, err := marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`
 	}{body: &own})
+	if err != nil {
+		return nil, fmt.Errorf("encode scan_end: %w", err)
+	}
+	return object, nil
 }
 
 func marshal(v any) ([]byte, error) {
@@ -96,16 +104,30 @@ func scanDuration(s *results.ScanEnd) time.Duration {
 	return time.Duration(s.Duration * float64(time.Second))
 }
 
+// commitStart is commitEnd of the event of a scan's start.
+func commitStart(w *Writer, s *results.ScanStart, appendStart func([]byte, *results.ScanStart) ([]byte, error)) error {
+	return commitSqueezed(w, batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: 1}, func(b []byte, step int) ([]byte, error) {
+		return appendStart(b, s.Squeezed(step))
+	})
+}
+
 // commitEnd commits the event of a scan's end, which appendEnd makes of the record, with so much left out as it takes to stay
 // shorter than maxEvent.
 func commitEnd(w *Writer, s *results.ScanEnd, records int, appendEnd func([]byte, *results.ScanEnd) ([]byte, error)) error {
+	return commitSqueezed(w, batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: records}, func(b []byte, step int) ([]byte, error) {
+		return appendEnd(b, s.Squeezed(step))
+	})
+}
+
+// commitSqueezed commits the first line that is shorter than maxEvent, or the last.
+func commitSqueezed(w *Writer, e batch.Event, line func(b []byte, step int) ([]byte, error)) error {
 	for step := 0; ; step++ {
-		line, err := appendEnd(w.Buf(), s.Squeezed(step))
+		b, err := line(w.Buf(), step)
 		if err != nil {
-			return fmt.Errorf("encode scan_end: %w", err)
+			return err
 		}
-		if len(line)-len(w.Buf()) < maxEvent || step == results.MaxSqueeze {
-			return w.Commit(line, batch.Event{Time: time.Time(s.Time).UnixNano(), ID: s.EventID(), Records: records})
+		if len(b)-len(w.Buf()) < maxEvent || step == results.MaxSqueeze {
+			return w.Commit(b, e)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package format
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"net/netip"
 	"strconv"
@@ -78,15 +77,20 @@ func (o *ocsf) Start(s *results.ScanStart) error {
 	o.metadata = append(m, `,"uid":"`...)
 	o.setScanner(sourceAddrs(s))
 
-	at := time.Time(s.Time)
+	return commitStart(o.w, s, o.appendStart)
+}
+
+// appendStart appends the event of a scan's start.
+func (o *ocsf) appendStart(b []byte, s *results.ScanStart) ([]byte, error) {
 	fields, err := nativeStart(s)
 	if err != nil {
-		return fmt.Errorf("encode scan_start: %w", err)
+		return nil, err
 	}
-	b := o.appendScan(o.w.Buf(), ocsfStarted, at, s.EventID(), "scan started")
+	at := time.Time(s.Time)
+	b = o.appendScan(b, ocsfStarted, at, s.EventID(), "scan started")
 	b = append(b, `,"start_time":`...)
 	b = strconv.AppendInt(b, at.UnixMilli(), 10)
-	return o.w.Commit(appendUnmapped(b, fields), batch.Event{Time: at.UnixNano(), ID: s.EventID(), Records: 1})
+	return appendUnmapped(b, fields), nil
 }
 
 // setScanner makes the object that says who scans, in the words of the schema's profile "host".
