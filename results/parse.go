@@ -7,8 +7,15 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 )
+
+// maxName is how long the names in somebody else's record may be, of hosts, services and interfaces: bytes as JSON has them.
+// Lists that are too long for a line of 4 KB are cut.
+const maxName = 300
+
+var errNoPort = errors.New("0 is no port")
 
 // parser turns lines into records, and keeps what one line has in common with the next.
 type parser struct {
@@ -91,7 +98,7 @@ func (r *parser) port(line []byte, p *Port) error {
 		case "port":
 			has |= hasPort
 			if n, err = v.uint(math.MaxUint16); err == nil && n == 0 {
-				err = errors.New("0 is no port")
+				err = errNoPort
 			}
 			p.Port = uint16(n)
 		case "proto":
@@ -168,6 +175,8 @@ func (r *parser) port(line []byte, p *Port) error {
 	if err := missing(has, portNeeds); err != nil {
 		return err
 	}
+	p.Banner = p.Banner[:min(len(p.Banner), MaxBanner)]
+	p.Hostnames = p.Hostnames.Within(roomHostnames)
 	if state != nil && string(state) != p.Reason.Label() {
 		return fmt.Errorf("state %.20q does not go with reason %q", state, p.Reason)
 	}
@@ -197,6 +206,11 @@ func (r *parser) host(line []byte, h *Host) error {
 			h.MAC, err = macOf(v)
 		case "open_ports":
 			err = json.Unmarshal(v.raw, &h.Open)
+			slices.Sort(h.Open)
+			h.Open = slices.Compact(h.Open)
+			if err == nil && len(h.Open) > 0 && h.Open[0] == 0 {
+				err = errNoPort
+			}
 		case "open":
 			n, err = v.uint(math.MaxInt32)
 			h.OpenCount = int(n)
@@ -222,6 +236,9 @@ func (r *parser) host(line []byte, h *Host) error {
 	if err != nil {
 		return err
 	}
+	h.OpenCount = max(h.OpenCount, len(h.Open))
+	h.Open = h.Open[:min(len(h.Open), MaxHostPorts)]
+	h.Hostnames = h.Hostnames.Within(roomHostnames)
 	return missing(has, hostNeeds)
 }
 
@@ -297,6 +314,9 @@ func (r *parser) name(v value) (string, error) {
 		r.names = map[string]string{}
 	}
 	s := string(text)
+	if cut(s, maxName) != s {
+		return "", fmt.Errorf("it is longer than %d bytes", maxName)
+	}
 	r.names[s] = s
 	return s, nil
 }

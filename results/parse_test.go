@@ -1,8 +1,11 @@
 package results
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +89,9 @@ func TestReadOddLines(t *testing.T) {
 		"suspect":             {change(`"https"`, `"https","suspect":["me"]`), `"me" is not known`},
 		"suspect as a word":   {change(`"https"`, `"https","suspect":"me"`), "not a list"},
 		"verified":            {change(`"https"`, `"https","verified":1`), "neither true nor false"},
+		"long name":           {change(`"https"`, `"`+strings.Repeat("s", maxName+1)+`"`), `field "service": it is longer than 300 bytes`},
+		"long name, escaped":  {change(`"https"`, `"`+strings.Repeat(`\u0001`, maxName/6+1)+`"`), `field "service": it is longer than 300 bytes`},
+		"open port 0":         {`{"v":1,"type":"host","scan_id":"a","ip":"10.0.0.1","open_ports":[22,0]}`, `field "open_ports": 0 is no port`},
 		"scan_start":          {`{"v":1,"type":"scan_start","scan_id":"a","ports":"many"}`, `field "ports": a string is out of place`},
 		"scan_start, no scan": {`{"v":1,"type":"scan_start"}`, `no field "scan_id"`},
 		"host":                {`{"v":1,"type":"host","scan_id":"a","ip":"10.0.0.1","last":"2026-11-21T10:12:13Z"}`, `no field "first"`},
@@ -112,6 +118,40 @@ func TestReadOddLines(t *testing.T) {
 				t.Error("a *VersionError is for newer versions")
 			}
 		})
+	}
+}
+
+// Somebody else's records may list more than our lines have room for; what was left out is still counted.
+func TestReadMoreThanHasRoom(t *testing.T) {
+	ports, names := make([]string, 0, 3*1000), make([]string, 1000)
+	for p := 1000; p > 0; p-- {
+		ports = append(ports, strconv.Itoa(p), strconv.Itoa(p), strconv.Itoa(1001-p))
+	}
+	for i := range names {
+		names[i] = fmt.Sprintf(`"host-%d.example.net"`, i)
+	}
+	for name, c := range map[string]struct{ line, want string }{
+		"open ports":          {fmt.Sprintf(`"open_ports":[%s],"open":1000`, strings.Join(ports, ",")), `,394,395],"open":1000,`},
+		"not counted":         {fmt.Sprintf(`"open_ports":[%s]`, strings.Join(ports, ",")), `"open_ports":[1,2,3,`},
+		"not counted, either": {`"open_ports":[80,22,80]`, `"open_ports":[22,80],"open":2,`},
+		"null":                {`"open_ports":null`, `"open_ports":[],"open":0,`},
+		"names":               {fmt.Sprintf(`"hostname":"host-0.example.net","hostnames":[%s],"hostnames_left_out":7`, strings.Join(names, ",")), `"host-31.example.net"],"hostnames_left_out":975,`},
+	} {
+		line := `{"v":1,"type":"host","ip":"10.0.0.1","scan_id":"a","first":"2026-11-21T10:12:13Z","last":"2026-11-21T10:12:13Z",` + c.line + "}\n"
+		got, errs := rewrite(NewReader(strings.NewReader(line)))
+		if len(errs) > 0 || len(got) > 4096 || !strings.Contains(string(got), c.want) || name == "not counted" && !strings.Contains(string(got), `"open":1000,`) {
+			t.Errorf("%s: %v, %d bytes: %s", name, errs, len(got), got)
+		}
+	}
+	p := samplePort()
+	p.Hostnames = &Hostnames{List: make([]string, 1000)}
+	for i := range p.Hostnames.List {
+		p.Hostnames.List[i] = "host-" + strconv.Itoa(i)
+	}
+	p.Banner = bytes.Repeat([]byte{0}, 10_000)
+	got, errs := rewrite(NewReader(bytes.NewReader(append(p.AppendJSON(nil, testScan), '\n'))))
+	if len(errs) > 0 || len(got) > 4096 || bytes.Count(got, []byte(`\u0000`)) != MaxBanner || !bytes.Contains(got, []byte(`"hostnames_left_out":9`)) {
+		t.Errorf("%v, %d bytes: %s", errs, len(got), got)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -102,6 +103,8 @@ func draw(t *rapid.T, b []byte) []byte {
 	case 2, 3:
 		var h Host
 		fill(t, reflect.ValueOf(&h).Elem(), "")
+		h.Open = ports(h.Open)
+		h.OpenCount = max(h.OpenCount, len(h.Open))
 		b = h.AppendJSON(b, testScan)
 	default:
 		p := drawPort(t)
@@ -111,6 +114,13 @@ func draw(t *rapid.T, b []byte) []byte {
 		t.Fatal(err)
 	}
 	return append(b, '\n')
+}
+
+// ports are as a record lists them.
+func ports(drawn []uint16) []uint16 {
+	slices.Sort(drawn)
+	drawn = slices.Compact(drawn)
+	return slices.DeleteFunc(drawn, func(p uint16) bool { return p == 0 })
 }
 
 // rewrite reads a stream and writes it again. It returns the errors, with which it goes on as long as
