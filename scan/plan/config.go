@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
@@ -61,6 +62,9 @@ type Config struct {
 
 	Rate      float64 // probes per second
 	Bandwidth float64 // bits per second on the wire; the lower of both limits holds
+	// Limits, in packets per second, to any one address and to any one prefix of a length: first tries, retries and beacons.
+	RatePerHost   float64 // 0: none
+	RatePerPrefix []ratelimit.PrefixRate
 
 	Backend   string
 	Interface string // name; overrides the routing table's choice

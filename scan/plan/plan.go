@@ -30,6 +30,7 @@ type Plan struct {
 	Window      uint64         // positions that the result map holds at once
 	Pace        ratelimit.Pace // probes per second; what has a size has it by Pace.Max
 	RateReason  string         // where Pace comes from
+	Limits      []Limit        // by host and prefix, those that can bind: the same for all parts
 	FrameLen    int            // bytes of a probe handed to the kernel, link header included
 
 	Apart    []*Plan  // parts of the targets that go another way, when the others are done
@@ -48,7 +49,12 @@ func New(c Config) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newMaker(&c).plan(c)
+	p, err := newMaker(&c).plan(c)
+	if err != nil {
+		return nil, err
+	}
+	p.limit(&c)
+	return p, nil
 }
 
 // one plans targets that all go the same way, of a configuration with its defaults.
