@@ -75,12 +75,32 @@ func NewWith(p *plan.Plan, o Options) (*Scan, error) {
 	for _, r := range o.Rules {
 		s.gate.Add(r)
 	}
+	if err := s.limit(); err != nil {
+		return nil, err
+	}
 	first, err := s.newPart(p)
 	if err != nil {
 		return nil, err
 	}
 	s.parts = []*part{first}
 	return s, nil
+}
+
+// limit has the gate keep the plan's limits.
+func (s *Scan) limit() error {
+	if len(s.plan.Limits) == 0 {
+		return nil
+	}
+	all := make([]gate.Limit, 0, len(s.plan.Limits))
+	for _, l := range s.plan.Limits {
+		all = append(all, gate.Limit{PrefixRate: l.PrefixRate, Salt: l.Salt})
+	}
+	limits, err := gate.NewLimits(all)
+	if err != nil {
+		return err
+	}
+	s.gate.Limit(limits)
+	return nil
 }
 
 // Run scans, once, and writes the record stream to sink, which it does not close. It returns the

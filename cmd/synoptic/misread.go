@@ -56,7 +56,7 @@ func (r *reading) value(f *pflag.Flag, value string, words ...string) {
 }
 
 // listOf are the flags whose values have no use for a dash that is not a hyphen.
-var listOf = map[string]bool{"ports": true, "exclude-ports": true, "exclude": true, "beacon": true, "rate": true, "bandwidth": true, "source-ip": true, "shard": true}
+var listOf = map[string]bool{"ports": true, "exclude-ports": true, "exclude": true, "beacon": true, "rate": true, "bandwidth": true, "rate-per-host": true, "rate-per-prefix": true, "source-ip": true, "shard": true}
 
 // misread tells a value that is meant for another flag, and what to write instead.
 func misread(flag, value string) (message string, instead []string) {

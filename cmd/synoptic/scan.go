@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -38,6 +37,8 @@ type scanFlags struct {
 	strict       bool
 
 	rate, bandwidth string
+	ratePerHost     string
+	ratePerPrefix   []string
 	retries         int
 	retryGap        time.Duration
 	targetRecall    float64
@@ -114,6 +115,8 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.Var((*words)(&f.scope), "scope", "`FILE` with the authorized prefixes: a target outside is refused")
 	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M (default 10k; 500k for local targets)")
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire, `BPS`: 100M; of rate and bandwidth the lower limit applies")
+	fl.Var((*word)(&f.ratePerHost), "rate-per-host", "send at most `PPS` packets per second to any one host, retries included: 0.5, 20")
+	fl.Var((*words)(&f.ratePerPrefix), "rate-per-prefix", "send at most so many packets per second to any one prefix of a length, `LENGTH:PPS`: 24:100 for IPv4, 64:100 or v6/32:1k for IPv6")
 	fl.IntVar(&f.retries, "retries", plan.DefaultAttempts-1, "probe a port that does not answer `N` more times, 0 to 9")
 	fl.DurationVar(&f.retryGap, "retry-gap", plan.DefaultRetryGap, "`TIME` between two probes to a port; shortened automatically on fast networks")
 	fl.Float64Var(&f.targetRecall, "target-recall", 0, "keep retrying until this `SHARE` of the open ports should be found, such as 0.999")
@@ -268,24 +271,6 @@ func newView(std streams, f *scanFlags, logs logFormat) *screen.View {
 	return view
 }
 
-// longScan is the time from which on a scan wants to be confirmed: nobody waits a month for one, routes and answers of a
-// month ago say nothing, and what does is most often a prefix or a rate mistyped.
-const longScan = 30 * 24 * time.Hour
-
-// checkDuration refuses a scan that takes longer than that however fast everything answers, and warns of one that may.
-func (f *scanFlags) checkDuration(p *plan.Plan, log *slog.Logger) error {
-	const hint = "raise --rate, name fewer targets or ports, or split it by --shard"
-	b := p.Bounds()
-	switch {
-	case f.yes || b.Silent <= longScan:
-	case b.Answered > longScan:
-		return usage(hint+"; or confirm with --yes", "the scan takes %s even if everything answers", screen.Clock(b.Answered))
-	default:
-		log.Warn(fmt.Sprintf("the scan takes up to %s if nothing answers", screen.Clock(b.Silent)), hintKey, hint)
-	}
-	return nil
-}
-
 // config understands the flags.
 func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat, view *screen.View) (c plan.Config, err error) {
 	c = plan.Config{
@@ -311,6 +296,9 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 		if c.Bandwidth, err = ratelimit.ParseBandwidth(f.bandwidth); err != nil {
 			return c, fmt.Errorf("--bandwidth: %w", err)
 		}
+	}
+	if err := f.limits(&c); err != nil {
+		return c, err
 	}
 	if recall := cmd.Flags().Changed("target-recall"); recall && cmd.Flags().Changed("retries") {
 		return c, usage("give one of them", "--retries and --target-recall are both given")

@@ -66,6 +66,10 @@ func TestChoice(t *testing.T) {
 			Choice{Backend: "afpacket", Auto: true, Reason: "raw sockets; fast enough for 10k pps", Lanes: 1}},
 		{"IPv6 and IPv4 without rights", Config{}, both, fakeHost{canRaw: errNoRaw},
 			Choice{Backend: "connect", Auto: true, Reason: "IPv6 targets cannot be probed raw yet", Fallback: true}},
+		{"limits are kept in user space", Config{Rate: 300e3, RatePerHost: 5}, v4, fakeHost{},
+			Choice{Backend: "xdp", Auto: true, Reason: "no ebpf: the generator cannot keep limits by host or by prefix", Hint: "Backend xdp keeps limits by host and by prefix", Lanes: 1}},
+		{"a limit that never binds", Config{Rate: 300e3, RatePerHost: 360e3}, v4, fakeHost{},
+			Choice{Backend: "ebpf", Auto: true, Reason: "300k pps, and XDP leaves the other traffic of veth0 alone", Lanes: 1}},
 
 		{"afpacket", Config{Backend: "afpacket", Rate: 20e6}, v4, fakeHost{processors: 8},
 			Choice{Backend: "afpacket", Reason: "asked for", Lanes: 4}},
@@ -123,6 +127,7 @@ func TestChoiceRefused(t *testing.T) {
 		{Config{Backend: "ebpf", Rate: 1e6}, "10.0.0.1", fakeHost{xdp: fmt.Errorf("load: %w", &hinted{"too old", "a newer kernel"})}, "Backend", "a newer kernel", "backend ebpf: load: too old"},
 		{Config{Backend: "ebpf", Rate: 1e6}, "10.0.0.1", fakeHost{paths: []route.Path{onLink(veth)}}, "Backend", "Backend afpacket has no such limit", "backend ebpf: targets on veth0 itself"},
 		{Config{Backend: "ebpf", Rate: 1e6, Lanes: 2}, "10.0.0.1", fakeHost{}, "Lanes", "leave Lanes out", "backend ebpf: 2 lanes were requested, and the generator is one"},
+		{Config{Backend: "ebpf", Rate: 1e6, RatePerHost: 5}, "10.0.0.1", fakeHost{}, "Backend", "Backend xdp keeps limits by host and by prefix", "backend ebpf: the generator cannot keep limits by host or by prefix"},
 	} {
 		c.asked.Targets, c.asked.Host = targets(t, "80", c.targets), &c.host
 		_, err := New(c.asked)

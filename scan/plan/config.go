@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/probe"
 	"synoptic/scan/target"
@@ -64,6 +65,9 @@ type Config struct {
 	// Live says that the rate may be changed while the scan runs: lowered to ratelimit.MinRate, and raised to LiveFactor
 	// times the rate that it begins with, as far as neither Bandwidth nor the choice of a backend says less.
 	Live bool
+	// Limits, in packets per second, to any one address and to any one prefix of a length: first tries, retries and beacons.
+	RatePerHost   float64 // 0: none
+	RatePerPrefix []ratelimit.PrefixRate
 
 	Backend   string
 	Interface string // name; overrides the routing table's choice

@@ -21,7 +21,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Args, c.GatewayMAC, c.Source = slices.Clone(c.Args), slices.Clone(c.GatewayMAC), c.Source.Unmap()
-	c.Beacons = slices.Clone(c.Beacons)
+	c.Beacons, c.RatePerPrefix = slices.Clone(c.Beacons), slices.Clone(c.RatePerPrefix)
 	for i, b := range c.Beacons {
 		c.Beacons[i] = netip.AddrPortFrom(b.Addr().Unmap(), b.Port())
 	}
@@ -93,7 +93,7 @@ func (c *Config) check() error {
 	case c.ShardI != 0 && c.ShardOf == 0:
 		return refuse("ShardOf", "give both numbers: part i of n", "shard %d without a number of shards", c.ShardI)
 	}
-	return nil
+	return c.checkLimits()
 }
 
 // isUnicast tells whether an Ethernet address is one interface's, and not that of a group or of none (IEEE 802, clause 8.2).

@@ -83,15 +83,18 @@ func secondsOf(d time.Duration) seconds { return seconds(d.Seconds()) }
 // asking is the time for so many positions.
 func (p *Plan) asking(positions float64) span {
 	rate := p.Reach()
-	once := seconds(min(positions/rate, maxDuration.Seconds()))
+	once := max(seconds(min(positions/rate, maxDuration.Seconds())), p.limited(positions))
+	attempts := float64(p.Asked.Attempts)
 	wait := secondsOf(min(rtt.CooldownBlind, p.Asked.Wait))
 	s := span{answered: once + secondsOf(rtt.CooldownFloor)}
 	if p.Choice.Backend == BackendConnect {
+		if len(p.Limits) > 0 {
+			once, wait = once*seconds(attempts), seconds(attempts)*secondsOf(min(OneSYN, p.Asked.Wait))
+		}
 		// Each connection to a silent port holds one of the slots until its time is over.
 		s.silent = max(once, seconds(positions/float64(p.Connections(MaxConnections)))*wait) + wait
 		return s
 	}
-	attempts := float64(p.Asked.Attempts)
 	gaps := seconds(attempts-1) * secondsOf(p.Asked.RetryGap)
 	// While there is enough to send, retries fill the gaps; those behind the last first attempts are half empty.
 	s.silent = max(once*seconds(attempts)+gaps/2, once+gaps) + wait

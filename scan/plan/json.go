@@ -78,16 +78,18 @@ type permutation struct {
 
 // asked is what of the Config decides the rest and is not seen elsewhere.
 type asked struct {
-	Backend    string  `json:"backend"`
-	Rate       float64 `json:"rate,omitempty"`
-	Bandwidth  float64 `json:"bandwidth,omitempty"`
-	Interface  string  `json:"iface,omitempty"`
-	Source     string  `json:"src_ip,omitempty"`
-	Spoof      bool    `json:"spoof_source,omitempty"`
-	SourcePort uint16  `json:"src_port,omitempty"`
-	GatewayMAC string  `json:"gateway_mac,omitempty"`
-	Lanes      int     `json:"lanes,omitempty"`
-	Live       bool    `json:"live,omitempty"`
+	Backend    string   `json:"backend"`
+	Rate       float64  `json:"rate,omitempty"`
+	Bandwidth  float64  `json:"bandwidth,omitempty"`
+	PerHost    float64  `json:"rate_per_host,omitempty"`
+	PerPrefix  []string `json:"rate_per_prefix,omitempty"` // as ratelimit.ParsePrefixRate reads it
+	Interface  string   `json:"iface,omitempty"`
+	Source     string   `json:"src_ip,omitempty"`
+	Spoof      bool     `json:"spoof_source,omitempty"`
+	SourcePort uint16   `json:"src_port,omitempty"`
+	GatewayMAC string   `json:"gateway_mac,omitempty"`
+	Lanes      int      `json:"lanes,omitempty"`
+	Live       bool     `json:"live,omitempty"`
 }
 
 type pace struct {
@@ -132,7 +134,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
 		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Apart: p.Apart,
 		Asked: asked{
-			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
+			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, PerHost: c.RatePerHost, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
 			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes, Live: c.Live,
 		},
 		Policy: policy{
@@ -149,6 +151,9 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	}
 	for port, addrs := range p.Space.Pairs() {
 		f.Pairs = append(f.Pairs, pairs{port, ranges{addrs.Ranges()}})
+	}
+	for _, l := range c.RatePerPrefix {
+		f.Asked.PerPrefix = append(f.Asked.PerPrefix, l.String())
 	}
 	for _, b := range c.Beacons {
 		f.Policy.Beacons = append(f.Policy.Beacons, b.String())

@@ -115,7 +115,7 @@ func useAll(t *testing.T, p *Plan) {
 	if s.Backend != c.Backend || s.BackendReason != c.Reason {
 		t.Errorf("%+v goes by %+v", s, c)
 	}
-	for _, name := range []string{"Bounds", "Reach", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON", "Addresses", "Len", "NumPorts", "Parts", "ApartWords", "OwnSource", "Unreached"} {
+	for _, name := range []string{"Bounds", "Reach", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON", "Addresses", "Len", "NumPorts", "Parts", "ApartWords", "OwnSource", "Unreached", "LimitedRate"} {
 		call(name)
 		reflect.ValueOf(p).MethodByName(name).Call(nil)
 	}

@@ -127,6 +127,9 @@ func (k kernel) refusesXDP(load bool) error {
 
 // refusesGenerator says why a scan that can go by the backend xdp cannot go by ebpf.
 func (k kernel) refusesGenerator() error {
+	if len(k.asked.binding(k.rate, k.asked.Targets.Space.Addrs())) > 0 {
+		return refuse("", "Backend xdp keeps limits by host and by prefix", "the generator cannot keep limits by host or by prefix")
+	}
 	if path := &k.routes.Paths[0]; !path.Gateway.IsValid() && !path.ByMAC {
 		return fmt.Errorf("targets on %s itself each have a MAC address, which the generator does not know", path.Link.Name)
 	}

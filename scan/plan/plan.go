@@ -31,6 +31,7 @@ type Plan struct {
 	Window      uint64                // positions that the result map holds at once
 	Pace        ratelimit.Pace        // probes per second; what has a size has it by Pace.Max
 	RateReason  string                // where Pace comes from
+	Limits      []Limit               // by host and prefix, those that can bind: the same for all parts
 	FrameLen    int                   // bytes of a probe handed to the kernel, link header included
 
 	Apart    []*Plan  // parts of the targets that go another way, when the others are done
@@ -52,6 +53,7 @@ func New(asked Config) (*Plan, error) {
 	asked.Source = c.Source
 	p, err := newMaker(&c, &asked).plan(c)
 	if err == nil {
+		p.limit(&c)
 		err = p.heed(&asked)
 	}
 	if err != nil {

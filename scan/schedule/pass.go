@@ -51,11 +51,19 @@ type Pass struct {
 	redo  uint64
 	since time.Time // evidence was lost then
 
-	again  []uint64      // put off by an earlier walk: looked at before Cursor
-	later  []uint64      // put off by this walk
+	again  []putOff      // by an earlier walk, those that are due first at the front: looked at before Cursor
+	later  []putOff      // by this walk
+	now    time.Duration // when it was handed out again, from begun
 	due    time.Time     // when a parked pass is handed out again
 	wait   time.Duration // for how long it was parked the last time
 	before uint64        // what was left when it was
+	at     int           // in aloft
+}
+
+// putOff is a position that could not be asked.
+type putOff struct {
+	pos uint64
+	due time.Duration // when it may be asked, from its pass's begun; 0: nobody knows
 }
 
 // Begins tells whether nothing of the chunk has been walked: its first pass, as it is handed out for the first time.
@@ -64,8 +72,11 @@ func (p *Pass) Begins() bool { return p.First && p.wait == 0 && p.Cursor == p.Be
 // Collect appends the next positions of the pass to due, as many as it has room for. Walked then tells how
 // many of them were dealt with.
 func (p *Pass) Collect(m *window.Map, due []uint64) []uint64 {
-	if len(p.again) > 0 {
-		return append(due, p.again[:min(len(p.again), cap(due)-len(due))]...)
+	if p.Resumed() {
+		for i := 0; i < len(p.again) && p.again[i].due <= p.now && len(due) < cap(due); i++ {
+			due = append(due, p.again[i].pos)
+		}
+		return due
 	}
 	if p.First {
 		for pos := p.Cursor; pos < p.End && len(due) < cap(due); pos++ {
@@ -86,15 +97,22 @@ func (p *Pass) Collect(m *window.Map, due []uint64) []uint64 {
 func (p *Pass) Walked(due []uint64) {
 	switch {
 	case len(due) == 0:
-	case len(p.again) > 0:
+	case p.Resumed():
 		p.again = p.again[len(due):]
 	default:
 		p.Cursor = due[len(due)-1] + 1
 	}
 }
 
-// PutOff keeps a position that cannot be asked yet. For the rest, it is dealt with: Walked is told of it.
-func (p *Pass) PutOff(pos uint64) { p.later = append(p.later, pos) }
+// PutOff keeps a position that cannot be asked before a time; the zero Time: nobody knows when. For the rest, it is dealt with: Walked
+// is told of it.
+func (p *Pass) PutOff(pos uint64, until time.Time) {
+	x := putOff{pos: pos}
+	if !until.IsZero() {
+		x.due = max(until.Sub(p.begun), 1)
+	}
+	p.later = append(p.later, x)
+}
 
 // Held is how many positions of the pass are put off.
 func (p *Pass) Held() int { return len(p.again) + len(p.later) }
@@ -103,15 +121,18 @@ func (p *Pass) Held() int { return len(p.again) + len(p.later) }
 func (p *Pass) left() uint64 { return uint64(p.Held()) + p.End - p.Cursor }
 
 // Resumed tells whether the next positions that Collect gives were put off by an earlier walk.
-func (p *Pass) Resumed() bool { return len(p.again) > 0 }
+func (p *Pass) Resumed() bool { return len(p.again) > 0 && p.again[0].due <= p.now }
 
-// Whole tells whether nothing was put off.
-func (p *Pass) Whole() bool { return len(p.later) == 0 }
+// Whole tells whether nothing is put off.
+func (p *Pass) Whole() bool { return p.Held() == 0 }
+
+// stuck tells whether a parked pass was not walked to its end: nothing more could be put off.
+func (p *Pass) stuck() bool { return p.Cursor < p.End }
 
 // Rest calls f for every position of a pass of first tries that was not probed, and empties the pass.
 func (p *Pass) Rest(f func(pos uint64)) {
-	for _, pos := range append(p.again, p.later...) {
-		f(pos)
+	for _, x := range append(p.again, p.later...) {
+		f(x.pos)
 	}
 	for ; p.Cursor < p.End; p.Cursor++ {
 		f(p.Cursor)

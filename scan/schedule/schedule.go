@@ -6,7 +6,6 @@
 package schedule
 
 import (
-	"slices"
 	"time"
 
 	"synoptic/scan/estimate"
@@ -38,14 +37,15 @@ type Schedule struct {
 	deferred chunks                  // until the policy has seen more of the scan
 	asked    time.Time               // when it was last asked about a deferred one
 
-	flying int        // passes in flight
-	aloft  []*Pass    // these, and the parked ones
-	early  int        // of these, those whose outcome will add to what the policy knows
-	live   unfinished // chunks that have not retired
-	parked []*Pass    // with positions that could not be asked
-	free   []*Pass    // ended, to be used again
-	pasts  [][]before // of chunks that are done with, likewise
-	asking Chunk      // that the policy is asked about: here, for what is passed to it escapes
+	flying int          // passes in flight
+	aloft  []*Pass      // these, and the parked ones
+	early  int          // of these, those whose outcome will add to what the policy knows
+	live   unfinished   // chunks that have not retired
+	parked parkedPasses // with positions that could not be asked
+	stuck  int          // of these, those that more could not be put off of
+	free   []*Pass      // ended, to be used again
+	pasts  [][]before   // of chunks that are done with, likewise
+	asking Chunk        // that the policy is asked about: here, for what is passed to it escapes
 }
 
 // Config is what a schedule is made of.
@@ -147,8 +147,8 @@ const flyingWait = 2 * time.Millisecond
 // how long; it is negative when everything is sent and nothing is in flight.
 func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
 	s.confirm()
-	if p, wait = s.unpark(now); p != nil {
-		return p, 0
+	if p, wait = s.unpark(now); p != nil || s.stuck > 0 {
+		return p, wait // another pass would only come to a position that cannot be put off either
 	}
 	if p = s.anew(now); p != nil {
 		return p, 0
@@ -213,7 +213,7 @@ func (s *Schedule) launch(c Chunk, step Step, now time.Time) *Pass {
 	} else {
 		p = new(Pass)
 	}
-	*p = Pass{Chunk: c, Step: step, Cursor: c.Begin, begun: now, full: c.End}
+	*p = Pass{Chunk: c, Step: step, Cursor: c.Begin, begun: now, full: c.End, at: len(s.aloft)}
 	s.flying++
 	s.aloft = append(s.aloft, p)
 	if c.early() {
@@ -343,5 +343,7 @@ func (s *Schedule) land(p *Pass) {
 	if p.early() {
 		s.early--
 	}
-	s.aloft = slices.DeleteFunc(s.aloft, func(other *Pass) bool { return other == p })
+	last := s.aloft[len(s.aloft)-1]
+	s.aloft[p.at], last.at = last, p.at
+	s.aloft = s.aloft[:len(s.aloft)-1]
 }

@@ -148,7 +148,7 @@ func (sim *simulation) walk(t tester, p *Pass, due []uint64, now time.Time) {
 		switch state, _ := sim.m.Get(pos); {
 		case !p.First && state != 0: // answered while it was put off
 		case sim.putOff != nil && sim.putOff(now, pos):
-			p.PutOff(pos)
+			p.PutOff(pos, time.Time{})
 			continue
 		default:
 			sim.probe(t, p, pos, now)

@@ -48,8 +48,11 @@ func (s *Schedule) TakeBack(since, now time.Time) (again uint64) {
 			p.redo = p.full
 		}
 	}
+	s.stuck = 0
 	for _, p := range s.parked { // in nobody's hands
-		again += s.Interrupted(p)
+		if again += s.Interrupted(p); p.stuck() {
+			s.stuck++
+		}
 	}
 	var back []Chunk
 	take := func(q *chunks) {

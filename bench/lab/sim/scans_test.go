@@ -36,6 +36,7 @@ type outcome struct {
 	log      *Log
 	records  *Records
 	progress scan.Progress
+	planned  plan.Bounds
 	endless  bool // it had to be stopped
 }
 
@@ -92,6 +93,11 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 	o.Canaries = c.Canaries
 	if d.later > 0 {
 		o.Held, o.Patience = d.held, d.later
+	}
+	o.planned = p.Bounds()
+	if len(p.Limits) > 0 {
+		o.Patience += o.planned.Silent
+		o.Held = func(at netip.AddrPort) (bool, time.Duration) { return d.held(at) }
 	}
 	var aim []netip.AddrPort
 	for r := range p.Space.Addrs().Ranges() {

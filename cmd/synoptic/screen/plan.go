@@ -3,6 +3,8 @@ package screen
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"synoptic/scan/judge"
 	"synoptic/scan/plan"
@@ -69,6 +71,9 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 		rate += fmt.Sprintf("; %s reaches about %s", p.Choice.Backend, perSecond(reach))
 	}
 	row("rate", "%s", rate)
+	if limits := limitWords(p); limits != "" {
+		row("limits", "%s", limits)
+	}
 	if words.Verbose {
 		writeInner(row, p)
 	}
@@ -76,6 +81,36 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 		row("seed", "%d", p.Seed)
 	}
 	row("duration", "%s", durationWords(p))
+}
+
+// limitWords say what no host and no prefix gets more of, and what of that never matters.
+func limitWords(p *plan.Plan) string {
+	var all []string
+	say := func(rate float64, to string, same func(*plan.Limit) bool) {
+		words := perSecond(rate) + " to " + to
+		if !slices.ContainsFunc(p.Limits, func(l plan.Limit) bool { return same(&l) }) {
+			words += " (never reached)"
+		}
+		all = append(all, words)
+	}
+	if rate := p.Asked.RatePerHost; rate > 0 {
+		say(rate, "each host", func(l *plan.Limit) bool { return l.Bits == l.MaxBits() })
+	}
+	for _, x := range p.Asked.RatePerPrefix {
+		family := ""
+		if x.V6 {
+			family = "IPv6 "
+		}
+		say(x.Rate, fmt.Sprintf("each %s/%d", family, x.Bits), func(l *plan.Limit) bool { return l.PrefixRate == x })
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	words := strings.Join(all, ", ") + "; retries count"
+	if p.Asked.Verify {
+		words += ", verification does not"
+	}
+	return words
 }
 
 // writeInner says what only those ask who work on the program.

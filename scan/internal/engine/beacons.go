@@ -166,9 +166,12 @@ func (b *beacons) batch() (n int) {
 	return n
 }
 
-// goes tells whether the gate lets a beacon go.
+// goes tells whether the gate lets a beacon go. In a pause it takes nobody's place.
 func (b *beacons) goes(t beacon.Target) bool {
-	return b.gate.Open() || b.gate.Ask(0, t.Addr, t.Port) == gate.Go
+	if b.pace.Paused() {
+		return b.gate.Ask(0, t.Addr, t.Port) == gate.Go
+	}
+	return b.gate.AskBeacon(t.Addr, t.Port) == gate.Go
 }
 
 // hopOf is the hop with a gateway on a link, or nil.

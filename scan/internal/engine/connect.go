@@ -84,21 +84,14 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 type connectRun struct {
 	*connectBackend
 	phase   *Phase
-	next    uint64 // the first position that was not asked yet
-	held    []turn // that the gate has put off
-	round   []turn // of these, to be asked about now
-	looked  time.Time
+	next    uint64    // the first position that was not asked yet
+	held    heldTurns // that the gate has put off
+	stuck   *turn     // likewise, without room for it
 	settled time.Time // when verdicts were last settled
 	last    time.Time // when the last connect so far began
 	flying  atomic.Int64
 	pending sync.WaitGroup
 	silent  unanswered
-}
-
-// turn is a position that is to be asked.
-type turn struct {
-	pos      uint64
-	repeated bool // for its last connect was under way in an outage
 }
 
 // settleEvery is how often verdicts are settled while there is something to ask.
@@ -117,7 +110,7 @@ func (r *connectRun) feed(ctx context.Context) {
 			if !r.start(ctx, t) {
 				r.unasked(t)
 			}
-		case r.over(), !sleep(ctx, connectWait):
+		case r.over(), !sleep(ctx, r.untilTurn()):
 			r.giveUpHeld()
 			return
 		}
@@ -125,42 +118,10 @@ func (r *connectRun) feed(ctx context.Context) {
 	r.giveUpHeld()
 }
 
-// turn is the next position to be asked; false where there is none just now.
-func (r *connectRun) turn() (t turn, ok bool) {
-	if pos, ok := r.silent.next(); ok {
-		return turn{pos, true}, true
-	}
-	if r.next < r.phase.plan.Positions.End {
-		t.pos = r.next
-		r.next++
-		r.phase.cur.ahead.Add(1)
-		r.phase.advance(r.next, nil) // no position leaves the window silent: each connect ends in a state
-		return t, true
-	}
-	if now := time.Now(); len(r.round) == 0 && now.Sub(r.looked) >= connectWait {
-		r.looked = now
-		r.session.gate.Unpark(len(r.held))
-		r.round, r.held = r.held, nil
-	}
-	if len(r.round) == 0 {
-		return t, false
-	}
-	t, r.round = r.round[0], r.round[1:]
-	return t, true
-}
-
 // over tells that there is nothing left to ask or to wait for.
 func (r *connectRun) over() bool {
 	// In this order: who ends a connect has handed its verdict on before.
-	return len(r.held) == 0 && r.flying.Load() == 0 && r.silent.settle(true) == 0
-}
-
-// giveUpHeld takes back what was put off and is not asked any more.
-func (r *connectRun) giveUpHeld() {
-	r.session.gate.Unpark(len(r.held))
-	for _, t := range append(r.round, r.held...) {
-		r.unasked(t)
-	}
+	return len(r.held) == 0 && r.stuck == nil && r.flying.Load() == 0 && r.silent.settle(true) == 0
 }
 
 // unasked takes note of a position that is not asked.
@@ -171,6 +132,9 @@ func (r *connectRun) unasked(t turn) {
 
 // dealtWith says that a position has had its turn.
 func (r *connectRun) dealtWith(t turn) {
+	if t.parked {
+		r.session.gate.Unpark(1)
+	}
 	if !t.repeated {
 		r.phase.cur.passed(1)
 	}
@@ -185,7 +149,7 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 		return false
 	}
 	addr, port := r.phase.id.endpoint(t.pos)
-	answer, ok := r.granted(ctx, t.pos, addr, port)
+	answer, ok := r.granted(ctx, &t, addr, port)
 	if !ok || answer != gate.Go {
 		<-r.slots
 	}
@@ -193,7 +157,7 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 	case !ok:
 		return false
 	case answer == gate.Later:
-		r.held = append(r.held, t)
+		r.putOff(t)
 	case answer == gate.Never:
 		r.phase.never(t.pos, addr)
 		r.dealtWith(t)
@@ -210,25 +174,19 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 	return true
 }
 
-// granted waits for the pace, and longer where the gate can neither let a position go nor put it off; false when ctx ended
-// first.
-func (r *connectRun) granted(ctx context.Context, pos uint64, addr netip.Addr, port uint16) (gate.Answer, bool) {
-	for {
-		if _, err := r.session.pacer.Take(ctx, 1); err != nil {
-			return gate.Later, false
-		}
-		answer := r.session.gate.Ask(pos, addr, port)
-		if answer == gate.Go {
-			return answer, true
-		}
-		r.session.pacer.Return(1)
-		if answer == gate.Never || r.session.gate.Park() {
-			return answer, true
-		}
-		if !sleep(ctx, connectWait) {
-			return answer, false
-		}
+// granted waits for the pace, and asks the gate; false when ctx ended first.
+func (r *connectRun) granted(ctx context.Context, t *turn, addr netip.Addr, port uint16) (gate.Answer, bool) {
+	if _, err := r.session.pacer.Take(ctx, 1); err != nil {
+		return gate.Later, false
 	}
+	t.asked = gate.Now()
+	q := [1]gate.Question{{Position: t.pos, Addr: addr, Port: port}}
+	t.stuck = r.session.gate.AskAll(t.asked, q[:], t.parked) == 0
+	if q[0].Answer != gate.Go {
+		r.session.pacer.Return(1)
+	}
+	t.due, t.parked = q[0].Turn, t.parked || q[0].Answer == gate.Later && !t.stuck
+	return q[0].Answer, true
 }
 
 // probe asks one position, and settles it where something has come back. A position whose connect is cut short stays
@@ -241,6 +199,7 @@ func (r *connectRun) probe(ctx context.Context, t turn, remote netip.AddrPort) {
 		ph.never(t.pos, remote.Addr())
 		return
 	}
+	r.session.gate.Late(t.asked, gate.Now(), remote.Addr())
 	a := r.ask(ctx, t.pos, remote)
 	reason := connectReason(a.err)
 	switch {
@@ -262,6 +221,9 @@ func (r *connectRun) probe(ctx context.Context, t turn, remote netip.AddrPort) {
 		ph.errors.keep(a.err)
 		ph.tally.txErrors.Add(1)
 		ph.unsettled(t.pos)
+	case reason == results.Timeout && a.cut && int(t.tries)+1 < ph.plan.Asked.Attempts:
+		r.sent(t)
+		r.silent.retry(t)
 	case reason == results.Timeout, reason == results.HostUnreachable, reason == results.NetUnreachable:
 		r.sent(t)
 		r.silent.add(t.pos, a.begun.UnixNano(), reason)
@@ -286,6 +248,7 @@ type attempt struct {
 	local netip.AddrPort
 	begun time.Time
 	took  time.Duration
+	cut   bool // before the kernel would repeat the SYN
 	err   error
 }
 
@@ -294,7 +257,11 @@ type attempt struct {
 func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort) (a attempt) {
 	wait := r.phase.plan.Asked.Wait
 	for {
-		limited, cancel := rtt.WithTimeout(ctx, r.timeouts.Of(remote.Addr(), pos, wait))
+		timeout := r.timeouts.Of(remote.Addr(), pos, wait)
+		if a.cut = r.session.gate.Limits() != nil && timeout > oneSYN; a.cut {
+			timeout = oneSYN // for the gate knows of one
+		}
+		limited, cancel := rtt.WithTimeout(ctx, timeout)
 		a.begun = time.Now()
 		a.local, a.err = r.dial(limited, remote)
 		now := time.Now()
@@ -315,6 +282,9 @@ func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort)
 		r.phase.tally.txRetries.Add(1)
 		r.phase.cur.ahead.Add(1) // no answer is to be expected to it
 		slept := sleep(ctx, connectWait)
+		for slept && r.session.gate.Ask(pos, remote.Addr(), remote.Port()) == gate.Later {
+			slept = sleep(ctx, connectWait)
+		}
 		r.phase.cur.passed(1)
 		if !slept {
 			return a

@@ -10,6 +10,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/results/crash"
 	"synoptic/scan/beacon"
+	"synoptic/scan/plan"
 	"synoptic/scan/rtt"
 )
 
@@ -18,9 +19,9 @@ import (
 // answers take. Where round trips are longer than that, a scan by connect has no evidence.
 const kernelAgain = time.Second
 
-// beaconConnect is how long a beacon waits to be connected: up to kernelAgain, less rtt.SecondLook and what a busy
-// host takes.
-const beaconConnect = 900 * time.Millisecond
+// oneSYN is how long a connect may last that is to send one SYN, such as a beacon: up to kernelAgain, less rtt.SecondLook and
+// what a busy host takes.
+const oneSYN = plan.OneSYN
 
 // connectBeacons asks beacons by connections of their own: accepted and refused are both answers, and all else is none.
 // They have slots of their own, so that they neither wait for positions nor starve them; what finds no slot is not
@@ -76,7 +77,7 @@ func (c *connectBeacons) ask(due []beacon.Target) {
 // begin notes that a target is asked. One that is still waited for since the time before has been given up by the set: an
 // answer to it would be taken for one to this.
 func (c *connectBeacons) begin(t beacon.Target) (context.Context, *connecting) {
-	ctx, cancel := rtt.WithTimeout(c.ctx, beaconConnect)
+	ctx, cancel := rtt.WithTimeout(c.ctx, oneSYN)
 	this := &connecting{cancel}
 	at := netip.AddrPortFrom(t.Addr, t.Port)
 	c.mu.Lock()

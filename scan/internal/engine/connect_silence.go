@@ -24,7 +24,7 @@ type unanswered struct {
 
 	mu      sync.Mutex
 	waiting []verdict // in the order in which the connects ended
-	again   []uint64  // positions to be asked again
+	again   []turn    // to be asked again
 	taken   int64     // Unix time in ns: what was begun up to then was under way in an outage
 	parts   lostParts
 }
@@ -54,24 +54,31 @@ func (u *unanswered) add(pos uint64, begun int64, reason results.Reason) {
 func (u *unanswered) cut(pos uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.again = append(u.again, pos)
+	u.again = append(u.again, turn{pos: pos, repeated: true})
+}
+
+// retry has a position asked again because its connect was cut short before the kernel would repeat its SYN.
+func (u *unanswered) retry(t turn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.again = append(u.again, turn{pos: t.pos, tries: t.tries + 1, repeated: true})
 }
 
 // repeat has a position asked again, for who holds the lock.
 func (u *unanswered) repeat(pos uint64) {
-	u.again = append(u.again, pos)
+	u.again = append(u.again, turn{pos: pos, repeated: true})
 	u.phase.tally.again.Add(1)
 }
 
 // next is a position to be asked again.
-func (u *unanswered) next() (pos uint64, ok bool) {
+func (u *unanswered) next() (t turn, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n := len(u.again); n > 0 {
-		pos, u.again = u.again[n-1], u.again[:n-1]
-		return pos, true
+		t, u.again = u.again[n-1], u.again[:n-1]
+		return t, true
 	}
-	return 0, false
+	return t, false
 }
 
 // settle gives the positions their states whose verdicts are trusted, and not wanted any more; over tells that the phase
@@ -184,7 +191,15 @@ func (u *unanswered) giveUp() {
 	for _, v := range u.waiting {
 		u.phase.unsettled(v.pos)
 	}
-	u.phase.distrustThese(u.again, nil)
+	again := make([]uint64, 0, len(u.again))
+	for _, t := range u.again {
+		if t.tries > 0 { // no outage is to blame
+			u.phase.unsettled(t.pos)
+		} else {
+			again = append(again, t.pos)
+		}
+	}
+	u.phase.distrustThese(again, nil)
 	u.waiting, u.again = nil, nil
 }
 

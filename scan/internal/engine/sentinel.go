@@ -205,7 +205,7 @@ const (
 
 // rate is how many beacons leave a second.
 func (w *sentinel) rate(now int64) float64 {
-	rate := w.session.pacer.Rate()
+	rate := min(w.session.pacer.Rate(), w.phase.plan.LimitedRate())
 	floor := beaconFloor
 	if now-w.begun < startTime {
 		floor = startFloor

@@ -88,7 +88,7 @@ func New(c Config) (*Session, error) {
 	if s.gate == nil {
 		s.gate = &gate.Gate{}
 	}
-	if s.choice.Backend == plan.BackendEBPF && !s.gate.Open() {
+	if s.choice.Backend == plan.BackendEBPF && !s.gate.OpenIPv4() {
 		why := errors.New("the generator cannot hold single probes back")
 		if !s.choice.Auto {
 			return nil, fmt.Errorf("backend %s: %w", s.choice.Backend, why)

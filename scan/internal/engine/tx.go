@@ -39,8 +39,11 @@ type txLane struct {
 	tally   *tally
 	errors  *firstError
 
-	news []results.Port
-	due  []uint64 // positions of the batch in the making
+	news  []results.Port
+	due   []uint64 // positions of the batch in the making
+	open  bool     // nothing holds them back; else
+	asked int64    // when the gate was asked about them, a time of gate.Now,
+	told  []gate.Question
 
 	epoch uint64 // of shared, as seen
 }
@@ -160,12 +163,12 @@ func (l *txLane) fill(p *schedule.Pass, n int) (dealt int, full bool) {
 		e.begin()
 	}
 	held := p.Held()
-	open := l.gate.Open() // a rule that comes now holds from the next batch on
-	for dealt = 0; dealt < n && !full; dealt++ {
-		full = !l.craft(p, l.due[dealt], open)
+	dealt = n
+	if l.open = l.gate.Open(); !l.open { // a rule that comes now holds from the next batch on
+		dealt = l.ask(p, l.due[:n])
 	}
-	if full {
-		dealt--
+	for i := range dealt {
+		l.craft(p, i)
 	}
 	l.due = l.due[:n]
 	resumed := p.Resumed()
@@ -180,33 +183,45 @@ func (l *txLane) fill(p *schedule.Pass, n int) (dealt int, full bool) {
 	if p.First {
 		l.cur.passed(uint64(probed))
 	}
-	return dealt, full
+	return dealt, dealt < n
 }
 
-// craft puts the probe of one position into its path's batch, if it goes; false where it must be put off, and
-// cannot.
-func (l *txLane) craft(p *schedule.Pass, pos uint64, open bool) bool {
-	if !p.First {
-		if state, ok := l.results.Get(pos); !ok || state != 0 {
-			l.pace.Return(1) // answered while the grant was waited for
-			return true
+// craft puts the probe of one position that is due into its path's batch, if it goes.
+func (l *txLane) craft(p *schedule.Pass, i int) {
+	pos := l.due[i]
+	var addr netip.Addr
+	var port uint16
+	switch {
+	case !l.open:
+		q := &l.told[i]
+		if q.Moot || q.Answer != gate.Go {
+			l.hold(p, q)
+			return
 		}
-	}
-	addr, port := l.id.endpoint(pos)
-	if !open {
-		if answer := l.gate.Ask(pos, addr, port); answer != gate.Go {
-			return l.hold(p, pos, addr, answer)
-		}
+		addr, port = q.Addr, q.Port
+	case l.moot(p, pos):
+		l.pace.Return(1)
+		return
+	default:
+		addr, port = l.id.endpoint(pos)
 	}
 	e := l.egress[l.routes.Lookup(addr)]
 	if e.skips {
 		l.pace.Return(1) // it is asked when the path is back
-		return true
+		return
 	}
 	if !l.put(p, e, pos, addr, port) {
 		l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
 	}
-	return true
+}
+
+// moot tells whether a position has answered while the grant was waited for.
+func (l *txLane) moot(p *schedule.Pass, pos uint64) bool {
+	if p.First {
+		return false
+	}
+	state, ok := l.results.Get(pos)
+	return !ok || state != 0
 }
 
 // put puts the probe of a position into its path's batch; false where its host has no MAC address. The attempt rides
@@ -217,20 +232,6 @@ func (l *txLane) put(p *schedule.Pass, e *egress, pos uint64, addr netip.Addr, p
 	}
 	e.positions[e.n] = pos
 	e.n++
-	return true
-}
-
-// hold does what the gate says of a probe that does not go now; false where there is no room to put it off.
-func (l *txLane) hold(p *schedule.Pass, pos uint64, addr netip.Addr, answer gate.Answer) bool {
-	if answer == gate.Later && !p.Resumed() && !l.gate.Park() {
-		return false
-	}
-	l.pace.Return(1)
-	if answer == gate.Later {
-		p.PutOff(pos)
-	} else {
-		l.shared.phase.never(pos, addr)
-	}
 	return true
 }
 
@@ -262,6 +263,7 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 	for sent := 0; sent < n; {
 		k, err := e.tx.Send(sent, min(sent+l.kick, n))
 		l.count(p, e.positions[sent:sent+k])
+		l.late(e.positions[sent : sent+k])
 		if k > 0 {
 			l.kicked(p, e.positions[sent:sent+k], begun, time.Now().UnixNano())
 		}
