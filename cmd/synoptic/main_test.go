@@ -73,6 +73,7 @@ type record struct {
 // portRecord is what a record of a port has, of which a scan may have a quarter of a million.
 type portRecord struct {
 	Type     string
+	TS       time.Time
 	IP       netip.Addr
 	Port     uint16
 	State    string
