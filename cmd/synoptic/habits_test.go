@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"synoptic/bench/lab/need"
 )
 
 // Command lines as people who know other scanners type them.
@@ -252,6 +254,7 @@ func TestHabits(t *testing.T) {
 // Every flag of every row is refused with what to write, or left out with a word, with one dash as with two: a long name with one
 // dash could be letters of ours.
 func TestEveryHabit(t *testing.T) {
+	need.Long(t)
 	clean(t)
 	values := map[string]string{"": "x", number: "5", `[^0-9]`: "x", `/`: "1/4", `^(s|syn|S|SYN)$`: "syn", `^(c|connect|C|CONNECT)$`: "c", `(?i)^random$`: "random"}
 	for _, h := range habits {

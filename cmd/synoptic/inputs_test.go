@@ -59,6 +59,9 @@ func TestEveryFileInEveryEncoding(t *testing.T) {
 	} {
 		want := ""
 		for i, e := range encodings.All {
+			if i%need.Sample(t, 7, 1, 1) != 0 { // in the first ring, each seventh
+				continue
+			}
 			name := fmt.Sprintf("%d.yaml", i)
 			write(t, name, e.Save(reader.text))
 			got := strings.ReplaceAll(reader.read("./"+name), name, "FILE")

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"synoptic/bench/lab/need"
 	"synoptic/rawsock"
 )
 
@@ -43,7 +44,7 @@ func TestTxAccount(t *testing.T) {
 				tx.Prepare(func(f []byte) { copy(f, template[:]) })
 				var want []uint32
 				seq, gaveUp := uint32(0), 0
-				for total := 6 * inFlight; len(want) < total; {
+				for total := need.Sample(t, 2, 6, 6) * inFlight; len(want) < total; {
 					if k.rng.IntN(total/batch+1) == 0 && gaveUp < 4 {
 						k.outage = 100
 					}

@@ -52,7 +52,7 @@ func Gate(t testing.TB) bool {
 // Sample is how much of the same a test takes: the most in the gate, few with -short and where one seed is asked for, and
 // some in between elsewhere. The gate asks for one where it looks at what the surroundings allow, or at races: how much of the same
 // holds does not hang on that, and its run as root has seen the most.
-func Sample[N int | uint64](t testing.TB, few, some, most N) N {
+func Sample[N int | int64 | uint64](t testing.TB, few, some, most N) N {
 	t.Helper()
 	switch {
 	case testing.Short() || Seeds(t) == 1:

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/vfs"
 	"synoptic/results/sink/vfs/errorfs"
@@ -131,7 +132,7 @@ func TestSyncErrorStays(t *testing.T) {
 
 // A write that ends half way, for whatever reason, leaves nothing that is in the way of the next one.
 func TestShortWrites(t *testing.T) {
-	for n := range 200 {
+	for n := 0; n < 200; n += need.Sample(t, 7, 1, 1) {
 		dir, disk := errorfs.Private(t), errorfs.New(nil)
 		s, _, err := Open(disk, dir, "jsonl:x", 1<<20)
 		must(t, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/vfs"
 	"synoptic/results/sink/vfs/errorfs"
@@ -208,7 +209,7 @@ func TestTornFrame(t *testing.T) {
 	kill(s)
 	data, err := os.ReadFile(name)
 	must(t, err)
-	for cut := int64(0); cut < size; cut++ {
+	for cut := int64(0); cut < size; cut += need.Sample(t, int64(5), 1, 1) {
 		must(t, os.MkdirAll(filepath.Dir(name), 0o700))
 		must(t, os.WriteFile(name, data[:cut], 0o600))
 		records := 1
