@@ -31,13 +31,14 @@ import (
 // planting is a secret in a place where one can come from. SECRET stands for it, RECEIVER for the address of a
 // receiver, FORWARDER for that of a proxy, PORT for an open port.
 type planting struct {
-	name string
-	args string
-	env  string            // NAME=value, in words
-	file string            // content of the file "f"
-	says func(*said) error // what the receiver does with a request; nil: it takes it
-	subj string            // of the receiver's certificate
-	want string            // on standard error, to show that the case is the one that is meant
+	name   string
+	args   string
+	env    string            // NAME=value, in words
+	file   string            // content of the file "f"
+	says   func(*said) error // what the receiver does with a request; nil: it takes it
+	subj   string            // of the receiver's certificate
+	want   string            // on standard error, to show that the case is the one that is meant
+	status string            // is in the answer of synoptic ctl, which is asked until then
 }
 
 // said is a request to the receiver, and the connection to answer it on.
@@ -148,6 +149,7 @@ var plantings = []planting{
 			return s.hangUp(s.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n", s.auth))
 		}},
 	{name: "retry after", args: hecTo, env: hecSecret, says: func(s *said) error { return s.answer("503 "+s.auth, s.auth, "Retry-After: "+s.auth+"\r\n") }},
+	{name: "status", args: hecTo + " --control s --metrics a.prom", env: hecSecret, status: `"queued":3`, says: func(s *said) error { return s.answer("503 "+s.auth, s.auth) }},
 	{name: "first half", args: hecTo, env: hecSecret, want: "[secret]",
 		says: func(s *said) error {
 			return s.answer("401 Unauthorized", "your "+s.auth[:len(s.auth)*3/4]+"*** is wrong")
@@ -217,23 +219,26 @@ func TestPlantedSecrets(t *testing.T) {
 			// It may wait for a receiver that never takes anything: told to stop once it has said what it has to.
 			ended := make(chan struct{})
 			go func() { _ = cmd.Wait(); close(ended) }()
+			var asked []byte
 			for waiting := true; waiting; {
 				select {
 				case <-ended:
 					waiting = false
 				case <-time.After(20 * time.Millisecond):
-					if strings.Contains(stderr.String(), " wait: ") {
+					if p.status != "" && !strings.Contains(string(asked), p.status) {
+						asked, _ = exec.CommandContext(ctx, path, "ctl", filepath.Join(dir, "s"), "status").CombinedOutput()
+					} else if strings.Contains(stderr.String(), " wait: ") {
 						_ = cmd.Process.Signal(os.Interrupt)
 					}
 				}
 			}
 			if ctx.Err() != nil {
-				t.Fatalf("it goes on: %s", stderr.String())
+				t.Fatalf("it goes on: %s%s", stderr.String(), asked)
 			}
 			if !strings.Contains(strings.ReplaceAll(stderr.String(), `"hint":"`, "hint: "), p.want) {
 				t.Errorf("stderr lacks %q: %s", p.want, stderr.String())
 			}
-			everything := map[string]string{"standard output": stdout.String(), "standard error": stderr.String(), "what the receiver got": r.got()}
+			everything := map[string]string{"standard output": stdout.String(), "standard error": stderr.String(), "what the receiver got": r.got(), "the status": string(asked)}
 			names, err := filepath.Glob(filepath.Join(dir, "*"))
 			if err != nil {
 				t.Fatal(err)
