@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +26,11 @@ const (
 	sendBuffer = 4 << 20
 
 	// Closing a socket frees its queue only later, by a work queue (xp_put_pool in net/xdp/xsk_buff_pool.c, Linux 6.12), so that
-	// one that was just in use answers EBUSY for some milliseconds, on a busy machine for hundreds.
-	busyFor   = 2 * time.Second
-	busyRetry = 5 * time.Millisecond
+	// one that was just in use answers EBUSY for some milliseconds, on a busy machine for seconds: that work waits for the lock of
+	// all interfaces. Whose it was is not told; where it was ours, it will be free.
+	busyFor    = 2 * time.Second
+	busyOurFor = 15 * time.Second
+	busyRetry  = 5 * time.Millisecond
 
 	// Until a driver has reconfigured its queue for zero-copy it refuses to be woken.
 	resetFor = time.Second
@@ -42,7 +45,14 @@ type txSocket struct {
 	umem       *umem
 	budget     int // descriptors that the kernel takes per call
 	mode       TxMode
+	bound      txQueue // zero: it is not
 }
+
+// txQueue is a queue of an interface.
+type txQueue struct{ index, queue int }
+
+// released are the queues that this process has used, with the time at which each was last closed.
+var released sync.Map
 
 // openTxSocket opens the socket in the mode asked for, or in the best of those that work.
 func openTxSocket(c TxConfig, ifi *net.Interface) (*txSocket, error) {
@@ -140,9 +150,15 @@ func (s *txSocket) bind(c TxConfig, ifi *net.Interface) error {
 		flags = unix.XDP_USE_NEED_WAKEUP | unix.XDP_ZEROCOPY
 	}
 	address := &unix.SockaddrXDP{Flags: flags, Ifindex: uint32(c.Interface), QueueID: uint32(c.Queue)}
-	for end := time.Now().Add(busyFor); ; time.Sleep(busyRetry) {
+	queue, wait := txQueue{c.Interface, c.Queue}, busyFor
+	if at, ours := released.Load(queue); ours && time.Since(at.(time.Time)) < busyOurFor {
+		wait = busyOurFor
+	}
+	for end := time.Now().Add(wait); ; time.Sleep(busyRetry) {
 		switch err := unix.Bind(s.fd, address); {
 		case err == nil:
+			s.bound = queue
+			released.Delete(queue) // or another of ours that wants it would wait for us
 			return nil
 		case errors.Is(err, unix.EBUSY) && time.Now().Before(end):
 		default:
@@ -196,6 +212,10 @@ func (s *txSocket) close() error {
 	if s.fd >= 0 {
 		errs = append(errs, unix.Close(s.fd))
 		s.fd = -1
+	}
+	if s.bound != (txQueue{}) {
+		released.Store(s.bound, time.Now())
+		s.bound = txQueue{}
 	}
 	return errors.Join(append(errs, s.umem.close())...)
 }
