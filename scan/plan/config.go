@@ -62,6 +62,10 @@ type Config struct {
 
 	Rate      float64 // probes per second
 	Bandwidth float64 // bits per second on the wire; the lower of both limits holds
+	// Auto has the rate found out while the scan runs, between MinRate and MaxRate, probes per second; 0: AutoMin, and what the
+	// link's line rate is. Rate says then what it begins with; 0: DefaultRate.
+	Auto             bool
+	MinRate, MaxRate float64
 	// Live says that the rate may be changed while the scan runs: lowered to ratelimit.MinRate, and raised to LiveFactor
 	// times the rate that it begins with, as far as neither Bandwidth nor the choice of a backend says less.
 	Live bool

@@ -42,6 +42,8 @@ type Host interface {
 	FileLimit() (uint64, error)
 	// Processors is how many of them the program may use at a time.
 	Processors() int
+	// Speed is what a link carries, in bits per second; 0: nobody knows.
+	Speed(link *route.Link) float64
 }
 
 // ThisHost is the host that the program runs on, in its network namespace.
@@ -94,3 +96,5 @@ func (thisHost) Memory() rawsock.MemoryLeft { return rawsock.Memory() }
 func (thisHost) FileLimit() (uint64, error) { return rawsock.FileLimit() }
 
 func (thisHost) Processors() int { return runtime.GOMAXPROCS(0) }
+
+func (thisHost) Speed(link *route.Link) float64 { return rawsock.LinkSpeed(link.Index) }

@@ -19,6 +19,7 @@ import (
 // fakeHost is a host of which a test says everything; the zero value is one that can do it all, behind a
 // gateway on a veth interface.
 type fakeHost struct {
+	speed float64
 	canRaw, xdp, bind  error
 	portsErr, localErr error
 	paths              []route.Path
@@ -134,6 +135,11 @@ func (h *fakeHost) FileLimit() (uint64, error) {
 		return 1024, nil
 	}
 	return h.files, nil
+}
+
+func (h *fakeHost) Speed(*route.Link) float64 {
+	h.asked++
+	return h.speed
 }
 
 func (h *fakeHost) Processors() int {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -26,9 +27,12 @@ func live(p ratelimit.Pace, limit float64) ratelimit.Pace {
 
 // paceOf decides how fast the scan goes, and says where that comes from. local tells whether every probe stays
 // on this host.
-func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, error) {
+// line is the most that the links carry, in probes per second.
+func paceOf(asked *Config, local bool, frameLen int, line func() float64) (ratelimit.Pace, string, error) {
 	rate, reason := asked.Rate, "asked for"
 	switch {
+	case asked.Auto:
+		return autoPace(asked, frameLen, line)
 	case asked.Rate > 0:
 	case asked.Bandwidth > 0:
 		rate = math.Inf(1) // the bandwidth alone decides
@@ -52,6 +56,47 @@ func paceOf(asked *Config, local bool, frameLen int) (ratelimit.Pace, string, er
 		pace = live(pace, limit)
 	}
 	return pace, reason, nil
+}
+
+// AutoMin in probes per second is what an automatic rate goes down to.
+const AutoMin = 100
+
+// autoPace is the pace of a rate that is found out on the way.
+func autoPace(asked *Config, frameLen int, line func() float64) (p ratelimit.Pace, reason string, err error) {
+	if p.Max, reason = asked.MaxRate, "automatic, up to what was allowed"; p.Max == 0 {
+		p.Max, reason = line(), "automatic, up to what the link carries"
+	}
+	if asked.Bandwidth > 0 {
+		if limit := ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen); limit < p.Max {
+			p.Max, reason = limit, fmt.Sprintf("automatic, up to %g bit/s of %d-byte frames", asked.Bandwidth, frameLen)
+		}
+	}
+	p.Min = cmp.Or(asked.MinRate, min(AutoMin, p.Max))
+	if p.Min > p.Max {
+		return p, reason, refuse("MinRate", "MinRate has to be below", "a rate between %g and %g probes per second", p.Min, p.Max)
+	}
+	p.Start = min(max(cmp.Or(asked.Rate, DefaultRate), p.Min), p.Max)
+	if err := p.Validate(); err != nil {
+		return p, reason, refuse("MaxRate", hintOf(err), "%w", err)
+	}
+	return p, reason, nil
+}
+
+// lineRate is the most that the fastest of the links carries, or the backend with the most to send, in probes per second.
+func (p *Plan) lineRate() float64 {
+	most := capacity[BackendEBPF]
+	if p.Routes == nil {
+		return capacity[BackendConnect]
+	}
+	var fastest float64
+	for i := range p.Routes.Paths {
+		speed := p.Asked.Host.Speed(&p.Routes.Paths[i].Link)
+		if speed == 0 {
+			return most
+		}
+		fastest = max(fastest, ratelimit.PacketsPerSecond(speed, p.FrameLen))
+	}
+	return min(fastest, most)
 }
 
 // allLocal tells whether every probe stays on this host. routes is nil for the connect backend.

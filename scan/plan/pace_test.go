@@ -24,7 +24,7 @@ func TestPace(t *testing.T) {
 		{1e6, 672e3, false, 1000, "672000 bit/s of 58-byte frames"},
 		{500, 672e3, false, 500, "asked for"},
 	} {
-		pace, reason, err := paceOf(&Config{Rate: c.rate, Bandwidth: c.bandwidth}, c.local, 58)
+		pace, reason, err := paceOf(&Config{Rate: c.rate, Bandwidth: c.bandwidth}, c.local, 58, nil)
 		if err != nil || pace != ratelimit.Constant(c.want) || reason != c.reason {
 			t.Errorf("%+v: %v, %q, %v", c, pace, reason, err)
 		}
@@ -42,7 +42,7 @@ func TestLivePace(t *testing.T) {
 		{0, 0, false, 40_000}, {5, 0, false, 20}, {0.0001, 0, false, 0.0004}, {60_000, 0, false, kernelRate - 1}, {kernelRate, 0, false, kernelRate}, {5e6, 0, false, 5e6}, {0, 0, true, 500_000},
 		{0, 672e3, false, 1000}, {500, 672e3, false, 1000}, {200, 672e3, false, 800},
 	} {
-		pace, _, err := paceOf(&Config{Rate: c.rate, Bandwidth: c.bandwidth, Live: true}, c.local, 58)
+		pace, _, err := paceOf(&Config{Rate: c.rate, Bandwidth: c.bandwidth, Live: true}, c.local, 58, nil)
 		if err != nil || pace.Validate() != nil || pace.Max != c.max || pace.Min != min(pace.Start, ratelimit.MinRate) {
 			t.Errorf("%+v: %v, %v", c, pace, err)
 		}

@@ -31,6 +31,7 @@ type Plan struct {
 	Window      uint64                // positions that the result map holds at once
 	Pace        ratelimit.Pace        // probes per second; what has a size has it by Pace.Max
 	RateReason  string                // where Pace comes from
+	Auto        bool                  // the rate is found out on the way, within Pace
 	Limits      []Limit               // by host and prefix, those that can bind: the same for all parts
 	FrameLen    int                   // bytes of a probe handed to the kernel, link header included
 
@@ -89,7 +90,8 @@ func (m *maker) one(c Config) (*Plan, error) {
 	if err := p.permute(); err != nil {
 		return nil, err
 	}
-	if p.Pace, p.RateReason, err = paceOf(&c, allLocal(c.Host, p.Routes, p.Space.Addrs()), p.FrameLen); err != nil {
+	p.Auto = c.Auto
+	if p.Pace, p.RateReason, err = paceOf(&c, allLocal(c.Host, p.Routes, p.Space.Addrs()), p.FrameLen, p.lineRate); err != nil {
 		return nil, err
 	}
 	if choice, err = (kernel{&c, c.Host, p.Routes, p.Pace.Max}).choose(choice); err != nil {

@@ -158,6 +158,23 @@ func (l *Loss) Lost() bool { return l.lost.Load() }
 // SawLoss says so, for who counts in memory of its own.
 func (l *Loss) SawLoss() { l.lost.Store(true) }
 
+// Tries are how many positions of the chunk that begins there have answered their first attempt, and how many their second.
+func (l *Loss) Tries(begin uint64) (first, second uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := l.slot(begin)
+	if l.ended || l.notes[i].begin != begin {
+		return 0, 0
+	}
+	for _, answered := range l.ring[i].answers(passes{probes: 2}) {
+		for evidence := range answered {
+			first += answered[evidence][0]
+			second += answered[evidence][1]
+		}
+	}
+	return first, second
+}
+
 // of is the note of a chunk; nil where its slot has another chunk's.
 func (l *Loss) of(c *Chunk) *note {
 	if l.ended {

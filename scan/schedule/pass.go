@@ -18,9 +18,10 @@ type Chunk struct {
 	// Repeated: a pass of it was taken back, so an answer may be to either of two probes with one number.
 	Repeated bool
 
-	past  []before // its passes, in order: what TakeBack goes back to
-	anew  Step     // of a chunk of queues[0]: what its next pass is,
-	until uint64   // and up to where
+	worthless bool     // a pass of it was, and was made anew
+	past      []before // its passes, in order: what TakeBack goes back to
+	anew      Step     // of a chunk of queues[0]: what its next pass is,
+	until     uint64   // and up to where
 }
 
 // MaxStride makes the smallest sample one position in 32.

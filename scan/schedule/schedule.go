@@ -62,6 +62,11 @@ type Config struct {
 	Trusted func() time.Time
 	// Settled, if set, is told of chunks with silent positions that are done with for good.
 	Settled func(Asked)
+	// Worthless, if set, is asked about a chunk that gets no further pass: true says that so much of it was asked when silence
+	// said little that its last pass is to be made anew, once. Its silent positions have the same attempt again.
+	Worthless func(passes []Span) bool
+	// Twice, if set, is told of a chunk whose second pass has been listened to: where it begins and when its first tries were sent.
+	Twice func(begin uint64, first Span)
 }
 
 // Policy says how often silent positions are asked again.
@@ -146,7 +151,7 @@ const flyingWait = 2 * time.Millisecond
 // Next hands out a pass, which is in flight until Finish or Park. Where there is none just now, wait tells for
 // how long; it is negative when everything is sent and nothing is in flight.
 func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
-	s.confirm()
+	s.confirm(now)
 	if p, wait = s.unpark(now); p != nil || s.stuck > 0 {
 		return p, wait // another pass would only come to a position that cannot be put off either
 	}
@@ -166,6 +171,7 @@ func (s *Schedule) Next(now time.Time) (p *Pass, wait time.Duration) {
 			s.asking = *c
 			s.queues[i].pop()
 			step := s.Policy.Step(&s.asking, s.more())
+			s.tellTwice(&s.asking)
 			if p = s.follow(s.asking, step, now); p != nil {
 				return p, 0
 			}

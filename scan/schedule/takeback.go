@@ -155,28 +155,58 @@ func (s *Schedule) settle(c Chunk) {
 	s.done(&c)
 }
 
-// confirm ends the chunks whose last pass is known to have travelled.
-func (s *Schedule) confirm() {
+// confirm ends the chunks whose last pass is known to have travelled, and to have been worth something.
+func (s *Schedule) confirm(now time.Time) {
 	c := s.settling.front()
 	if c == nil {
 		return
 	}
 	trusted := s.Trusted()
 	for ; c != nil && !c.Since.After(trusted); c = s.settling.front() {
+		if s.asking = *c; s.worthless(&s.asking) {
+			s.settling.pop()
+			s.again(&s.asking, now)
+			continue
+		}
 		s.done(c)
 		s.settling.pop()
 	}
 }
 
+func (s *Schedule) worthless(c *Chunk) bool {
+	return s.Worthless != nil && !c.worthless && len(c.past) > 0 && s.Silent(c.Begin, c.End) > 0 && s.Worthless(c.spans())
+}
+
+// again has the last pass over a chunk made anew.
+func (s *Schedule) again(c *Chunk, now time.Time) {
+	s.tellTwice(c)
+	c.worthless = true
+	c.takeBack(c.past[len(c.past)-1].ended.Add(-1))
+	s.Policy.TakenBack(c)
+	s.wait(c, now)
+}
+
 func (s *Schedule) done(c *Chunk) {
+	s.tellTwice(c)
 	if s.Settled != nil {
-		a := Asked{Begin: c.Begin, End: c.End, Passes: make([]Span, 0, len(c.past))}
-		for i := range c.past {
-			a.Passes = append(a.Passes, Span{c.past[i].begun, c.past[i].ended})
-		}
-		s.Settled(a)
+		s.Settled(Asked{Begin: c.Begin, End: c.End, Passes: c.spans()})
 	}
 	s.retire(c)
+}
+
+// tellTwice tells of a chunk that has had two passes.
+func (s *Schedule) tellTwice(c *Chunk) {
+	if s.Twice != nil && c.Passes == 2 && !c.Sampled && !c.worthless {
+		s.Twice(c.Begin, Span{c.past[0].begun, c.past[0].ended})
+	}
+}
+
+func (c *Chunk) spans() []Span {
+	all := make([]Span, 0, len(c.past))
+	for i := range c.past {
+		all = append(all, Span{c.past[i].begun, c.past[i].ended})
+	}
+	return all
 }
 
 // Unasked calls f for the runs of positions that were walked, and of which the silent ones were never asked while

@@ -66,3 +66,6 @@ func (host) FileLimit() (uint64, error) { return 1024, nil }
 
 // Processors is a number that has nothing to do with the machine that the laboratory runs on.
 func (host) Processors() int { return 4 }
+
+// Speed is that of no link.
+func (host) Speed(*route.Link) float64 { return 0 }

@@ -2,8 +2,11 @@ package engine
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"synoptic/ratelimit"
@@ -26,9 +29,14 @@ type beacons struct {
 	gate     *gate.Gate
 	excluded func(netip.Addr) bool // while the scan runs
 	pace     *ratelimit.Pacer
-	out      []*egress       // one for each hop
 	connects *connectBeacons // where they are connections; else nil
-	due      []beacon.Target
+
+	mu     sync.Mutex // of all that follows: the sentinel sends beacons, and lanes let some ride with their probes
+	out    []*egress  // one for each hop
+	due    []beacon.Target
+	every  float64      // one of those due leaves behind so many probes,
+	until  float64      // the next one behind so many
+	riding atomic.Int32 // how many are still due; a lane need not lock to see that none is
 }
 
 func newBeacons(s *Session) *beacons {
@@ -114,23 +122,73 @@ func (b *beacons) offer(addr netip.Addr, port uint16, open bool, sent int64, rtt
 // send sends the beacons that are due at a rate in packets per second. A driver that takes none is none of their
 // business: a beacon that did not leave was not asked.
 func (b *beacons) send(rate float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.next(rate)
+	b.sendDue(len(b.due))
+}
+
+// next finds the beacons that are due. Those that were, and had no probes to ride with, leave before.
+func (b *beacons) next(rate float64) {
+	b.sendDue(len(b.due))
 	b.due = b.set.Next(b.due[:0], time.Now().UnixNano(), rate)
+}
+
+// sendDue sends the first n of those that are due.
+func (b *beacons) sendDue(n int) {
+	defer func() { b.riding.Store(int32(len(b.due))) }()
 	if b.connects != nil {
-		b.connects.ask(b.due)
+		b.connects.ask(b.due[:n])
+		b.due = b.due[n:]
 		return
 	}
-	for len(b.due) > 0 {
-		b.due = b.due[b.batch():]
+	for n > 0 {
+		k := b.batch(n)
+		b.due, n = b.due[k:], n-k
 	}
 }
 
-// batch sends the first of the beacons that are due, as many as have room, and tells how many that are.
-func (b *beacons) batch() (n int) {
+// ride has the beacons that are due at a rate leave between the probes of the next tick, at their rate, where spread says so, or else at
+// once. It tells how many they are. What leaves by itself, while lanes sleep, finds room that the next burst of probes does not.
+func (b *beacons) ride(rate, probes float64, spread bool) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.next(rate)
+	n := len(b.due)
+	if !spread || b.connects != nil {
+		b.sendDue(n)
+		return n
+	}
+	b.every = riders * probes * beacon.TickStep.Seconds() / float64(n+1)
+	b.until = 2 * b.every * rand.Float64()
+	b.riding.Store(int32(n))
+	return n
+}
+
+// riders is the share of a tick's probes that beacons ride with.
+const riders = 0.9
+
+// carry says that a lane has just sent so many probes: beacons that are to leave among them follow.
+func (b *beacons) carry(probes int) {
+	if b.riding.Load() == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for b.until -= float64(probes); b.until <= 0 && n < len(b.due); n++ {
+		b.until += b.every
+	}
+	b.sendDue(n)
+}
+
+// batch sends the first of the beacons that are due, most at the most and as many as have room, and tells how many that are.
+func (b *beacons) batch(most int) (n int) {
 	asked := make([]beacon.Target, 0, beaconBatch)
 	for _, e := range b.out {
 		e.begin()
 	}
-	for _, t := range b.due {
+	for _, t := range b.due[:most] {
 		e := b.out[t.Path]
 		if e.n == len(e.frames) {
 			break

@@ -232,6 +232,8 @@ func (g *generator) collect() {
 	g.phase.tally.retransmitted.Add(now.Retransmitted - was.Retransmitted)
 	g.phase.tally.unsent.Add(now.Excluded - was.Excluded)
 	g.phase.tally.excluded.Add(now.Excluded - was.Excluded)
+	g.phase.tally.pressed.Add(now.Refused - was.Refused)
+	g.phase.session.beacons.carry(int(now.Sent - was.Sent))
 	*was = now
 	for ; g.finished < now.Finished; g.finished++ {
 		p := g.flying[0]

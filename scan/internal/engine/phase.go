@@ -72,9 +72,20 @@ func (ph *Phase) renew() (err error) {
 		recorded := ph.rec.emits&results.Filtered != 0
 		reach := ph.results.Reach()
 		silent := func(begin, end uint64, log2 uint8) uint64 { return ph.results.CountSilent(begin, end, log2) }
-		ph.ev.loss = schedule.NewLoss(positions.Begin, schedule.ChunkLen(ph.plan.Pace.Max, reach, recorded), positions.Len(), reach, silent)
+		ph.ev.loss = schedule.NewLoss(positions.Begin, schedule.ChunkLen(ph.chunkRate(), reach, recorded), positions.Len(), reach, silent)
 	}
 	return nil
+}
+
+// steeredChunks is the rate in probes per second by which chunks are sized where it is found out on the way: as long as 20 ms of the
+// most that it may come to, one would last for seconds on a slow path.
+const steeredChunks = 100_000
+
+func (ph *Phase) chunkRate() float64 {
+	if ph.plan.Auto {
+		return min(ph.plan.Pace.Max, steeredChunks)
+	}
+	return ph.plan.Pace.Max
 }
 
 // newSchedule is the schedule of the phase's positions.
@@ -86,11 +97,19 @@ func (ph *Phase) newSchedule() *schedule.Schedule {
 		policy = schedule.TargetRecall{Recall: asked.TargetRecall, Loss: ph.ev.loss}
 	}
 	_, chunkLen, _ := ph.ev.loss.Shape()
-	return schedule.New(schedule.Config{
+	c := schedule.Config{
 		Positions: ph.plan.Positions, ChunkLen: chunkLen, Reach: ph.results.Reach(), Policy: policy, Silent: silent,
 		Gap:     func() time.Duration { return ph.ev.retryGap(asked.RetryGap) },
 		Trusted: ph.trusted,
-	})
+	}
+	if s := ph.session.steering; s != nil {
+		c.Worthless = s.worthless
+		c.Twice = func(begin uint64, first schedule.Span) {
+			answered, second := ph.ev.loss.Tries(begin)
+			s.yield(first, answered, second)
+		}
+	}
+	return schedule.New(c)
 }
 
 // maxAttempts is how many probes a position can get at most.

@@ -156,7 +156,11 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	}
 	w.rebase(now)
 	w.set.Tick(now)
-	w.session.beacons.send(w.rate(now))
+	if w.session.steering != nil && w.release == nil {
+		w.steer(now)
+	} else {
+		w.session.beacons.send(w.rate(now))
+	}
 	if w.later != nil && now >= w.due {
 		w.tellLater()
 	}
@@ -331,6 +335,9 @@ func (w *sentinel) resume(over bool) {
 	w.set.Resume(doubtful)
 	w.lull.end(w.beacons(), doubtful)
 	w.phase.outage.Store(nil)
+	if w.session.steering != nil {
+		w.session.steering.forget()
+	}
 	w.release()
 	w.release, w.past = nil, false
 }

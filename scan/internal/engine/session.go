@@ -37,6 +37,7 @@ type Session struct {
 	phases    []*Phase
 	backend   backend
 	beacons   *beacons
+	steering  *steering // of the rate; nil where it is as planned
 	trust     trust
 	hops      []*hop
 	host      host
@@ -115,7 +116,7 @@ func New(c Config) (*Session, error) {
 		}
 	}
 	s.backend = s.newBackend()
-	s.beacons = newBeacons(s)
+	s.beacons, s.steering = newBeacons(s), newSteering(last)
 	return s, nil
 }
 

@@ -11,6 +11,7 @@ import (
 type tally struct {
 	sent, retransmitted                  atomic.Uint64
 	txErrors, txRetries, unsent          atomic.Uint64 // unsent: positions whose first probe failed
+	pressed                              atomic.Uint64 // times that the own interface had no room: while the phase runs, what txRetries will be
 	open, closed, filtered               atomic.Int64  // positions by best state; filtered without the silent ones
 	left                                 atomic.Uint64 // positions that left the window silent
 	noARP, timeouts                      atomic.Int64  // of the filtered

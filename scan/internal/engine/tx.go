@@ -45,14 +45,16 @@ type txLane struct {
 	asked int64    // when the gate was asked about them, a time of gate.Now,
 	told  []gate.Question
 
-	epoch uint64 // of shared, as seen
+	epoch   uint64 // of shared, as seen
+	beacons *beacons
+	pressed uint64 // backpressure, as told
 }
 
 func newTxLane(s *Session, ph *Phase, shared *sharedSchedule, out []*egress) *txLane {
 	return &txLane{
 		shared: shared, pace: s.pacer, gate: s.gate, id: &ph.id, routes: s.plan.Routes, egress: out, kick: ph.plan.Asked.Batch,
 		results: ph.results, ev: &ph.ev, cur: &ph.cur, rec: &ph.rec, tally: &ph.tally, errors: &ph.errors,
-		due: make([]uint64, 0, out[0].tx.Batch()),
+		due: make([]uint64, 0, out[0].tx.Batch()), beacons: s.beacons,
 	}
 }
 
@@ -132,6 +134,10 @@ func (l *txLane) walk(ctx context.Context, p *schedule.Pass) (walkEnd, error) {
 				}
 				return stopped, err
 			}
+		}
+		if n := l.backpressure(); n != l.pressed {
+			l.tally.pressed.Add(n - l.pressed)
+			l.pressed = n
 		}
 		l.news = l.rec.queue.put(l.news)
 		if full {
@@ -266,6 +272,7 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 		l.late(e.positions[sent : sent+k])
 		if k > 0 {
 			l.kicked(p, e.positions[sent:sent+k], begun, time.Now().UnixNano())
+			l.beacons.carry(k)
 		}
 		sent += k
 		switch {

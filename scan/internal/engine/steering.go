@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"synoptic/ratelimit/auto"
+	"synoptic/scan/beacon"
+	"synoptic/scan/plan"
+	"synoptic/scan/schedule"
+)
+
+// steering is the automatic rate: the sentinel tells the controller every 10 ms what left and what came of beacons, and
+// has the pace and the beacons follow.
+//
+//	sent, back-pressure, drops, beacons' outcomes, answers by attempt ─▶ auto.Controller ─▶ Pacer.SetRate, beacons between probes
+//	                                        passes sent in overload are made anew ◀──────── Overloaded
+//
+// Lanes ask it about passes, so it has a lock.
+type steering struct {
+	bounds auto.Config
+
+	mu         sync.Mutex
+	controller *auto.Controller
+	decision   auto.Decision
+	ticked     int64   // Unix time in ns, as all times here; 0: it has to begin anew
+	from       int64   // when it last began: what was sent before says nothing
+	held       float64 // a rate that somebody has set; 0: none
+
+	outcomes []beacon.Outcome
+	seen     traffic
+}
+
+// traffic is what has been counted.
+type traffic struct{ probes, beacons, pressed, drops uint64 }
+
+// newSteering makes the steering of a plan; nil where its rate is not ours to choose.
+func newSteering(p *plan.Plan) *steering {
+	if !p.Auto {
+		return nil
+	}
+	return &steering{bounds: auto.Config{Start: p.Pace.Start, Min: p.Pace.Min, Max: p.Pace.Max}, decision: auto.Decision{Rate: p.Pace.Start}}
+}
+
+// standstill is how long a tick may be late: what was learnt before is too old then.
+const standstill = int64(time.Second)
+
+// begin forgets what is known: the path may have changed.
+func (s *steering) begin(now int64, seen traffic, set *beacon.Set) {
+	s.controller = auto.New(s.bounds, now)
+	s.from, s.seen = now, seen
+	s.outcomes = set.Outcomes(s.outcomes[:0])
+}
+
+// tick decides on the rate until the next one, and on beacons.
+func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.Duration) auto.Decision {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ticked == 0 || now-s.ticked > standstill {
+		s.begin(now, seen, set)
+	}
+	s.ticked = now
+	c := s.controller
+	s.outcomes = set.Outcomes(s.outcomes[:0])
+	for _, o := range s.outcomes {
+		if o.Sent >= s.from {
+			c.Beacon(auto.Outcome{Sent: o.Sent, RTT: o.RTT, Base: o.Base, BaseAt: o.BaseAt, Lost: o.RTT == 0, Late: o.Late, Proven: o.Proven})
+		}
+	}
+	members, _ := set.Len()
+	c.Members(members, longest)
+	c.Sent(now, int(seen.probes-s.seen.probes+seen.beacons-s.seen.beacons))
+	c.Backpressure(now, int(seen.pressed-s.seen.pressed))
+	c.Drops(now, int(seen.drops-s.seen.drops))
+	s.seen = seen
+	s.decision = c.Tick(now)
+	if s.held > 0 {
+		s.decision.Rate = s.held
+	}
+	return s.decision
+}
+
+// forget has the next tick begin anew.
+func (s *steering) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ticked = 0
+}
+
+// asked says that so many beacons are sent now.
+func (s *steering) asked(now int64, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.controller.Asked(now, n)
+}
+
+// hold keeps the rate where somebody has set it; 0 lets it go.
+func (s *steering) hold(rate float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = rate
+}
+
+// cleanPasses over a chunk that has silent positions must have been sent outside of overload, or all there were to be.
+const cleanPasses = 2
+
+// worthless tells whether too many of the passes over a chunk met an overload.
+func (s *steering) worthless(passes []schedule.Span) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.controller == nil {
+		return false
+	}
+	clean := 0
+	for _, p := range passes {
+		if !s.controller.Overloaded(p.Begun.UnixNano(), p.Ended.UnixNano()) {
+			clean++
+		}
+	}
+	return clean < min(cleanPasses, len(passes))
+}
+
+// yield tells what came of a chunk that was asked twice.
+func (s *steering) yield(first schedule.Span, answered, second uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.controller == nil || first.Begun.UnixNano() < s.from {
+		return
+	}
+	s.controller.Yield(auto.Yield{From: first.Begun.UnixNano(), To: first.Ended.UnixNano(), First: int(answered), Second: int(second)})
+}
+
+// Steered is what an automatic rate goes by.
+type Steered struct {
+	auto.Decision
+	Held bool // somebody has set the rate
+}
+
+// Steered may be called at any time from any goroutine; false where the rate is not automatic.
+func (s *Session) Steered() (Steered, bool) {
+	x := s.steering
+	if x == nil {
+		return Steered{}, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return Steered{x.decision, x.held > 0}, true
+}
+
+// steer has the pace and the beacons follow the path.
+func (w *sentinel) steer(now int64) {
+	s := w.session.steering
+	d := s.tick(now, w.traffic(), w.set, w.phase.ev.rtts.Longest())
+	w.session.pacer.SetRate(d.Rate)
+	w.set.Focus(d.Focus)
+	s.asked(now, w.session.beacons.ride(d.Beacons, d.Rate, d.Spread))
+}
+
+// traffic is what has been counted so far.
+func (w *sentinel) traffic() (n traffic) {
+	for _, ph := range w.session.phases {
+		n.probes += ph.tally.sent.Load()
+		n.drops += ph.tally.rxDrops.Load()
+		n.pressed += ph.tally.pressed.Load()
+	}
+	n.beacons, _, _ = w.set.Totals()
+	return n
+}
