@@ -78,7 +78,7 @@ func (s *ScanEnd) Fit() *ScanEnd {
 	fit := *s
 	fit.Scanner = cut(s.Scanner, roomScanner)
 	fit.Backend, fit.BackendReason = cut(s.Backend, roomName), cut(s.BackendReason, roomReason)
-	fit.Phases = cutPhases(s.Phases)
+	fit.Phases, fit.LimitedBy = cutPhases(s.Phases), cut(s.LimitedBy, roomName)
 	fit.EstimateVoid = cut(s.EstimateVoid, roomWord)
 	fit.Error = cut(s.Error, roomError-len(s.Tags))
 	fit.Outputs = cutOutputs(s.Outputs, roomOutputs-len(s.Tags)/4)

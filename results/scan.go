@@ -110,8 +110,10 @@ type ScanEnd struct {
 
 	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes
 	Duration      float64 `json:"duration_s"`
-	Paused        float64 `json:"paused_s,omitempty"` // of Duration, while somebody had it paused
-	PPS           float64 `json:"pps"`                // probes of all phases / time spent sending, the resolution of addresses included and pauses not
+	Paused        float64 `json:"paused_s,omitempty"`     // of Duration, while somebody had it paused
+	PPS           float64 `json:"pps"`                    // probes of all phases / time spent sending, the resolution of addresses included and pauses not
+	LimitedBy     string  `json:"limited_by,omitempty"`   // of an automatic rate: what has limited it for most of the time
+	Capacity      float64 `json:"capacity_pps,omitempty"` // of an automatic rate: what the path is believed to carry
 	Phases        []Phase `json:"phases,omitempty"`
 	Backend       string  `json:"backend"`
 	BackendReason string  `json:"backend_reason"`

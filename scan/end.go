@@ -22,6 +22,9 @@ func (s *Scan) end(start time.Time, complete bool, err error) *results.ScanEnd {
 		Backend:      choice.Backend, BackendReason: s.plan.BackendReason(choice), Complete: complete,
 		Phases: s.took(), Evidence: s.evidence(),
 	}
+	if d, ok := s.last().session.Steered(); ok {
+		end.LimitedBy, end.Capacity = limitWords[d.Mostly], d.Capacity
+	}
 	estimates, of := s.estimates()
 	if end.EstimateVoid = string(estimates.Void); estimates.Void == estimate.None {
 		end.LossEstimate, end.MissedOpen = written(estimates.Loss), written(estimates.Missed)

@@ -44,14 +44,28 @@ func (s *Scan) Rate() float64 { return s.last().session.Pacer().Rate() }
 func (s *Scan) SetRate(rate float64) float64 {
 	s.live.mu.Lock()
 	defer s.live.mu.Unlock()
-	pacer := s.last().session.Pacer()
-	before := pacer.Rate()
-	rate = pacer.SetRate(rate)
+	session := s.last().session
+	before := session.Pacer().Rate()
+	rate = session.SetRate(rate)
 	s.live.rate = rate
 	if rate != before {
 		s.live.tell(results.Event{Kind: results.EventRate, Message: fmt.Sprintf("the rate is %s probes a second from now on, before %s", number(rate), number(before))})
 	}
 	return rate
+}
+
+// SetAuto has an automatic rate that was set go by the path again; false where the scan has none.
+func (s *Scan) SetAuto() bool {
+	s.live.mu.Lock()
+	defer s.live.mu.Unlock()
+	if !s.last().session.Steer() {
+		return false
+	}
+	if s.live.rate != 0 {
+		s.live.rate = 0
+		s.live.tell(results.Event{Kind: results.EventRate, Message: "the rate is automatic again"})
+	}
+	return true
 }
 
 // set is the rate that was set; 0: none was.
@@ -210,7 +224,7 @@ func (l *live) tell(e results.Event) {
 // follow has the session of a part that begins do as the one before.
 func (l *live) follow(session *engine.Session) error {
 	if l.rate > 0 {
-		session.Pacer().SetRate(l.rate)
+		session.SetRate(l.rate)
 	}
 	if l.paused != nil {
 		session.Pacer().Pause()

@@ -3,6 +3,7 @@ package scan
 import (
 	"time"
 
+	"synoptic/ratelimit/auto"
 	"synoptic/results"
 	"synoptic/scan/beacon"
 )
@@ -71,11 +72,30 @@ type Limits struct {
 const (
 	LimitedByPlan    = "plan"    // the rate or the bandwidth that was asked for, or the default
 	LimitedByControl = "control" // a rate that was set while the scan runs
+
+	// Of an automatic rate:
+	LimitedByBlind     = "blind"          // nothing has answered, so nothing is known
+	LimitedByEvidence  = "evidence"       // it rises as fast as answers show that it may
+	LimitedByMaximum   = "maximum"        // what was allowed, or what the link carries
+	LimitedByQueue     = "path-queue"     // the path's capacity, as a queue before it shows
+	LimitedByPolicer   = "path-policer"   // the path's capacity, as its losses show
+	LimitedByInterface = "interface"      // the own interface or processor
+	LimitedByReceiver  = "receiver"       // the own receiver drops answers
+	LimitedByContacts  = "first-contacts" // a table on the way that is too small for first contacts
 )
 
-// limits are those of a rate that nobody but a person changes.
+// limitWords are the words for what limits an automatic rate.
+var limitWords = [auto.Limits]string{
+	auto.Blind: LimitedByBlind, auto.Evidence: LimitedByEvidence, auto.Maximum: LimitedByMaximum, auto.Queue: LimitedByQueue,
+	auto.Policed: LimitedByPolicer, auto.Interface: LimitedByInterface, auto.Receiver: LimitedByReceiver, auto.Contacts: LimitedByContacts,
+}
+
+// limits are those of the moment.
 func (s *Scan) limits() Limits {
 	l := Limits{Limit: s.Rate(), LimitedBy: LimitedByPlan}
+	if d, ok := s.last().session.Steered(); ok {
+		l.LimitedBy, l.Capacity = limitWords[d.Limit], d.Capacity
+	}
 	if s.live.set() > 0 {
 		l.LimitedBy = LimitedByControl
 	}

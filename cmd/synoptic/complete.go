@@ -99,7 +99,7 @@ func completeScan(cmd *cobra.Command) {
 		"ports":   listed(services), "interface": listed(interfaces), "backend": fixed(backendNames...), "syn-profile": fixed(profileNames...),
 		"top-ports":     fixed("10", "100", strconv.Itoa(defaultTopPorts), strconv.Itoa(target.NumTopPorts())),
 		"rate-per-host": fixed("1", "10", "100"), "rate-per-prefix": fixed("24:100", "64:100"),
-		"rate": fixed("1k", "10k", "50k", "100k", "1M"), "bandwidth": fixed("10M", "100M", "1G"), "max-memory": fixed("64M", "256M", "1G"),
+		"max-rate": fixed("100k", "1M"), "min-rate": fixed("100", "1k"), "rate": fixed("auto", "1k", "10k", "50k", "100k", "1M"), "bandwidth": fixed("10M", "100M", "1G"), "max-memory": fixed("64M", "256M", "1G"),
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, f) // the flag is there
 	}

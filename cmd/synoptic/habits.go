@@ -97,7 +97,7 @@ var habits = []habit{
 	{"zmap", "--vpn --iplayer -X", false, always, "", ""},
 
 	// Rate and waiting.
-	{"nmap", "--max-rate --min-rate --max-pps --min-packet --min-pkt", true, "--rate $", "", ""},
+	{"nmap", "--max-pps --min-packet --min-pkt", true, "--rate $", "", ""},
 	{"zmap", "-B", true, "--bandwidth $", "", ""},
 	{"nmap", "-T0", false, "--rate 0.003", "a probe in 5 minutes", ""},
 	{"nmap", "-T1", false, "--rate 0.06", "a probe in 15 seconds", ""},

@@ -25,6 +25,8 @@ var flags = map[string]string{
 	"ShardOf":       "--shard",
 	"Rate":          "--rate",
 	"Bandwidth":     "--bandwidth",
+	"MinRate":       "--min-rate",
+	"MaxRate":       "--max-rate",
 	"RatePerHost":   "--rate-per-host",
 	"RatePerPrefix": "--rate-per-prefix",
 	"Backend":       "--backend",

@@ -2,16 +2,30 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"synoptic/ratelimit"
 	"synoptic/scan/plan"
 )
 
-// limits understands the flags that hold hosts and prefixes to a rate.
-func (f *scanFlags) limits(c *plan.Config) (err error) {
-	if f.ratePerHost != "" {
-		if c.RatePerHost, err = ratelimit.ParseRate(f.ratePerHost); err != nil {
-			return fmt.Errorf("--rate-per-host: %w", err)
+// pace understands the flags that say how fast the scan goes.
+func (f *scanFlags) pace(c *plan.Config) (err error) {
+	c.Auto = strings.EqualFold(f.rate, plan.RateAuto)
+	rates := []struct {
+		flag, text string
+		to         *float64
+	}{{"--rate", f.rate, &c.Rate}, {"--max-rate", f.maxRate, &c.MaxRate}, {"--min-rate", f.minRate, &c.MinRate}, {"--rate-per-host", f.ratePerHost, &c.RatePerHost}}
+	for _, r := range rates {
+		if r.text == "" || c.Auto && r.to == &c.Rate {
+			continue
+		}
+		if *r.to, err = ratelimit.ParseRate(r.text); err != nil {
+			return fmt.Errorf("%s: %w", r.flag, err)
+		}
+	}
+	if f.bandwidth != "" {
+		if c.Bandwidth, err = ratelimit.ParseBandwidth(f.bandwidth); err != nil {
+			return fmt.Errorf("--bandwidth: %w", err)
 		}
 	}
 	for _, s := range f.ratePerPrefix {

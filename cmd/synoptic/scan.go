@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"synoptic/cmd/synoptic/screen"
-	"synoptic/ratelimit"
 	"synoptic/results/bytesize"
 	"synoptic/scan"
 	"synoptic/scan/permute"
@@ -36,19 +35,20 @@ type scanFlags struct {
 	only4, only6 bool
 	strict       bool
 
-	rate, bandwidth string
-	ratePerHost     string
-	ratePerPrefix   []string
-	retries         int
-	retryGap        time.Duration
-	targetRecall    float64
-	wait            time.Duration
-	beacons         []string
-	patience        time.Duration
-	batch           int
-	lanes           int
-	seed            uint64
-	shard           string
+	rate, bandwidth  string
+	minRate, maxRate string
+	ratePerHost      string
+	ratePerPrefix    []string
+	retries          int
+	retryGap         time.Duration
+	targetRecall     float64
+	wait             time.Duration
+	beacons          []string
+	patience         time.Duration
+	batch            int
+	lanes            int
+	seed             uint64
+	shard            string
 
 	iface      []string
 	sourceIP   string
@@ -113,7 +113,9 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.BoolVarP(&f.only6, "ipv6", "6", false, "probe IPv6 targets only")
 	fl.BoolVar(&f.strict, "strict", false, "refuse host names without an address and targets without a route, instead of skipping them")
 	fl.Var((*words)(&f.scope), "scope", "`FILE` with the authorized prefixes: a target outside is refused")
-	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M (default 10k; 500k for local targets)")
+	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M, or auto: as fast as the path carries (default 10k; 500k for local targets)")
+	fl.Var((*word)(&f.maxRate), "max-rate", "with --rate auto, go no faster than `PPS` (default: what the link carries)")
+	fl.Var((*word)(&f.minRate), "min-rate", fmt.Sprintf("with --rate auto, go no slower than `PPS` (default %d)", plan.AutoMin))
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire, `BPS`: 100M; of rate and bandwidth the lower limit applies")
 	fl.Var((*word)(&f.ratePerHost), "rate-per-host", "send at most `PPS` packets per second to any one host, retries included: 0.5, 20")
 	fl.Var((*words)(&f.ratePerPrefix), "rate-per-prefix", "send at most so many packets per second to any one prefix of a length, `LENGTH:PPS`: 24:100 for IPv4, 64:100 or v6/32:1k for IPv6")
@@ -287,17 +289,7 @@ func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, lo
 	if err != nil {
 		return c, err
 	}
-	if f.rate != "" {
-		if c.Rate, err = ratelimit.ParseRate(f.rate); err != nil {
-			return c, fmt.Errorf("--rate: %w", err)
-		}
-	}
-	if f.bandwidth != "" {
-		if c.Bandwidth, err = ratelimit.ParseBandwidth(f.bandwidth); err != nil {
-			return c, fmt.Errorf("--bandwidth: %w", err)
-		}
-	}
-	if err := f.limits(&c); err != nil {
+	if err := f.pace(&c); err != nil {
 		return c, err
 	}
 	if recall := cmd.Flags().Changed("target-recall"); recall && cmd.Flags().Changed("retries") {

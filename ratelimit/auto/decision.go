@@ -40,6 +40,8 @@ const (
 	Interface              // the own interface, or the own processor
 	Receiver               // the own receiver drops answers
 	Contacts               // a table on the way that is too small for first contacts
+
+	Limits = int(Contacts) + 1 // is how many there are
 )
 
 func (l Limit) String() string {

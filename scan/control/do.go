@@ -13,6 +13,7 @@ import (
 type Scan interface {
 	Rate() float64
 	SetRate(pps float64) (holds float64)
+	SetAuto() bool
 	Bounds() ratelimit.Pace
 	Pause()
 	Resume()
@@ -64,6 +65,13 @@ func rate(s Scan, args []string) (*Rate, error) {
 	bounds := s.Bounds()
 	r := &Rate{Min: bounds.Min, Max: bounds.Max}
 	if len(args) == 0 {
+		r.PPS = s.Rate()
+		return r, nil
+	}
+	if args[0] == RateAuto {
+		if !s.SetAuto() {
+			return nil, wrong("give a number, such as 20k", "the rate of this scan is not automatic: it was not started with Rate auto")
+		}
 		r.PPS = s.Rate()
 		return r, nil
 	}

@@ -17,6 +17,7 @@ var _ Scan = (*scan.Scan)(nil)
 
 // fake is a scan that keeps what it is told.
 type fake struct {
+	auto     bool
 	rate     float64
 	paused   bool
 	excluded []*target.Exclusions
@@ -31,6 +32,7 @@ func (f *fake) SetRate(pps float64) float64 {
 	f.rate = min(pps, 4000)
 	return f.rate
 }
+func (f *fake) SetAuto() bool                   { return f.auto }
 func (f *fake) Pause()                          { f.changes++; f.paused = true }
 func (f *fake) Resume()                         { f.changes++; f.paused = false }
 func (f *fake) Standing() (bool, time.Duration) { return f.paused, 0 }

@@ -18,12 +18,15 @@ type Request struct {
 
 // The verbs.
 const (
-	VerbRate    = "rate"    // one argument, as scan's Rate is written; without one it is told
+	VerbRate    = "rate"    // one argument, as scan's Rate is written, or RateAuto; without one it is told
 	VerbPause   = "pause"   // nothing leaves any more
 	VerbResume  = "resume"  // it goes on
 	VerbExclude = "exclude" // addresses, prefixes, ranges, octet patterns
 	VerbStatus  = "status"
 )
+
+// RateAuto lets an automatic rate that was set go by the path again.
+const RateAuto = "auto"
 
 // Verbs are all of them.
 var Verbs = []string{VerbRate, VerbPause, VerbResume, VerbExclude, VerbStatus}

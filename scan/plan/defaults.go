@@ -72,6 +72,14 @@ func (c *Config) check() error {
 		return refuse("Rate", "give a rate above 0, for instance 10k", "negative rate")
 	case !(c.Bandwidth >= 0):
 		return refuse("Bandwidth", "give a rate above 0, for instance 10k", "negative rate")
+	case !(c.MinRate >= 0):
+		return refuse("MinRate", "give a rate above 0, for instance 1k", "negative rate")
+	case !(c.MaxRate >= 0):
+		return refuse("MaxRate", "give a rate above 0, for instance 100k", "negative rate")
+	case c.MinRate > 0 && !c.Auto:
+		return refuse("MinRate", "give it with Rate auto, or Rate alone", "MinRate is about a rate that is found out, and Rate is not auto")
+	case c.MaxRate > 0 && !c.Auto:
+		return refuse("MaxRate", "give it with Rate auto, or Rate alone", "MaxRate is about a rate that is found out, and Rate is not auto")
 	case c.Wait < 0:
 		return refuse("Wait", "give a duration such as 8s", "negative Wait")
 	case c.Batch < 0 || c.Batch > MaxBatch:

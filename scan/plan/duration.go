@@ -32,16 +32,24 @@ const localCapacity = 320_000
 const maxDuration = 100 * 365 * 24 * time.Hour
 
 // Reach is the rate that the scan gets to in probes per second: the one planned, or the most that the backend is known to
-// send.
+// send. An automatic rate gets there where the path carries it.
 func (p *Plan) Reach() float64 {
+	if p.Auto {
+		return p.reach(p.Pace.Max)
+	}
+	return p.reach(p.Pace.Start)
+}
+
+// reach is how much of a rate the backend is known to send.
+func (p *Plan) reach(rate float64) float64 {
 	most, known := capacity[p.Choice.Backend]
 	if !known {
-		return p.Pace.Start
+		return rate
 	}
 	if p.Routes != nil && allLocal(nil, p.Routes, nil) {
 		most = min(most, localCapacity)
 	}
-	return min(p.Pace.Start, most)
+	return min(rate, most)
 }
 
 // Bounds counts the resolution of addresses, canary ports, retries and the waits between and behind them, and for
@@ -82,11 +90,14 @@ func secondsOf(d time.Duration) seconds { return seconds(d.Seconds()) }
 
 // asking is the time for so many positions.
 func (p *Plan) asking(positions float64) span {
-	rate := p.Reach()
-	once := max(seconds(min(positions/rate, maxDuration.Seconds())), p.limited(positions))
+	atRate := func(rate float64) seconds {
+		return max(seconds(min(positions/rate, maxDuration.Seconds())), p.limited(positions))
+	}
+	once := atRate(p.Reach())
 	attempts := float64(p.Asked.Attempts)
 	wait := secondsOf(min(rtt.CooldownBlind, p.Asked.Wait))
 	s := span{answered: once + secondsOf(rtt.CooldownFloor)}
+	once = atRate(p.reach(p.Pace.Start)) // where nothing answers, an automatic rate stays there
 	if p.Choice.Backend == BackendConnect {
 		if len(p.Limits) > 0 {
 			once, wait = once*seconds(attempts), seconds(attempts)*secondsOf(min(OneSYN, p.Asked.Wait))
@@ -113,8 +124,8 @@ func (p *Plan) resolving() (s span) {
 			continue
 		}
 		if n := p.Routes.Targets(i); n > 0 {
-			s.answered += seconds(n / p.Reach())
-			s.silent += secondsOf(route.ResolveOptions{}.Longest(n, p.Reach()))
+			s.answered += seconds(n / p.reach(p.Pace.Start))
+			s.silent += secondsOf(route.ResolveOptions{}.Longest(n, p.reach(p.Pace.Start)))
 		}
 	}
 	return s

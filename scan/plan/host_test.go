@@ -19,7 +19,7 @@ import (
 // fakeHost is a host of which a test says everything; the zero value is one that can do it all, behind a
 // gateway on a veth interface.
 type fakeHost struct {
-	speed float64
+	speed              float64
 	canRaw, xdp, bind  error
 	portsErr, localErr error
 	paths              []route.Path

@@ -80,6 +80,9 @@ type permutation struct {
 type asked struct {
 	Backend    string   `json:"backend"`
 	Rate       float64  `json:"rate,omitempty"`
+	Auto       bool     `json:"auto,omitempty"`
+	MinRate    float64  `json:"min_rate,omitempty"`
+	MaxRate    float64  `json:"max_rate,omitempty"`
 	Bandwidth  float64  `json:"bandwidth,omitempty"`
 	PerHost    float64  `json:"rate_per_host,omitempty"`
 	PerPrefix  []string `json:"rate_per_prefix,omitempty"` // as ratelimit.ParsePrefixRate reads it
@@ -134,7 +137,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
 		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Apart: p.Apart,
 		Asked: asked{
-			Backend: c.Backend, Rate: c.Rate, Bandwidth: c.Bandwidth, PerHost: c.RatePerHost, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
+			Backend: c.Backend, Rate: c.Rate, Auto: c.Auto, MinRate: c.MinRate, MaxRate: c.MaxRate, Bandwidth: c.Bandwidth, PerHost: c.RatePerHost, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
 			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes, Live: c.Live,
 		},
 		Policy: policy{

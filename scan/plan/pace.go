@@ -58,6 +58,9 @@ func paceOf(asked *Config, local bool, frameLen int, line func() float64) (ratel
 	return pace, reason, nil
 }
 
+// RateAuto stands for an automatic rate in records.
+const RateAuto = "auto"
+
 // AutoMin in probes per second is what an automatic rate goes down to.
 const AutoMin = 100
 

@@ -16,7 +16,7 @@ func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
 		Targets: p.Addresses(), Excluded: p.Asked.Targets.Excluded, Unrouted: p.Unreached(), Ports: p.NumPorts(), Probes: p.Probes(),
 		Names: p.Asked.Targets.HostNames, NamesSkipped: p.Asked.Targets.SkippedNames,
 		Shard: p.shard(), Seed: p.Seed, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
-		Rate: strconv.FormatFloat(p.Pace.Start, 'f', -1, 64), Backend: c.Backend, BackendReason: p.BackendReason(c),
+		Rate: p.rateText(), Backend: c.Backend, BackendReason: p.BackendReason(c),
 		Iface: p.Interfaces(), Source: p.Sources(),
 	}
 	if c.Lanes > 1 {
@@ -26,6 +26,14 @@ func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
 		s.Scope = &results.Scope{File: sc.File, SHA256: sc.SHA256, Addresses: sc.Addresses}
 	}
 	return s
+}
+
+// rateText is the rate in probes per second, or RateAuto.
+func (p *Plan) rateText() string {
+	if p.Auto {
+		return RateAuto
+	}
+	return strconv.FormatFloat(p.Pace.Start, 'f', -1, 64)
 }
 
 // shard is "2/8" for the second of eight; "" where there is one.

@@ -63,11 +63,11 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 	if len(p.Asked.Beacons) > 0 {
 		row("beacons", "%s, and what responds", joinAddrs(p.Asked.Beacons))
 	}
-	rate := fmt.Sprintf("%s: %s", perSecond(p.Pace.Start), p.RateReason)
-	if p.Asked.Live {
+	rate := fmt.Sprintf("%s: %s", paceWords(p), p.RateReason)
+	if p.Asked.Live && !p.Auto {
 		rate += fmt.Sprintf("; synoptic ctl can set %s to %s", perSecond(p.Pace.Min), perSecond(p.Pace.Max))
 	}
-	if reach := p.Reach(); reach < p.Pace.Start {
+	if reach := p.Reach(); reach < p.Pace.Start || p.Auto && reach < p.Pace.Max {
 		rate += fmt.Sprintf("; %s reaches about %s", p.Choice.Backend, perSecond(reach))
 	}
 	row("rate", "%s", rate)
@@ -81,6 +81,14 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 		row("seed", "%d", p.Seed)
 	}
 	row("duration", "%s", durationWords(p))
+}
+
+// paceWords are the rate, or its bounds where it is found out.
+func paceWords(p *plan.Plan) string {
+	if p.Auto {
+		return fmt.Sprintf("%s to %s, from %s on", perSecond(p.Pace.Min), perSecond(p.Pace.Max), perSecond(p.Pace.Start))
+	}
+	return perSecond(p.Pace.Start)
 }
 
 // limitWords say what no host and no prefix gets more of, and what of that never matters.

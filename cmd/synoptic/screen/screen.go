@@ -156,7 +156,15 @@ func (v *View) Instead(planned string, c plan.Choice) {
 
 // beginWords are the plan in a line.
 func beginWords(p *plan.Plan) string {
-	return fmt.Sprintf("scanning %s by %s at %s: %s", targetWords(p), p.Choice.Backend, perSecond(min(p.Pace.Start, p.Reach())), durationWords(p))
+	return fmt.Sprintf("scanning %s by %s at %s: %s", targetWords(p), p.Choice.Backend, atRate(p), durationWords(p))
+}
+
+// atRate is the rate that is gone at.
+func atRate(p *plan.Plan) string {
+	if p.Auto {
+		return "up to " + perSecond(p.Reach())
+	}
+	return perSecond(p.Reach())
 }
 
 // Ask has a status line written soon.

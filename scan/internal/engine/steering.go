@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"time"
 
+	"synoptic/ratelimit"
 	"synoptic/ratelimit/auto"
 	"synoptic/scan/beacon"
 	"synoptic/scan/plan"
@@ -23,9 +25,10 @@ type steering struct {
 	mu         sync.Mutex
 	controller *auto.Controller
 	decision   auto.Decision
-	ticked     int64   // Unix time in ns, as all times here; 0: it has to begin anew
-	from       int64   // when it last began: what was sent before says nothing
-	held       float64 // a rate that somebody has set; 0: none
+	ticked     int64                      // Unix time in ns, as all times here; 0: it has to begin anew
+	from       int64                      // when it last began: what was sent before says nothing
+	held       float64                    // a rate that somebody has set; 0: none
+	limits     [auto.Limits]time.Duration // for how long each has held the rate
 
 	outcomes []beacon.Outcome
 	seen     traffic
@@ -59,6 +62,9 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	if s.ticked == 0 || now-s.ticked > standstill {
 		s.begin(now, seen, set)
 	}
+	if s.held == 0 {
+		s.limits[s.decision.Limit] += time.Duration(now - max(s.ticked, s.from))
+	}
 	s.ticked = now
 	c := s.controller
 	s.outcomes = set.Outcomes(s.outcomes[:0])
@@ -74,9 +80,6 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	c.Drops(now, int(seen.drops-s.seen.drops))
 	s.seen = seen
 	s.decision = c.Tick(now)
-	if s.held > 0 {
-		s.decision.Rate = s.held
-	}
 	return s.decision
 }
 
@@ -94,11 +97,28 @@ func (s *steering) asked(now int64, n int) {
 	s.controller.Asked(now, n)
 }
 
-// hold keeps the rate where somebody has set it; 0 lets it go.
-func (s *steering) hold(rate float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = rate
+// SetRate sets the rate to what of it lies within the pace's bounds, and returns the rate that holds. An automatic rate stays there.
+func (s *Session) SetRate(rate float64) float64 {
+	if x := s.steering; x != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		rate = s.pacer.SetRate(rate)
+		x.held = rate
+		return rate
+	}
+	return s.pacer.SetRate(rate)
+}
+
+// Steer lets a rate that was set go: it is automatic again. It returns false where it never was.
+func (s *Session) Steer() bool {
+	x := s.steering
+	if x == nil {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.held = 0
+	return true
 }
 
 // cleanPasses over a chunk that has silent positions must have been sent outside of overload, or all there were to be.
@@ -133,7 +153,7 @@ func (s *steering) yield(first schedule.Span, answered, second uint64) {
 // Steered is what an automatic rate goes by.
 type Steered struct {
 	auto.Decision
-	Held bool // somebody has set the rate
+	Mostly auto.Limit // what has held the rate for the longest time
 }
 
 // Steered may be called at any time from any goroutine; false where the rate is not automatic.
@@ -144,14 +164,26 @@ func (s *Session) Steered() (Steered, bool) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return Steered{x.decision, x.held > 0}, true
+	all := x.limits[:]
+	return Steered{x.decision, auto.Limit(slices.Index(all, slices.Max(all)))}, true
+}
+
+// apply sets the rate decided on, unless somebody has set one.
+func (s *steering) apply(p *ratelimit.Pacer, d *auto.Decision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held > 0 {
+		d.Rate = s.held
+		return
+	}
+	p.SetRate(d.Rate)
 }
 
 // steer has the pace and the beacons follow the path.
 func (w *sentinel) steer(now int64) {
 	s := w.session.steering
 	d := s.tick(now, w.traffic(), w.set, w.phase.ev.rtts.Longest())
-	w.session.pacer.SetRate(d.Rate)
+	s.apply(w.session.pacer, &d)
 	w.set.Focus(d.Focus)
 	s.asked(now, w.session.beacons.ride(d.Beacons, d.Rate, d.Spread))
 }
