@@ -164,6 +164,7 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 	default:
 		r.dealtWith(t)
 		r.last = time.Now()
+		r.phase.tally.begun.Add(1)
 		r.flying.Add(1)
 		r.pending.Go(crash.Guarded(func() {
 			r.probe(ctx, t, netip.AddrPortFrom(addr, port))
@@ -280,6 +281,7 @@ func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort)
 			return a
 		}
 		r.phase.tally.txRetries.Add(1)
+		r.phase.tally.pressed.Add(1)
 		r.phase.cur.ahead.Add(1) // no answer is to be expected to it
 		slept := sleep(ctx, connectWait)
 		for slept && r.session.gate.Ask(pos, remote.Addr(), remote.Port()) == gate.Later {

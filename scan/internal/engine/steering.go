@@ -191,7 +191,11 @@ func (w *sentinel) steer(now int64) {
 // traffic is what has been counted so far.
 func (w *sentinel) traffic() (n traffic) {
 	for _, ph := range w.session.phases {
-		n.probes += ph.tally.sent.Load()
+		if w.session.beacons.connects != nil {
+			n.probes += ph.tally.begun.Load()
+		} else {
+			n.probes += ph.tally.sent.Load()
+		}
 		n.drops += ph.tally.rxDrops.Load()
 		n.pressed += ph.tally.pressed.Load()
 	}

@@ -13,6 +13,7 @@ type tally struct {
 	txErrors, txRetries, unsent          atomic.Uint64 // unsent: positions whose first probe failed
 	pressed                              atomic.Uint64 // times that the own interface had no room: while the phase runs, what txRetries will be
 	open, closed, filtered               atomic.Int64  // positions by best state; filtered without the silent ones
+	begun                                atomic.Uint64 // connects, of which sent counts those that have ended
 	left                                 atomic.Uint64 // positions that left the window silent
 	noARP, timeouts                      atomic.Int64  // of the filtered
 	replies, duplicates, outranked, late atomic.Uint64
