@@ -10,7 +10,7 @@ import (
 
 // pace understands the flags that say how fast the scan goes.
 func (f *scanFlags) pace(c *plan.Config) (err error) {
-	c.Auto = strings.EqualFold(f.rate, plan.RateAuto)
+	c.Auto = strings.EqualFold(f.rate, plan.RateAuto) || f.rate == "" && (f.maxRate != "" || f.minRate != "") // as other scanners have these
 	rates := []struct {
 		flag, text string
 		to         *float64

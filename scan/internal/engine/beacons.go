@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -167,6 +168,17 @@ func (b *beacons) ride(rate, probes float64, spread bool) int {
 
 // riders is the share of a tick's probes that beacons ride with.
 const riders = 0.9
+
+// seat is how many probes leave until the next beacon does: in the middle of a batch, for what is at the end of each meets more loss
+// than the others.
+func (b *beacons) seat() int {
+	if b.riding.Load() == 0 {
+		return plan.MaxBatch
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int(min(max(math.Ceil(b.until), 1), plan.MaxBatch))
+}
 
 // carry says that a lane has just sent so many probes: beacons that are to leave among them follow.
 func (b *beacons) carry(probes int) {

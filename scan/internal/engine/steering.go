@@ -32,6 +32,7 @@ type steering struct {
 
 	outcomes []beacon.Outcome
 	seen     traffic
+	idle     int // ticks in a row in which nothing was probed
 }
 
 // traffic is what has been counted.
@@ -47,6 +48,12 @@ func newSteering(p *plan.Plan) *steering {
 
 // standstill is how long a tick may be late: what was learnt before is too old then.
 const standstill = int64(time.Second)
+
+const (
+	tickStep = int64(beacon.TickStep)
+	// idleTicks without a probe are a standstill, at AutoMin and above.
+	idleTicks = 5
+)
 
 // begin forgets what is known: the path may have changed.
 func (s *steering) begin(now int64, seen traffic, set *beacon.Set) {
@@ -68,8 +75,15 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	s.ticked = now
 	c := s.controller
 	s.outcomes = set.Outcomes(s.outcomes[:0])
+	// Where there is nothing to send but beacons, they meet no queue and no policer: they say nothing.
+	if s.idle++; seen.probes != s.seen.probes {
+		if s.idle > idleTicks {
+			s.from = now - tickStep
+		}
+		s.idle = 0
+	}
 	for _, o := range s.outcomes {
-		if o.Sent >= s.from {
+		if o.Sent >= s.from && s.idle <= idleTicks {
 			c.Beacon(auto.Outcome{Sent: o.Sent, RTT: o.RTT, Base: o.Base, BaseAt: o.BaseAt, Lost: o.RTT == 0, Late: o.Late, Proven: o.Proven})
 		}
 	}
@@ -79,8 +93,12 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	c.Backpressure(now, int(seen.pressed-s.seen.pressed))
 	c.Drops(now, int(seen.drops-s.seen.drops))
 	s.seen = seen
-	s.decision = c.Tick(now)
-	return s.decision
+	d, last := c.Tick(now), s.decision
+	if s.idle > idleTicks {
+		d.Capacity, d.Limit = last.Capacity, last.Limit
+	}
+	s.decision = d
+	return d
 }
 
 // forget has the next tick begin anew.

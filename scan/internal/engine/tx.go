@@ -267,7 +267,7 @@ func (l *txLane) flush(ctx context.Context, p *schedule.Pass, e *egress) error {
 	begun := time.Now().UnixNano()
 	l.sentAt(p, e.positions[:n], begun, 0) // provisional: a reply may come before the kick returns
 	for sent := 0; sent < n; {
-		k, err := e.tx.Send(sent, min(sent+l.kick, n))
+		k, err := e.tx.Send(sent, min(sent+l.kick, n, sent+l.beacons.seat()))
 		l.count(p, e.positions[sent:sent+k])
 		l.late(e.positions[sent : sent+k])
 		if k > 0 {
