@@ -89,7 +89,7 @@ func ask(std streams, path, verb string, args []string) error {
 // ctlSection says what a scan can be asked.
 func ctlSection() section {
 	return section{title: "Verbs", entries: []entry{
-		{"rate [PPS]", "send so many probes a second from now on: 500, 20k; without PPS say how many. More than the scan was planned for, four times the rate that it began with, comes to that"},
+		{"rate [PPS]", "send so many probes a second from now on: 500, 20k; without PPS say how many. More than the scan was planned for, four times the rate that it began with, comes to that. auto: as fast as the path carries again, of a scan with --rate auto"},
 		{"pause", "send nothing more, beacons and verification neither; answers are still taken"},
 		{"resume", "go on"},
 		{"exclude TARGET...", "probe nothing there any more: addresses, prefixes, ranges and octet patterns, as for --exclude, but no host names"},

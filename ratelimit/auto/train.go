@@ -142,7 +142,7 @@ func (c *Controller) judgeTrain() {
 		c.over.add(from, end)
 	}
 	switch {
-	case carried < 0.6*t.rate, c.gaps(from, end, t.rate): // it could not be sent
+	case carried < 0.6*t.rate: // it could not be sent
 		t.clean = 0
 	case doubtful && !known:
 		c.over.add(max(c.loss.since, from-int64(3*time.Second)), c.now)
@@ -185,16 +185,6 @@ func (c *Controller) judgeTrain() {
 			c.rate = max(c.rate, t.rate)
 		}
 	}
-}
-
-// gaps tells whether less than half of a rate was sent in any two ticks of a span: a queue that formed before has drained in them.
-func (c *Controller) gaps(from, to int64, rate float64) bool {
-	for at := from; at+2*tick <= to+tick/2; at += tick {
-		if c.history.over(at, at+2*tick) < 0.5*rate {
-			return true
-		}
-	}
-	return false
 }
 
 // queued takes note that a train has met a queue.

@@ -58,6 +58,13 @@ func TestDo(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.line, got, c.want)
 		}
 	}
+	if got := answered(t, s, `{"verb":"rate","args":["auto"]}`); got != `{"ok":false,"verb":"rate","error":"the rate of this scan is not automatic: it was not started with Rate auto","hint":"give a number, such as 20k"}` {
+		t.Error(got)
+	}
+	s.auto = true
+	if got := answered(t, s, `{"verb":"rate","args":["auto"]}`); got != `{"ok":true,"verb":"rate","rate":4000,"min_rate":0.001,"max_rate":4000}` {
+		t.Error(got)
+	}
 	var prefixes []string
 	for p := range s.excluded[0].Prefixes() {
 		prefixes = append(prefixes, p.String())

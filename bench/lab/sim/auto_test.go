@@ -12,7 +12,7 @@ import (
 )
 
 // steeredCell is a path with what is scanned behind it at the automatic rate, and what is asked of that. bench/autorate has many
-// more, of the controller alone; these have the whole engine.
+// more, of the controller alone; these have the whole engine, and their times the waits for gaps at the end of a short scan.
 type steeredCell struct {
 	capacity    float64 // packets per second
 	queue, trip time.Duration
@@ -32,12 +32,12 @@ func (c steeredCell) String() string {
 
 var steeredCells = []steeredCell{
 	{capacity: 5_000, queue: 200 * ms, trip: 50 * ms, hit: 0.3, ratio: 1.2, limited: "path-queue"},
-	{capacity: 20_000, queue: 20 * ms, trip: 50 * ms, hit: 0.01, ratio: 1.3, limited: "path-queue"},
+	{capacity: 20_000, queue: 20 * ms, trip: 50 * ms, hit: 0.01, ratio: 1.5, limited: "path-queue"},
 	{capacity: 20_000, queue: 200 * ms, trip: ms, hit: 0.3, ratio: 1.2, limited: "path-queue"},
 	{capacity: 20_000, queue: 50 * ms, trip: 50 * ms, hit: 0.01, police: true, ratio: 1.6, limited: "path-policer"},
-	{capacity: 5_000, queue: 20 * ms, trip: 50 * ms, hit: 0.01, ratio: 1.3, limited: "path-queue"},
+	{capacity: 5_000, queue: 20 * ms, trip: 50 * ms, hit: 0.01, ratio: 1.5, limited: "path-queue"},
 	{capacity: 20_000, queue: 200 * ms, trip: 50 * ms, hit: 0.001, ratio: 1.25, limited: "path-queue"},
-	{capacity: 20_000, queue: 20 * ms, trip: 200 * ms, hit: 0.01, loss: 0.01, ratio: 1.35, limited: "path-queue"},
+	{capacity: 20_000, queue: 20 * ms, trip: 200 * ms, hit: 0.01, loss: 0.01, ratio: 1.5, limited: "path-queue"},
 	{capacity: 100_000, queue: 20 * ms, trip: 50 * ms, hit: 0.01, loss: 0.01, ratio: 1.3, limited: "path-queue"},
 	{capacity: 100_000, queue: 200 * ms, trip: ms, hit: 0.3, ratio: 1.2, limited: "path-queue"},
 	{capacity: 100_000, queue: 5 * ms, trip: ms, hit: 0.3, police: true, ratio: 1.4, limited: "path-policer"},
