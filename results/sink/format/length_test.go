@@ -76,7 +76,7 @@ func TestMessagesAreShort(t *testing.T) {
 				encode(t, longName, reported(written, end.Outputs)) // which looks at the lengths
 				lines, _ := encode(t, longName, written)
 				first, last := lines[0], lines[len(lines)-1]
-				if !strings.Contains(first, `"…"]`) || !strings.Contains(last, `"… 9`) {
+				if !strings.Contains(first, `"…"]`) || !strings.Contains(last, `"… 9`) && !strings.Contains(last, `"… 100 more"`) {
 					t.Errorf("%s\n%s", first, last)
 				}
 				t.Logf("scan_start has %d bytes, scan_end %d", len(first), len(last))
