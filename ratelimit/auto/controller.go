@@ -34,12 +34,13 @@ type Controller struct {
 	fitted   int64   // a standing queue was last fitted then
 	paced    float64 // of the last decision
 
-	loss   loss
-	police police
-	train  train
-	trial  trial
-	dipped int64 // when the queue was last let drain
-	dip    int64 // until when it is
+	loss    loss
+	police  police
+	train   train
+	trial   trial
+	starved int64 // when there was last nothing to send
+	dipped  int64 // when the queue was last let drain
+	dip     int64 // until when it is
 
 	over  overloads
 	caps  caps
@@ -92,6 +93,23 @@ func New(c Config, now int64) *Controller {
 
 // Sent says that so many packets have left since the last call, beacons included.
 func (c *Controller) Sent(_ int64, n int) { c.sent += float64(n) }
+
+// Starved says that there is nothing to send but beacons: what they find is no effect of the rate. A train that was cut short by it is
+// void.
+func (c *Controller) Starved(now int64) {
+	c.starved = now
+	if t := &c.train; t.flying() && !t.over {
+		t.from, t.clean, t.next = 0, 0, now+starvedFor
+		c.since = max(c.since, now)
+	}
+	if c.phase == Test && c.capacity > 0 {
+		c.phase = Cruise
+		c.conclude()
+	}
+}
+
+// starvedFor is how long sending has to go on for what it meets to be told from what it met before.
+const starvedFor = int64(50 * time.Millisecond)
 
 // Members says how many beacons there are to ask, and how long answers take of late, 0 where it is not known.
 func (c *Controller) Members(n int, trip time.Duration) {

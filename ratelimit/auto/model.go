@@ -72,7 +72,7 @@ func (c *Controller) standing() {
 		if newest == 0 {
 			newest = x.at
 		}
-		if x.at <= c.since || x.queue < least || newest-x.at > fitSpan {
+		if x.at <= c.since || x.at <= c.starved || x.queue < least || newest-x.at > fitSpan {
 			break
 		}
 		from = x.at

@@ -73,6 +73,9 @@ func (c *Controller) startTrain() bool {
 		}
 		return !t.over
 	}
+	if c.now < c.starved+starvedFor && c.starved != 0 {
+		return false
+	}
 	if c.policed || c.now < t.next || c.now < c.dip || c.members < trusted || c.srtt == 0 || c.capped() {
 		return false
 	}

@@ -17,6 +17,7 @@ type Rater interface {
 	Beacon(o auto.Outcome)
 	Yield(y auto.Yield)
 	Backpressure(now int64, n int)
+	Starved(now int64)
 	Tick(now int64) auto.Decision
 	Overloaded(from, to int64) bool
 }
@@ -41,6 +42,9 @@ func (Fixed) Yield(auto.Yield) {}
 
 // Backpressure is one of them.
 func (Fixed) Backpressure(int64, int) {}
+
+// Starved is one of them.
+func (Fixed) Starved(int64) {}
 
 // Overloaded knows of no overload.
 func (Fixed) Overloaded(int64, int64) bool { return false }
@@ -283,6 +287,9 @@ func (s *scan) tick(now int64) {
 	if s.pressed > 0 {
 		s.Rater.Backpressure(now, s.pressed)
 		s.pressed = 0
+	}
+	if s.idle != 0 {
+		s.Rater.Starved(now)
 	}
 	d := s.Rater.Tick(now)
 	if d.Rate != s.rate {

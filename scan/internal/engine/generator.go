@@ -126,6 +126,8 @@ func (g *generator) feed(ctx context.Context) error {
 		}
 		if len(g.flying) > 0 {
 			wait = feedWait
+		} else {
+			g.phase.tally.starved.Add(1)
 		}
 		if !sleep(ctx, max(min(wait, idleWait), feedWait)) {
 			break

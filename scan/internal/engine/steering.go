@@ -36,7 +36,7 @@ type steering struct {
 }
 
 // traffic is what has been counted.
-type traffic struct{ probes, beacons, pressed, drops uint64 }
+type traffic struct{ probes, beacons, pressed, drops, starved uint64 }
 
 // newSteering makes the steering of a plan; nil where its rate is not ours to choose.
 func newSteering(p *plan.Plan) *steering {
@@ -92,6 +92,9 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	c.Sent(now, int(seen.probes-s.seen.probes+seen.beacons-s.seen.beacons))
 	c.Backpressure(now, int(seen.pressed-s.seen.pressed))
 	c.Drops(now, int(seen.drops-s.seen.drops))
+	if seen.starved != s.seen.starved {
+		c.Starved(now)
+	}
 	s.seen = seen
 	d, last := c.Tick(now), s.decision
 	if s.idle > idleTicks {
@@ -216,6 +219,7 @@ func (w *sentinel) traffic() (n traffic) {
 		}
 		n.drops += ph.tally.rxDrops.Load()
 		n.pressed += ph.tally.pressed.Load()
+		n.starved += ph.tally.starved.Load()
 	}
 	n.beacons, _, _ = w.set.Totals()
 	return n

@@ -11,6 +11,7 @@ import (
 type tally struct {
 	sent, retransmitted                  atomic.Uint64
 	txErrors, txRetries, unsent          atomic.Uint64 // unsent: positions whose first probe failed
+	starved                              atomic.Uint64 // times that a lane had nothing to send, for nothing was due
 	pressed                              atomic.Uint64 // times that the own interface had no room: while the phase runs, what txRetries will be
 	open, closed, filtered               atomic.Int64  // positions by best state; filtered without the silent ones
 	begun                                atomic.Uint64 // connects, of which sent counts those that have ended

@@ -78,6 +78,7 @@ func (l *txLane) run(ctx context.Context) error {
 	for l.rec.queue.waitRoom(ctx) && ctx.Err() == nil {
 		p, wait := l.shared.take()
 		if p == nil {
+			l.tally.starved.Add(1)
 			if wait < 0 || !sleep(ctx, min(wait, idleWait)) {
 				break // everything is sent, or stopped
 			}
