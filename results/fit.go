@@ -41,16 +41,9 @@ const more = "…"
 // is the same: a record that was written and is read is written as it was.
 func (s *ScanStart) Fit() *ScanStart {
 	fit := *s
-	room := roomArgs - len(s.Tags) // which are among the arguments, most often
-	if s.Scanner != "" {
-		room -= roomScanner
-	}
-	if s.Unrouted > 0 {
-		room -= roomCount
-	}
 	fit.Version, fit.Scanner = cut(s.Version, roomVersion), cut(s.Scanner, roomScanner)
 	fit.PlanDigest, fit.TargetsDigest, fit.PortsDigest = cut(s.PlanDigest, roomDigest), cut(s.TargetsDigest, roomDigest), cut(s.PortsDigest, roomDigest)
-	fit.Args = cutList(s.Args, room)
+	fit.Args = cutList(s.Args, s.argsRoom())
 	fit.BackendReason = cut(s.BackendReason, roomReason)
 	fit.Iface = cut(s.Iface, roomIface)
 	fit.Source = cut(s.Source, roomSource)
@@ -63,11 +56,23 @@ func (s *ScanStart) Fit() *ScanStart {
 	return &fit
 }
 
+// argsRoom is how many bytes the arguments may take, by what else there is.
+func (s *ScanStart) argsRoom() int {
+	room := roomArgs - len(s.Tags) // which are among the arguments, most often
+	if s.Scanner != "" {
+		room -= roomScanner
+	}
+	if s.Unrouted > 0 {
+		room -= roomCount
+	}
+	return room
+}
+
 // Squeezed is Fit in less room, for a format that says much besides: the more steps, to MaxSqueeze, the fewer arguments.
 func (s *ScanStart) Squeezed(step int) *ScanStart {
 	fit := s.Fit()
 	if step >= 1 {
-		fit.Args = cutList(fit.Args, (roomArgs-len(s.Tags))>>step)
+		fit.Args = cutList(fit.Args, s.argsRoom()>>step)
 		fit.BackendReason = cut(fit.BackendReason, roomReason>>step)
 	}
 	return fit

@@ -75,10 +75,10 @@ func (g *Gate) Ask(position uint64, addr netip.Addr, port uint16) Answer {
 	if g.held.Load() == nil { // inlined: this is all that it costs without rules
 		return Go
 	}
-	return g.ask(position, addr, port)
+	return g.ask(position, addr, port, false)
 }
 
-func (g *Gate) ask(position uint64, addr netip.Addr, port uint16) Answer {
+func (g *Gate) ask(position uint64, addr netip.Addr, port uint16, beacon bool) Answer {
 	h := g.held.Load()
 	if h == nil {
 		return Go
@@ -86,7 +86,7 @@ func (g *Gate) ask(position uint64, addr netip.Addr, port uint16) Answer {
 	if a := h.ask(position, addr, port); a != Go || h.limits == nil {
 		return a
 	}
-	return h.limits.ask(addr, Now())
+	return h.limits.ask(addr, Now(), beacon)
 }
 
 // Question is about a probe, and what came of it.
@@ -142,14 +142,7 @@ var held0 held
 // AskBeacon is Ask for a probe to what has answered before. Limits let few of them go, so that they do not take the
 // place of probes.
 func (g *Gate) AskBeacon(addr netip.Addr, port uint16) Answer {
-	h := g.held.Load()
-	if h == nil {
-		return Go
-	}
-	if a := h.ask(0, addr, port); a != Go || h.limits == nil {
-		return a
-	}
-	return h.limits.askBeacon(addr, Now())
+	return g.ask(0, addr, port, true)
 }
 
 func (h *held) ask(position uint64, addr netip.Addr, port uint16) Answer {

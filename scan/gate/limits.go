@@ -64,22 +64,13 @@ func (l *Limits) of(addr netip.Addr) (hi, lo uint64, tables []table) {
 
 func (t *table) slot(hi, lo uint64) uint32 { return t.all.Slot(t.Key(hi, lo)) }
 
-func (l *Limits) ask(addr netip.Addr, now int64) Answer {
+func (l *Limits) ask(addr netip.Addr, now int64, beacon bool) Answer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.take(addr, now) {
-		return Later
+	if beacon && l.takeBeacon(addr, now) || !beacon && l.take(addr, now) {
+		return Go
 	}
-	return Go
-}
-
-func (l *Limits) askBeacon(addr netip.Addr, now int64) Answer {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.takeBeacon(addr, now) {
-		return Later
-	}
-	return Go
+	return Later
 }
 
 // take counts a probe if all limits let it go.

@@ -24,8 +24,8 @@ type Limit struct {
 	shared  float64 // and how many of these share a slot with one before
 }
 
-// OneSYN is how long a connect(2) may last where limits hold: the kernel repeats a SYN by itself after a second (RFC 6298 section
-// 2.1), and limits count what they let go.
+// OneSYN is how long a connect(2) may last that is to send one SYN, as a beacon is, and as probes are where limits hold, which count
+// what they let go: the kernel repeats a SYN by itself after a second (RFC 6298 section 2.1), less rtt.SecondLook and what a busy host takes.
 const OneSYN = 900 * time.Millisecond
 
 // Limits are all that were asked for, those of hosts first.

@@ -259,8 +259,8 @@ func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort)
 	wait := r.phase.plan.Asked.Wait
 	for {
 		timeout := r.timeouts.Of(remote.Addr(), pos, wait)
-		if a.cut = r.session.gate.Limits() != nil && timeout > oneSYN; a.cut {
-			timeout = oneSYN // for the gate knows of one
+		if a.cut = r.session.gate.Limits() != nil && timeout > plan.OneSYN; a.cut {
+			timeout = plan.OneSYN // for the gate knows of one
 		}
 		limited, cancel := rtt.WithTimeout(ctx, timeout)
 		a.begun = time.Now()

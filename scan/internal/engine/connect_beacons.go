@@ -19,10 +19,6 @@ import (
 // answers take. Where round trips are longer than that, a scan by connect has no evidence.
 const kernelAgain = time.Second
 
-// oneSYN is how long a connect may last that is to send one SYN, such as a beacon: up to kernelAgain, less rtt.SecondLook and
-// what a busy host takes.
-const oneSYN = plan.OneSYN
-
 // connectBeacons asks beacons by connections of their own: accepted and refused are both answers, and all else is none.
 // They have slots of their own, so that they neither wait for positions nor starve them; what finds no slot is not
 // asked this time.
@@ -77,7 +73,7 @@ func (c *connectBeacons) ask(due []beacon.Target) {
 // begin notes that a target is asked. One that is still waited for since the time before has been given up by the set: an
 // answer to it would be taken for one to this.
 func (c *connectBeacons) begin(t beacon.Target) (context.Context, *connecting) {
-	ctx, cancel := rtt.WithTimeout(c.ctx, oneSYN)
+	ctx, cancel := rtt.WithTimeout(c.ctx, plan.OneSYN)
 	this := &connecting{cancel}
 	at := netip.AddrPortFrom(t.Addr, t.Port)
 	c.mu.Lock()
