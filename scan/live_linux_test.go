@@ -95,7 +95,7 @@ type changes struct {
 	end                       *results.ScanEnd
 }
 
-// changeLive runs a scan, excludes a prefix after 0.4 s, and pauses for 0.6 s after another 0.3.
+// changeLive runs a scan, excludes a prefix when it has sent what leaves in 0.4 s at its rate, and pauses for 0.6 s after 0.3 s more of that.
 func changeLive(t *testing.T, targets, ports string, c plan.Config, excluded netip.Prefix) (l changes, err error) {
 	list, err := target.ParsePorts(ports)
 	if err != nil {
@@ -122,13 +122,15 @@ func changeLive(t *testing.T, targets, ports string, c plan.Config, excluded net
 		l.end, err = s.Run(t.Context(), results.SinkFuncs{})
 		ended <- err
 	}()
-	for s.Status().Sent < 100 {
-		time.Sleep(time.Millisecond)
+	sent := func(seconds float64) {
+		for s.Status().Sent < uint64(seconds*c.Rate) && len(ended) == 0 {
+			time.Sleep(time.Millisecond)
+		}
 	}
-	time.Sleep(400 * time.Millisecond)
+	sent(0.4)
 	_, err = s.Exclude(x)
 	l.excluded = time.Now()
-	time.Sleep(300 * time.Millisecond)
+	sent(0.7)
 	s.Pause()
 	l.paused = time.Now()
 	time.Sleep(600 * time.Millisecond)

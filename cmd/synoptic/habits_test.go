@@ -68,8 +68,8 @@ var habitual = []saying{
 
 	// What has another name.
 	{"scan -sT 127.0.0.1", 2, `write: synoptic scan --backend connect 127.0.0.1`},
-	{"scan -T4 127.0.0.1", 2, `-T4 is nmap's: write --rate 10k`},
-	{"scan -T 4 127.0.0.1", 2, `-T is nmap's: write --rate 10k.*synoptic scan --rate 10k 127.0.0.1\n`},
+	{"scan -T4 127.0.0.1", 2, `-T4 is nmap's: write --rate auto`},
+	{"scan -T 4 127.0.0.1", 2, `-T is nmap's: write --rate auto.*synoptic scan --rate auto 127.0.0.1\n`},
 	{"scan -F 127.0.0.1", 2, `--top-ports 100`},
 	{"scan -sV 127.0.0.1", 2, `write --verify \(banners only`},
 	{"scan -sC 127.0.0.1", 2, `write --verify`},
@@ -78,8 +78,8 @@ var habitual = []saying{
 	{"scan -A 127.0.0.1", 2, `write --verify`},
 	{"scan --banners 127.0.0.1", 2, `--banners is masscan's: write --verify`},
 	{"scan --excludefile never.txt 127.0.0.1", 2, `write --exclude-file never.txt`},
-	{"scan --max-rate 1000 127.0.0.1 -p 22 --dry-run", 0, `100 pps to 1k pps, from 1k pps on: automatic, up to what was allowed`},
-	{"scan --min-rate 20k 127.0.0.1 -p 22 --dry-run", 0, `20k pps to .*, from 20k pps on: automatic, up to what the link carries`},
+	{"scan --max-rate 1000 127.0.0.1 -p 22 --dry-run", 0, `1k pps until something answers, then 100 pps to 1k pps: automatic, at most what was allowed`},
+	{"scan --min-rate 20k 127.0.0.1 -p 22 --dry-run", 0, `20k pps until something answers, then 20k pps to 20k pps: automatic, at most all of it in a second`},
 	{"scan --max-rate=1000 127.0.0.1 -p 22 --dry-run", 0, `100 pps to 1k pps`},
 	{"scan --max-rate 1000 --rate 500 127.0.0.1", 2, `--max-rate is about a rate that is found out, and --rate is not auto\nhint: give it with --rate auto, or --rate alone\n`},
 	{"scan --max-pps 1000 127.0.0.1", 2, `write --rate 1000`},

@@ -12,8 +12,8 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-// What passes is no end, and an end no success: $S is the program, $SCAN a scan of 3,000 closed ports that takes a second, and out.jsonl
-// the file that is looked at.
+// What passes is no end, and an end no success: $S is the program, $SCAN a scan of 3,000 closed ports that takes a second, out.jsonl
+// the file that is looked at, and `has FILE` waits until records are in it.
 var passing = []struct {
 	name    string
 	line    string
@@ -27,10 +27,10 @@ var passing = []struct {
 	{"input is closed", `$S $SCAN -q -o out.jsonl <&-`, 0, 3003, ""},
 	{"a pipe whose reader goes away, beside a file", `mkfifo f; head -2 f >/dev/null & $S $SCAN -q -o f -o out.jsonl`, 1, 3003, `output "f" failed: write records: write f: broken pipe`},
 	{"files may be no longer than this", `ulimit -f 64; $S $SCAN -q -o out.jsonl`, 1, 100, `output "out.jsonl" failed: write records: write out.jsonl: file too large`},
-	{"the file is emptied", `$S $SCAN -q -o out.jsonl & p=$!; sleep 0.5; : >out.jsonl; wait $p`, 0, 10, `output "out.jsonl": somebody has emptied the file or cut it off`},
-	{"the program is stopped for a while", `$S $SCAN -q -o out.jsonl & p=$!; sleep 0.3; kill -STOP $p; sleep 2; kill -CONT $p; wait $p`, 0, 3003, ""},
-	{"the file is renamed, and renamed again", `$S $SCAN -q -o out.jsonl & p=$!; sleep 0.3; mv out.jsonl a; kill -HUP $p; sleep 0.3; mv out.jsonl b; kill -HUP $p; wait $p; c=$?; cat a b out.jsonl >all; mv all out.jsonl; exit $c`, 0, 3003, ""},
-	{"the folder is gone when the file is reopened", `mkdir d; $S $SCAN -q -o d/x.jsonl & p=$!; sleep 0.3; mv d e; kill -HUP $p; wait $p; c=$?; cp e/x.jsonl out.jsonl; exit $c`, 1, 100, `output "d/x.jsonl": the old file stays in use`},
+	{"the file is emptied", `$S $SCAN -q -o out.jsonl & p=$!; has out.jsonl; : >out.jsonl; wait $p`, 0, 10, `output "out.jsonl": somebody has emptied the file or cut it off`},
+	{"the program is stopped for a while", `$S $SCAN -q -o out.jsonl & p=$!; has out.jsonl; kill -STOP $p; sleep 2; kill -CONT $p; wait $p`, 0, 3003, ""},
+	{"the file is renamed, and renamed again", `$S $SCAN -q -o out.jsonl & p=$!; has out.jsonl; mv out.jsonl a; kill -HUP $p; has out.jsonl; mv out.jsonl b; kill -HUP $p; wait $p; c=$?; cat a b out.jsonl >all; mv all out.jsonl; exit $c`, 0, 3003, ""},
+	{"the folder is gone when the file is reopened", `mkdir d; $S $SCAN -q -o d/x.jsonl & p=$!; has d/x.jsonl; mv d e; kill -HUP $p; wait $p; c=$?; cp e/x.jsonl out.jsonl; exit $c`, 1, 100, `output "d/x.jsonl": the old file stays in use`},
 	{"targets come late, and a bit at a time", `(sleep 0.3; echo 127.0.0.1; sleep 0.3; printf 127.0.0.; sleep 0.3; echo 2) | $S scan - -p 1-9 --show all -q -o out.jsonl`, 0, 21, ""},
 	{"the program that lists targets fails", `false | $S scan - -p 1-9 -q -o out.jsonl`, 2, 0, `standard input holds no targets`},
 	{"the program that lists exclusions fails", `$S scan 127.0.0.1 -p 1-9 -q -o out.jsonl --exclude-file <(false)`, 2, 0, `holds no exclusions`},
@@ -47,7 +47,7 @@ func TestPassingStates(t *testing.T) {
 	for _, c := range passing {
 		testnet.Run(t, c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			cmd := exec.Command(bash, "-c", c.line)
+			cmd := exec.Command(bash, "-c", `has() { for _ in {1..500}; do [ -s "$1" ] && return; sleep 0.02; done; }; `+c.line)
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "S="+program(t), "SCAN=scan 127.0.0.1 -p 1-3000 --show all --rate 3k")
 			var stderr bytes.Buffer

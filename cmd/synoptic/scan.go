@@ -113,7 +113,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.BoolVarP(&f.only6, "ipv6", "6", false, "probe IPv6 targets only")
 	fl.BoolVar(&f.strict, "strict", false, "refuse host names without an address and targets without a route, instead of skipping them")
 	fl.Var((*words)(&f.scope), "scope", "`FILE` with the authorized prefixes: a target outside is refused")
-	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M, or auto: as fast as the path carries (default 10k; 500k for local targets)")
+	fl.VarP((*word)(&f.rate), "rate", "r", "probes per second, `PPS`: 0.5, 10k, 1.5M, or auto: as fast as the path carries (default auto; 500k for local targets)")
 	fl.Var((*word)(&f.maxRate), "max-rate", "with --rate auto, go no faster than `PPS` (default: what the link carries)")
 	fl.Var((*word)(&f.minRate), "min-rate", fmt.Sprintf("with --rate auto, go no slower than `PPS` (default %d)", plan.AutoMin))
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire, `BPS`: 100M; of rate and bandwidth the lower limit applies")

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"synoptic/bench/lab/need"
+	"synoptic/bench/lab/stall"
 	"synoptic/bench/lab/testnet"
 )
 
@@ -76,28 +77,32 @@ func windowOfPrograms(t *testing.T, b backend) {
 			n.DropPort(p + 1)
 		}
 	}
-	wire, err := n.CountSYN(testnet.Match{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := synoptic(t, b.scan(1_000_000, prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--retries", "0", "--wait", "500ms", "--max-memory", "1M")...)
-	if o.code != 0 {
-		t.Fatalf("exit %d: %s", o.code, o.stderr)
-	}
-	s := parseStream(t, o.stdout)
-	b.used(t, s)
 	want := map[endpoint]bool{}
 	for a := prefix.Addr(); prefix.Contains(a); a = a.Next() {
 		want[netip.AddrPortFrom(a, open)] = true
 	}
-	sameSet(t, "open", s.found(t, "open"), want)
-	probed, err := wire.Value()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e := s.end; probed != uint64(ports)<<16 || e.Sent != probed || e.Silent != uint64(ports-1)<<16 || e.Coverage != 1 || e.RxDrops != 0 || e.TxErrors != 0 {
-		t.Errorf("%d probes on the wire of %d, scan_end %+v", probed, int(ports)<<16, e)
-	}
+	// Where no answer comes for a while, what was sent last is probed again.
+	stall.Judge(t, keepsUp, func() error {
+		wire, err := n.CountSYN(testnet.Match{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := synoptic(t, b.scan(1_000_000, prefix.String(), "-p", fmt.Sprintf("1-%d", ports), "--retries", "0", "--wait", "500ms", "--max-memory", "1M")...)
+		if o.code != 0 {
+			t.Fatalf("exit %d: %s", o.code, o.stderr)
+		}
+		s := parseStream(t, o.stdout)
+		b.used(t, s)
+		sameSet(t, "open", s.found(t, "open"), want)
+		probed, err := wire.Value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := s.end; probed != uint64(ports)<<16 || e.Sent != probed || e.Silent != uint64(ports-1)<<16 || e.Coverage != 1 || e.RxDrops != 0 || e.TxErrors != 0 {
+			return fmt.Errorf("%d probes on the wire of %d, scan_end %+v", probed, int(ports)<<16, e)
+		}
+		return nil
+	})
 }
 
 // silentRecord reads the record of a silent port, of which there are millions: the JSON reader would take

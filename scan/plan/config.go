@@ -22,7 +22,8 @@ const (
 
 // Defaults that a zero Config means.
 const (
-	// DefaultRate in probes per second is safe on a shared network: about 7 Mbit/s.
+	// DefaultRate in probes per second is what an automatic rate begins with and keeps while nothing answers. It is safe on a
+	// shared network: about 7 Mbit/s.
 	DefaultRate = 10_000
 	// DefaultLoopbackRate in probes per second holds where there is no network to hurt.
 	DefaultLoopbackRate = 500_000
@@ -60,10 +61,10 @@ type Config struct {
 	HasSeed         bool
 	ShardI, ShardOf int // this scan is shard I of Of, counted from 1; 0, 0: all of it
 
-	Rate      float64 // probes per second
+	Rate      float64 // probes per second; 0 without Bandwidth: Auto, or DefaultLoopbackRate where every probe stays on this host
 	Bandwidth float64 // bits per second on the wire; the lower of both limits holds
-	// Auto has the rate found out while the scan runs, between MinRate and MaxRate, probes per second; 0: AutoMin, and what the
-	// link's line rate is. Rate says then what it begins with; 0: DefaultRate.
+	// Auto has the rate found out while the scan runs, between MinRate and MaxRate, probes per second; 0: AutoMin, and the
+	// link's line rate, or all positions in a second where that is less. Rate says then what it begins with; 0: DefaultRate.
 	Auto             bool
 	MinRate, MaxRate float64
 	// Live says that the rate may be changed while the scan runs: lowered to ratelimit.MinRate, and raised to LiveFactor

@@ -24,7 +24,33 @@ func (p *Plan) heed(asked *Config) error {
 	if ignored := connectIgnores(asked); ignored != "" && p.Choice.Backend == BackendConnect { // what else it ignores is refused
 		p.warn("connect() leaves retries and how they are sent to the kernel, and ignores " + ignored)
 	}
+	p.hintContacts()
 	return nil
+}
+
+// neighbourTable is how many neighbours a router with Linux's defaults knows at once (net.ipv4.neigh.default.gc_thresh3, arp(7)).
+const neighbourTable = 1024
+
+// hintContacts tells of next hops with more targets behind them than such a table holds: where the next hop is the last one, it asks for the
+// MAC address of each, and first probes get lost where they come faster than its table lets go of those that nobody has.
+func (p *Plan) hintContacts() {
+	for path, targets := range p.paths() {
+		if path.Local || targets <= neighbourTable || !path.Gateway.IsValid() && !path.ByMAC {
+			continue
+		}
+		hop := "the next hop"
+		if path.Gateway.IsValid() {
+			hop = "next hop " + path.Gateway.String()
+		}
+		hint := fmt.Sprintf("%s lie behind %s: if they are on its own links, its table of neighbours may be too small for them (Linux: %d entries)",
+			addresses(uint64(targets), ""), hop, neighbourTable)
+		if !p.Auto {
+			hint += ", and first probes get lost; Rate auto slows down where that shows"
+		} else {
+			hint += "; the rate is lowered where first probes get lost"
+		}
+		p.Hints = append(p.Hints, hint)
+	}
 }
 
 // paths yields every way of raw packets, with the number of targets behind it.

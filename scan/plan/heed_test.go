@@ -194,3 +194,32 @@ func withTargets(t *testing.T, c Config, words string, host *fakeHost) Config {
 	c.Targets, c.Host = targets(t, "80", strings.Fields(words)...), host
 	return c
 }
+
+// More targets behind one next hop than a usual table of neighbours holds are hinted at, and what the rate makes of it.
+func TestHintOfContacts(t *testing.T) {
+	veth := ethernet(2, "veth0")
+	gateway, byMAC := entries("0.0.0.0/0", routed(veth)), onLink(veth)
+	byMAC.ByMAC = true
+	for name, c := range map[string]struct {
+		words string
+		asked Config
+		table []route.Entry
+		want  string // part of the hint; "" for none
+	}{
+		"many":                {"10.0.0.0/21", Config{}, gateway, "2048 addresses lie behind next hop 192.0.2.1: if they are on its own links, its table of neighbours may be too small for them (Linux: 1024 entries); the rate is lowered"},
+		"many, at a fixed":    {"10.0.0.0/21", Config{Rate: 100}, gateway, "and first probes get lost; Rate auto slows down"},
+		"few, on many ports":  {"10.0.0.0/22", Config{}, gateway, ""},
+		"many on the link":    {"10.0.0.0/21", Config{}, entries("10.0.0.0/8", onLink(veth)), ""},
+		"many by one address": {"10.0.0.0/21", Config{}, entries("0.0.0.0/0", byMAC), "2048 addresses lie behind the next hop"},
+		"many by connect":     {"10.0.0.0/21", Config{Backend: BackendConnect}, gateway, ""},
+	} {
+		p, err := New(withTargets(t, c.asked, c.words, &fakeHost{table: c.table}))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if said := strings.Join(p.Hints, "\n"); !strings.Contains(said, c.want) || c.want == "" && said != "" {
+			t.Errorf("%s: %q, want %q", name, said, c.want)
+		}
+	}
+}

@@ -52,6 +52,7 @@ type form struct {
 	Connections int        `json:"connections,omitempty"` // under way at once, of the connect backend
 	Policy      policy     `json:"policy"`
 	Warnings    []string   `json:"warnings,omitempty"`
+	Hints       []string   `json:"hints,omitempty"`
 	Apart       []*Plan    `json:"apart,omitempty"` // parts of the targets that go another way, after the others
 }
 
@@ -135,7 +136,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Targets: ranges{addrs.Ranges()}, Exclusions: ranges{t.Exclusions()},
 		Addresses: p.Space.Addrs().Len(), Excluded: t.Excluded, Unrouted: p.Unreached(), Names: t.HostNames, Skipped: t.SkippedNames,
 		Seed: p.Seed, Shard: p.shard(), Positions: positions(p.Positions), Permutation: permutation{permute.Version, p.Permutation.Len()},
-		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Apart: p.Apart,
+		Choice: p.Choice, Pace: pace{p.Pace.Start, p.Pace.Min, p.Pace.Max, p.RateReason}, FrameLen: p.FrameLen, Window: p.Window, Connections: p.connections(), Warnings: p.Warnings, Hints: p.Hints, Apart: p.Apart,
 		Asked: asked{
 			Backend: c.Backend, Rate: c.Rate, Auto: c.Auto, MinRate: c.MinRate, MaxRate: c.MaxRate, Bandwidth: c.Bandwidth, PerHost: c.RatePerHost, Interface: c.Interface, Source: addrText(c.Source), Spoof: c.SpoofSource,
 			SourcePort: c.SourcePort, GatewayMAC: c.GatewayMAC.String(), Lanes: c.Lanes, Live: c.Live,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"synoptic/rawsock"
 )
@@ -33,6 +34,7 @@ func TestFitsInMemory(t *testing.T) {
 		{"as much as was asked for", Config{MaxMemory: 4 << 20, Rate: 50e3}, "1-16", left(200, 50), 1 << 23, ""},
 		{"too fast for it", Config{Rate: 5e6, Backend: "afpacket"}, "1-16", left(64, 40), 0, "memory.max of /sys/fs/cgroup/scan (64 MiB) leaves 24 MiB of memory, of which the result map may have 12 MiB: the result map holds"},
 		{"almost nothing", Config{}, "small", left(64, 60), 0, "memory.max of /sys/fs/cgroup/scan (64 MiB) leaves 4 MiB of memory, and a scan takes 8 MiB at least"},
+		{"an automatic rate goes no faster than the map allows", Config{RetryGap: time.Hour}, "1-16", left(200, 50), 1 << 27, "leaves 150 MiB"},
 		{"connect", Config{Backend: "connect"}, "80,81", left(64, 50), 1 << 23, "window is 8388608 positions"},
 		{"the machine itself", Config{}, "1-16", rawsock.MemoryLeft{Bytes: 100 << 20, By: "the machine's free memory", Fix: "free memory"}, 1 << 26, "the machine's free memory leaves 100 MiB"},
 	} {

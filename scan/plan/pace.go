@@ -10,6 +10,7 @@ import (
 	"go4.org/netipx"
 
 	"synoptic/ratelimit"
+	"synoptic/rawsock"
 	"synoptic/rawsock/route"
 	"synoptic/scan/target"
 )
@@ -25,21 +26,25 @@ func live(p ratelimit.Pace, limit float64) ratelimit.Pace {
 	return p
 }
 
+// automatic tells whether the rate is found out on the way: where that was asked for, and by default, unless every probe
+// stays on this host.
+func automatic(asked *Config, local bool) bool {
+	return asked.Auto || asked.Rate == 0 && asked.Bandwidth == 0 && !local
+}
+
 // paceOf decides how fast the scan goes, and says where that comes from. local tells whether every probe stays
-// on this host.
-// line is the most that the links carry, in probes per second.
-func paceOf(asked *Config, local bool, frameLen int, line func() float64) (ratelimit.Pace, string, error) {
+// on this host. most is what an automatic rate gets to at most where nobody says, in probes per second, and why.
+func paceOf(asked *Config, local bool, frameLen int, most func() (float64, string)) (ratelimit.Pace, string, error) {
+	if automatic(asked, local) {
+		return autoPace(asked, frameLen, most)
+	}
 	rate, reason := asked.Rate, "asked for"
 	switch {
-	case asked.Auto:
-		return autoPace(asked, frameLen, line)
 	case asked.Rate > 0:
 	case asked.Bandwidth > 0:
 		rate = math.Inf(1) // the bandwidth alone decides
-	case local:
-		rate, reason = DefaultLoopbackRate, "default for local targets"
 	default:
-		rate, reason = DefaultRate, "the default"
+		rate, reason = DefaultLoopbackRate, "default for local targets"
 	}
 	field, limit := "Rate", math.Inf(1)
 	if asked.Bandwidth > 0 {
@@ -65,13 +70,13 @@ const RateAuto = "auto"
 const AutoMin = 100
 
 // autoPace is the pace of a rate that is found out on the way.
-func autoPace(asked *Config, frameLen int, line func() float64) (p ratelimit.Pace, reason string, err error) {
-	if p.Max, reason = asked.MaxRate, "automatic, up to what was allowed"; p.Max == 0 {
-		p.Max, reason = line(), "automatic, up to what the link carries"
+func autoPace(asked *Config, frameLen int, most func() (float64, string)) (p ratelimit.Pace, reason string, err error) {
+	if p.Max, reason = asked.MaxRate, "automatic, at most what was allowed"; p.Max == 0 {
+		p.Max, reason = most()
 	}
 	if asked.Bandwidth > 0 {
 		if limit := ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen); limit < p.Max {
-			p.Max, reason = limit, fmt.Sprintf("automatic, up to %g bit/s of %d-byte frames", asked.Bandwidth, frameLen)
+			p.Max, reason = limit, fmt.Sprintf("automatic, at most %g bit/s of %d-byte frames", asked.Bandwidth, frameLen)
 		}
 	}
 	p.Min = cmp.Or(asked.MinRate, min(AutoMin, p.Max))
@@ -83,6 +88,19 @@ func autoPace(asked *Config, frameLen int, line func() float64) (p ratelimit.Pac
 		return p, reason, refuse("MaxRate", hintOf(err), "%w", err)
 	}
 	return p, reason, nil
+}
+
+// mostAuto is what an automatic rate gets to at most where nobody says, in probes per second, and why. A scan that would be over within a
+// second gains nothing by going faster, and programs in the kernel are not loaded for it.
+func (p *Plan) mostAuto(left rawsock.MemoryLeft) (most float64, reason string) {
+	most, reason = p.lineRate(), "automatic, at most what the link carries"
+	if room := p.windowRate(left); room < most {
+		most, reason = room, "automatic, at most what the result map holds"
+	}
+	if all := max(float64(p.Positions.Len()), DefaultRate, p.Asked.MinRate); all < most {
+		most, reason = all, "automatic, at most all of it in a second"
+	}
+	return most, reason
 }
 
 // lineRate is the most that the fastest of the links carries, or the backend with the most to send, in probes per second.

@@ -37,6 +37,7 @@ type Plan struct {
 
 	Apart    []*Plan  // parts of the targets that go another way, when the others are done
 	Warnings []string // what is decided and may surprise; fields of Config by their names
+	Hints    []string // what may come of the network that nothing is decided about; likewise
 
 	packetLanes int    // sender lanes that packet sockets get
 	files       uint64 // that this process may have open, or fewer where memory is short
@@ -90,8 +91,10 @@ func (m *maker) one(c Config) (*Plan, error) {
 	if err := p.permute(); err != nil {
 		return nil, err
 	}
-	p.Auto = c.Auto
-	if p.Pace, p.RateReason, err = paceOf(&c, allLocal(c.Host, p.Routes, p.Space.Addrs()), p.FrameLen, p.lineRate); err != nil {
+	local := allLocal(c.Host, p.Routes, p.Space.Addrs())
+	memory := c.Host.Memory()
+	p.Auto = automatic(&c, local)
+	if p.Pace, p.RateReason, err = paceOf(&c, local, p.FrameLen, func() (float64, string) { return p.mostAuto(memory) }); err != nil {
 		return nil, err
 	}
 	if choice, err = (kernel{&c, c.Host, p.Routes, p.Pace.Max}).choose(choice); err != nil {
@@ -99,7 +102,6 @@ func (m *maker) one(c Config) (*Plan, error) {
 	}
 	p.packetLanes = packetLanes(c.Lanes, p.Pace.Max, c.Host.Processors())
 	p.Choice = choice.withLanes(c.Lanes, p.packetLanes)
-	memory := c.Host.Memory()
 	if err := p.fitMemory(p.Choice.Backend, memory); err != nil {
 		return nil, err
 	}

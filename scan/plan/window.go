@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"time"
 
+	"synoptic/rawsock"
 	"synoptic/results/window"
 )
 
@@ -20,12 +21,33 @@ func windowOf(asked *Config, backend string, positions uint64, rate float64) (ui
 	if backend == BackendConnect || size >= positions {
 		return size, nil
 	}
-	need := rate * (asked.RetryGap*time.Duration(asked.Attempts-1) + asked.Wait).Seconds()
-	if reach := float64(size) * 7 / 8; need > reach {
+	need := rate * underWay(asked)
+	if reach := windowReach(size); need > reach {
 		return 0, refuse("MaxMemory", fmt.Sprintf("give MaxMemory %dM, or a lower Rate, fewer Attempts or a shorter RetryGap", memoryFor(need*8/7, positions)),
 			"the result map holds %.3g positions, but %d attempts %v apart at %.4g pps need %.3g", reach, asked.Attempts, asked.RetryGap, rate, need)
 	}
 	return size, nil
+}
+
+// underWay is how long a position stays in the window, in seconds.
+func underWay(asked *Config) float64 {
+	return (asked.RetryGap*time.Duration(asked.Attempts-1) + asked.Wait).Seconds()
+}
+
+// windowReach is how many positions of a window are under way at once: an eighth is its guard.
+func windowReach(size uint64) float64 { return float64(size) * 7 / 8 }
+
+// windowRate is the fastest that the result map allows, in probes per second, within MaxMemory and what the host leaves.
+func (p *Plan) windowRate(left rawsock.MemoryLeft) float64 {
+	most := p.Asked.MaxMemory
+	if !left.Unlimited() {
+		most = min(most, int64(mapMemory(left.Bytes)))
+	}
+	size, err := window.For(p.Positions.Len(), most)
+	if err != nil || p.Routes == nil || size >= p.Positions.Len() { // refused later; by connect, a position holds until it is done
+		return math.Inf(1)
+	}
+	return windowReach(size) / underWay(&p.Asked)
 }
 
 // memoryFor is how many MiB a window takes over so many of the positions, half a byte each: windows are powers of

@@ -74,6 +74,9 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 	if limits := limitWords(p); limits != "" {
 		row("limits", "%s", limits)
 	}
+	for _, h := range p.Hints {
+		row("hint", "%s", words.Flags(h))
+	}
 	if words.Verbose {
 		writeInner(row, p)
 	}
@@ -86,7 +89,7 @@ func WritePlan(w io.Writer, p *plan.Plan, words PlanWords) {
 // paceWords are the rate, or its bounds where it is found out.
 func paceWords(p *plan.Plan) string {
 	if p.Auto {
-		return fmt.Sprintf("%s to %s, from %s on", perSecond(p.Pace.Min), perSecond(p.Pace.Max), perSecond(p.Pace.Start))
+		return fmt.Sprintf("%s until something answers, then %s to %s", perSecond(p.Pace.Start), perSecond(p.Pace.Min), perSecond(p.Pace.Max))
 	}
 	return perSecond(p.Pace.Start)
 }
