@@ -10,6 +10,8 @@ const (
 	beaconShare, startShare = 0.008, 0.02
 	beaconFloor, startFloor = 40.0, 100.0
 	mostShare, mostBeacons  = 0.1, 1000.0
+	// measureShare of the rate they may take in a train or a trial: who sends little has to measure for longer.
+	measureShare = 0.3
 	startTime               = int64(2 * time.Second)
 )
 
@@ -35,7 +37,7 @@ func (c *Controller) beacons(rate float64) float64 {
 	per := 2.5 // a second for each beacon: the others rest for trains
 	switch {
 	case c.phase == Test:
-		b, per = max(b, 200), 3.5
+		b, per = max(b, min(200, measureShare*rate)), 3.5
 	case c.policed:
 		b = max(b, min(100, 0.05*rate))
 	case c.first == 0:
@@ -58,14 +60,21 @@ func (c *Controller) beacons(rate float64) float64 {
 		if c.capacity == 0 && c.now <= t.from+tick/2 && ready > ticks {
 			n *= 2 // a queue that hides shows at the begin only
 		}
+		if most := measureShare * rate * seconds(tick); n > most {
+			return c.whole(most, 1)
+		}
 		c.quota = 0
 		return n * 100
 	}
-	c.quota += b * seconds(tick)
-	if c.quota < 2 && c.members > 1 {
+	return c.whole(b*seconds(tick), min(2, float64(c.members)))
+}
+
+// whole saves up n beacons, a tick's, until they are least at least, and returns all whole ones, as a rate a second.
+func (c *Controller) whole(n, least float64) float64 {
+	if c.quota += n; c.quota < least {
 		return 0
 	}
-	n := math.Floor(c.quota)
+	n = math.Floor(c.quota)
 	c.quota -= n
 	return n * 100
 }

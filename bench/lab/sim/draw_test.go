@@ -39,6 +39,9 @@ func draw(seed uint64) *drawn {
 	d.drawNetwork(rng)
 	d.drawFaults(rng)
 	d.drawPhases(rng)
+	if c := &d.config; chanceOf(rng, 0.3) { // begin with the rate drawn
+		c.Auto, c.MinRate, c.MaxRate = true, c.Rate*(0.1+0.9*rng.Float64()), c.Rate*logarithmic(rng, 1, 50)
+	}
 	return d
 }
 

@@ -15,6 +15,7 @@ type Scan struct {
 	Positions uint64 // of this scan: all, or a shard's
 
 	Rate     float64
+	Slowest  float64       // of an automatic rate, of which Rate is the fastest; 0: Rate is fixed
 	Attempts int           // that a silent position gets; with Recall the most that it can get
 	Recall   float64       // the target; 0: the attempts are fixed
 	RetryGap time.Duration // as asked for

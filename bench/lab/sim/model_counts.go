@@ -93,7 +93,7 @@ func (m *model) checkEstimates() {
 	if m.Unsteady && void == string(estimate.FirstContacts) {
 		return
 	}
-	if m.Recall > 0 || !m.complete() || len(m.outages) > 0 || m.parts > 0 {
+	if m.Recall > 0 || m.Slowest > 0 || !m.complete() || len(m.outages) > 0 || m.parts > 0 {
 		return
 	}
 	c := estimate.Counts{}

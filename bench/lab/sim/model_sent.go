@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -61,7 +62,7 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 		if i > 0 && m.Held == nil {
 			from = m.log.Probes[p.tries[i-1]].Begun - m.stalls()
 		}
-		again := i > 0 && m.takenBack(from, probe.At)
+		again := i > 0 && (m.takenBack(from, probe.At) || m.anew(p, i))
 		if probe.SourcePort != most && (!again || probe.SourcePort > most || probe.SourcePort < base) {
 			m.wrong("%v: try %d from port %d, want %d: %s", k, i+1, probe.SourcePort, most, m.history(p))
 		}
@@ -89,10 +90,21 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 	}
 }
 
+// anew tells whether a try may be one of a pass that is made anew, as the one before met an overload: once, with the same number, and
+// only where the rate is automatic.
+func (m *model) anew(p *place, try int) bool {
+	same := func(i int) bool { return i > 0 && m.log.Probes[p.tries[i]].SourcePort == m.log.Probes[p.tries[i-1]].SourcePort }
+	at := func(i int) time.Duration { return m.log.Probes[p.tries[i]].At }
+	return m.Slowest > 0 && same(try) && (!same(try-1) || m.takenBack(at(try-2), at(try-1)))
+}
+
+// slowest is the rate that the scan keeps at least, where it has enough to send.
+func (m *model) slowest() float64 { return cmp.Or(m.Slowest, m.Rate) }
+
 // gap is the least time between two tries at a position, of which the later comes at a moment. Once something
 // was lost it is what was asked for again, but for passes that have begun.
 func (m *model) gap(at time.Duration) time.Duration {
-	pass := max(2*chunkTime, time.Duration(2*chunkLeast/m.Rate*float64(time.Second))) + m.stalls()
+	pass := max(2*chunkTime, time.Duration(2*chunkLeast/m.slowest()*float64(time.Second))) + m.stalls()
 	if at < m.fast || at > m.lossy+pass {
 		return m.RetryGap
 	}
@@ -175,4 +187,12 @@ func (m *model) best() map[results.State]uint64 {
 		all[p.state.Best()]++
 	}
 	return all
+}
+
+// oneMore is how many tries passes that are made anew add to a position's at most.
+func (m *model) oneMore() int {
+	if m.Slowest > 0 {
+		return 1
+	}
+	return 0
 }

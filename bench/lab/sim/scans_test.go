@@ -90,6 +90,9 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 	if c.TargetRecall > 0 {
 		o.Attempts = mostAttempts
 	}
+	if p.Auto {
+		o.Rate, o.Slowest = p.Pace.Max, p.Pace.Min
+	}
 	o.Canaries = c.Canaries
 	if d.later > 0 {
 		o.Held, o.Patience = d.held, d.later
@@ -287,7 +290,8 @@ func randomScan(t *testing.T, seed uint64, s *sums) {
 	t.Log(replay)
 }
 
-// A seed gives the same scan twice, to the nanosecond, where one sender lane takes turns with the receiver.
+// A seed gives the same scan twice, to the nanosecond, where one sender lane takes turns with the receiver. With an automatic rate it does not
+// take turns with the sentinel.
 func TestSeedReplays(t *testing.T) {
 	for seed := uint64(1); seed < 12; seed++ {
 		var logs []*Log
@@ -295,6 +299,7 @@ func TestSeedReplays(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := draw(seed)
 				d.config.Lanes, d.config.Canaries, d.stop = 1, false, 0
+				d.config.Auto, d.config.MinRate, d.config.MaxRate = false, 0, 0
 				if o := d.run(t, nil); o != nil {
 					logs = append(logs, o.log)
 					o.log.settle()

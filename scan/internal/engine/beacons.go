@@ -32,7 +32,9 @@ type beacons struct {
 	pace     *ratelimit.Pacer
 	connects *connectBeacons // where they are connections; else nil
 
-	mu     sync.Mutex // of all that follows: the sentinel sends beacons, and lanes let some ride with their probes
+	// mu is of all that follows: the sentinel sends beacons, and lanes let some ride with their probes. Nobody waits for it, for who
+	// holds it may be held up by a driver: what is due leaves later.
+	mu     sync.Mutex
 	out    []*egress  // one for each hop
 	due    []beacon.Target
 	every  float64      // one of those due leaves behind so many probes,
@@ -123,7 +125,9 @@ func (b *beacons) offer(addr netip.Addr, port uint16, open bool, sent int64, rtt
 // send sends the beacons that are due at a rate in packets per second. A driver that takes none is none of their
 // business: a beacon that did not leave was not asked.
 func (b *beacons) send(rate float64) {
-	b.mu.Lock()
+	if !b.mu.TryLock() {
+		return
+	}
 	defer b.mu.Unlock()
 	b.next(rate)
 	b.sendDue(len(b.due))
@@ -152,7 +156,9 @@ func (b *beacons) sendDue(n int) {
 // ride has the beacons that are due at a rate leave between the probes of the next tick, at their rate, where spread says so, or else at
 // once. It tells how many they are. What leaves by itself, while lanes sleep, finds room that the next burst of probes does not.
 func (b *beacons) ride(rate, probes float64, spread bool) int {
-	b.mu.Lock()
+	if !b.mu.TryLock() {
+		return 0
+	}
 	defer b.mu.Unlock()
 	b.next(rate)
 	n := len(b.due)
@@ -172,20 +178,18 @@ const riders = 0.9
 // seat is how many probes leave until the next beacon does: in the middle of a batch, for what is at the end of each meets more loss
 // than the others.
 func (b *beacons) seat() int {
-	if b.riding.Load() == 0 {
+	if b.riding.Load() == 0 || !b.mu.TryLock() {
 		return plan.MaxBatch
 	}
-	b.mu.Lock()
 	defer b.mu.Unlock()
 	return int(min(max(math.Ceil(b.until), 1), plan.MaxBatch))
 }
 
 // carry says that a lane has just sent so many probes: beacons that are to leave among them follow.
 func (b *beacons) carry(probes int) {
-	if b.riding.Load() == 0 {
+	if b.riding.Load() == 0 || !b.mu.TryLock() {
 		return
 	}
-	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
 	for b.until -= float64(probes); b.until <= 0 && n < len(b.due); n++ {

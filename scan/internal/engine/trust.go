@@ -38,7 +38,9 @@ func (s *Session) Evidence() *results.Evidence {
 	e := &results.Evidence{State: results.EvidenceStateHeld, Without: time.Duration(s.trust.without.Load()).Seconds(), Outages: int(s.trust.outages.Load())}
 	for _, ph := range s.phases {
 		e.Again += ph.tally.again.Load()
-		e.Unknown += ph.tally.unknown.Load()
+	}
+	if n := len(s.phases); n > 0 { // the scan itself is the last one: what is unknown of canary ports is none of its ports
+		e.Unknown = s.phases[n-1].tally.unknown.Load()
 	}
 	for i, n := range s.beacons.set.Paths() {
 		p := results.PathEvidence{Asked: n.Asked, Answered: n.Answered}
