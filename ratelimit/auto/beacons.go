@@ -12,7 +12,7 @@ const (
 	mostShare, mostBeacons  = 0.1, 1000.0
 	// measureShare of the rate they may take in a train or a trial: who sends little has to measure for longer.
 	measureShare = 0.3
-	startTime               = int64(2 * time.Second)
+	startTime    = int64(2 * time.Second)
 )
 
 // focus is how many beacons take turns: few at first, for their bases are older than any queue of ours, and are soon known.

@@ -93,7 +93,9 @@ func (m *model) checkTries(k netip.AddrPort, p *place, base uint16) {
 // anew tells whether a try may be one of a pass that is made anew, as the one before met an overload: once, with the same number, and
 // only where the rate is automatic.
 func (m *model) anew(p *place, try int) bool {
-	same := func(i int) bool { return i > 0 && m.log.Probes[p.tries[i]].SourcePort == m.log.Probes[p.tries[i-1]].SourcePort }
+	same := func(i int) bool {
+		return i > 0 && m.log.Probes[p.tries[i]].SourcePort == m.log.Probes[p.tries[i-1]].SourcePort
+	}
 	at := func(i int) time.Duration { return m.log.Probes[p.tries[i]].At }
 	return m.Slowest > 0 && same(try) && (!same(try-1) || m.takenBack(at(try-2), at(try-1)))
 }

@@ -35,7 +35,7 @@ type beacons struct {
 	// mu is of all that follows: the sentinel sends beacons, and lanes let some ride with their probes. Nobody waits for it, for who
 	// holds it may be held up by a driver: what is due leaves later.
 	mu     sync.Mutex
-	out    []*egress  // one for each hop
+	out    []*egress // one for each hop
 	due    []beacon.Target
 	every  float64      // one of those due leaves behind so many probes,
 	until  float64      // the next one behind so many
