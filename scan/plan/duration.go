@@ -28,6 +28,9 @@ var capacity = map[string]float64{
 // localCapacity is that of raw probes to this host itself.
 const localCapacity = 320_000
 
+// autoDoubling is what an automatic rate takes to double where answers are many (docs/decisions/0017-automatic-rate.md: to 1M in 0.9 s and more).
+const autoDoubling = 250 * time.Millisecond
+
 // maxDuration stands for itself and more: a time.Duration ends at 292 years.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
@@ -96,8 +99,12 @@ func (p *Plan) asking(positions float64) span {
 	once := atRate(p.Reach())
 	attempts := float64(p.Asked.Attempts)
 	wait := secondsOf(min(rtt.CooldownBlind, p.Asked.Wait))
+	slow := atRate(p.reach(p.Pace.Start)) // where nothing answers, an automatic rate stays there
+	if p.Auto {
+		once = min(once+secondsOf(autoDoubling)*seconds(math.Log2(max(p.Reach()/p.Pace.Start, 1))), slow)
+	}
 	s := span{answered: once + secondsOf(rtt.CooldownFloor)}
-	once = atRate(p.reach(p.Pace.Start)) // where nothing answers, an automatic rate stays there
+	once = slow
 	if p.Choice.Backend == BackendConnect {
 		if len(p.Limits) > 0 {
 			once, wait = once*seconds(attempts), seconds(attempts)*secondsOf(min(OneSYN, p.Asked.Wait))

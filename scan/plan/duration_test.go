@@ -55,6 +55,8 @@ func TestBounds(t *testing.T) {
 		"xdp at 10M":      {func(c *Config) { c.Rate, c.Backend, c.Attempts = 1e7, BackendXDP, 1 }, fakeHost{}, "10.0.0.0/8", "80", 8888608 * time.Microsecond, 10388608 * time.Microsecond},
 		"ebpf at 1G":      {func(c *Config) { c.Rate, c.Backend, c.Attempts = 1e9, BackendEBPF, 1 }, fakeHost{}, "10.0.0.0/8", "80", 3163050158 * time.Nanosecond, 4663050158 * time.Nanosecond},
 		"this host":       {func(c *Config) { c.Rate, c.Attempts = 1e6, 1 }, fakeHost{paths: local}, "127.0.0.0/16", "80", 704800 * time.Microsecond, 2204800 * time.Microsecond},
+		"automatic":       {func(c *Config) { c.MaxRate, c.Auto, c.Backend, c.Attempts = 160e3, true, BackendAFPacket, 1 }, fakeHost{}, "10.0.0.0/12", "80", 8053599999 * time.Nanosecond, 106857600 * time.Microsecond},
+		"soon over":       {func(c *Config) { c.Attempts = 1 }, fakeHost{}, "10.91.33.0/24", "80", 525600 * time.Microsecond, 2025600 * time.Microsecond},
 		"connect":         {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{}, "10.0.0.0/24", "1-1000", 26100 * time.Millisecond, 535333333333},
 		"few files":       {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{files: 164}, "10.0.0.0/24", "1-1000", 26100 * time.Millisecond, 5122 * time.Second},
 		"no files":        {func(c *Config) { c.Rate, c.Backend = 10_000, BackendConnect }, fakeHost{files: 24}, "10.0.0.1", "1-1000", 600 * time.Millisecond, 2002 * time.Second},
