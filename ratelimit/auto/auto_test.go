@@ -120,6 +120,22 @@ func TestContacts(t *testing.T) {
 	}
 }
 
+// What first contacts are said to bear holds, whatever comes of cohorts, until something else is said.
+func TestContactsKnown(t *testing.T) {
+	w := newWorld(Config{Start: 10_000, Min: 1, Max: 100_000})
+	w.run(3*time.Second, 200)
+	for _, most := range []float64{300, 330} {
+		w.c.Contacts(most)
+		for i := range int64(20) {
+			w.c.Yield(Yield{From: w.now - (2000+200*i)*ms, To: w.now - (1900+200*i)*ms, First: 40 * int(i%2), Second: 40 * int(1-i%2)})
+		}
+		w.run(5*time.Second, 200)
+		if w.decision.Limit != Contacts || w.decision.Rate != most {
+			t.Errorf("%v: %+v", most, w.decision)
+		}
+	}
+}
+
 // What left the queue of a bottleneck shows its capacity, whatever the rate was and however it changed.
 func TestFit(t *testing.T) {
 	const capacity = 20_000.0

@@ -20,6 +20,7 @@ type caps struct {
 	pressed  int64 // when the interface last had no room
 	drops    int64 // when answers were last dropped
 	held     int64 // until when the cap for first contacts stays
+	known    bool  // contacts is what Contacts said
 	yield    [2]float64
 	low      int // looks in a row in which too few have answered at once
 }
@@ -51,12 +52,15 @@ const (
 	heldFor            = int64(2500 * time.Millisecond)
 )
 
+// Contacts says how many packets a second first contacts bear. From then on nothing is concluded from yields.
+func (c *Controller) Contacts(most float64) { c.caps.contacts, c.caps.known = most, true }
+
 // Yield says what came of a cohort. One that met an overload says nothing of first contacts.
 func (c *Controller) Yield(y Yield) {
-	if c.Overloaded(y.From, y.To) {
+	k := &c.caps
+	if k.known || c.Overloaded(y.From, y.To) {
 		return
 	}
-	k := &c.caps
 	k.yield[0] += float64(y.First)
 	k.yield[1] += float64(y.Second)
 	all := k.yield[0] + k.yield[1]

@@ -65,6 +65,26 @@ func FewerContacts(cohorts []Cohort, kinds ...int) (worst Limited, ok bool) {
 	return worst, ok
 }
 
+// Contacts compares how often the first attempt was answered of some cohorts and of others: Share is below 1, and Nats above 0, where it was
+// more seldom of some. Cohorts of which nothing is known give a share of 1.
+func Contacts(some, others []Cohort, kinds ...int) Limited {
+	sum := func(cohorts []Cohort) (asked, first float64) {
+		for i := range cohorts {
+			asked += number(cohorts[i].Asked)
+			for _, kind := range kinds {
+				first += number(cohorts[i].First[kind])
+			}
+		}
+		return asked, first
+	}
+	in, hits := sum(some)
+	out, rest := sum(others)
+	if in == 0 || out == 0 || rest == 0 || hits*out >= rest*in {
+		return Limited{Share: 1}
+	}
+	return Limited{Share: hits / in / (rest / out), Nats: twoRates(hits, in, rest, out)}
+}
+
 // twoRates is the logarithm of the likelihood of two counts with a rate each over that with one rate for both.
 func twoRates(a, askedA, b, askedB float64) float64 {
 	both := (a + b) / (askedA + askedB)

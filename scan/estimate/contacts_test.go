@@ -1,6 +1,7 @@
 package estimate
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -135,6 +136,33 @@ func TestStillFound(t *testing.T) {
 		n.Silent[len(c.answered)] = 10_000
 		if got := n.StillFound(c.asked, c.lost, Open, Closed); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+// Of two sets of cohorts the first may have answered more seldom; nothing known, or more often, is no fall.
+func TestContactsCompared(t *testing.T) {
+	of := func(asked, open, closed uint64) []Cohort {
+		return []Cohort{{Asked: asked / 2, First: [2]uint64{open, 0}}, {Asked: asked / 2, First: [2]uint64{0, closed}}}
+	}
+	for _, c := range []struct {
+		name         string
+		some, others []Cohort
+		share        float64
+		nats         [2]float64
+	}{
+		{"a third", of(3000, 10, 0), of(1000, 10, 0), 1. / 3, [2]float64{2.5, 3.5}},
+		{"a third of ten times as much", of(30_000, 100, 0), of(10_000, 100, 0), 1. / 3, [2]float64{25, 35}},
+		{"nothing at all", of(3000, 0, 0), of(1000, 20, 0), 0, [2]float64{27, 28.5}},
+		{"as many", of(3000, 30, 0), of(1000, 10, 0), 1, [2]float64{}},
+		{"more", of(3000, 90, 0), of(1000, 10, 0), 1, [2]float64{}},
+		{"of another kind", of(3000, 10, 20), of(1000, 10, 900), 1. / 3, [2]float64{2.5, 3.5}},
+		{"nothing known of the others", of(3000, 0, 0), nil, 1, [2]float64{}},
+		{"nothing known of some", nil, of(1000, 10, 0), 1, [2]float64{}},
+	} {
+		l := Contacts(c.some, c.others, Open)
+		if math.Abs(l.Share-c.share) > 1e-9 || l.Nats < c.nats[0] || l.Nats > c.nats[1] {
+			t.Errorf("%s: %+v", c.name, l)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"slices"
+	"time"
 
 	"synoptic/scan/estimate"
 )
@@ -44,6 +45,11 @@ func (c *cohorts) add(n *note, answered *[2]answers) {
 	if n.heard.probes == 0 {
 		return // its first tries have not been listened to
 	}
+	c.count(n, answered)
+}
+
+// count counts a chunk in, given its answers so far.
+func (c *cohorts) count(n *note, answered *[2]answers) {
 	to := &c.all[(n.begin-c.begin)/c.len]
 	to.asked += n.end - n.begin
 	for in := range answered {
@@ -65,4 +71,21 @@ func (c *cohorts) known() (known []estimate.Cohort) {
 		}
 	}
 	return known
+}
+
+// FirstTries are the cohorts of the chunks whose first tries had been sent by a time, whether they are asked again or not: at most
+// maxCohorts, in order.
+func (l *Loss) FirstTries(by time.Time) []estimate.Cohort {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.cohorts.clone()
+	for i := range l.notes {
+		n := &l.notes[i]
+		if once := n.sent == (passes{probes: 1}); n.end == 0 || n.sent.probes == 0 || once && n.since.After(by) {
+			continue
+		}
+		answered := l.ring[i].answers(n.sent)
+		all.count(n, &answered)
+	}
+	return all.known()
 }

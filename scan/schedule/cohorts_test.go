@@ -43,3 +43,32 @@ func TestCohorts(t *testing.T) {
 		t.Errorf("at the end: %+v, want\n%+v", got, want)
 	}
 }
+
+// First tries count as soon as they have been sent for long enough, whether they are asked again or not, and not where they were taken back.
+func TestFirstTries(t *testing.T) {
+	l := NewLoss(0, 64, 1<<14, 1<<20, func(uint64, uint64, uint8) uint64 { return 0 })
+	at := time.Unix(100, 0)
+	p := FixedRetries{Retries: 2, Loss: l}
+	ask := func(begin uint64, passes uint8, since time.Time) *Chunk {
+		l.Open(begin)
+		l.Answer(begin, results.SYNACK, 0)
+		l.Answer(begin+1, results.SYNACK, 1)
+		c := &Chunk{Begin: begin, End: begin + 64, Probes: passes, Since: since}
+		p.Final(c)
+		return c
+	}
+	ask(0, 1, at)
+	ask(64, 1, at.Add(1)) // answers may still come
+	ask(128, 2, at.Add(1))
+	back := ask(192, 1, at)
+	back.Probes = 0
+	p.TakenBack(back)
+	l.Open(256) // nothing has been sent
+	want := []estimate.Cohort{
+		{Begin: 0, End: 64, Asked: 64, First: [2]uint64{1, 0}, Found: [2]uint64{2, 0}},
+		{Begin: 128, End: 192, Asked: 64, First: [2]uint64{1, 0}, Found: [2]uint64{2, 0}},
+	}
+	if got := l.FirstTries(at); !slices.Equal(got, want) {
+		t.Errorf("%+v, want\n%+v", got, want)
+	}
+}

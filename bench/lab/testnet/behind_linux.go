@@ -1,6 +1,8 @@
 package testnet
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -28,9 +30,18 @@ func (n *Network) Behind(t testing.TB, prefix netip.Prefix, alive []netip.Addr) 
 }
 
 func (n *Network) behind(prefix netip.Prefix, alive []netip.Addr) (hosts *Network, err error) {
-	c := Config{Prefix: prefix, Subnet: netip.MustParsePrefix("10.78.0.0/24")}
+	c := Config{Prefix: prefix}
 	for _, a := range alive {
 		c.Alive = append(c.Alive, netip.PrefixFrom(a, 32))
+	}
+	return n.OpenBehind(c)
+}
+
+// OpenBehind is Behind for programs, with any network behind the router; its default subnet is 10.78.0.0/24. Where c has a
+// gateway the router asks for that alone by ARP. Close it before n.
+func (n *Network) OpenBehind(c Config) (hosts *Network, err error) {
+	if !c.Subnet.IsValid() {
+		c.Subnet = netip.MustParsePrefix("10.78.0.0/24")
 	}
 	err = n.Do(func() error {
 		if err := settleIn(); err != nil {
@@ -41,16 +52,27 @@ func (n *Network) behind(prefix netip.Prefix, alive []netip.Addr) (hosts *Networ
 		}
 		return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = hosts.answerTo(n.Source, hosts.PeerLink, hosts.Source)
 	}
-	return hosts, hosts.Do(func() error {
-		link, err := netlink.LinkByName(hosts.PeerLink)
-		if err != nil {
-			return err
-		}
-		return netlink.RouteAdd(&netlink.Route{
-			LinkIndex: link.Attrs().Index, Dst: ipNet(netip.PrefixFrom(n.Source, 32)), Gw: hosts.Source.AsSlice(),
-		})
-	})
+	if err != nil && hosts != nil {
+		return nil, errors.Join(err, hosts.Close())
+	}
+	return hosts, err
+}
+
+// answerTo has the target's answers to an address leave by a link, by way of a gateway unless that is zero.
+func (n *Network) answerTo(addr netip.Addr, name string, gateway netip.Addr) error {
+	link, err := n.target.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(netip.PrefixFrom(addr, 32)), Scope: netlink.SCOPE_LINK}
+	if gateway.IsValid() {
+		r.Gw, r.Scope = gateway.AsSlice(), netlink.SCOPE_UNIVERSE
+	}
+	if err := n.target.RouteReplace(r); err != nil {
+		return fmt.Errorf("route to %v: %w", addr, err)
+	}
+	return nil
 }

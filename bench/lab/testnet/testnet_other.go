@@ -69,6 +69,22 @@ func (n *Network) Carrier(bool) error                          { return n.check(
 func (n *Network) FailOver(netip.Addr, net.HardwareAddr) error { return n.check(errNotLinux) }
 func (n *Network) Serve(string) (netip.AddrPort, error)        { return netip.AddrPort{}, errNotLinux }
 
+func (n *Network) OpenBehind(Config) (*Network, error)     { return nil, errNotLinux }
+func (n *Network) Bottleneck(float64, time.Duration) error { return n.check(errNotLinux) }
+func (n *Network) Passed() (Passed, error)                 { return Passed{}, n.check(errNotLinux) }
+
+// Passed is what has come to a bottleneck.
+type Passed struct{ Packets, Bytes, Dropped uint64 }
+
+// DelayLine cannot be made here.
+type DelayLine struct{}
+
+func (n *Network) Delay(netip.Addr, time.Duration) (*DelayLine, error) { return nil, errNotLinux }
+func (d *DelayLine) Close() error                                      { return errNotLinux }
+func (d *DelayLine) Late() (packets uint64, median, hundredth, most time.Duration) {
+	return 0, 0, 0, 0
+}
+
 func (n *Network) Listen(t testing.TB, addr string) netip.AddrPort {
 	t.Helper()
 	t.Fatal(errNotLinux)

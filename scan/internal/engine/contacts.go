@@ -17,7 +17,10 @@ type contacts struct {
 	looked int64
 	told   bool
 	cells  []beaconsBy // by cohort
-	len    uint64      // positions to each; 0: the kernel repeats probes by itself, so nobody knows which one was the first
+	begun  []int64     // when first tries came to each, Unix time in ns
+	slower slower
+	begin  uint64 // the first position of the first
+	len    uint64 // positions to each; 0: the kernel repeats probes by itself, so nobody knows which one was the first
 }
 
 // beaconsBy counts beacons up to a time: what was neither answered nor lost is under way.
@@ -28,18 +31,21 @@ func newContacts(ph *Phase) contacts {
 		return contacts{}
 	}
 	begin, n := ph.ev.loss.CohortShape()
-	return contacts{len: n, cells: make([]beaconsBy, 0, (ph.plan.Positions.End-begin)/n+1)}
+	return contacts{begin: begin, len: n, cells: make([]beaconsBy, 0, (ph.plan.Positions.End-begin)/n+1)}
 }
 
 // note takes note of the beacons so far when done positions have been asked.
-func (c *contacts) note(done uint64, now beaconsBy) {
+func (c *contacts) note(at int64, done uint64, now beaconsBy) {
 	if c.len == 0 {
 		return
 	}
 	for uint64(len(c.cells)) <= done/c.len {
-		c.cells = append(c.cells, now)
+		c.cells, c.begun = append(c.cells, now), append(c.begun, at)
 	}
 }
+
+// cell is the number of the cell of a position, counted from the first of the phase's cohorts.
+func (c *contacts) cell(pos uint64) int { return min(int((pos-c.begin)/c.len), len(c.cells)-1) }
 
 // between are the beacons asked while some cohorts were, and of these the answered, within a few.
 func (c *contacts) between(from, to int, now beaconsBy) beaconsBy {

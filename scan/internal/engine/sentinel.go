@@ -165,7 +165,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		w.tellLater()
 	}
 	w.done.note(now, w.phase)
-	w.contacts.note(w.phase.cur.done(), w.beacons())
+	w.contacts.note(now, w.phase.cur.done(), w.beacons())
 	w.lookAtGaps()
 	if w.phase.fault.Swap(false) {
 		w.faulted = now
@@ -195,6 +195,9 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	}
 	if now-w.contacts.looked >= contactsEvery {
 		w.lookAtContacts(now)
+	}
+	if now-w.contacts.slower.looked >= slowerEvery {
+		w.lookAtFirstTries(now)
 	}
 }
 

@@ -28,6 +28,7 @@ type steering struct {
 	ticked     int64                      // Unix time in ns, as all times here; 0: it has to begin anew
 	from       int64                      // when it last began: what was sent before says nothing
 	held       float64                    // a rate that somebody has set; 0: none
+	contacts   float64                    // packets per second that first contacts bear; 0: nothing is known
 	limits     [auto.Limits]time.Duration // for how long each has held the rate
 
 	outcomes []beacon.Outcome
@@ -58,6 +59,9 @@ const (
 // begin forgets what is known: the path may have changed.
 func (s *steering) begin(now int64, seen traffic, set *beacon.Set) {
 	s.controller = auto.New(s.bounds, now)
+	if s.contacts > 0 {
+		s.controller.Contacts(s.contacts)
+	}
 	s.from, s.seen = now, seen
 	s.outcomes = set.Outcomes(s.outcomes[:0])
 }
@@ -102,6 +106,34 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	}
 	s.decision = d
 	return d
+}
+
+// leastContacts is the share to which the rate goes down at once where first contacts get lost, at least.
+const leastContacts = 0.1
+
+// contacted says how many packets a second first contacts bear. It returns that, within the bounds.
+func (s *steering) contacted(rate float64) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.contacts = max(rate, s.bounds.Min)
+	if s.controller != nil {
+		s.controller.Contacts(s.contacts)
+	}
+	return s.contacts
+}
+
+// isHeld tells whether somebody has set the rate.
+func (s *steering) isHeld() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held > 0
+}
+
+// bear is what contacted has said last; 0: nothing.
+func (s *steering) bear() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contacts
 }
 
 // forget has the next tick begin anew.
@@ -159,6 +191,13 @@ func (s *steering) worthless(passes []schedule.Span) bool {
 		}
 	}
 	return clean < min(cleanPasses, len(passes))
+}
+
+// overloaded tells whether what was sent from one time to another met an overload.
+func (s *steering) overloaded(from, to int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.controller != nil && s.controller.Overloaded(from, to)
 }
 
 // yield tells what came of a chunk that was asked twice.
