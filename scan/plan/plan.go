@@ -94,6 +94,9 @@ func (m *maker) one(c Config) (*Plan, error) {
 	if p.Pace, p.RateReason, err = paceOf(&c, allLocal(c.Host, p.Routes, p.Space.Addrs()), p.FrameLen, p.lineRate); err != nil {
 		return nil, err
 	}
+	if err := p.checkRates(); err != nil {
+		return nil, err
+	}
 	if choice, err = (kernel{&c, c.Host, p.Routes, p.Pace.Max}).choose(choice); err != nil {
 		return nil, err
 	}
