@@ -4,6 +4,7 @@
 //	go run ./bench/autorate -grid             every case with five seeds, some three minutes
 //	go run ./bench/autorate -grid -only "C 5k, h 1 %"   the cases whose row or name holds a text
 //	go run ./bench/autorate -others           steps of capacity, two scans through one bottleneck, loss that is not ours
+//	go run ./bench/autorate -plots            what docs/rate.md shows, written there: seconds
 //	go run ./bench/autorate -trace 10 -c 20000 -rtt 50ms -hit 0.01   one case, every tenth tick
 //
 // The exit code is 1 where a case of the grid has not reached what is asked of it.
@@ -22,6 +23,7 @@ func main() {
 	var (
 		all     = flag.Bool("grid", false, "run the grid of cases")
 		others  = flag.Bool("others", false, "run steps, sharing and loss")
+		draw    = flag.Bool("plots", false, "write the plots of "+document)
 		seeds   = flag.Int("seeds", 5, "seeds for each case")
 		only    = flag.String("only", "", "cases of the grid whose row or name holds this")
 		trace   = flag.Int("trace", 0, "of one case, print every so many ticks")
@@ -48,6 +50,11 @@ func main() {
 		}
 	case *others:
 		special(*seeds)
+	case *draw:
+		if err := plots(); err != nil {
+			fmt.Fprintln(os.Stderr, "autorate:", err)
+			os.Exit(1)
+		}
 	default:
 		cell := ratesim.Cell{
 			Path: ratesim.Path{Capacity: *c, Queue: *queue, RTT: *rtt, LossOut: *loss, LossBack: *loss, Jitter: *jitter, Policer: *policer},

@@ -55,7 +55,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.runs, "runs", 5, "runs of each format, and pairs of scans")
 	prefix := f.String("prefix", "10.128.0.0/10", "`addresses` that are scanned, /9 at most")
 	backends := f.String("backends", "afpacket,ebpf", "backends that scan; none leaves the scans out")
-	f.StringVar(&o.rate, "rate", "20M", "rate that the scans are asked for: more than they can")
+	f.StringVar(&o.rate, "rate", "10M", "rate that the scans are asked for: more than they can")
 	f.StringVar(&o.dir, "dir", "", "folder for what is written (default the system's for temporary files)")
 	f.StringVar(&o.document, "document", "", "file to put the tables into, between the markers of the name output")
 	if err := f.Parse(args); err != nil {

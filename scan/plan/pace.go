@@ -81,7 +81,14 @@ func autoPace(asked *Config, frameLen int, most func() (float64, string)) (p rat
 	}
 	p.Min = cmp.Or(asked.MinRate, min(AutoMin, p.Max))
 	if p.Min > p.Max {
-		return p, reason, refuse("MinRate", "MinRate has to be below", "a rate between %g and %g probes per second", p.Min, p.Max)
+		most := "can be sent at all"
+		switch p.Max {
+		case asked.MaxRate:
+			most = "MaxRate allows"
+		case ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen):
+			most = "Bandwidth allows"
+		}
+		return p, reason, refuse("MinRate", "lower MinRate", "MinRate of %s packets per second: more than %s, %s", shortRate(p.Min), most, shortRate(p.Max))
 	}
 	p.Start = min(max(cmp.Or(asked.Rate, DefaultRate), p.Min), p.Max)
 	if err := p.Validate(); err != nil {
@@ -105,19 +112,43 @@ func (p *Plan) mostAuto(left rawsock.MemoryLeft) (most float64, reason string) {
 
 // lineRate is the most that the fastest of the links carries, or the backend with the most to send, in probes per second.
 func (p *Plan) lineRate() float64 {
-	most := capacity[BackendEBPF]
 	if p.Routes == nil {
 		return capacity[BackendConnect]
 	}
-	var fastest float64
+	return min(p.linkRate(), capacity[BackendEBPF])
+}
+
+// linkRate is the most that the fastest of the links carries, in probes per second: infinite where that of one of them is not known.
+func (p *Plan) linkRate() (fastest float64) {
+	if p.Routes == nil {
+		return math.Inf(1)
+	}
 	for i := range p.Routes.Paths {
 		speed := p.Asked.Host.Speed(&p.Routes.Paths[i].Link)
 		if speed == 0 {
-			return most
+			return math.Inf(1)
 		}
 		fastest = max(fastest, ratelimit.PacketsPerSecond(speed, p.FrameLen))
 	}
-	return min(fastest, most)
+	return fastest
+}
+
+// checkRates refuses rates that no scan keeps: below ratelimit.MinRate, or above what the links carry.
+func (p *Plan) checkRates() error {
+	c, links := &p.Asked, p.linkRate()
+	for _, r := range []struct {
+		field string
+		pps   float64
+	}{{"Rate", c.Rate}, {"MinRate", c.MinRate}, {"MaxRate", c.MaxRate}, {"Bandwidth", ratelimit.PacketsPerSecond(c.Bandwidth, p.FrameLen)}} {
+		switch {
+		case r.pps > 0 && r.pps < ratelimit.MinRate:
+			return refuse(r.field, "raise "+r.field, "%s of %s packets per second: %g is the least", r.field, shortRate(r.pps), ratelimit.MinRate)
+		case r.pps > links:
+			carried := math.Floor(links/1000) * 1000 // in so few digits that it can be typed
+			return refuse(r.field, "lower "+r.field, "%s of %s packets per second: more than the link carries, %s", r.field, shortRate(r.pps), shortRate(carried))
+		}
+	}
+	return nil
 }
 
 // allLocal tells whether every probe stays on this host. routes is nil for the connect backend.

@@ -97,6 +97,9 @@ func (m *maker) one(c Config) (*Plan, error) {
 	if p.Pace, p.RateReason, err = paceOf(&c, local, p.FrameLen, func() (float64, string) { return p.mostAuto(memory) }); err != nil {
 		return nil, err
 	}
+	if err := p.checkRates(); err != nil {
+		return nil, err
+	}
 	if choice, err = (kernel{&c, c.Host, p.Routes, p.Pace.Max}).choose(choice); err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"synoptic/ratelimit/auto"
 )
 
 // Cell is a case of the grid: a path, and what share of the positions answers.
@@ -62,8 +60,7 @@ func (c *Cell) ideal(positions, responsive int) time.Duration {
 
 // Run runs a cell.
 func (c *Cell) Run(seed uint64) (Score, Result) {
-	start := min(10_000, c.Max)
-	return c.With(seed, auto.New(auto.Config{Start: start, Min: min(100, start), Max: c.Max}, epoch))
+	return c.With(seed, Automatic(c.Max, 0))
 }
 
 // With runs a cell with something else that decides on the rate.
