@@ -72,6 +72,16 @@ func TestEveryOther(t *testing.T) {
 	}
 }
 
+// The widest targets, those of the table tcp, are none of the links' own addresses.
+func TestApartFromLinks(t *testing.T) {
+	c := cell{Capacity: 1000, Bits: 12}
+	for _, link := range []string{"10.76.0.0/24", "10.78.0.0/24"} {
+		if targets := c.way(synFrame).targets; targets.Overlaps(netip.MustParsePrefix(link)) || targets != targets.Masked() {
+			t.Errorf("%v and %s", targets, link)
+		}
+	}
+}
+
 // The ideal is what each tool's rule costs at the capacity.
 func TestIdeal(t *testing.T) {
 	for tool, want := range map[string]float64{"synoptic": 2, "nmap": 1.5, "masscan": 1, "zmap": 1} {

@@ -60,7 +60,7 @@ func cells(o *options) (all []cell) {
 
 // way of the cell, half of whose addresses answer, for probes of so many bytes.
 func (c *cell) way(frame float64) way {
-	targets := netip.PrefixFrom(netip.MustParseAddr("10.64.0.0"), c.Bits)
+	targets := netip.PrefixFrom(netip.MustParseAddr("10.128.0.0"), c.Bits)
 	w := way{
 		targets: targets, alive: everyOther(targets), rate: c.Capacity * frame, queue: c.Queue, loss: c.Loss,
 		port: 80, open: min(listening, 1<<(32-c.Bits)/32), separate: c.Capacity >= 50_000,
