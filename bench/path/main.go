@@ -60,7 +60,7 @@ func main() {
 	var o options
 	name := flag.String("table", "all", "tbf, lasthop, step, share, tcp or all")
 	flag.StringVar(&o.only, "only", "", "cells, or tools, whose name holds this: \"C 5k\", \"RTT 1 ms\", \"nmap\"")
-	flag.DurationVar(&o.bound, "bound", 0, "stop a run after it (default four times the ideal time and 10s; 3m in lasthop)")
+	flag.DurationVar(&o.bound, "bound", 0, "stop a run after it (default twice the ideal time and 10s, synoptic four times; 3m in lasthop)")
 	flag.BoolVar(&o.quick, "quick", false, "one small cell of each table")
 	write := flag.Bool("write", false, "write "+document)
 	asJSON := flag.String("json", "", "write the raw figures to this file")

@@ -64,6 +64,24 @@ func TestHalves(t *testing.T) {
 	}
 }
 
+// Half of the addresses, in parts that lie apart, in each half of the prefix as many.
+func TestEveryOther(t *testing.T) {
+	half := everyOther(netip.MustParsePrefix("10.64.0.0/16"))
+	if len(half) != 16 || half[0].String() != "10.64.0.0/21" || half[1].String() != "10.64.16.0/21" || half[15].String() != "10.64.240.0/21" {
+		t.Errorf("%v", half)
+	}
+}
+
+// The widest targets, those of the table tcp, are none of the links' own addresses.
+func TestApartFromLinks(t *testing.T) {
+	c := cell{Capacity: 1000, Bits: 12}
+	for _, link := range []string{"10.76.0.0/24", "10.78.0.0/24"} {
+		if targets := c.way(synFrame).targets; targets.Overlaps(netip.MustParsePrefix(link)) || targets != targets.Masked() {
+			t.Errorf("%v and %s", targets, link)
+		}
+	}
+}
+
 // The ideal is what each tool's rule costs at the capacity.
 func TestIdeal(t *testing.T) {
 	for tool, want := range map[string]float64{"synoptic": 2, "nmap": 1.5, "masscan": 1, "zmap": 1} {

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"synoptic/bench/lab/testnet"
 )
 
@@ -122,6 +124,41 @@ func (r *road) found(reported map[netip.AddrPort]bool) (found, invented int) {
 	return found, invented
 }
 
+// linkDrops counts the packets, either way, that a link dropped since its other end had no room: neither the bottleneck nor the loss asked for.
+func (r *road) linkDrops() (n uint64, err error) {
+	for _, name := range []string{r.net.Link, r.net.PeerLink, r.hosts.Link, r.hosts.PeerLink} {
+		inside := func(f func() error) error { return f() }
+		switch name {
+		case r.net.PeerLink, r.hosts.Link:
+			inside = r.net.Do
+		case r.hosts.PeerLink:
+			inside = r.hosts.Do
+		}
+		err := inside(func() error {
+			l, err := netlink.LinkByName(name)
+			if err == nil {
+				n += l.Attrs().Statistics.TxDropped
+			}
+			return err
+		})
+		if err != nil {
+			return n, fmt.Errorf("drops of %s: %w", name, err)
+		}
+	}
+	return n, nil
+}
+
+// undelay ends the delay of answers, and tells how late they left: what one in a hundred exceeded, and the most, in seconds.
+func (r *road) undelay() (hundredth, most float64, err error) {
+	if r.line == nil {
+		return 0, 0, nil
+	}
+	err = r.line.Close()
+	_, _, h, m := r.line.Late()
+	r.line = nil
+	return h.Seconds(), m.Seconds(), err
+}
+
 // Close takes the road away.
 func (r *road) Close() (err error) {
 	if r.line != nil {
@@ -133,4 +170,32 @@ func (r *road) Close() (err error) {
 		}
 	}
 	return err
+}
+
+// halves splits a prefix.
+func halves(p netip.Prefix) (low, high netip.Prefix) {
+	low = netip.PrefixFrom(p.Addr(), p.Bits()+1)
+	a := p.Addr().As4()
+	bit := p.Bits()
+	a[bit/8] |= 0x80 >> (bit % 8)
+	return low, netip.PrefixFrom(netip.AddrFrom4(a), p.Bits()+1)
+}
+
+// everyOther are half of a prefix's addresses, in 16 parts: who goes from its beginning to its end and is stopped has met as many of them as who
+// goes in another order.
+func everyOther(p netip.Prefix) []netip.Prefix {
+	parts := []netip.Prefix{p}
+	for range 5 {
+		var finer []netip.Prefix
+		for _, q := range parts {
+			low, high := halves(q)
+			finer = append(finer, low, high)
+		}
+		parts = finer
+	}
+	var half []netip.Prefix
+	for i := 0; i < len(parts); i += 2 {
+		half = append(half, parts[i])
+	}
+	return half
 }

@@ -65,11 +65,6 @@ func (row *shareRow) run(ctx context.Context, o *options, bits int) (err error) 
 	w := c.way(synFrame)
 	parts := [2]way{w, w}
 	parts[0].targets, parts[1].targets = halves(w.targets)
-	w.alive = nil
-	for _, p := range parts {
-		low, _ := halves(p.targets)
-		w.alive = append(w.alive, low)
-	}
 	r, err := build(w)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/netip"
 	"time"
 )
 
@@ -143,13 +142,4 @@ func after(seconds float64) string {
 		return "never"
 	}
 	return fmt.Sprintf("%.2f s", seconds)
-}
-
-// halves splits a prefix.
-func halves(p netip.Prefix) (low, high netip.Prefix) {
-	low = netip.PrefixFrom(p.Addr(), p.Bits()+1)
-	a := p.Addr().As4()
-	bit := p.Bits()
-	a[bit/8] |= 0x80 >> (bit % 8)
-	return low, netip.PrefixFrom(netip.AddrFrom4(a), p.Bits()+1)
 }

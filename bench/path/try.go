@@ -19,6 +19,9 @@ type tried struct {
 	Ideal         float64 `json:",omitempty"` // s
 	Passed        uint64  // packets that the bottleneck let through
 	Dropped       uint64  // and that it dropped
+	LinkDrops     uint64  // packets, either way, that links dropped for want of room
+	// Late is by how much, in s, one delayed answer in a hundred left later than it should, and Latest the most.
+	Late, Latest float64 `json:",omitempty"`
 	outcome
 }
 
@@ -60,6 +63,12 @@ func try(ctx context.Context, s *scanner, w way, bound time.Duration) (x tried, 
 			return x, err
 		}
 		x.Passed, x.Dropped = p.Packets, p.Dropped
+	}
+	if x.LinkDrops, err = r.linkDrops(); err != nil {
+		return x, err
+	}
+	if x.Late, x.Latest, err = r.undelay(); err != nil {
+		return x, err
 	}
 	log.Printf("%v: found %d of %d by %d probes in %.2f s, %d dropped, limited by %q", s, x.Found, x.Open, x.Probes, x.Seconds, x.Dropped, x.LimitedBy)
 	return x, nil
