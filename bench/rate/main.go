@@ -1,9 +1,13 @@
-// Command rate measures how well the program holds its rate: it scans a test network at each rate
-// for some seconds, counts the probes on the far side of the wire, and compares every second with what
-// was asked for. Packet sockets are watched by a capture; the backends xdp and ebpf, at rates that no
-// capture holds, by the counters of a program there.
+// Command rate measures how well the program holds a fixed rate. It scans a test network, reads every millisecond how many probes a BPF
+// program at the far side of the wire has counted, and holds every second and every 100 ms between the first probe and the last against
+// what was asked for. Then it looks at half a packet a second, and at what comes after five seconds in which the process was stopped.
 //
-//	go run ./bench/rate [-seconds N] [-kernel-only]
+//	go run ./bench/rate                        everything, three minutes
+//	go run ./bench/rate -write                 and put the tables into docs/rate.md, in the module's root
+//	go run ./bench/rate -only ebpf -seconds 3  the rows whose text holds this
+//
+// Run it as root, on a machine that does nothing else: a run that misses what is asked of it while the machine stood still is void, and
+// repeated three times at most. The exit code is 1 where a run has missed that was not void.
 package main
 
 import (
@@ -11,108 +15,142 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"math"
 	"net/netip"
 	"os"
+	"runtime"
+	"strings"
+	"time"
 
 	"synoptic/bench"
-	"synoptic/bench/lab/packet"
-	"synoptic/bench/lab/testnet"
+	"synoptic/bench/lab/responder"
+	"synoptic/bench/lab/stall"
 )
+
+// document takes the tables, relative to the module.
+const document = "docs/rate.md"
+
+const leastSeconds, mostSeconds = 2, 30
+
+type options struct {
+	seconds int
+	only    string
+	write   bool
+}
 
 func main() {
 	log.SetFlags(0)
-	seconds := flag.Int("seconds", 6, fmt.Sprintf("seconds per rate, 2 to %d", maxSeconds))
-	kernelOnly := flag.Bool("kernel-only", false, "only the backends xdp and ebpf")
+	var o options
+	flag.IntVar(&o.seconds, "seconds", 10, fmt.Sprintf("seconds per rate, %d to %d", leastSeconds, mostSeconds))
+	flag.StringVar(&o.only, "only", "", "the rows that hold this text, as it is printed")
+	flag.BoolVar(&o.write, "write", false, "write the tables into "+document)
 	flag.Parse()
-	if *seconds < 2 || *seconds > maxSeconds || flag.NArg() > 0 {
-		log.Printf("want -seconds from 2 to %d, and no arguments", maxSeconds)
+	if o.seconds < leastSeconds || o.seconds > mostSeconds || flag.NArg() > 0 || o.write && o.only != "" {
+		log.Printf("want -seconds from %d to %d, not both -only and -write, and no arguments", leastSeconds, mostSeconds)
 		os.Exit(2)
 	}
-	if err := run(*seconds, *kernelOnly); err != nil {
+	if err := run(o); err != nil {
 		log.Fatal(err)
 	}
 }
 
-var (
-	rates  = []int{1_000, 10_000, 100_000}
-	prefix = netip.MustParsePrefix("10.77.0.0/16")
-)
-
-const (
-	ports = 16
-	// maxSeconds at the highest rate are as many probes as prefix × ports has, and the frames
-	// captured fill some 200 MB.
-	maxSeconds = 10
-)
-
-func run(seconds int, kernelOnly bool) error {
+func run(o options) error {
 	program, network, teardown, err := bench.Setup()
 	if err != nil {
 		return err
 	}
 	defer teardown()
-	if !kernelOnly {
-		if err := runCaptured(program, network, seconds); err != nil {
-			return err
-		}
-	}
-	return runCounted(program, network, seconds)
-}
-
-func runCaptured(program *bench.Program, network *testnet.Network, seconds int) error {
-	// Silent targets: the wire carries probes only, and the far side's kernel is out of the picture.
-	if err := network.DropPrefix(prefix); err != nil {
+	sink, err := responder.Attach(network, responder.Config{LocalNet: netip.PrefixFrom(network.Source, 24).Masked()})
+	if err != nil {
 		return err
 	}
-	fmt.Println("| rate asked for, pps | full seconds | lowest | highest | largest error |")
-	fmt.Println("|---:|---:|---:|---:|---:|")
-	for _, rate := range rates {
-		capture, err := network.StartCapture()
-		if err != nil {
-			return err
-		}
-		_, err = program.Run("scan", targets(rate*seconds/ports), "-p", fmt.Sprintf("1-%d", ports), "--rate", fmt.Sprint(rate), "--retries", "0", "--wait", "500ms")
-		frames := capture.Stop()
-		if err != nil {
-			return err
-		}
-		if capture.Err() != nil || capture.Lost() > 0 {
-			return errors.Join(capture.Err(), fmt.Errorf("the capture lost %d frames", capture.Lost()))
-		}
-		report(rate, frames)
+	defer sink.Close()
+	text, missed := measure(&scanner{program, sink}, o)
+	fmt.Print(text)
+	if o.write {
+		missed = errors.Join(missed, write(text))
 	}
-	return nil
+	return missed
 }
 
-// targets is a range of n addresses of the test network, of its 65,536 at most.
-func targets(n int) string {
-	last := n - 1
-	return fmt.Sprintf("10.77.0.0-10.77.%d.%d", last>>8, last&0xff)
+func write(text string) error {
+	old, err := os.ReadFile(document)
+	if err != nil {
+		return fmt.Errorf("run it in the module's root: %w", err)
+	}
+	changed, err := bench.Insert(string(old), "fixed", text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", document, err)
+	}
+	return os.WriteFile(document, []byte(changed), 0o644)
 }
 
-func report(rate int, frames []testnet.Frame) {
-	var counts []int
-	var first int64
-	for _, f := range frames {
-		if f.Outgoing || packet.CheckEthernet(f.Data, packet.TCP()) != nil {
-			continue
+// held are the rates that are looked at, by the backends that reach them.
+var held = []struct {
+	backend string
+	rates   []int
+}{
+	{"afpacket", []int{1_000, 10_000, 100_000, 300_000}},
+	{"xdp", []int{100_000, 300_000}},
+	{"ebpf", []int{100_000, 300_000, 1_000_000}},
+}
+
+// What is asked of a run: how far a second and 100 ms may be from the rate, and packets at half a one a second from each other.
+const (
+	secondError, tenthError = 0.01, 0.05
+	slowError               = 0.05
+)
+
+const preface = `## Fixed rates
+
+Probes as a BPF program at the far side of the wire counts them, read every millisecond. "Any second" and "any 100 ms" are all that lie between the first
+probe and the last, wherever they begin; the error is that of the worst. A run that is further off than 1 %% in a second or 5 %% in 100 ms while the machine stood
+still for over %v is void, and repeated.
+
+By %sgo run ./bench/rate%s: Linux %s, %s, %d cores (%s), %s.
+
+| backend | rate asked for, pps | any second: lowest, highest | error | any 100 ms: lowest, highest, as pps | error | held |
+|---|---:|---:|---:|---:|---:|---|
+`
+
+// measure runs everything and gives its tables, and an error where a run has missed that was not void.
+func measure(s *scanner, o options) (text string, missed error) {
+	var w strings.Builder
+	fmt.Fprintf(&w, preface, bound.Gap, "`", "`", bench.Kernel(), runtime.GOARCH, runtime.NumCPU(), bench.Processor(), strings.Replace(runtime.Version(), "go", "Go ", 1))
+	row := func(name string, run func() (cells string, err error)) {
+		if strings.Contains(name, o.only) {
+			cells, verdict, err := judged(name, run)
+			fmt.Fprintf(&w, "| %s | %s | %s |\n", name, cells, verdict)
+			missed = errors.Join(missed, err)
 		}
-		at := f.Time.UnixNano()
-		if first == 0 {
-			first = at
-		}
-		second := int((at - first) / 1e9)
-		for len(counts) <= second {
-			counts = append(counts, 0)
-		}
-		counts[second]++
 	}
-	counts = counts[:max(len(counts)-1, 0)] // the last second is not full
-	lowest, highest := math.MaxInt, 0
-	for _, c := range counts {
-		lowest, highest = min(lowest, c), max(highest, c)
+	for _, h := range held {
+		for _, rate := range h.rates {
+			row(fmt.Sprintf("%s | %d", h.backend, rate), func() (string, error) { return s.hold(h.backend, rate, time.Duration(o.seconds)*time.Second) })
+		}
 	}
-	worst := max(math.Abs(float64(highest-rate)), math.Abs(float64(lowest-rate))) / float64(rate)
-	fmt.Printf("| %d | %d | %d | %d | %.2f %% |\n", rate, len(counts), lowest, highest, 100*worst)
+	w.WriteString("\n| afpacket | packets | what was seen | held |\n|---|---:|---|---|\n")
+	row("half a packet a second", s.slow)
+	row("10000 pps, stopped for 5 s", s.stopped)
+	return w.String() + "\n", missed
+}
+
+// bound is what a run that counts may stand still.
+var bound = stall.Bound{Gap: 3 * time.Millisecond, Budget: 4}
+
+// judged repeats a run that missed while the machine stood still.
+func judged(name string, run func() (string, error)) (cells, verdict string, missed error) {
+	for range bound.Budget {
+		stop := stall.Watch()
+		cells, missed = run()
+		read := stop()
+		if missed == nil {
+			return cells, "yes", nil
+		}
+		why := read.Exceeds(bound)
+		if why == "" {
+			return cells, "no", fmt.Errorf("%s: %w (%v)", name, missed, read)
+		}
+		log.Printf("%s: void, %s: %v (%v)", name, why, missed, read)
+	}
+	return cells, "void", nil
 }

@@ -32,8 +32,8 @@ func (r Reading) String() string {
 // tick is how often the meter's thread wants to run.
 const tick = time.Millisecond
 
-// startMeter measures until the function that it returns is called.
-func startMeter() func() Reading {
+// Watch measures the machine until the function that it returns is called, for programs; tests call Judge.
+func Watch() func() Reading {
 	stolen, dropped := steal(), drops()
 	end, gap, late, begun := make(chan struct{}), make(chan time.Duration), make(chan time.Duration), time.Now()
 	received, sent, _ := os.Pipe() // where there is none, both are nil files, which read and write nothing

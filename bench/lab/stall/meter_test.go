@@ -55,7 +55,7 @@ func TestLatest(t *testing.T) {
 const meterEnv = "STALL_METER"
 
 func measureForParent() {
-	stop := startMeter()
+	stop := Watch()
 	fmt.Println("measuring")
 	bufio.NewReader(os.Stdin).ReadString('\n')
 	fmt.Println(int64(stop().Gap))

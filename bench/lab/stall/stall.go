@@ -56,7 +56,7 @@ func (v *void) Unwrap() error { return v.reason }
 // Judge runs until a run succeeds or is admissible.
 func Judge(t testing.TB, b Bound, run func() error) {
 	t.Helper()
-	judge(t, b, startMeter, run)
+	judge(t, b, Watch, run)
 }
 
 // judge is Judge with any meter: start begins to measure, and the function that it returns ends that.
@@ -84,7 +84,7 @@ func judge(t testing.TB, b Bound, start func() func() Reading, run func() error)
 			tally.add(t.Name(), 0, read)
 			return
 		}
-		why := read.exceeds(b)
+		why := read.Exceeds(b)
 		if v := (*void)(nil); why == "" && errors.As(err, &v) {
 			why = "packets were dropped"
 		}
@@ -113,8 +113,8 @@ func measured(start func() func() Reading, run func() error) (read Reading, err 
 	return read, run()
 }
 
-// exceeds says in what the machine did not keep up, or "".
-func (r Reading) exceeds(b Bound) string {
+// Exceeds says in what the machine did not keep up, or "".
+func (r Reading) Exceeds(b Bound) string {
 	switch {
 	case r.Gap > b.Gap:
 		return fmt.Sprintf("a gap of over %v", b.Gap)
