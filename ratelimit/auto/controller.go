@@ -216,6 +216,10 @@ func (c *Controller) look() {
 			c.judgeTrain()
 		}
 		return
+	case c.loss.own > doubtful && c.now-c.trial.slower > doubtEvery && c.now-c.starved > starvedFor:
+		c.try(c.rate, c.loss.own, false)
+		c.trial.doubt = true
+		return
 	}
 	c.sync()
 	c.loss.learn(c)
@@ -223,6 +227,9 @@ func (c *Controller) look() {
 		c.judgePolice(false)
 	}
 }
+
+// answered is until when what was sent has been answered, or is lost.
+func (c *Controller) answered() int64 { return c.now - int64((1.5*c.srtt+0.03)*1e9) }
 
 // recent are the excesses of the answers to what was sent in the newest span of sending: at least so many as are enough, where so many were sent
 // since the last conclusion.
