@@ -77,6 +77,8 @@ const (
 	hidden = 0.001
 	// shaky is the jitter, in s, from which on bases are as good as they are: few round trips come near the shortest.
 	shaky = 0.001
+	// jumpy is that from which on a queue that is short by it shows by losses only.
+	jumpy = 0.004
 )
 
 // New starts at a time.
@@ -269,7 +271,11 @@ func (c *Controller) enough() int {
 func (c *Controller) queueing() bool {
 	var buf [64]float64
 	values, _ := c.recent(&buf)
-	return len(values) >= c.enough() && quantile(values, len(values)/10) > c.high()
+	high := c.high()
+	if c.policed && c.jit.mean > shaky { // its losses say more
+		high *= 2
+	}
+	return len(values) >= c.enough() && quantile(values, len(values)/10) > high
 }
 
 // decide makes the decision of what is known.

@@ -97,7 +97,7 @@ func (c *Controller) lossy() {
 	p := max((f.lost+c.loss.own)/(f.asked+1), 0.6*c.loss.run.lost/c.loss.run.asked)
 	carried := c.history.over(from, c.now)
 	c.over.add(from, c.now)
-	if c.capacity > 0 && c.spread() < vague*vague && (c.model > c.low() || c.backlog() > c.low()) {
+	if c.capacity > 0 && c.jit.mean < jumpy && c.spread() < vague*vague && (c.model > c.low() || c.backlog() > c.low()) {
 		left := (1 - p) / (1 - c.loss.own)
 		c.settle(min(carried*left, c.capacity*(1-0.5*p)), 0.05)
 		c.model = max(c.model, c.backlog())
