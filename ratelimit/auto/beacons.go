@@ -18,6 +18,8 @@ const (
 // focus is how many beacons take turns: few at first, for their bases are older than any queue of ours, and are soon known.
 func (c *Controller) focus(rate float64) int {
 	switch {
+	case c.phase == Test:
+		return 96
 	case c.phase != Cruise:
 		return 48 << min(c.train.clean, 4)
 	case rate < 20e3:
@@ -37,7 +39,7 @@ func (c *Controller) beacons(rate float64) float64 {
 	per := 2.5 // a second for each beacon: the others rest for trains
 	switch {
 	case c.phase == Test:
-		b, per = max(b, min(200, measureShare*rate)), 3.5
+		b, per = max(b, min(300, measureShare*rate)), 3.5
 	case c.policed:
 		b = max(b, min(100, 0.05*rate))
 	case c.first == 0:

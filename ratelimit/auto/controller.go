@@ -77,6 +77,8 @@ const (
 	hidden = 0.001
 	// shaky is the jitter, in s, from which on bases are as good as they are: few round trips come near the shortest.
 	shaky = 0.001
+	// jumpy is that from which on a queue that is short by it shows by losses only.
+	jumpy = 0.004
 )
 
 // New starts at a time.
@@ -216,6 +218,10 @@ func (c *Controller) look() {
 			c.judgeTrain()
 		}
 		return
+	case c.loss.own > doubtful && c.now-c.trial.slower > doubtEvery && c.now-c.starved > starvedFor:
+		c.try(c.rate, c.loss.own, false)
+		c.trial.doubt = true
+		return
 	}
 	c.sync()
 	c.loss.learn(c)
@@ -223,6 +229,9 @@ func (c *Controller) look() {
 		c.judgePolice(false)
 	}
 }
+
+// answered is until when what was sent has been answered, or is lost.
+func (c *Controller) answered() int64 { return c.now - int64((1.5*c.srtt+0.03)*1e9) }
 
 // recent are the excesses of the answers to what was sent in the newest span of sending: at least so many as are enough, where so many were sent
 // since the last conclusion.
@@ -262,7 +271,11 @@ func (c *Controller) enough() int {
 func (c *Controller) queueing() bool {
 	var buf [64]float64
 	values, _ := c.recent(&buf)
-	return len(values) >= c.enough() && quantile(values, len(values)/10) > c.high()
+	high := c.high()
+	if c.policed && c.jit.mean > shaky { // its losses say more
+		high *= 2
+	}
+	return len(values) >= c.enough() && quantile(values, len(values)/10) > high
 }
 
 // decide makes the decision of what is known.

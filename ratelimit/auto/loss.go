@@ -38,6 +38,12 @@ func (t *tally) add(lost bool) {
 // share of what was asked that was lost, where nothing asked says p.
 func (t *tally) share(p float64) float64 { return (t.lost + p) / (t.asked + 1) }
 
+// upper is the share that was lost, one standard error above, and at least priorLoss.
+func (t *tally) upper() float64 {
+	p := t.share(priorLoss)
+	return max(priorLoss, p+math.Sqrt(p*(1-p)/t.asked))
+}
+
 func (l *loss) reset(now int64) {
 	l.since, l.sum, l.run, l.look = now, 0, tally{}, tally{}
 }
@@ -70,12 +76,10 @@ func (l *loss) hear(sent int64, lost, late bool) {
 
 func (l *loss) alarm() bool { return l.sum >= certain && l.run.lost >= fewest }
 
-// take takes what was lost in a trial, and before it, for the loss that is not ours.
-func (l *loss) take(t tally, before float64) {
-	p := (t.lost + 10*before) / (t.asked + 10)
-	l.own = max(l.own, p)
-	l.n = 0
-	l.looks[0], l.n = tally{t.asked + 10, t.lost + 10*before}, 1
+// take takes what was lost in a trial for the loss that is not ours.
+func (l *loss) take(t tally) {
+	l.own = t.upper()
+	l.looks[0], l.n = t, 1
 }
 
 // learn takes what was lost while no queue stood for the loss that is not ours.
@@ -95,6 +99,5 @@ func (l *loss) learn(c *Controller) {
 		sum.asked += l.looks[i].asked
 		sum.lost += l.looks[i].lost
 	}
-	p := sum.share(priorLoss)
-	l.own = max(priorLoss, p+math.Sqrt(p*(1-p)/sum.asked))
+	l.own = sum.upper()
 }

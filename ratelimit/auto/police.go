@@ -8,15 +8,13 @@ type police struct {
 	since int64   // what was sent before has been judged
 	from  int64   // when the look before that began
 	step  float64 // how much faster than the capacity is sent
-	cuts  int     // how often in a row the capacity was lowered,
-	top   float64 // what it was before,
-	lost  float64 // and what was lost then
+	cuts  int     // how often in a row the capacity was lowered
 }
 
 const (
 	policeStep, policeMost = 0.05, 0.4
-	// vain is the share of what the capacity seemed to be at which nothing is lost for our rate.
-	vain = 0.8
+	// mostCuts in a row that have not ended a loss of vain have a trial follow: it may not be ours.
+	mostCuts, vain = 3, 0.1
 	// worth is the share lost from which on probes are worth being repeated for it: retries make up for less.
 	worth = 0.2
 	// policeLook outcomes are looked at together, sent within policeTime at least.
@@ -36,7 +34,7 @@ func (p *police) begin(c *Controller, capacity float64) {
 // judgePolice looks at what was sent since the last look.
 func (c *Controller) judgePolice(alarmed bool) {
 	p := &c.police
-	known := c.now - int64((1.5*c.srtt+0.03)*1e9) // what was sent until then has been answered, or is lost
+	known := c.answered()
 	if seconds(known-p.since) < policeTime && !alarmed {
 		return
 	}
@@ -52,13 +50,9 @@ func (c *Controller) judgePolice(alarmed bool) {
 		if share > worth {
 			c.over.add(p.from, c.now)
 		}
-		if p.cuts++; p.cuts == 1 {
-			p.top, p.lost = carried, share
-		}
-		if p.lost > 0.1 && carried < vain*p.top*(1-p.lost) && share > 0.6*p.lost { // nothing should be lost here: it is not ours
-			c.loss.take(tally{f.asked, f.lost}, f.lost/f.asked)
-			c.capacity, p.cuts = p.top, 0
-			break
+		if p.cuts++; p.cuts > mostCuts && share > vain {
+			c.try(carried, f.lost/f.asked, false)
+			return
 		}
 		c.settle(carried*(1-share), max(err, 0.01))
 		p.step = 0

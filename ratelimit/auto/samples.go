@@ -143,6 +143,11 @@ func (f *fit) dropped(own float64) (share, err float64) {
 	return max(0, 1-(1-p)/(1-own)), math.Sqrt((p*(1-p) + 0.25/f.asked) / f.asked)
 }
 
+// says is how much likelier a loss of p makes the outcomes than one of q, in nats.
+func (f *fit) says(p, q float64) float64 {
+	return f.lost*math.Log(p/q) + (f.asked-f.lost)*math.Log((1-p)/(1-q))
+}
+
 // lossOf is the share of the outcomes that were lost, own where there are too few.
 func (f *fit) lossOf(own float64) float64 {
 	if f.asked < 5 {

@@ -93,8 +93,8 @@ func (c *Controller) startTrain() bool {
 	switch {
 	case c.capacity > 0 && t.clean == 0:
 		gain += 1.5 * math.Sqrt(c.spread())
-	case t.at > 0:
-		gain = t.at / ref
+	case t.at > 0: // it may be far too much
+		gain = min(max(t.at/ref, bold), 16)
 	case c.srtt > far, t.clean > 2 && c.members < manyMembers:
 		gain = boldest
 	default:
