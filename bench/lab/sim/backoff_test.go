@@ -194,10 +194,10 @@ func TestBackoffGivesWay(t *testing.T) {
 
 // Ordinary networks, with whatever goes wrong in them, raise no event.
 func TestNoBackoffInOrdinaryNetworks(t *testing.T) {
-	for seed := range seedsOf(t, 200, 4) {
+	for seed := range seedsOf(t, 200, 2) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 77))
-			d := guardedScan(seed, 40)
+			d := guardedScan(seed, 20)
 			d.drawNetwork(rng)
 			d.network.Targets.Filtered = 0.3 * rng.Float64()
 			d.config.Rate = logarithmic(rng, 500, 20_000)
