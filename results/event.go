@@ -18,16 +18,18 @@ const (
 	EventLost                     // evidence did not come back: what belongs to the scope is unknown from then on
 	EventLimited                  // something on the way limits what silence says
 
-	// What somebody has changed while the scan ran.
+	// What is changed of the scan itself while it runs: by somebody,
 	EventPaused    // nothing is sent any more
 	EventContinued // a pause is over
 	EventRate      // the rate is another one
 	EventExcluded  // a prefix is not probed any more
+	// or by itself.
+	EventBackoff // a prefix has begun to refuse probes, and is sent fewer; with an End, as many as before again
 
 	numEventKinds
 )
 
-var eventKinds = [numEventKinds]string{"", "outage", "resumed", "next-hop-changed", "lost", "limited", "paused", "continued", "rate", "excluded"}
+var eventKinds = [numEventKinds]string{"", "outage", "resumed", "next-hop-changed", "lost", "limited", "paused", "continued", "rate", "excluded", "backoff"}
 
 // String is the kind's name in records, for instance "next-hop-changed".
 func (k EventKind) String() string {
@@ -37,8 +39,8 @@ func (k EventKind) String() string {
 	return ""
 }
 
-// Action is what the formats of others call it: "evidence-outage" what is about evidence, and "scan-paused" what somebody has
-// changed.
+// Action is what the formats of others call it: "evidence-outage" what is about evidence, and "scan-paused" what is
+// changed of the scan.
 func (k EventKind) Action() string {
 	if k >= EventPaused {
 		return "scan-" + k.String()
@@ -72,12 +74,15 @@ const (
 	CauseNoCarrier      = "no-carrier"
 	CauseAddressRemoved = "address-removed"
 	CauseRouteChanged   = "route-changed"
-	CauseNextHopSilent  = "next-hop-silent" // it does not answer ARP or NDP
-	CauseNextHopMoved   = "next-hop-moved"  // another MAC address answers for it
-	CauseTwoNextHops    = "two-next-hops"   // two MAC addresses answer for one address
-	CausePath           = "path"            // nothing on this host explains it: somewhere behind the next hop
-	CauseFirstContacts  = "first-contacts"  // what answers answers on, but first probes to others get lost
-	CauseControl        = "control"         // somebody who controls the scan wanted it
+	CauseNextHopSilent  = "next-hop-silent"  // it does not answer ARP or NDP
+	CauseNextHopMoved   = "next-hop-moved"   // another MAC address answers for it
+	CauseTwoNextHops    = "two-next-hops"    // two MAC addresses answer for one address
+	CausePath           = "path"             // nothing on this host explains it: somewhere behind the next hop
+	CauseFirstContacts  = "first-contacts"   // what answers answers on, but first probes to others get lost
+	CauseControl        = "control"          // somebody who controls the scan wanted it
+	CauseProhibited     = "admin-prohibited" // ICMP errors have taken the place of other answers
+	CauseResets         = "resets"           // RSTs have taken the place of SYN-ACKs
+	CauseRSTStorm       = "rst-storm"        // more RSTs come than probes leave
 )
 
 // Event is what happened to the evidence of a scan, or was changed of the scan itself. Zero fields are left out of the record.
@@ -94,6 +99,7 @@ type Event struct {
 	OldMAC     net.HardwareAddr // before, or of the other one that answers
 	Again      uint64           // positions that are asked again
 	Unknown    uint64           // positions whose state stays unknown
+	Rate       uint64           // probes per second that Prefix gets from then on, rounded up; 0: as many as others
 	Message    string           // a plain sentence for people, without a full stop
 	Tags       Tags             // of the scan
 }
@@ -149,6 +155,9 @@ func (e *Event) AppendFields(b []byte) []byte {
 	}
 	if e.Unknown != 0 {
 		b = appendUint(b, "unknown", e.Unknown)
+	}
+	if e.Rate != 0 {
+		b = appendUint(b, "rate_pps", e.Rate)
 	}
 	return b
 }

@@ -46,6 +46,8 @@ func (r *parser) event(line []byte, e *Event) error {
 			e.Again, err = v.uint(math.MaxUint64)
 		case "unknown":
 			e.Unknown, err = v.uint(math.MaxUint64)
+		case "rate_pps":
+			e.Rate, err = v.uint(math.MaxUint64)
 		case "message":
 			var text []byte
 			text, err = v.text()

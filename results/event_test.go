@@ -15,7 +15,7 @@ func sampleEvent() Event {
 	return Event{
 		Time: 1795342333123456789, Kind: EventNextHopChanged, Begin: 1795342330000000001, End: 1795342333000000000, Scope: ScopeNextHop, Cause: CauseTwoNextHops,
 		Iface: "eth0", NextHop: netip.MustParseAddr("10.0.0.254"), Prefix: netip.MustParsePrefix("10.20.0.0/16"),
-		MAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 0xff}, OldMAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 1}, Again: 30112, Unknown: 214,
+		MAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 0xff}, OldMAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 1}, Again: 30112, Unknown: 214, Rate: 25,
 		Message: "two MAC addresses answer for 10.0.0.254",
 	}
 }
@@ -25,7 +25,7 @@ func TestEventJSON(t *testing.T) {
 	e := sampleEvent()
 	want := `{"v":1,"type":"event","ts":"2026-11-22T10:12:13.123456789Z","scan_id":"` + testScan + `","event_id":"` + e.EventID(testScan).String() + `",` +
 		`"event":"next-hop-changed","begin":"2026-11-22T10:12:10.000000001Z","end":"2026-11-22T10:12:13.000000000Z","extent":"next-hop","cause":"two-next-hops",` +
-		`"iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16","mac":"02:00:5e:00:00:ff","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214,` +
+		`"iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16","mac":"02:00:5e:00:00:ff","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214,"rate_pps":25,` +
 		`"message":"two MAC addresses answer for 10.0.0.254"}`
 	if got := string(e.AppendJSON(nil, testScan)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -95,7 +95,7 @@ func drawEvent(t *rapid.T) (e Event) {
 	}
 	e.MAC = rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "MAC")
 	e.OldMAC = rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "old MAC")
-	e.Again, e.Unknown = rapid.Uint64().Draw(t, "again"), rapid.Uint64().Draw(t, "unknown")
+	e.Again, e.Unknown, e.Rate = rapid.Uint64().Draw(t, "again"), rapid.Uint64().Draw(t, "unknown"), rapid.Uint64().Draw(t, "rate")
 	e.Tags = drawTags(t)
 	return e
 }

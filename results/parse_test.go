@@ -103,6 +103,7 @@ func TestReadOddLines(t *testing.T) {
 		"bad MAC":             {`{"v":1,"type":"event","mac":"02:00:5e"}`, `no field "ts"`},
 		"worse MAC":           {`{"v":1,"type":"event","old_mac":"0200:5e"}`, `field "old_mac": "0200:5e" is not a MAC address`},
 		"long MAC":            {`{"v":1,"type":"event","mac":"00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14"}`, `is not a MAC address`},
+		"rate of an event":    {`{"v":1,"type":"event","rate_pps":1.5}`, `field "rate_pps": 1.5 is not a whole number`},
 		"again below":         {`{"v":1,"type":"event","again":-1}`, `field "again": -1 is not a whole number`},
 	} {
 		t.Run(name, func(t *testing.T) {

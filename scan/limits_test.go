@@ -129,8 +129,8 @@ func TestSlowedPrefix(t *testing.T) {
 		g := gateOf(t, limits...)
 		for _, c := range []struct{ in, beside string }{{"10.0.0.7", "10.0.1.7"}, {"2001:db8::7", "2001:db8:0:1::7"}} {
 			p := gate.Neighbourhood(netip.MustParseAddr(c.in))
-			_ = g.Limits().Slow(p, 100)
-			_ = g.Limits().Slow(p, 20)
+			_ = g.Slow(p, 100)
+			_ = g.Slow(p, 20)
 
 			if n := letGo(g, c.in); n != 20 {
 				t.Errorf("%v: %d probes to %v in a second, want 20", limits, n, p)
@@ -138,7 +138,19 @@ func TestSlowedPrefix(t *testing.T) {
 			if askAt(g, int64(time.Millisecond), netip.MustParseAddr(c.in)).Turn == 0 {
 				t.Errorf("%v: no turn in %v", limits, p)
 			}
-			g.Limits().Release(p)
+			beacons := 0
+			for range 100 {
+				if g.AskBeacon(netip.MustParseAddr(c.in), 80) == gate.Go {
+					beacons++
+				}
+			}
+			if beacons > 1 || !g.Limited(netip.MustParseAddr(c.in)) || g.Limited(netip.MustParseAddr(c.beside)) != (limits != nil) {
+				t.Errorf("%v: %d beacons at once to %v", limits, beacons, p)
+			}
+			g.Release(p)
+			if g.Open() != (limits == nil) {
+				t.Errorf("%v: the gate is open: %v", limits, g.Open())
+			}
 		}
 	}
 }

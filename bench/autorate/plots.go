@@ -53,7 +53,7 @@ var pictured = []picture{
 	},
 	{
 		"jitter", "Jitter of 20 ms before 20k: a queue as short as the jitter is not seen",
-		"A weak spot. A queue that grows far longer than the jitter is seen, though later; one that does not shows by losses only, and the rate errs in both directions.",
+		"A queue that grows far longer than the jitter is seen, though later; one that does not shows by losses only, and the rate errs in both directions.",
 		[]view{
 			{"queue of 20 ms", jittery(20 * time.Millisecond), 0.01, 10 * time.Second, alone},
 			{"queue of 200 ms", jittery(200 * time.Millisecond), 0.01, 10 * time.Second, alone},

@@ -132,6 +132,9 @@ func eventAttrs(e *results.Event) []any {
 	if e.Unknown > 0 {
 		attrs = append(attrs, "unknown", e.Unknown)
 	}
+	if e.Rate > 0 {
+		attrs = append(attrs, "rate_pps", e.Rate)
+	}
 	return attrs
 }
 

@@ -15,7 +15,7 @@ import (
 var groups = []struct{ title, flags string }{
 	{"Targets", "targets-file exclude exclude-file scope ipv4 ipv6 strict"},
 	{"Ports", "ports top-ports exclude-ports top line"},
-	{"Rate and retries", "rate max-rate min-rate bandwidth rate-per-host rate-per-prefix retries retry-gap target-recall wait"},
+	{"Rate and retries", "rate max-rate min-rate bandwidth rate-per-host rate-per-prefix no-backoff retries retry-gap target-recall wait"},
 	{"Evidence", "beacon patience canaries verify min-coverage"},
 	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},

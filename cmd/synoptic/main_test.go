@@ -64,6 +64,7 @@ type record struct {
 	Event, Extent, Cause, Prefix, Message string
 	NextHop                               netip.Addr `json:"next_hop"`
 	Begin, End                            string
+	RatePPS                               uint64 `json:"rate_pps"`
 	Again, Unknown                        uint64
 	Evidence                              *results.Evidence
 	EstimateVoid                          string `json:"estimate_void"`

@@ -39,6 +39,7 @@ type scanFlags struct {
 	minRate, maxRate string
 	ratePerHost      string
 	ratePerPrefix    []string
+	noBackoff        bool
 	retries          int
 	retryGap         time.Duration
 	targetRecall     float64
@@ -119,6 +120,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.Var((*word)(&f.bandwidth), "bandwidth", "bits per second on the wire, `BPS`: 100M; of rate and bandwidth the lower limit applies")
 	fl.Var((*word)(&f.ratePerHost), "rate-per-host", "send at most `PPS` packets per second to any one host, retries included: 0.5, 20")
 	fl.Var((*words)(&f.ratePerPrefix), "rate-per-prefix", "send at most so many packets per second to any one prefix of a length, `LENGTH:PPS`: 24:100 for IPv4, 64:100 or v6/32:1k for IPv6")
+	fl.BoolVar(&f.noBackoff, "no-backoff", false, "do not slow prefixes that begin to refuse probes")
 	fl.IntVar(&f.retries, "retries", plan.DefaultAttempts-1, "probe a port that does not answer `N` more times, 0 to 9")
 	fl.DurationVar(&f.retryGap, "retry-gap", plan.DefaultRetryGap, "`TIME` between two probes to a port; shortened automatically on fast networks")
 	fl.Float64Var(&f.targetRecall, "target-recall", 0, "keep retrying until this `SHARE` of the open ports should be found, such as 0.999")
@@ -277,7 +279,7 @@ func newView(std streams, f *scanFlags, logs logFormat) *screen.View {
 func (f *scanFlags) config(cmd *cobra.Command, targets []string, std streams, logs logFormat, view *screen.View) (c plan.Config, err error) {
 	c = plan.Config{
 		Version: version, Seed: f.seed, HasSeed: cmd.Flags().Changed("seed"),
-		Backend: f.backend, Interface: strings.TrimSpace(strings.Join(f.iface, ",")), SourcePort: f.sourcePort, SpoofSource: f.spoof, Strict: f.strict, Wait: f.wait,
+		Backend: f.backend, Interface: strings.TrimSpace(strings.Join(f.iface, ",")), SourcePort: f.sourcePort, SpoofSource: f.spoof, Strict: f.strict, Wait: f.wait, NoBackoff: f.noBackoff,
 	}
 	if strings.Contains(c.Interface, ",") {
 		return c, usage("give one, or leave it out: then the routing table decides for each target", "--interface %s: several interfaces", c.Interface)

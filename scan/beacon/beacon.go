@@ -247,17 +247,17 @@ func (s *Set) Sent(t Target, now int64) {
 	s.paths[m.Path].Asked++
 }
 
-// Answered takes in the answer to a beacon. One that comes after its time-out counts all the same.
-func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
+// Answered takes in the answer to a beacon, and tells what it says. One that comes after its time-out counts all the same.
+func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) Echo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.index[netip.AddrPortFrom(addr, port)]
 	if m == nil || m.last == 0 || m.good == m.last {
-		return // never asked, or a duplicate
+		return Unheard // never asked, or a duplicate
 	}
 	rtt := time.Duration(max(now-m.last, 0))
 	if m.early(rtt) {
-		return
+		return Unheard
 	}
 	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying})
 	if !m.flying && m.lost > 0 { // overdue, not lost
@@ -290,6 +290,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) {
 		s.before = max(s.before, m.good)
 	}
 	s.book()
+	return m.echo(open)
 }
 
 // book counts what was lost before the newest answered probe as lost on a path that was up, which it was not in an outage.

@@ -16,7 +16,8 @@ type Target struct {
 // member is a beacon.
 type member struct {
 	Target
-	open  bool // it answered by a SYN-ACK
+	open  bool // it answered by a SYN-ACK,
+	turns bool // and by a RST since
 	fixed bool // the user chose it: it stays
 	away  bool // it belongs to a part that is known to be lost
 

@@ -202,6 +202,29 @@ func (g *Gate) Limits() *Limits {
 	return nil
 }
 
+// Slow holds a prefix that Neighbourhood has given to a rate in packets per second, until it is released, for probes from now on.
+func (g *Gate) Slow(p netip.Prefix, rate float64) error {
+	l := g.Limits()
+	if l == nil {
+		l = &Limits{}
+		defer func() { g.Limit(l) }() // once there is something to hold
+	}
+	return l.slowTo(p, rate)
+}
+
+// Release lets a prefix go as fast as all others again.
+func (g *Gate) Release(p netip.Prefix) {
+	if l := g.Limits(); l != nil && l.release(p) {
+		g.Limit(nil)
+	}
+}
+
+// Limited tells whether limits hold for probes to an address.
+func (g *Gate) Limited(addr netip.Addr) bool {
+	l := g.Limits()
+	return l != nil && l.hold(addr)
+}
+
 // change puts a changed copy in the place of what holds probes back.
 func (g *Gate) change(f func(*held)) {
 	g.mu.Lock()

@@ -13,8 +13,11 @@ import (
 type Limits struct {
 	mu     sync.Mutex // of all, and of the tables: some 15 ns for a batch
 	v4, v6 []table    // that an address has to pass, all of them
-	slowed map[netip.Prefix]*ratelimit.Keyed
+	slowed map[netip.Prefix]slowed
 }
+
+// slowed is a prefix that is held to a rate of its own.
+type slowed struct{ all, beacons *ratelimit.Keyed }
 
 // Limit is one that holds for each prefix of a length.
 type Limit struct {
@@ -123,8 +126,19 @@ func (l *Limits) takeBeacon(addr netip.Addr, now int64) bool {
 			return false
 		}
 	}
+	var slow *ratelimit.Keyed
+	if len(l.slowed) > 0 {
+		slow = l.slowed[Neighbourhood(addr)].beacons
+	}
+	if slow != nil && !slow.Take(0, now) {
+		undoBeacon(tables, hi, lo)
+		return false
+	}
 	if !l.take(addr, now) {
 		undoBeacon(tables, hi, lo)
+		if slow != nil {
+			slow.Undo(0)
+		}
 		return false
 	}
 	return true
@@ -203,30 +217,40 @@ func (l *Limits) slow(addr netip.Addr) *ratelimit.Keyed {
 	if len(l.slowed) == 0 {
 		return nil
 	}
-	return l.slowed[Neighbourhood(addr)]
+	return l.slowed[Neighbourhood(addr)].all
 }
 
-// Slow holds a prefix that Neighbourhood has given to a rate in packets per second, until it is released.
-func (l *Limits) Slow(p netip.Prefix, rate float64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if k := l.slowed[p]; k != nil {
-		return k.SetRate(rate)
-	}
-	k, err := ratelimit.NewKeyed(rate, 1, 0)
+// slowTo holds a prefix to a rate in packets per second. What was in its queue has to ask again.
+func (l *Limits) slowTo(p netip.Prefix, rate float64) error {
+	all, err := ratelimit.NewKeyed(rate, 1, 0)
 	if err != nil {
 		return err
 	}
-	if l.slowed == nil {
-		l.slowed = map[netip.Prefix]*ratelimit.Keyed{}
+	beacons, err := ratelimit.NewKeyed(rate*beaconShare, 1, 0)
+	if err != nil {
+		return err
 	}
-	l.slowed[p] = k
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.slowed == nil {
+		l.slowed = map[netip.Prefix]slowed{}
+	}
+	l.slowed[p] = slowed{all, beacons}
 	return nil
 }
 
-// Release lets a prefix go as fast as all others again.
-func (l *Limits) Release(p netip.Prefix) {
+// release lets a prefix go, and tells whether there are no limits any more.
+func (l *Limits) release(p netip.Prefix) (none bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.slowed, p)
+	return len(l.slowed)+len(l.v4)+len(l.v6) == 0
+}
+
+// hold tells whether an address is under a limit.
+func (l *Limits) hold(addr netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _, tables := l.of(addr)
+	return len(tables) > 0 || l.slow(addr) != nil
 }

@@ -73,6 +73,8 @@ type Config struct {
 	// Limits, in packets per second, to any one address and to any one prefix of a length: first tries, retries and beacons.
 	RatePerHost   float64 // 0: none
 	RatePerPrefix []ratelimit.PrefixRate
+	// NoBackoff has prefixes that begin to refuse probes sent as many as all others.
+	NoBackoff bool
 
 	Backend   string
 	Interface string // name; overrides the routing table's choice

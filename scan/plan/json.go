@@ -125,6 +125,7 @@ type policy struct {
 	Verify       bool     `json:"verify,omitempty"`
 	ShowHosts    bool     `json:"show_hosts,omitempty"`
 	Frames       bool     `json:"frames,omitempty"`
+	NoBackoff    bool     `json:"no_backoff,omitempty"`
 }
 
 // MarshalJSON writes all that is decided, with the digests, for who looks at a plan or goes on with it later.
@@ -144,7 +145,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Policy: policy{
 			Attempts: c.Attempts, RetryGap: c.RetryGap.String(), TargetRecall: c.TargetRecall, Wait: c.Wait.String(), Patience: c.Patience.String(), Batch: c.Batch,
 			MaxMemory: c.MaxMemory, Profile: c.Profile.String(), Show: states(c.Show),
-			Canaries: c.Canaries, Verify: c.Verify, ShowHosts: c.ShowHosts, Frames: c.Frames,
+			Canaries: c.Canaries, Verify: c.Verify, ShowHosts: c.ShowHosts, Frames: c.Frames, NoBackoff: c.NoBackoff,
 		},
 	}
 	if ports != nil {

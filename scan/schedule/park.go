@@ -41,6 +41,23 @@ func (s *Schedule) Park(p *Pass, now time.Time) {
 	heap.Push(&s.parked, p)
 }
 
+// Rouse has those of the positions put off that some picks asked about again at once, for what held them back has changed.
+func (s *Schedule) Rouse(now time.Time, some func(pos uint64) bool) {
+	for _, p := range s.parked {
+		roused := false
+		for i := range p.again {
+			if some(p.again[i].pos) {
+				p.again[i].due, roused = min(p.again[i].due, max(now.Sub(p.begun), 1)), true
+			}
+		}
+		if roused {
+			slices.SortStableFunc(p.again, func(a, b putOff) int { return cmp.Compare(a.due, b.due) })
+			p.due = now
+		}
+	}
+	heap.Init(&s.parked)
+}
+
 // Parked calls f for every pass that waits.
 func (s *Schedule) Parked(f func(*Pass)) {
 	for _, p := range s.parked {

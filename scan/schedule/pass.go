@@ -105,6 +105,9 @@ func (p *Pass) Walked(due []uint64) {
 	}
 }
 
+// Exhausted says that Collect has given nothing: all behind the cursor has answered, and nothing there holds others up.
+func (p *Pass) Exhausted() { p.Cursor = p.End }
+
 // PutOff keeps a position that cannot be asked before a time; the zero Time: nobody knows when. For the rest, it is dealt with: Walked
 // is told of it.
 func (p *Pass) PutOff(pos uint64, until time.Time) {

@@ -110,6 +110,9 @@ func (sim *simulation) run(t tester) {
 			now = now.Add(time.Duration(float64(len(due)) / sim.rate * float64(time.Second)))
 			continue
 		} else if !p.Whole() {
+			if p.Exhausted(); chance(sim.rng, 0.1) {
+				s.Rouse(now, func(pos uint64) bool { return pos%2 == 0 })
+			}
 			s.Park(p, now)
 		} else {
 			s.Finish(p, now)
@@ -339,5 +342,56 @@ func TestTargetRecall(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A pass of retries whose positions are all put off, and behind which nothing is silent, does not keep others from beginning; and what was
+// put off for long is handed out at once when it is roused.
+func TestRouse(t *testing.T) {
+	m, err := window.New(0, 128, window.MinBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := NewLoss(0, 64, 128, m.Reach(), m.CountSilent)
+	s := New(Config{
+		Positions: permute.Range{End: 128}, ChunkLen: 64, Reach: m.Reach(), Policy: FixedRetries{Retries: 1, Loss: loss},
+		Gap: func() time.Duration { return 0 }, Silent: func(begin, end uint64) uint64 { return m.CountSilent(begin, end, 0) },
+	})
+	now, due := time.Unix(0, 0), make([]uint64, 0, 64)
+	next := func() *Pass {
+		now = now.Add(time.Millisecond)
+		p, _ := s.Next(now)
+		return p
+	}
+	first := next()
+	loss.Open(0)
+	m.Advance(64, nil)
+	first.Walked(first.Collect(m, due))
+	s.Finish(first, now)
+	for pos := uint64(3); pos < 64; pos++ {
+		m.Mark(pos, results.Open)
+	}
+	retry := next()
+	if retry == nil || retry.First {
+		t.Fatalf("%+v", retry)
+	}
+	all := retry.Collect(m, due)
+	for _, pos := range all {
+		retry.PutOff(pos, now.Add(time.Hour))
+	}
+	retry.Walked(all)
+	if len(all) != 3 || len(retry.Collect(m, due)) != 0 {
+		t.Fatal(all)
+	}
+	retry.Exhausted()
+	s.Park(retry, now)
+	if p := next(); p == nil || !p.First {
+		t.Fatalf("no first tries beside what is put off: %+v", p)
+	}
+	s.Rouse(now, func(pos uint64) bool { return pos == 1 })
+	if p := next(); p != retry || !p.Resumed() {
+		t.Fatalf("it is not roused: %+v", p)
+	} else if got := p.Collect(m, due); len(got) != 1 || got[0] != 1 {
+		t.Errorf("roused: %v", got)
 	}
 }

@@ -33,6 +33,9 @@ type Config struct {
 	// Ban is what an intrusion prevention system before each target does.
 	Ban Ban
 
+	// Guards are firewalls before prefixes.
+	Guards []Guard
+
 	Faults []Fault
 }
 

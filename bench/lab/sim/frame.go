@@ -128,8 +128,11 @@ func appendICMP(b []byte, kind, code uint8, quote []byte) []byte {
 	return b
 }
 
+// quote is an error message that quotes what it is about.
+type quote struct{ kind, code uint8 }
+
 // quotes are the error messages that tell why a SYN was not answered (RFC 792, RFC 1812 section 5.2.7.1).
-var quotes = [...]struct{ kind, code uint8 }{
+var quotes = [...]quote{
 	{3, 0}, {3, 1}, {3, 2}, {3, 3}, {3, 9}, {3, 10}, {3, 13}, {11, 0},
 }
 

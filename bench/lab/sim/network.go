@@ -25,8 +25,9 @@ type Network struct {
 	back     way
 	times    map[tuple]uint32             // how often a four-tuple was probed
 	table    map[netip.Addr]time.Duration // neighbours of the last router, and until when it keeps them
-	meters   map[netip.Addr]*meter        // of targets that ban
-	events   heap                         // answers that have yet to pass an ordered leg
+	guards   []*guard
+	meters   map[netip.Addr]*meter // of targets that ban
+	events   heap                  // answers that have yet to pass an ordered leg
 	links    map[string]*link
 	anywhere []*Rx  // receivers of every link
 	sequence uint64 // of events: what comes at the same moment stays in order
@@ -61,7 +62,7 @@ type tuple struct {
 func New(c Config) *Network {
 	n := &Network{
 		config: c, chance: chance{mix(c.Seed)}, faults: c.Faults, start: time.Now(),
-		times: map[tuple]uint32{}, table: map[netip.Addr]time.Duration{}, meters: map[netip.Addr]*meter{}, links: map[string]*link{}, stray: never,
+		times: map[tuple]uint32{}, table: map[netip.Addr]time.Duration{}, meters: map[netip.Addr]*meter{}, guards: guards(c.Guards), links: map[string]*link{}, stray: never,
 	}
 	n.out = n.newWay(&n.config.Out, ofLeg)
 	n.back = n.newWay(&n.config.Back, ofLeg+legStreams)

@@ -103,6 +103,9 @@ func (n *Network) answer(s *segment, r *Route, probe int, at time.Duration, who,
 		}
 		return
 	}
+	if g := n.refuses(s.dst, at); g != nil && !n.refuse(g, s, r, probe, at, who, copies) {
+		return
+	}
 	if n.faults.prefix(RSTStorm, at, s.dst) {
 		state = results.Closed
 	} else if state == results.Open {
@@ -170,21 +173,26 @@ func (n *Network) filtered(s *segment, r *Route, probe int, at time.Duration, wh
 	if !n.alive(s.dst) {
 		q = quotes[1] // host unreachable
 	}
+	n.unreachable(s, r, probe, at, who, copies, q)
+}
+
+// unreachable answers with an ICMP error that quotes the SYN.
+func (n *Network) unreachable(s *segment, r *Route, probe int, at time.Duration, who, copies uint64, q quote) {
 	a := answerTo(s, probe, results.FromICMP(q.kind, q.code))
 	a.TTL, a.Router = n.ttl(s.dst), s.dst
 	if v := n.chance.bits(ofRouter, prefixOf(s.dst), 0); v%4 != 0 {
 		a.Router = netip.AddrFrom4([4]byte{192, 0, 2, byte(v >> 8)}) // RFC 5737
 	}
-	quote := s.ip[:ipLen+8]
+	quoted := s.ip[:ipLen+8]
 	if n.chance.bits(ofRouter, prefixOf(s.dst), 1)%2 == 0 {
-		quote = s.ip // RFC 1812 section 4.3.2.3: as much as fits
+		quoted = s.ip // RFC 1812 section 4.3.2.3: as much as fits
 	}
 	options := n.ipOptions(s.dst)
-	b := appendIP(n.buffer(), a.Router, s.src, protoICMP, a.TTL, options, 8+len(quote))
-	b = appendICMP(b, q.kind, q.code, quote)
+	b := appendIP(n.buffer(), a.Router, s.src, protoICMP, a.TTL, options, 8+len(quoted))
+	b = appendICMP(b, q.kind, q.code, quoted)
 	if n.chance.hit(n.back.Corrupt, n.back.stream+legCorrupt, who, copies) {
-		quoted := b[ipLen+len(options)+8+ipLen:]
-		binary.BigEndian.PutUint32(quoted[4:], s.seq^1<<(who%32))
+		tcp := b[ipLen+len(options)+8+ipLen:]
+		binary.BigEndian.PutUint32(tcp[4:], s.seq^1<<(who%32))
 		a.Reason = results.ReasonNone
 	}
 	n.deliver(n.record(a), r, b, at, who, copies)

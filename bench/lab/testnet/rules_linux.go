@@ -35,6 +35,13 @@ func (n *Network) Reject(m Match, code uint8) error {
 	return n.rule(nftables.ChainHookInput, m, &expr.Reject{Type: nftRejectICMPUnreach, Code: code})
 }
 
+// RejectOver is Reject for what exceeds a rate in packets per second, beyond a burst.
+func (n *Network) RejectOver(m Match, code uint8, rate uint64, burst uint32) error {
+	return n.rule(nftables.ChainHookInput, m,
+		&expr.Limit{Type: expr.LimitTypePkts, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: true},
+		&expr.Reject{Type: nftRejectICMPUnreach, Code: code})
+}
+
 // Loss drops each IPv4 packet independently with a probability of percent
 // (0–100, to a thousandth), on its way to the target, from it, or both. ARP is
 // never lost. Losses add up with each call.

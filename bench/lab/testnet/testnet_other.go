@@ -54,20 +54,21 @@ type Network struct {
 	t testing.TB
 }
 
-func Open(Config) (*Network, error)                            { return nil, errNotLinux }
-func (n *Network) Do(func() error) error                       { return n.check(errNotLinux) }
-func (n *Network) Close() error                                { return errNotLinux }
-func (n *Network) Drop(Match) error                            { return n.check(errNotLinux) }
-func (n *Network) DropPort(uint16) error                       { return n.check(errNotLinux) }
-func (n *Network) DropPrefix(netip.Prefix) error               { return n.check(errNotLinux) }
-func (n *Network) Reject(Match, uint8) error                   { return n.check(errNotLinux) }
-func (n *Network) Loss(float64, Direction) error               { return n.check(errNotLinux) }
-func (n *Network) Bursts(_, _ time.Duration) error             { return n.check(errNotLinux) }
-func (n *Network) CountSYN(Match) (*Counter, error)            { return nil, n.check(errNotLinux) }
-func (n *Network) Cut() (func() error, error)                  { return nil, n.check(errNotLinux) }
-func (n *Network) Carrier(bool) error                          { return n.check(errNotLinux) }
-func (n *Network) FailOver(netip.Addr, net.HardwareAddr) error { return n.check(errNotLinux) }
-func (n *Network) Serve(string) (netip.AddrPort, error)        { return netip.AddrPort{}, errNotLinux }
+func Open(Config) (*Network, error)                              { return nil, errNotLinux }
+func (n *Network) Do(func() error) error                         { return n.check(errNotLinux) }
+func (n *Network) Close() error                                  { return errNotLinux }
+func (n *Network) Drop(Match) error                              { return n.check(errNotLinux) }
+func (n *Network) DropPort(uint16) error                         { return n.check(errNotLinux) }
+func (n *Network) DropPrefix(netip.Prefix) error                 { return n.check(errNotLinux) }
+func (n *Network) Reject(Match, uint8) error                     { return n.check(errNotLinux) }
+func (n *Network) RejectOver(Match, uint8, uint64, uint32) error { return n.check(errNotLinux) }
+func (n *Network) Loss(float64, Direction) error                 { return n.check(errNotLinux) }
+func (n *Network) Bursts(_, _ time.Duration) error               { return n.check(errNotLinux) }
+func (n *Network) CountSYN(Match) (*Counter, error)              { return nil, n.check(errNotLinux) }
+func (n *Network) Cut() (func() error, error)                    { return nil, n.check(errNotLinux) }
+func (n *Network) Carrier(bool) error                            { return n.check(errNotLinux) }
+func (n *Network) FailOver(netip.Addr, net.HardwareAddr) error   { return n.check(errNotLinux) }
+func (n *Network) Serve(string) (netip.AddrPort, error)          { return netip.AddrPort{}, errNotLinux }
 
 func (n *Network) OpenBehind(Config) (*Network, error)     { return nil, errNotLinux }
 func (n *Network) Bottleneck(float64, time.Duration) error { return n.check(errNotLinux) }

@@ -52,7 +52,7 @@ func longestTags() results.Tags {
 var sampleEvent = results.Event{
 	Time: 1795342334123456789, Kind: results.EventNextHopChanged, Begin: 1795342333000000000, End: 1795342334000000000, Scope: results.ScopeNextHop,
 	Cause: results.CauseTwoNextHops, Iface: "eth0", NextHop: netip.MustParseAddr("10.0.0.254"), Prefix: netip.MustParsePrefix("10.20.0.0/16"),
-	MAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 2}, OldMAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 1}, Again: 30112, Unknown: 214,
+	MAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 2}, OldMAC: net.HardwareAddr{2, 0, 0x5e, 0, 0, 1}, Again: 30112, Unknown: 214, Rate: 25,
 	Message: "two MAC addresses answer for 10.0.0.254", Tags: sampleTags,
 }
 
@@ -279,7 +279,7 @@ func TestECSEvent(t *testing.T) {
 		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"related":{"ip":["10.0.0.254"]},"labels":{"owner":"network team","zone":"dmz"},` +
 		`"synoptic":{"scan_id":"` + testScanID + `","event":"next-hop-changed","begin":"2026-11-22T10:12:13.000000000Z","end":"2026-11-22T10:12:14.000000000Z",` +
 		`"extent":"next-hop","cause":"two-next-hops","iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16",` +
-		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214},` +
+		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214,"rate_pps":25},` +
 		`"ecs":{"version":"9.4.0"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner","version":"1.2.3","hostname":"scan01"}}` + "\n"
 	if lines[1] != want {
 		t.Errorf("got  %s\nwant %s", lines[1], want)

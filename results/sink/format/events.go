@@ -84,7 +84,7 @@ func ocsfSeverity(k results.EventKind) int {
 	switch k {
 	case results.EventLost, results.EventNextHopChanged:
 		return 3
-	case results.EventOutage, results.EventLimited:
+	case results.EventOutage, results.EventLimited, results.EventBackoff:
 		return 2
 	}
 	return 1

@@ -199,7 +199,7 @@ func TestOCSFEvent(t *testing.T) {
 		`"scan":{"type_id":0,"type":"Unknown","name":"TCP SYN scan","uid":"` + testScanID + `"},"start_time":1795342333000,"end_time":1795342334000,` +
 		`"status_detail":"two-next-hops","unmapped":{"scan_id":"` + testScanID + `","event":"outage","begin":"2026-11-22T10:12:13.000000000Z",` +
 		`"end":"2026-11-22T10:12:14.000000000Z","extent":"all","cause":"two-next-hops","iface":"eth0","next_hop":"10.0.0.254","prefix":"10.20.0.0/16",` +
-		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214}}` + "\n"
+		`"mac":"02:00:5e:00:00:02","old_mac":"02:00:5e:00:00:01","again":30112,"unknown":214,"rate_pps":25}}` + "\n"
 	if lines[1] != want {
 		t.Errorf("got  %s\nwant %s", lines[1], want)
 	}

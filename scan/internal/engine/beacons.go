@@ -13,6 +13,7 @@ import (
 	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
+	"synoptic/scan/backoff"
 	"synoptic/scan/beacon"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
@@ -98,12 +99,12 @@ func (b *beacons) close() {
 }
 
 // answer takes a genuine reply if it is to a beacon. received is Unix time in ns.
-func (b *beacons) answer(r *probe.Reply, received int64) bool {
+func (b *beacons) answer(r *probe.Reply, received int64, counts *backoff.Counts) bool {
 	if r.LocalPort != b.port {
 		return false
 	}
 	if r.Kind == probe.KindSYNACK || r.Kind == probe.KindRST {
-		b.set.Answered(r.Target, r.Port, r.Kind == probe.KindSYNACK, received)
+		echoed(counts, r.Target, b.set.Answered(r.Target, r.Port, r.Kind == probe.KindSYNACK, received))
 	}
 	return true
 }

@@ -63,7 +63,7 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 	b.able.Store(begun.UnixNano())
 	r := &connectRun{connectBackend: b, phase: ph, next: ph.plan.Positions.Begin, last: begun}
 	r.silent.phase = ph
-	beacons := newConnectBeacons(ctx, b)
+	beacons := newConnectBeacons(ctx, b, ph)
 	guard, stop := newSentinel(ph, &r.silent, cancel), make(chan struct{})
 	var watching sync.WaitGroup
 	guard.begin(ctx)
@@ -164,6 +164,9 @@ func (r *connectRun) start(ctx context.Context, t turn) bool {
 	default:
 		r.dealtWith(t)
 		r.last = time.Now()
+		if r.phase.refusals != nil && !t.repeated {
+			r.phase.refusals.Sent(addr)
+		}
 		r.phase.tally.begun.Add(1)
 		r.flying.Add(1)
 		r.pending.Go(crash.Guarded(func() {
@@ -203,6 +206,9 @@ func (r *connectRun) probe(ctx context.Context, t turn, remote netip.AddrPort) {
 	r.session.gate.Late(t.asked, gate.Now(), remote.Addr())
 	a := r.ask(ctx, t.pos, remote)
 	reason := connectReason(a.err)
+	if !t.repeated {
+		came(ph.refusals, remote.Addr(), reason)
+	}
 	switch {
 	case reason == results.ReasonNone && errors.Is(context.Cause(ctx), errExcluded):
 		if errors.Is(a.err, context.Canceled) {
@@ -259,7 +265,7 @@ func (r *connectRun) ask(ctx context.Context, pos uint64, remote netip.AddrPort)
 	wait := r.phase.plan.Asked.Wait
 	for {
 		timeout := r.timeouts.Of(remote.Addr(), pos, wait)
-		if a.cut = r.session.gate.Limits() != nil && timeout > plan.OneSYN; a.cut {
+		if a.cut = timeout > plan.OneSYN && r.session.gate.Limited(remote.Addr()); a.cut {
 			timeout = plan.OneSYN // for the gate knows of one
 		}
 		limited, cancel := rtt.WithTimeout(ctx, timeout)

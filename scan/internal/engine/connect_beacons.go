@@ -9,6 +9,7 @@ import (
 
 	"synoptic/rawsock"
 	"synoptic/results/crash"
+	"synoptic/scan/backoff"
 	"synoptic/scan/beacon"
 	"synoptic/scan/plan"
 	"synoptic/scan/rtt"
@@ -25,6 +26,7 @@ const kernelAgain = time.Second
 type connectBeacons struct {
 	backend *connectBackend
 	beacons *beacons
+	counts  *backoff.Counts // nil: nobody backs off
 	ctx     context.Context // of the phase
 	cancel  context.CancelFunc
 
@@ -37,8 +39,8 @@ type connectBeacons struct {
 type connecting struct{ cancel context.CancelFunc }
 
 // newConnectBeacons makes the session's beacons connections until stop is called.
-func newConnectBeacons(ctx context.Context, b *connectBackend) *connectBeacons {
-	c := &connectBeacons{backend: b, beacons: b.session.beacons, pending: map[netip.AddrPort]*connecting{}}
+func newConnectBeacons(ctx context.Context, b *connectBackend, ph *Phase) *connectBeacons {
+	c := &connectBeacons{backend: b, beacons: b.session.beacons, counts: ph.refusals, pending: map[netip.AddrPort]*connecting{}}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.beacons.connects = c
 	return c
@@ -107,7 +109,7 @@ func (c *connectBeacons) connectTo(ctx context.Context, t beacon.Target, this *c
 	switch refused := rawsock.ConnectFailureOf(err) == rawsock.ConnectRefused; {
 	case err == nil, refused:
 		c.backend.able.Store(now.UnixNano())
-		c.beacons.set.Answered(t.Addr, t.Port, !refused, now.UnixNano())
+		echoed(c.counts, t.Addr, c.beacons.set.Answered(t.Addr, t.Port, !refused, now.UnixNano()))
 	case c.ctx.Err() != nil && errors.Is(err, context.Canceled), shortOfFiles(err):
 		c.beacons.set.Unsent(t) // it says nothing of the path
 	}

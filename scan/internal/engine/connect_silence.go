@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"synoptic/results"
@@ -20,7 +22,8 @@ import (
 // careful one: all of them must have been sent while evidence held. So a verdict is trusted when what was sent at the
 // end of the connect is known to have travelled, and a connect that an outage has cut on either side is repeated.
 type unanswered struct {
-	phase *Phase
+	phase  *Phase
+	roused atomic.Bool // what was put off is to be asked about again
 
 	mu      sync.Mutex
 	waiting []verdict // in the order in which the connects ended
@@ -69,6 +72,9 @@ func (u *unanswered) repeat(pos uint64) {
 	u.again = append(u.again, turn{pos: pos, repeated: true})
 	u.phase.tally.again.Add(1)
 }
+
+// rouse has all asked about again that the gate has put off.
+func (u *unanswered) rouse(func(netip.Addr) bool) { u.roused.Store(true) }
 
 // next is a position to be asked again.
 func (u *unanswered) next() (t turn, ok bool) {

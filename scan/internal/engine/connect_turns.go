@@ -36,6 +36,12 @@ func (h *heldTurns) Pop() any {
 // nothing more can be put off, nothing else is begun: it could only be put off as well.
 func (r *connectRun) turn() (t turn, ok bool) {
 	now := gate.Now()
+	if r.silent.roused.Swap(false) {
+		for i := range r.held {
+			r.held[i].due = min(r.held[i].due, now)
+		}
+		heap.Init(&r.held)
+	}
 	if len(r.held) > 0 && r.held[0].due <= now {
 		return heap.Pop(&r.held).(turn), true
 	}

@@ -274,6 +274,9 @@ func (g *generator) abandon() {
 func (g *generator) dealt(p *schedule.Pass, cursor uint64) {
 	if p.First {
 		g.phase.cur.passed(cursor - p.Cursor)
+		if g.phase.refusals != nil {
+			g.phase.refusals.SentEvenly(cursor - p.Cursor)
+		}
 	}
 	p.Cursor = cursor
 }

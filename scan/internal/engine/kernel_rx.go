@@ -88,7 +88,9 @@ func (l *kernelRx) record(r *xdp.Record, received, bySends int64) {
 		l.seen.invalid++ // cannot be: the program has read the same bytes
 		return
 	}
-	rtt, ok := l.ev.roundTrip(l.reply.Target, r.Position, l.id.attempt(&l.reply), bySends)
+	attempt := l.id.attempt(&l.reply)
+	l.count(reasonOf(&l.reply), attempt)
+	rtt, ok := l.ev.roundTrip(l.reply.Target, r.Position, attempt, bySends)
 	l.heard(reasonOf(&l.reply), bySends, rtt, ok)
 	if r.Kind == xdp.News {
 		l.report(reasonOf(&l.reply), &rawsock.Packet{Time: received}, rtt, ok)

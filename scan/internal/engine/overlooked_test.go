@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +14,10 @@ import (
 // takings are what a sentinel has taken back.
 type takings struct{ since []time.Time }
 
-func (k *takings) takeBack(since time.Time) { k.since = append(k.since, since) }
-func (k *takings) lose(*beacon.Part) uint64 { return 0 }
-func (k *takings) back(*beacon.Part)        {}
+func (k *takings) takeBack(since time.Time)    { k.since = append(k.since, since) }
+func (k *takings) rouse(func(netip.Addr) bool) {}
+func (k *takings) lose(*beacon.Part) uint64    { return 0 }
+func (k *takings) back(*beacon.Part)           {}
 
 // What was sent between two looks of the sentinel, up to the newest answered probe, has not stayed out.
 func TestExpectedAfterABurst(t *testing.T) {
@@ -107,7 +109,7 @@ func TestOutageOverlooked(t *testing.T) {
 			b, ph := n.begin(t)
 			var taken takings
 			w := newSentinel(ph, &taken, nil)
-			c := newConnectBeacons(t.Context(), b)
+			c := newConnectBeacons(t.Context(), b, ph)
 			defer c.stop()
 			for i := range 50 {
 				addr, _ := ph.id.endpoint(uint64(i))

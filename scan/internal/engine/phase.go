@@ -10,6 +10,7 @@ import (
 	"synoptic/results"
 	"synoptic/results/crash"
 	"synoptic/results/window"
+	"synoptic/scan/backoff"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
 	"synoptic/scan/rtt"
@@ -42,7 +43,8 @@ type Phase struct {
 	outage       atomic.Pointer[string] // what is waited for; nil: nothing is
 	limited      atomic.Bool            // first contacts were
 	estimates    lastEstimates
-	ofParts      int // of the scan that estimates are made for
+	ofParts      int             // of the scan that estimates are made for
+	refusals     *backoff.Counts // nil: nobody backs off
 }
 
 func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
@@ -59,6 +61,9 @@ func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
 		ph.rec.emits |= results.Closed
 	}
 	ph.cur.next.Store(p.Positions.Begin)
+	if !p.Asked.NoBackoff {
+		ph.refusals = &backoff.Counts{}
+	}
 	return ph, ph.renew()
 }
 

@@ -10,6 +10,7 @@ import (
 	"synoptic/rawsock"
 	"synoptic/results"
 	"synoptic/results/window"
+	"synoptic/scan/backoff"
 	"synoptic/scan/probe"
 )
 
@@ -38,6 +39,9 @@ type answers struct {
 	beacons *beacons
 	fault   *atomic.Bool
 
+	refusals    *backoff.Counts // nil: nobody backs off
+	lastAttempt uint8
+
 	news  []results.Port
 	reply probe.Reply
 	seen  rxTally
@@ -46,7 +50,7 @@ type answers struct {
 func newAnswers(ph *Phase, ifaces interfaceNames) answers {
 	return answers{
 		id: &ph.id, results: ph.results, ev: &ph.ev, rec: &ph.rec, tally: &ph.tally, ifaces: ifaces,
-		beacons: ph.session.beacons, fault: &ph.fault,
+		beacons: ph.session.beacons, fault: &ph.fault, refusals: ph.refusals, lastAttempt: ph.lastAttempt(),
 	}
 }
 
@@ -146,7 +150,7 @@ func (a *answers) packet(p *rawsock.Packet) {
 		a.seen.invalid++
 		return
 	}
-	if a.beacons.answer(r, p.Time) {
+	if a.beacons.answer(r, p.Time, a.refusals) {
 		return
 	}
 	pos, ok := a.id.position(r)
@@ -161,6 +165,11 @@ func (a *answers) packet(p *rawsock.Packet) {
 	}
 	state := reason.State()
 	a.seen.replies++
+	attempt := a.id.attempt(r)
+	if a.postponed(reason, attempt) {
+		a.count(reason, attempt)
+		return
+	}
 	old, ok := a.results.Mark(pos, state)
 	if !ok {
 		a.seen.late++
@@ -169,14 +178,17 @@ func (a *answers) packet(p *rawsock.Packet) {
 	switch {
 	case old&state != 0:
 		a.seen.duplicates++
+		if reason == results.RST && a.refusals != nil {
+			a.refusals.Came(r.Target, backoff.Extra)
+		}
 		return
 	case old.Best() != 0 && old.Best() < state: // lower bits rank higher
 		a.seen.outranked++
 		return
 	}
-	attempt := a.id.attempt(r)
 	a.tally.count(old, reason)
 	if old.Best() == 0 {
+		a.count(reason, attempt)
 		a.ev.loss.Answer(pos, reason, attempt)
 		if old != 0 { // it counted as not sent, for a later probe was refused
 			a.tally.unsent.Add(^uint64(0))
@@ -186,6 +198,13 @@ func (a *answers) packet(p *rawsock.Packet) {
 	a.heard(reason, p.Time, rtt, hasRTT)
 	if a.rec.emits&state != 0 {
 		a.report(reason, p, rtt, hasRTT)
+	}
+}
+
+// count counts an answer by its prefix, if it is to a first try, or to one that may have been postponed.
+func (a *answers) count(reason results.Reason, attempt uint8) {
+	if attempt == 0 || a.refusals != nil && a.refusals.Refuses(a.reply.Target) {
+		came(a.refusals, a.reply.Target, reason)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -56,6 +57,8 @@ type sentinel struct {
 	stood time.Duration // how long somebody had it paused, up to the last tick outside of a pause
 	base  base
 
+	refused refused
+
 	away     []*away        // by path; nil: it is sent on
 	suspects []*beacon.Part // that are lost, or their gateway is
 	strayed  []stray        // targets whose routes may have changed
@@ -71,6 +74,8 @@ type asked interface {
 	// it answers again.
 	lose(p *beacon.Part) (unknown uint64)
 	back(p *beacon.Part)
+	// rouse has positions that the gate has put off asked about again at once, of some addresses.
+	rouse(some func(netip.Addr) bool)
 }
 
 // cause is why nothing travels.
@@ -88,7 +93,7 @@ func newSentinel(ph *Phase, asked asked, end context.CancelCauseFunc) *sentinel 
 	shared, _ := asked.(*sharedSchedule)
 	return &sentinel{
 		session: s, phase: ph, asked: asked, shared: shared, set: s.beacons.set, end: end, contacts: newContacts(ph),
-		found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.paths())), gaps: make([]gaps, len(s.paths())),
+		refused: newRefused(ph), found: make(chan finding, 1), remade: make(chan remade, 1), away: make([]*away, len(s.paths())), gaps: make([]gaps, len(s.paths())),
 	}
 }
 
@@ -119,6 +124,7 @@ func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
 	defer tick.Stop()
 	defer w.resume(true)
 	defer w.part()
+	defer w.endRefusals()
 	changes, claims := w.session.host.news()
 	for _, h := range w.session.hops {
 		w.tellConflicts(h.conflicts)
@@ -191,6 +197,7 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 	}
 	if now-w.looked >= lookEvery {
 		w.looked = now
+		w.lookAtRefusals(now)
 		w.parts(ctx, now)
 	}
 	if now-w.contacts.looked >= contactsEvery {

@@ -13,6 +13,7 @@ import (
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/results/window"
+	"synoptic/scan/backoff"
 	"synoptic/scan/gate"
 	"synoptic/scan/schedule"
 )
@@ -45,6 +46,10 @@ type txLane struct {
 	asked int64    // when the gate was asked about them, a time of gate.Now,
 	told  []gate.Question
 
+	refusals *backoff.Counts // nil: nobody backs off
+	even     bool            // first tries of the batch count as the shares of all prefixes,
+	each     bool            // or by their own
+
 	epoch   uint64 // of shared, as seen
 	beacons *beacons
 	pressed uint64 // backpressure, as told
@@ -54,7 +59,7 @@ func newTxLane(s *Session, ph *Phase, shared *sharedSchedule, out []*egress) *tx
 	return &txLane{
 		shared: shared, pace: s.pacer, gate: s.gate, id: &ph.id, routes: s.plan.Routes, egress: out, kick: ph.plan.Asked.Batch,
 		results: ph.results, ev: &ph.ev, cur: &ph.cur, rec: &ph.rec, tally: &ph.tally, errors: &ph.errors,
-		due: make([]uint64, 0, out[0].tx.Batch()), beacons: s.beacons,
+		due: make([]uint64, 0, out[0].tx.Batch()), beacons: s.beacons, refusals: ph.refusals,
 	}
 }
 
@@ -111,6 +116,7 @@ func (l *txLane) walk(ctx context.Context, p *schedule.Pass) (walkEnd, error) {
 	for l.rec.queue.waitRoom(ctx) {
 		if l.due = p.Collect(l.results, l.due[:0]); len(l.due) == 0 {
 			if !p.Whole() {
+				p.Exhausted()
 				return putOff, nil
 			}
 			return walked, nil
@@ -174,6 +180,9 @@ func (l *txLane) fill(p *schedule.Pass, n int) (dealt int, full bool) {
 	if l.open = l.gate.Open(); !l.open { // a rule that comes now holds from the next batch on
 		dealt = l.ask(p, l.due[:n])
 	}
+	first := l.refusals != nil && p.Passes == 0
+	l.even = first && l.open && p.First
+	l.each = first && !l.even
 	for i := range dealt {
 		l.craft(p, i)
 	}
@@ -216,6 +225,9 @@ func (l *txLane) craft(p *schedule.Pass, i int) {
 	if e.skips {
 		l.pace.Return(1) // it is asked when the path is back
 		return
+	}
+	if l.each {
+		l.refusals.Sent(addr)
 	}
 	if !l.put(p, e, pos, addr, port) {
 		l.settleUnprobed(pos, results.Port{Addr: addr, Port: port, Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
@@ -348,6 +360,9 @@ func (l *txLane) again(p *schedule.Pass, e *egress, positions []uint64) (n int) 
 // count counts probes that the kernel has accepted.
 func (l *txLane) count(p *schedule.Pass, positions []uint64) {
 	l.tally.sent.Add(uint64(len(positions)))
+	if l.even {
+		l.refusals.SentEvenly(uint64(len(positions)))
+	}
 	if !p.First {
 		l.tally.retransmitted.Add(uint64(len(positions)))
 	}

@@ -1,0 +1,190 @@
+package backoff
+
+import (
+	"math"
+	"net/netip"
+	"time"
+)
+
+const (
+	// A window has so many answers, or lasts so long and has one.
+	windowAnswers, windowTime = 16, int64(5 * time.Second)
+	// surely is how many nats a change must be unlikely by: one in 10^13, for there are many prefixes and looks.
+	surely = 30.0
+	// suspect is from how many on a window stays open, so that a surge that has just begun does not become what it is compared with.
+	suspect = 8.0
+	// mostly is the share of refusals in a surge at least. Of the other answers as many as fewer of those expected are left at most,
+	// which must be unlikely by so many nats: where errors are limited, their share grows by itself when the rate falls.
+	mostly, fewer, vanishing = 0.8, 0.25, 8.0
+	// leastBase is how many good answers there must have been.
+	leastBase = 8
+	// quietSent probes that nobody has answered are a prefix that says nothing, quietTime later: answers may be on their way.
+	quietSent, quietTime = 256.0, int64(3 * time.Second)
+	// leastRefused refusals, of half of what it was sent, are a surge there.
+	leastRefused = 16.0
+	// leastExtra RSTs beyond one for each probe are a storm, and one for each oftenExtra are ordinary.
+	leastExtra, oftenExtra = 64.0, 10.0
+	// leastTurned beacons must have turned from SYN-ACK to RST.
+	leastTurned = 3.0
+)
+
+// track is what is known of a prefix.
+type track struct {
+	prefix    netip.Prefix
+	entry     *entry
+	share     float64
+	powerless bool
+
+	born      int64  // when it was first looked at
+	base      sample // all before last, but for surges
+	last, cur window
+	quiet     int64 // since when it has been sent a lot, and had said nothing; 0: it was not so
+	slow      *slow // nil: as fast as others
+	before    *slow // how it last was, until released
+	released  int64
+	done      bool // it is not slowed any more
+}
+
+// window is what has been counted from a time on.
+type window struct {
+	begin int64
+	start sample // what had been counted then
+}
+
+// sample are counts, or differences of them.
+type sample struct {
+	sent  float64
+	kinds [numKinds]float64
+}
+
+func (s *sample) minus(o *sample) (d sample) {
+	d.sent = s.sent - o.sent
+	for k := range d.kinds {
+		d.kinds[k] = s.kinds[k] - o.kinds[k]
+	}
+	return d
+}
+
+func (s *sample) add(o *sample) {
+	s.sent += o.sent
+	for k := range s.kinds {
+		s.kinds[k] += o.kinds[k]
+	}
+}
+
+// answers are those that tell of a window's length.
+func (s *sample) answers() (n float64) {
+	for _, x := range s.kinds[:TurnedNew] {
+		n += x
+	}
+	return n
+}
+
+// pair are refusals, and the answers whose place they may take.
+type pair struct {
+	reason  Reason
+	refusal Kind
+	others  []Kind
+	beacons bool
+}
+
+var pairs = [...]pair{
+	{Prohibitions, Prohibited, []Kind{Open, Reset}, false},
+	{Resets, Reset, []Kind{Open}, false},
+	{Resets, Turned, []Kind{Kept}, true},
+}
+
+func (p *pair) bad(s *sample) float64 { return s.kinds[p.refusal] }
+
+func (p *pair) good(s *sample) (n float64) {
+	for _, k := range p.others {
+		n += s.kinds[k]
+	}
+	return n
+}
+
+// look takes in what has been counted up to now.
+func (t *track) look(now int64, evenly float64) (Change, bool) {
+	seen := sample{sent: float64(t.entry.sent.Load()) + evenly*t.share}
+	for k := range seen.kinds {
+		seen.kinds[k] = float64(t.entry.kinds[k].Load())
+	}
+	if t.cur.begin == 0 || seen.answers() == 0 {
+		t.last, t.cur = window{now, seen}, window{now, seen}
+		if t.born == 0 {
+			t.born = now
+		}
+	}
+	if t.slow != nil {
+		return t.again(&seen, now)
+	}
+	if t.done {
+		return Change{}, false
+	}
+	lately := seen.minus(&t.last.start)
+	found, suspicious := t.surges(&lately, now)
+	if found != nil {
+		return t.begin(found, now), true
+	}
+	if t.quiet == 0 && seen.sent >= quietSent && seen.answers() == 0 {
+		t.quiet = now
+	}
+	if w := seen.minus(&t.cur.start); !suspicious && (w.answers() >= windowAnswers || w.answers() > 0 && now-t.cur.begin >= windowTime) {
+		past := t.cur.start.minus(&t.last.start)
+		t.base.add(&past)
+		t.last, t.cur = t.cur, window{now, seen}
+	}
+	return Change{}, false
+}
+
+// surges judges what has been counted since last began: found is how to slow the prefix; suspicious tells that more of the same would be
+// a surge.
+func (t *track) surges(w *sample, now int64) (found *slow, suspicious bool) {
+	full := w.sent / max(time.Duration(now-t.last.begin), Tick).Seconds()
+	if full < 2*minRate {
+		return nil, false
+	}
+	for i := range pairs {
+		p := &pairs[i]
+		was, is := p.share(&t.base), p.share(w)
+		if p.good(&t.base) < leastBase || is < mostly || is <= was || p.beacons && w.kinds[TurnedNew] < leastTurned {
+			continue
+		}
+		if !p.beacons && !vanished(p.good(w), p.good(&t.base)*w.sent/max(t.base.sent, 1)) {
+			continue
+		}
+		n := (p.bad(w) + p.good(w)) * divergence(is, was)
+		if n >= surely {
+			return &slow{reason: p.reason, pair: p, was: was, is: is, full: full}, true
+		}
+		suspicious = suspicious || n >= suspect
+	}
+	refused := w.kinds[Prohibited]
+	if t.quiet != 0 && t.last.begin-t.quiet >= quietTime && t.base.answers() == 0 && refused >= leastRefused && refused >= w.sent/2 {
+		return &slow{reason: Prohibitions, full: full}, true
+	}
+	if x := w.kinds[Extra]; x >= leastExtra && x >= w.sent && t.last.begin-t.born >= quietTime && t.base.kinds[Extra]*oftenExtra <= t.base.sent {
+		return &slow{reason: Storm, full: full}, true
+	}
+	return nil, suspicious
+}
+
+// share of refusals, by Laplace's rule: never 0 nor 1.
+func (p *pair) share(s *sample) float64 { return (p.bad(s) + 1) / (p.bad(s) + p.good(s) + 2) }
+
+// vanished tells whether there are too few of what as many were expected of.
+func vanished(n, expected float64) bool {
+	if n > fewer*expected {
+		return false
+	}
+	nats := expected - n
+	if n > 0 {
+		nats += n * math.Log(n/expected)
+	}
+	return nats >= vanishing
+}
+
+// divergence of a share from another, in nats for each answer (Kullback and Leibler).
+func divergence(p, q float64) float64 {
+	return p*math.Log(p/q) + (1-p)*math.Log((1-p)/(1-q))
+}
