@@ -2,6 +2,7 @@ package auto
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -53,6 +54,44 @@ func TestBlind(t *testing.T) {
 	w.run(20*time.Second, 0)
 	if w.decision.Rate != 10_000 || w.decision.Limit != Blind {
 		t.Errorf("%+v", w.decision)
+	}
+}
+
+// Whatever comes of beacons, all lost included, and however late ticks are, the rate and the beacons are numbers within their bounds.
+func TestAlwaysWithinBounds(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		cfg := Config{Start: math.Pow(10, 1+4*rng.Float64())}
+		cfg.Min, cfg.Max = cfg.Start*rng.Float64(), cfg.Start*(1+50*rng.Float64())
+		c, lost, trip := New(cfg, 0), rng.Float64(), time.Duration(rng.IntN(300))*time.Millisecond
+		var flying []int64
+		for now := tick; now < int64(40*time.Second); now += tick {
+			if rng.IntN(20) == 0 {
+				now += rng.Int64N(int64(time.Second))
+			}
+			if rng.IntN(200) == 0 {
+				lost = []float64{0, rng.Float64(), 1}[rng.IntN(3)]
+			}
+			for len(flying) > 0 && flying[0]+int64(trip) < now {
+				o := Outcome{Sent: flying[0], RTT: trip + time.Duration(rng.IntN(20))*time.Millisecond, Base: trip, BaseAt: flying[0], Proven: true}
+				if rng.Float64() < lost {
+					o.RTT, o.Lost = 0, true
+				}
+				c.Beacon(o)
+				flying = flying[1:]
+			}
+			c.Members(1+rng.IntN(50), trip)
+			d := c.Tick(now)
+			if !(d.Rate >= cfg.Min && d.Rate <= cfg.Max) || !(d.Beacons >= 0 && d.Beacons <= 1e4) || !(d.Capacity >= 0) {
+				t.Fatalf("seed %d, after %v: %+v", seed, time.Duration(now), d)
+			}
+			n := int(d.Beacons * seconds(tick))
+			c.Asked(now, n)
+			c.Sent(now, n+int(d.Rate*seconds(tick)))
+			for range n {
+				flying = append(flying, now)
+			}
+		}
 	}
 }
 

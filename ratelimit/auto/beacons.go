@@ -11,7 +11,7 @@ const (
 	beaconFloor, startFloor = 40.0, 100.0
 	mostShare, mostBeacons  = 0.1, 1000.0
 	// measureShare of the rate they may take in a train or a trial: who sends little has to measure for longer.
-	measureShare = 0.3
+	measureShare = 0.5
 	startTime    = int64(2 * time.Second)
 )
 
@@ -62,7 +62,7 @@ func (c *Controller) beacons(rate float64) float64 {
 		if c.capacity == 0 && c.now <= t.from+tick/2 && ready > ticks {
 			n *= 2 // a queue that hides shows at the begin only
 		}
-		if most := measureShare * rate * seconds(tick); n > most {
+		if most := measureShare * max(rate, t.rate) * seconds(tick); n > most {
 			return c.whole(most, 1)
 		}
 		c.quota = 0

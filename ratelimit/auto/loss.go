@@ -38,10 +38,13 @@ func (t *tally) add(lost bool) {
 // share of what was asked that was lost, where nothing asked says p.
 func (t *tally) share(p float64) float64 { return (t.lost + p) / (t.asked + 1) }
 
-// upper is the share that was lost, one standard error above, and at least priorLoss.
+// mostLoss is the largest share that can be lost where anything is to be learnt.
+const mostLoss = 0.95
+
+// upper is the share that was lost, one standard error above, from priorLoss to mostLoss.
 func (t *tally) upper() float64 {
 	p := t.share(priorLoss)
-	return max(priorLoss, p+math.Sqrt(p*(1-p)/t.asked))
+	return min(max(priorLoss, p+math.Sqrt(p*(1-p)/max(t.asked, 1))), mostLoss)
 }
 
 func (l *loss) reset(now int64) {

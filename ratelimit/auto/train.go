@@ -215,6 +215,9 @@ func (c *Controller) rising() (to int64, steps int) {
 			continue
 		}
 		k := (x.at - t.from + tick/2) / tick
+		if k >= int64(len(n)) { // a tick that came late has made the train longer
+			continue
+		}
 		sum[k] += x.queue
 		n[k]++
 	}

@@ -76,9 +76,6 @@ const (
 	leastBeacons = 4
 )
 
-// measuring is the share of a rate that beacons may take while an automatic rate is measured.
-const measuring = 0.3
-
 // spread is how much later than it is due a beacon may leave: where the rate is automatic, they go among the probes of a tick.
 func (m *model) spread() time.Duration {
 	if m.Slowest > 0 {
@@ -90,7 +87,7 @@ func (m *model) spread() time.Duration {
 // beaconRate is how many beacons may leave a second.
 func (m *model) beaconRate(start bool) float64 {
 	if m.Slowest > 0 {
-		return min(measuring*m.Rate, 2000)
+		return min(m.Rate/2, 2000) // while it is measured
 	}
 	share, floor := 0.01, 50.0
 	if start {

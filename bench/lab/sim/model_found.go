@@ -197,7 +197,11 @@ func (m *model) checkTimes() {
 			stalled += f.End - f.Begin
 		}
 	}
-	tries := time.Duration(float64(m.sent) / m.slowest() * float64(time.Second))
+	packets := float64(m.sent)
+	if m.Slowest > 0 { // beacons take up to half of the rate while it is measured
+		packets = float64(len(m.all.Probes))
+	}
+	tries := time.Duration(packets / m.slowest() * float64(time.Second))
 	most := 2*tries + time.Duration(m.Attempts)*(m.RetryGap+200*time.Millisecond) + m.Wait + 4*time.Second + 3*stalled +
 		m.Slow*time.Duration(2+len(m.records.All)) + m.Patience
 	if m.Canaries {
