@@ -44,7 +44,7 @@ type Scan struct {
 // Check holds a scan against the plain model of it: what had to be found, sent at most, and counted, given what
 // the network says that it was sent and that it handed over. It returns what does not agree.
 func Check(s *Scan, l *Log, r *Records) []error {
-	m := &model{Scan: s, records: r, end: r.Closing, places: map[netip.AddrPort]*place{}}
+	m := &model{Scan: s, records: r, end: r.Closing, places: map[netip.AddrPort]*place{}, slowed: never}
 	m.errs = append(append(m.errs, l.Malformed...), r.Broken...)
 	if m.end == nil {
 		if (s.Err == nil) || r.Opening != nil || len(l.Probes) > 0 {
@@ -83,6 +83,8 @@ type model struct {
 	left    bool   // a path was at fault while others went on,
 	gaveUp  bool   // and did not come back in time
 	unknown uint64 // positions that the scan says nothing about
+	// slowed is when an automatic rate went down for first contacts that were too many: from then on these are asked anew; never: not.
+	slowed time.Duration
 
 	ports map[uint16]bool // that were asked for; others are canaries
 	main  time.Duration   // the scan proper began, after its canaries

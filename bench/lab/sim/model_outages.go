@@ -46,6 +46,8 @@ func (m *model) listen() {
 			}
 		case e.Kind == results.EventLost:
 			m.parts++
+		case e.Kind == results.EventLimited && m.Slowest > 0:
+			m.slowed = min(m.slowed, at(e.Time))
 		case resumes && o != nil && !o.lost:
 			o.end = at(e.End) // it is told when it is known what came of it
 		}
@@ -137,8 +139,12 @@ func (m *model) untried() uint64 {
 // doubted is how many of the positions that were tried the scan says nothing about.
 func (m *model) doubted() uint64 { return m.unknown - min(m.unknown, m.untried()) }
 
-// takenBack tells whether an outage has ended between two moments: what was sent before may be sent again.
+// takenBack tells whether an outage has ended between two moments, or first contacts were too many by then: what was sent before may be
+// sent again.
 func (m *model) takenBack(from, to time.Duration) bool {
+	if to >= m.slowed {
+		return true
+	}
 	for i := range m.outages {
 		if o := &m.outages[i]; o.end != never && o.end >= from && o.end <= to {
 			return true
