@@ -90,7 +90,8 @@ func TestBackoff(t *testing.T) {
 					o := d.run(t, nil)
 					e, all := o.records.Closing, o.backoffs()
 					if e == nil || !e.Complete && c.how != Resets || len(all) < 2 || len(o.records.Broken) > 0 {
-						t.Fatalf("%+v, %+v, %v", e, o.records.Told, o.records.Broken)
+						o.tell(t)
+						t.Fatalf("%d backoffs; %v; %+v", len(all), o.records.Broken, e.Evidence)
 					}
 					for i, x := range all {
 						if began := i%2 == 0; x.Prefix != guarded || x.Cause != c.cause || x.Scope != results.ScopePrefix || (x.Rate > 0) != began || (x.End == 0) != began || x.Begin == 0 {
