@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -30,6 +32,28 @@ func Processor() string {
 		}
 	}
 	return "unknown"
+}
+
+// ModuleFile is where a file of the module lies whose name is relative to the module, with slashes.
+func ModuleFile(name string) (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), filepath.FromSlash(name)), nil
+}
+
+// WriteSection puts text between the markers of a name in a document, which is made where there is none.
+func WriteSection(path, name, text string) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	changed, err := Insert(string(old), name, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, []byte(changed), 0o644)
 }
 
 // Insert replaces what stands between the markers of a name, which are added at the end where there

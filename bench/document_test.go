@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,5 +32,24 @@ func TestInsert(t *testing.T) {
 				t.Errorf("%s: a second time gives %q, %v", c.name, again, err)
 			}
 		}
+	}
+}
+
+// A section is written into a document that there is, or makes one, and written again takes the place of the first.
+func TestWriteSection(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "document.md")
+	for _, text := range []string{"first", "second"} {
+		if err := WriteSection(path, "x", text); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != "<!-- x:begin -->\n"+text+"\n<!-- x:end -->\n" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if err := os.WriteFile(path, []byte("<!-- x:end -->"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteSection(path, "x", "third"); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a marker without the other: %v", err)
 	}
 }

@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -135,18 +132,9 @@ const document = "docs/accuracy.md"
 
 // writeDocument puts text between the markers that bear a name.
 func writeDocument(name, text string) error {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	path, err := bench.ModuleFile(document)
 	if err != nil {
-		return fmt.Errorf("find the module: %w", err)
-	}
-	path := filepath.Join(strings.TrimSpace(string(out)), filepath.FromSlash(document))
-	old, err := os.ReadFile(path)
-	if err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	changed, err := bench.Insert(string(old), name, text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", document, err)
-	}
-	return os.WriteFile(path, []byte(changed), 0o644)
+	return bench.WriteSection(path, name, text)
 }

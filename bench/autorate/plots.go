@@ -203,24 +203,24 @@ func section() string {
 	return w.String()
 }
 
-// plots writes all pictures and shows them in the document, in the module that is the working directory.
+// plots writes all pictures and shows them in the module's document.
 func plots() error {
-	old, err := os.ReadFile(filepath.FromSlash(document))
+	folder, err := bench.ModuleFile(pictures)
 	if err != nil {
-		return fmt.Errorf("run it in the module's root: %w", err)
+		return err
 	}
-	text, err := bench.Insert(string(old), "plots", section())
-	if err != nil {
-		return fmt.Errorf("%s: %w", document, err)
-	}
-	if err := os.MkdirAll(filepath.FromSlash(pictures), 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	for i := range pictured {
 		p := &pictured[i]
-		if err := os.WriteFile(filepath.Join(filepath.FromSlash(pictures), p.name+".svg"), []byte(p.draw()), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, p.name+".svg"), []byte(p.draw()), 0o644); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.FromSlash(document), []byte(text), 0o644)
+	path, err := bench.ModuleFile(document)
+	if err != nil {
+		return err
+	}
+	return bench.WriteSection(path, "plots", section())
 }

@@ -43,17 +43,9 @@ where a kernel answers, the far end has one while backend ebpf runs. Real interf
 
 // writeDocument renders all results into the module's documents.
 func writeDocument(module string, all []*Result) error {
-	path := filepath.Join(module, filepath.FromSlash(document))
-	old, err := os.ReadFile(path)
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
 	picture, hasPlot := plotOf(all)
-	changed, err := bench.Insert(string(old), "comparison", section(all, hasPlot))
-	if err != nil {
-		return fmt.Errorf("%s: %w", document, err)
-	}
-	if err := os.WriteFile(path, []byte(changed), 0o644); err != nil || !hasPlot {
+	err := bench.WriteSection(filepath.Join(module, filepath.FromSlash(document)), "comparison", section(all, hasPlot))
+	if err != nil || !hasPlot {
 		return err
 	}
 	return os.WriteFile(filepath.Join(module, filepath.FromSlash(plotFile)), []byte(picture), 0o644)

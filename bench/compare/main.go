@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -81,7 +80,7 @@ func main() {
 const resultsFolder = "docs/performance"
 
 func run(ctx context.Context, o options) (err error) {
-	module, err := moduleFolder()
+	module, err := bench.ModuleFile("")
 	if err != nil {
 		return err
 	}
@@ -170,12 +169,4 @@ func (r *Result) failures() (err error) {
 		}
 	}
 	return err
-}
-
-func moduleFolder() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
 }

@@ -99,13 +99,8 @@ func run(o options) error {
 	if o.document == "" {
 		return nil
 	}
-	document, err := os.ReadFile(o.document)
-	if err != nil {
+	if _, err := os.Stat(o.document); err != nil { // it is not made here
 		return err
 	}
-	updated, err := bench.Insert(string(document), "output", text.String())
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.document, err)
-	}
-	return os.WriteFile(o.document, []byte(updated), 0o644)
+	return bench.WriteSection(o.document, "output", text.String())
 }

@@ -19,9 +19,7 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -137,24 +135,17 @@ targets is the bottleneck (tc-tbf), so the scanner's own interface takes whateve
 `
 
 func writeDocument(r result) error {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return fmt.Errorf("find the module: %w", err)
-	}
-	path := filepath.Join(strings.TrimSpace(string(out)), filepath.FromSlash(document))
-	old, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		old, err = []byte(preface), nil
-	}
+	path, err := bench.ModuleFile(document)
 	if err != nil {
 		return err
 	}
-	machine := fmt.Sprintf("%s, Linux %s, %s.\n", bench.Processor(), bench.Kernel(), r.When)
-	changed, err := bench.Insert(string(old), r.Name, r.text+"\n"+machine)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(path, []byte(preface), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(path, []byte(changed), 0o644)
+	machine := fmt.Sprintf("%s, Linux %s, %s.\n", bench.Processor(), bench.Kernel(), r.When)
+	return bench.WriteSection(path, r.Name, r.text+"\n"+machine)
 }
 
 // grid writes a Markdown table.

@@ -32,54 +32,52 @@ func step(ctx context.Context, o *options) (result, error) {
 	}
 	var rows []stepRow
 	var lines [][]string
-	for _, queue := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond} {
-		for _, trip := range []time.Duration{0, slowTrip} {
-			name := fmt.Sprintf("Q %d ms, RTT %d ms", queue.Milliseconds(), max(trip, fastTrip).Milliseconds())
-			if !o.wants(name) || o.quick && len(rows) > 0 {
-				continue
-			}
-			c := cell{Capacity: high, Queue: queue, Trip: max(trip, fastTrip), Bits: bits}
-			s := ours(o.program, "--rate", "auto")
-			bound := o.bound
-			if bound == 0 {
-				bound = 2 * time.Minute
-			}
-			row := stepRow{Queue: queue, Trip: trip, Down: -1, Up: -1}
-			plain := s.run
-			var m *meter
-			var fell, rose time.Time
-			s.run = func(ctx context.Context, r *road, w *way, bound time.Duration) (out outcome, err error) {
-				if m, err = follow(r); err != nil {
-					return out, err
-				}
-				changed := make(chan error, 1)
-				ended, end := context.WithCancel(ctx)
-				go func() { changed <- change(ended, m, r, w.queue, low, high, before, between, &fell, &rose) }()
-				out, err = plain(ctx, r, w, bound)
-				end()
-				for _, e := range []error{<-changed, m.stop()} {
-					if err == nil {
-						err = e
-					}
-				}
+	for name, p := range paths {
+		queue, trip := p.Queue, p.Trip
+		if !o.wants(name) || o.quick && len(rows) > 0 {
+			continue
+		}
+		c := cell{Capacity: high, Queue: queue, Trip: max(trip, fastTrip), Bits: bits}
+		s := ours(o.program, "--rate", "auto")
+		bound := o.bound
+		if bound == 0 {
+			bound = 2 * time.Minute
+		}
+		row := stepRow{Queue: queue, Trip: trip, Down: -1, Up: -1}
+		plain := s.run
+		var m *meter
+		var fell, rose time.Time
+		s.run = func(ctx context.Context, r *road, w *way, bound time.Duration) (out outcome, err error) {
+			if m, err = follow(r); err != nil {
 				return out, err
 			}
-			x, err := try(ctx, &s, c.way(synFrame), bound)
-			if err != nil {
-				return result{}, err
+			changed := make(chan error, 1)
+			ended, end := context.WithCancel(ctx)
+			go func() { changed <- change(ended, m, r, w.queue, low, high, before, between, &fell, &rose) }()
+			out, err = plain(ctx, r, w, bound)
+			end()
+			for _, e := range []error{<-changed, m.stop()} {
+				if err == nil {
+					err = e
+				}
 			}
-			row.tried = x
-			_, first, last := m.span(0)
-			row.Rates = m.rates(0, first, last, look)
-			if !fell.IsZero() {
-				row.Down = followed(m.rates(0, fell, last, look), low)
-			}
-			if !rose.IsZero() {
-				row.Up = followed(m.rates(0, rose, last, look), high)
-			}
-			rows = append(rows, row)
-			lines = append(lines, []string{name, after(row.Down), after(row.Up), fmt.Sprintf("%d of %d", x.Open-x.Found, x.Open), fmt.Sprintf("%.2f %%", 100*float64(x.Dropped)/max(1, float64(x.Passed+x.Dropped))), x.says()})
+			return out, err
 		}
+		x, err := try(ctx, &s, c.way(synFrame), bound)
+		if err != nil {
+			return result{}, err
+		}
+		row.tried = x
+		_, first, last := m.span(0)
+		row.Rates = m.rates(0, first, last, look)
+		if !fell.IsZero() {
+			row.Down = followed(m.rates(0, fell, last, look), low)
+		}
+		if !rose.IsZero() {
+			row.Up = followed(m.rates(0, rose, last, look), high)
+		}
+		rows = append(rows, row)
+		lines = append(lines, []string{name, after(row.Down), after(row.Up), fmt.Sprintf("%d of %d", x.Open-x.Found, x.Open), fmt.Sprintf("%.2f %%", 100*float64(x.Dropped)/max(1, float64(x.Passed+x.Dropped))), x.says()})
 	}
 	text := fmt.Sprintf(`## A capacity that changes
 

@@ -24,6 +24,18 @@ func (c *cell) String() string {
 	return fmt.Sprintf("C %gk, Q %d ms, RTT %d ms, loss %g %%", c.Capacity/1000, c.Queue.Milliseconds(), c.Trip.Milliseconds(), c.Loss)
 }
 
+// paths are those of the tables that look at one capacity, with their names. A round trip of 0 is that of veth.
+func paths(yield func(name string, p cell) bool) {
+	for _, queue := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond} {
+		for _, trip := range []time.Duration{0, slowTrip} {
+			name := fmt.Sprintf("Q %d ms, RTT %d ms", queue.Milliseconds(), max(trip, fastTrip).Milliseconds())
+			if !yield(name, cell{Queue: queue, Trip: trip}) {
+				return
+			}
+		}
+	}
+}
+
 const (
 	// fastTrip is what veth takes at most: nothing is added to it.
 	fastTrip, slowTrip = time.Millisecond, 50 * time.Millisecond

@@ -33,27 +33,25 @@ func transfer(ctx context.Context, o *options) (result, error) {
 	}
 	var rows []transferRow
 	var lines [][]string
-	for _, queue := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond} {
-		for _, trip := range []time.Duration{0, slowTrip} {
-			name := fmt.Sprintf("Q %d ms, RTT %d ms", queue.Milliseconds(), max(trip, fastTrip).Milliseconds())
-			if !o.wants(name) || o.quick && len(rows) > 0 {
-				continue
-			}
-			row := transferRow{Queue: queue, Trip: trip}
-			for _, beside := range []struct {
-				to        *float64
-				tcp, scan bool
-			}{{&row.Alone, false, false}, {&row.BesideTCP, true, false}, {&row.BesideScan, false, true}} {
-				var err error
-				if *beside.to, err = row.run(ctx, o, beside.tcp, beside.scan, measured); err != nil {
-					return result{}, err
-				}
-			}
-			rows = append(rows, row)
-			lines = append(lines, []string{
-				name, mega(row.Alone), mega(row.BesideTCP), mega(row.BesideScan), fmt.Sprintf("%.0f %%", 100*row.BesideScan/row.BesideTCP), fmt.Sprintf("%.0f", row.Scan),
-			})
+	for name, p := range paths {
+		queue, trip := p.Queue, p.Trip
+		if !o.wants(name) || o.quick && len(rows) > 0 {
+			continue
 		}
+		row := transferRow{Queue: queue, Trip: trip}
+		for _, beside := range []struct {
+			to        *float64
+			tcp, scan bool
+		}{{&row.Alone, false, false}, {&row.BesideTCP, true, false}, {&row.BesideScan, false, true}} {
+			var err error
+			if *beside.to, err = row.run(ctx, o, beside.tcp, beside.scan, measured); err != nil {
+				return result{}, err
+			}
+		}
+		rows = append(rows, row)
+		lines = append(lines, []string{
+			name, mega(row.Alone), mega(row.BesideTCP), mega(row.BesideScan), fmt.Sprintf("%.0f %%", 100*row.BesideScan/row.BesideTCP), fmt.Sprintf("%.0f", row.Scan),
+		})
 	}
 	text := fmt.Sprintf(`## A TCP transfer beside a scan
 

@@ -73,15 +73,11 @@ func run(o options) error {
 }
 
 func write(text string) error {
-	old, err := os.ReadFile(document)
+	path, err := bench.ModuleFile(document)
 	if err != nil {
-		return fmt.Errorf("run it in the module's root: %w", err)
+		return err
 	}
-	changed, err := bench.Insert(string(old), "fixed", text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", document, err)
-	}
-	return os.WriteFile(document, []byte(changed), 0o644)
+	return bench.WriteSection(path, "fixed", text)
 }
 
 // held are the rates that are looked at, by the backends that reach them.

@@ -81,14 +81,14 @@ func autoPace(asked *Config, frameLen int, most func() (float64, string)) (p rat
 	}
 	p.Min = cmp.Or(asked.MinRate, min(AutoMin, p.Max))
 	if p.Min > p.Max {
-		most := "can be sent at all"
+		than := "can be sent at all"
 		switch p.Max {
 		case asked.MaxRate:
-			most = "MaxRate allows"
+			than = "MaxRate allows"
 		case ratelimit.PacketsPerSecond(asked.Bandwidth, frameLen):
-			most = "Bandwidth allows"
+			than = "Bandwidth allows"
 		}
-		return p, reason, refuse("MinRate", "lower MinRate", "MinRate of %s packets per second: more than %s, %s", shortRate(p.Min), most, shortRate(p.Max))
+		return p, reason, refuse("MinRate", "lower MinRate", "MinRate of %s packets per second: more than %s, %s", shortRate(p.Min), than, shortRate(p.Max))
 	}
 	p.Start = min(max(cmp.Or(asked.Rate, DefaultRate), p.Min), p.Max)
 	if err := p.Validate(); err != nil {
