@@ -158,7 +158,7 @@ func (m *model) checkBucket(what string, times []time.Duration, rate, bucket flo
 		lowest = min(lowest, before-rate*at.Seconds())
 		before++
 		if over := before - rate*at.Seconds() - lowest - bucket; over > 1e-6 {
-			m.wrong("%.1f %s too many up to %v, at %v pps", over, what, at, m.Rate)
+			m.wrong("%.3g %s too many up to %v, at %v pps", over, what, at, m.Rate)
 			return
 		}
 	}

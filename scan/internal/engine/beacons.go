@@ -225,7 +225,7 @@ func (b *beacons) batch(most int) (n int) {
 		if e.n > 0 {
 			var err error
 			k, err = e.tx.Send(0, e.n)
-			b.pace.Spend(k)
+			b.pace.Spend(e.n) // what the driver refuses, too, as with probes
 			if errors.Is(err, rawsock.ErrInterface) {
 				_ = e.replace() // or the next time
 			}
