@@ -60,3 +60,39 @@ func banned(t *testing.T, seed uint64) {
 			d.config.Rate, d.config.Attempts, d.network.Out.Loss, d.network.Ban, e.Open, e.Closed, e.NoResponse, silent, e.Complete, e.Evidence)
 	}
 }
+
+// A storm of resets makes every port look closed for a moment, and then a few still answer: each of their answers ends an outage, and the next
+// one follows. Such a scan gives up, whether an outage is over before it is believed or not, and says so.
+func TestStormThenSilence(t *testing.T) {
+	past := []uint64{168, 242} // outage after outage is over before it is believed
+	for seed := range seedsOf(t, 20, 3) + 2 {
+		if seed < 2 {
+			seed = past[seed]
+		}
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { stormed(t, seed) })
+		})
+	}
+}
+
+func stormed(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 10))
+	begin := time.Duration(500+rng.IntN(1000)) * ms
+	d := &drawn{
+		network: Config{
+			Seed: seed, Routes: routes(false, false), Targets: Targets{Closed: []float64{0.003, 0.01, 0.03}[rng.IntN(3)]},
+			Out: Leg{Delay: time.Duration(1+rng.IntN(140)) * ms}, Back: Leg{Delay: time.Duration(1+rng.IntN(140)) * ms, Loss: 0.1 * float64(rng.IntN(2))},
+			Faults: []Fault{{Kind: RSTStorm, Begin: begin, End: begin + 2*time.Second}},
+		},
+		config: plan.Config{
+			Seed: seed, HasSeed: true, Backend: plan.BackendAFPacket, Rate: float64(50 + rng.IntN(400)), Attempts: 2 + rng.IntN(4), RetryGap: plan.DefaultRetryGap,
+			Wait: 4 * time.Second, Lanes: 1, Show: results.Open | results.Closed | results.Filtered, Patience: time.Minute,
+		},
+		targets: []string{[]string{"10.0.0.0/24", "10.0.0.0/27", "10.0.0.0/28"}[rng.IntN(3)]}, ports: []uint16{39571, 443, 25, 3389},
+	}
+	o := d.run(t, nil)
+	if e := o.records.Closing; o.endless || !e.Complete && e.Evidence.State != results.EvidenceStateLost {
+		t.Errorf("endless %v, complete %v, the evidence is %v after %d outages", o.endless, e.Complete, e.Evidence.State, e.Evidence.Outages)
+	}
+}

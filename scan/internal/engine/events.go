@@ -5,10 +5,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
+
 	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/scan/beacon"
-	"time"
 )
 
 // What the sentinel tells: events.

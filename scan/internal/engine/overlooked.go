@@ -63,15 +63,20 @@ func (l *lull) look(good int64, now beaconsBy, expected beacon.Expected) (since 
 	return before.good, true
 }
 
-// lookBack takes back what was sent in an outage that is over before it was believed.
+// lookBack takes back what was sent in an outage that is over before it was believed. Where one such has followed another in vain, the
+// pause stays: the phase ends.
 func (w *sentinel) lookBack(now int64) {
 	good := w.set.Good()
 	if since, outage := w.lull.look(good, w.beacons(), w.expected(now)); outage {
 		w.set.Overlooked(since)
 		w.pause(now, since, cause{word: results.CausePath})
 		w.past = true
-		w.resume(false)
 		w.session.trust.without.Add(good - since)
+		if w.hopeless() {
+			w.giveUpAll()
+			return
+		}
+		w.resume(false)
 	}
 	w.session.trust.seen.Store(good)
 }

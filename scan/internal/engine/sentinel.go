@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -85,9 +83,6 @@ type cause struct {
 	err  error
 }
 
-// errEvidence ends a phase whose evidence did not come back. It is no failure of the program.
-var errEvidence = errors.New("evidence did not come back")
-
 func newSentinel(ph *Phase, asked asked, end context.CancelCauseFunc) *sentinel {
 	s := ph.session
 	shared, _ := asked.(*sharedSchedule)
@@ -129,7 +124,7 @@ func (w *sentinel) run(ctx context.Context, stop <-chan struct{}) {
 	for _, h := range w.session.hops {
 		w.tellConflicts(h.conflicts)
 	}
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-stop:
 			return
@@ -187,7 +182,9 @@ func (w *sentinel) tick(ctx context.Context, now int64) {
 		w.wait(ctx, now)
 		return
 	}
-	w.lookBack(now)
+	if w.lookBack(now); w.release != nil {
+		return
+	}
 	if since, silent := w.set.Silent(w.expected(now)); silent {
 		if w.check(ctx, now); w.release == nil {
 			w.pause(now, since, cause{word: results.CausePath})
@@ -267,38 +264,10 @@ func (w *sentinel) wait(ctx context.Context, now int64) {
 	case evidence && w.good() > w.again, !evidence && w.cause.path == nil && w.cause.word != results.CausePath && now-w.faulted > faultQuiet:
 		w.resume(false)
 	case time.Duration(now-w.paused) >= w.session.plan.Asked.Patience, w.hopeless():
-		w.cause = w.first
-		w.later = &results.Event{
-			Kind: results.EventLost, Begin: w.since,
-			Message: w.words(w.lostBecause()),
-		}
-		w.again0, w.due = 0, math.MaxInt64 // the lanes stop first
-		w.session.trust.lost.Store(true)
-		w.asked.takeBack(w.takenSince())
-		w.end(errEvidence)
+		w.giveUpAll()
 	case !w.seeking && w.cause.word != "" && now-w.paused > int64(time.Second):
 		w.seek(ctx)
 	}
-}
-
-// mostVain outages that follow one another, each within soonAgain, without anything new end a scan: somebody shuts us out whenever
-// we send.
-const (
-	mostVain  = 10
-	soonAgain = int64(10 * time.Second)
-)
-
-// hopeless tells whether waiting is in vain: the programs' interface is gone for good, or one outage follows another.
-func (w *sentinel) hopeless() bool {
-	return w.cause.word == results.CauseInterfaceGone && !w.session.reopens() || w.vain > mostVain
-}
-
-// lostBecause says why an outage is not waited for any more.
-func (w *sentinel) lostBecause() string {
-	if w.vain > mostVain {
-		return fmt.Sprintf("%d outages followed one another, and nothing was found between them: the network, or a target, drops what we send at this rate", w.vain)
-	}
-	return fmt.Sprintf("evidence did not come back within %v", w.session.plan.Asked.Patience)
 }
 
 // good is when the newest probe was sent that shows the outage to be over: not before the host no longer says that a path
