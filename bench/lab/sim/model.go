@@ -100,7 +100,7 @@ type model struct {
 	replies, duplicates, outranked, invalid, drops uint64
 	news                                           []news
 	first                                          [3][maxTries]uint64 // open, closed: positions by the attempt answered first
-	shortest                                       time.Duration       // round trip
+	shortest                                       time.Duration       // round trip that the engine may know
 	fast                                           time.Duration       // the engine may know the network to be fast
 	lossy                                          time.Duration       // the engine knows that something was lost
 }
@@ -235,7 +235,9 @@ func (m *model) hear() {
 			m.fast = a.Handed
 		}
 		if a.Probe >= 0 {
-			m.shortest = min(m.shortest, a.Arrives-m.log.Probes[a.Probe].At)
+			if p := &m.log.Probes[a.Probe]; p.Ended-p.Begun <= spread(1) {
+				m.shortest = min(m.shortest, a.Arrives-p.At)
+			}
 		}
 		p, state := m.place(a.Addr, a.Port), a.Reason.State()
 		switch {

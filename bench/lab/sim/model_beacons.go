@@ -130,8 +130,8 @@ func (m *model) checkBeacons() {
 		if at, ok := last[k]; ok && p.At-at < beaconGap-m.stalls()-m.spread() {
 			m.wrong("beacon %v was asked %v after the time before, want %v", k, p.At-at, beaconGap)
 		}
-		last[k] = p.At
-		if p.Fate != Refused {
+		if p.Fate != Refused { // else nobody has seen it
+			last[k] = p.At
 			asked++
 		}
 		if always = append(always, p.At); p.At > m.main+beaconsStart {

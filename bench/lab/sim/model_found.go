@@ -154,7 +154,7 @@ func (m *model) wrongTrip(p *Probe, a *Answer, r *results.Port) error {
 		least -= p.Ended - p.At
 	}
 	switch {
-	case !r.HasRTT && p.Begun == p.Ended && trip < time.Second && len(m.outages) == 0:
+	case !r.HasRTT && p.Begun == p.Ended && trip < time.Second && len(m.outages) == 0 && m.slowed == never:
 		return fmt.Errorf("no round trip, and the call took no time")
 	case r.HasRTT && (r.RTT < least || r.RTT > most):
 		return fmt.Errorf("a round trip of %v, it was %v", r.RTT, trip)
@@ -174,11 +174,11 @@ func (m *model) checkTimes() {
 	)
 	wait := blind
 	switch {
-	case m.silent() == 0 && (m.replies == 0 || len(m.outages) > 0): // nothing could be answered, or no round trip is known
+	case m.silent() == 0 && (m.shortest == never || len(m.outages) > 0): // nothing could be answered, or no round trip is known
 		wait = everything
 	case m.silent() == 0:
 		wait = max(everything, min(4*m.shortest, floor))
-	case m.replies > 0:
+	case m.shortest < never:
 		wait = max(floor, 4*m.shortest)
 	}
 	wait = min(wait, m.Wait)
