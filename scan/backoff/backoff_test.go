@@ -40,7 +40,7 @@ var host = netip.MustParseAddr("10.0.0.1")
 
 func newWorld(seed uint64, says func() says) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), trip: 20 * time.Millisecond, says: says, exact: seed%2 == 0, tokens: 6}
-	w.watch = NewWatch(Config{Share: func(netip.Prefix) float64 { return 0.1 }}, &w.counts)
+	w.watch = NewWatch(Config{Share: func(netip.Prefix) float64 { return 0.1 }, Trip: func() time.Duration { return w.trip }}, &w.counts)
 	return w
 }
 
@@ -120,7 +120,7 @@ var (
 	nothing    = says{}
 	refusing   = map[string]says{"prohibits": prohibits, "resets": resets, "storms": storms}
 	reasonFor  = map[string]Reason{"prohibits": Prohibitions, "resets": Resets, "storms": Storm}
-	detections = map[string]time.Duration{"prohibits": time.Second, "resets": 3 * time.Second, "storms": 3 * time.Second}
+	detections = map[string]time.Duration{"prohibits": 1500 * time.Millisecond, "resets": 2 * time.Second, "storms": time.Second}
 )
 
 // A firewall that refuses what exceeds a rate: the prefix is slowed soon, to near that rate, and kept there.
@@ -144,7 +144,7 @@ func TestFirewallThatLimitsRates(t *testing.T) {
 			w.run(3*time.Minute, 200)
 			sent := w.sent
 			w.run(2*time.Minute, 200)
-			if rate := float64(w.sent-sent) / 120; w.watch.Slowed() != 1 || rate > 45 || rate < 4 {
+			if rate := float64(w.sent-sent) / 120; w.watch.Slowed() != 1 || rate > 45 || rate < 3 {
 				t.Errorf("%s, seed %d: %d slowed, %.1f packets a second, want some 20: %+v", name, seed, w.watch.Slowed(), rate, w.told)
 			}
 			if w.counts.Refuses(host) != (name == "prohibits") {

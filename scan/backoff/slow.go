@@ -41,7 +41,7 @@ type slow struct {
 
 // begin slows the prefix.
 func (t *track) begin(s *slow, now int64) Change {
-	s.begun, s.needed = t.last.begin, cleanRuns
+	s.needed = cleanRuns
 	if t.before != nil && now-t.released < patience {
 		s.needed = min(2*t.before.needed, maxRuns)
 	}
@@ -75,6 +75,9 @@ func (t *track) release(now int64, why Ending) Change {
 	c := t.change(t.slow, Change{Ended: why})
 	t.before, t.released = t.slow, now
 	t.slow, t.done, t.cur.begin = nil, why != Over, 0 // the next look begins anew
+	for i := range t.drifts {
+		t.drifts[i].restart()
+	}
 	return c
 }
 

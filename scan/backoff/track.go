@@ -9,10 +9,10 @@ import (
 const (
 	// A window has so many answers, or lasts so long and has one.
 	windowAnswers, windowTime = 16, int64(5 * time.Second)
-	// surely is how many nats a change must be unlikely by: one in 10^13, for there are many prefixes and looks.
+	// surely is how many nats must speak for a surge: by chance once in 10^13 looks, for there are many prefixes.
 	surely = 30.0
-	// suspect is from how many on a window stays open, so that a surge that has just begun does not become what it is compared with.
-	suspect = 8.0
+	// enoughAnswers tell what the mixture is.
+	enoughAnswers = 64.0
 	// mostly is the share of refusals in a surge at least. Of the other answers as many as fewer of those expected are left at most,
 	// which must be unlikely by so many nats: where errors are limited, their share grows by itself when the rate falls.
 	mostly, fewer, vanishing = 0.8, 0.25, 8.0
@@ -35,12 +35,15 @@ type track struct {
 	share     float64
 	powerless bool
 
-	born      int64  // when it was first looked at
+	born      int64               // when it was first looked at
+	sent      [maxLag + 1]float64 // by the last looks: a ring
+	looks     int
+	drifts    [len(pairs)]drift
 	base      sample // all before last, but for surges
-	last, cur window
-	quiet     int64 // since when it has been sent a lot, and had said nothing; 0: it was not so
-	slow      *slow // nil: as fast as others
-	before    *slow // how it last was, until released
+	last, cur window // of what is no pair
+	quiet     int64  // since when it has been sent a lot, and had said nothing; 0: it was not so
+	slow      *slow  // nil: as fast as others
+	before    *slow  // how it last was, until released
 	released  int64
 	done      bool // it is not slowed any more
 }
@@ -103,12 +106,23 @@ func (p *pair) good(s *sample) (n float64) {
 	return n
 }
 
-// look takes in what has been counted up to now.
-func (t *track) look(now int64, evenly float64) (Change, bool) {
+// maxLag is how many looks an answer may take for what is sent meanwhile to be told from what is not answered.
+const maxLag = 10
+
+// due is how many probes had been sent so many looks ago.
+func (t *track) due(sent float64, lag int) float64 {
+	t.looks++
+	t.sent[t.looks%len(t.sent)] = sent
+	return t.sent[max(t.looks-min(lag, maxLag), 0)%len(t.sent)]
+}
+
+// look takes in what has been counted up to now. An answer takes so many looks at most.
+func (t *track) look(now int64, evenly float64, lag int) (Change, bool) {
 	seen := sample{sent: float64(t.entry.sent.Load()) + evenly*t.share}
 	for k := range seen.kinds {
 		seen.kinds[k] = float64(t.entry.kinds[k].Load())
 	}
+	due := t.due(seen.sent, lag)
 	if t.cur.begin == 0 || seen.answers() == 0 {
 		t.last, t.cur = window{now, seen}, window{now, seen}
 		if t.born == 0 {
@@ -121,15 +135,19 @@ func (t *track) look(now int64, evenly float64) (Change, bool) {
 	if t.done {
 		return Change{}, false
 	}
+	for i := range pairs {
+		if found := t.drifts[i].look(&pairs[i], &seen, due, now); found != nil && found.full >= 2*minRate {
+			return t.begin(found, now), true
+		}
+	}
 	lately := seen.minus(&t.last.start)
-	found, suspicious := t.surges(&lately, now)
-	if found != nil {
+	if found := t.surges(&lately, now); found != nil && found.full >= 2*minRate {
 		return t.begin(found, now), true
 	}
 	if t.quiet == 0 && seen.sent >= quietSent && seen.answers() == 0 {
 		t.quiet = now
 	}
-	if w := seen.minus(&t.cur.start); !suspicious && (w.answers() >= windowAnswers || w.answers() > 0 && now-t.cur.begin >= windowTime) {
+	if w := seen.minus(&t.cur.start); w.answers() >= windowAnswers || w.answers() > 0 && now-t.cur.begin >= windowTime {
 		past := t.cur.start.minus(&t.last.start)
 		t.base.add(&past)
 		t.last, t.cur = t.cur, window{now, seen}
@@ -137,54 +155,34 @@ func (t *track) look(now int64, evenly float64) (Change, bool) {
 	return Change{}, false
 }
 
-// surges judges what has been counted since last began: found is how to slow the prefix; suspicious tells that more of the same would be
-// a surge.
-func (t *track) surges(w *sample, now int64) (found *slow, suspicious bool) {
-	full := w.sent / max(time.Duration(now-t.last.begin), Tick).Seconds()
-	if full < 2*minRate {
-		return nil, false
-	}
-	for i := range pairs {
-		p := &pairs[i]
-		was, is := p.share(&t.base), p.share(w)
-		if p.good(&t.base) < leastBase || is < mostly || is <= was || p.beacons && w.kinds[TurnedNew] < leastTurned {
-			continue
-		}
-		if !p.beacons && !vanished(p.good(w), p.good(&t.base)*w.sent/max(t.base.sent, 1)) {
-			continue
-		}
-		n := (p.bad(w) + p.good(w)) * divergence(is, was)
-		if n >= surely {
-			return &slow{reason: p.reason, pair: p, was: was, is: is, full: full}, true
-		}
-		suspicious = suspicious || n >= suspect
-	}
+// surges judges by what has been counted since last began what cannot be compared with other answers; nil: it is none.
+func (t *track) surges(w *sample, now int64) *slow {
+	full := rate(w, now-t.last.begin)
 	refused := w.kinds[Prohibited]
 	if t.quiet != 0 && t.last.begin-t.quiet >= quietTime && t.base.answers() == 0 && refused >= leastRefused && refused >= w.sent/2 {
-		return &slow{reason: Prohibitions, full: full}, true
+		return &slow{reason: Prohibitions, full: full, begun: t.last.begin}
 	}
 	if x := w.kinds[Extra]; x >= leastExtra && x >= w.sent && t.last.begin-t.born >= quietTime && t.base.kinds[Extra]*oftenExtra <= t.base.sent {
-		return &slow{reason: Storm, full: full}, true
+		return &slow{reason: Storm, full: full, begun: t.last.begin}
 	}
-	return nil, suspicious
+	return nil
 }
+
+// rate of probes sent in a time in ns, a second.
+func rate(s *sample, took int64) float64 { return s.sent / max(time.Duration(took), Tick).Seconds() }
 
 // share of refusals, by Laplace's rule: never 0 nor 1.
 func (p *pair) share(s *sample) float64 { return (p.bad(s) + 1) / (p.bad(s) + p.good(s) + 2) }
 
-// vanished tells whether there are too few of what as many were expected of.
+// vanished tells whether there are too few of what as many were expected of, even if half of all were lost on the way.
 func vanished(n, expected float64) bool {
 	if n > fewer*expected {
 		return false
 	}
-	nats := expected - n
+	left := expected / 2
+	nats := left - n
 	if n > 0 {
-		nats += n * math.Log(n/expected)
+		nats += n * math.Log(n/left)
 	}
 	return nats >= vanishing
-}
-
-// divergence of a share from another, in nats for each answer (Kullback and Leibler).
-func divergence(p, q float64) float64 {
-	return p*math.Log(p/q) + (1-p)*math.Log((1-p)/(1-q))
 }

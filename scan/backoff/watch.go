@@ -22,6 +22,8 @@ const (
 type Config struct {
 	// Share is the part of the targets that is in a prefix, from 0 to 1.
 	Share func(netip.Prefix) float64
+	// Trip is the longest round trip.
+	Trip func() time.Duration
 	// Powerless tells that nothing can be slowed: changes are told, and that is all.
 	Powerless bool
 }
@@ -68,6 +70,7 @@ func (w *Watch) Slowed() int { return w.slowed }
 // Look says what changes, given the time in ns of any clock.
 func (w *Watch) Look(now int64) (all []Change) {
 	evenly := float64(w.counts.evenly.Load())
+	lag := int((w.config.Trip() + Tick - 1) / Tick)
 	w.looks++
 	before := w.evenly[w.looks%len(w.evenly)]
 	w.evenly[w.looks%len(w.evenly)] = evenly
@@ -85,7 +88,7 @@ func (w *Watch) Look(now int64) (all []Change) {
 			}
 			w.tracks[i] = t
 		}
-		if c, changed := t.look(now, evenly); changed {
+		if c, changed := t.look(now, evenly, lag); changed {
 			all = append(all, w.note(t, c))
 		}
 	}

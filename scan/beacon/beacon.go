@@ -260,15 +260,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) Echo 
 		return Unheard
 	}
 	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying})
-	if !m.flying && m.lost > 0 { // overdue, not lost
-		m.lost--
-		s.lost--
-		for i := range s.pending {
-			if s.pending[i].sent == m.last {
-				s.pending[i].weight = 0
-			}
-		}
-	}
+	s.overdue(m)
 	if open && !m.open {
 		m.open = true
 		s.opens++

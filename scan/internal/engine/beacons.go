@@ -13,6 +13,7 @@ import (
 	"synoptic/ratelimit"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
+	"synoptic/results"
 	"synoptic/scan/backoff"
 	"synoptic/scan/beacon"
 	"synoptic/scan/gate"
@@ -103,8 +104,11 @@ func (b *beacons) answer(r *probe.Reply, received int64, counts *backoff.Counts)
 	if r.LocalPort != b.port {
 		return false
 	}
-	if r.Kind == probe.KindSYNACK || r.Kind == probe.KindRST {
-		echoed(counts, r.Target, b.set.Answered(r.Target, r.Port, r.Kind == probe.KindSYNACK, received))
+	switch reason := reasonOf(r); {
+	case reason == results.SYNACK, reason == results.RST:
+		echoed(counts, r.Target, b.set.Answered(r.Target, r.Port, reason == results.SYNACK, received))
+	case prohibits(reason):
+		b.set.Refused(r.Target, r.Port)
 	}
 	return true
 }

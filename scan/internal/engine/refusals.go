@@ -94,6 +94,7 @@ func newRefused(ph *Phase) refused {
 	return refused{
 		watch: backoff.NewWatch(backoff.Config{
 			Share:     func(p netip.Prefix) float64 { return float64(within(all, p)) / float64(all.Len()) },
+			Trip:      ph.ev.rtts.Longest,
 			Powerless: ph.session.choice.Backend == plan.BackendEBPF,
 		}, ph.refusals),
 		rates: map[netip.Prefix]float64{}, rouse: map[netip.Prefix]int{},
