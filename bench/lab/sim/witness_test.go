@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"synoptic/results"
 	"time"
+
+	"synoptic/results"
 )
 
 // witness is what a scan's log says of its evidence.
