@@ -88,7 +88,7 @@ func (c *Controller) Yield(y Yield) {
 func (k *caps) look(c *Controller) {
 	const short = int64(50 * time.Millisecond)
 	if k.pressed != 0 && c.now-k.pressed < short {
-		k.own = 1.05 * c.history.over(c.now-2*tick, c.now)
+		k.own = 1.05 * c.history.most(c.now)
 	} else if k.own *= 1.005; k.own > 2*c.cfg.Max {
 		k.own = math.Inf(1)
 	}

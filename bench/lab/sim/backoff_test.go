@@ -195,7 +195,7 @@ func TestBackoffGivesWay(t *testing.T) {
 
 // Ordinary networks, with whatever goes wrong in them, raise no event.
 func TestNoBackoffInOrdinaryNetworks(t *testing.T) {
-	for seed := range seedsOf(t, 200, 2) {
+	for seed := range seedsOf(t, 80, 2) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 77))
 			d := guardedScan(seed, 20)

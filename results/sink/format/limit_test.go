@@ -70,7 +70,7 @@ func TestNothingPassesTheLimit(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	longest := map[string]int{}
-	for range need.Sample(t, 200, 2000, 20_000) {
+	for range need.Sample(t, 200, 2000, 5000) {
 		var start results.ScanStart
 		var end results.ScanEnd
 		var event results.Event
