@@ -61,9 +61,9 @@ func (m *model) checkCounts() {
 		}
 		m.wrong("scan_end: %s is %d, want %d", c.what, c.got, c.want)
 	}
-	// A pass is taken back as a whole: of a scan that is stopped before it is walked again, more is unknown than need be.
-	// So it is of one that ends while a path is at fault.
-	careful := (m.Stopped || m.cut && m.left) && len(m.outages) > 0
+	// A pass is taken back as a whole, after an outage or as it met an overload: of a scan that is stopped before it is walked again,
+	// more is unknown than need be. So it is of one that ends while a path is at fault.
+	careful := (m.Stopped || m.cut && m.left) && (len(m.outages) > 0 || m.Slowest > 0)
 	if want := float64(settled+spared) / float64(m.Positions); math.Abs(e.Coverage-want) > 1e-9 && (!careful || e.Coverage > want) {
 		m.wrong("scan_end: coverage is %v, want %v", e.Coverage, want)
 	}

@@ -42,7 +42,10 @@ func (m *model) checkCanaries() {
 	if !m.Canaries {
 		return
 	}
-	asked := map[netip.AddrPort]int{}
+	asked, anew := map[netip.AddrPort]int{}, len(m.outages)
+	if m.slowed != never {
+		anew++
+	}
 	ports := map[uint16]bool{}
 	for i := range m.log.Probes {
 		p := &m.log.Probes[i]
@@ -50,7 +53,7 @@ func (m *model) checkCanaries() {
 			continue
 		}
 		k := netip.AddrPortFrom(p.Addr, p.Port)
-		if asked[k]++; asked[k] > m.Attempts*(1+len(m.outages))+m.oneMore() {
+		if asked[k]++; asked[k] > m.Attempts*(1+anew)+m.oneMore() {
 			m.wrong("canary %v: %d tries, at most %d were asked for", k, asked[k], m.Attempts)
 		}
 		ports[p.Port] = true

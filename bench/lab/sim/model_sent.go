@@ -106,7 +106,8 @@ func (m *model) slowest() float64 { return cmp.Or(m.Slowest, m.Rate) }
 // gap is the least time between two tries at a position, of which the later comes at a moment. Once something
 // was lost it is what was asked for again, but for passes that have begun.
 func (m *model) gap(at time.Duration) time.Duration {
-	pass := max(2*chunkTime, time.Duration(2*chunkLeast/m.slowest()*float64(time.Second))) + m.stalls()
+	// Lanes that have a pass each share the rate.
+	pass := time.Duration(m.Lanes)*max(2*chunkTime, time.Duration(2*chunkLeast/m.slowest()*float64(time.Second))) + m.stalls()
 	if at < m.fast || at > m.lossy+pass {
 		return m.RetryGap
 	}
