@@ -136,6 +136,7 @@ func TestNoBackoff(t *testing.T) {
 
 // A firewall that shuts us out for a while, and then forgets us: the prefix goes as fast as others again.
 func TestBackoffEnds(t *testing.T) {
+	need.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := guardedScan(2, 200, Guard{Prefix: guarded, Begin: 3 * time.Second, End: 15 * time.Second, How: Prohibits, Errors: 50})
 		o := d.run(t, nil)
@@ -149,6 +150,7 @@ func TestBackoffEnds(t *testing.T) {
 
 // A prefix that refuses everything from some time on, however slow, stretches a scan by no more than a minute or two.
 func TestBackoffInVain(t *testing.T) {
+	need.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		d := guardedScan(3, 50, Guard{Prefix: guarded, Begin: 3 * time.Second, How: Prohibits})
 		o := d.run(t, nil)
@@ -160,7 +162,7 @@ func TestBackoffInVain(t *testing.T) {
 
 // A prefix behind a firewall that refuses everything from the start takes as long as any other.
 func TestStaticFirewall(t *testing.T) {
-	for _, errors := range []float64{0, 1} {
+	for _, errors := range []float64{1, 0}[:need.Sample(t, 1, 2, 2)] {
 		synctest.Test(t, func(t *testing.T) {
 			d := guardedScan(4, 50, Guard{Prefix: guarded, How: Prohibits, Errors: errors})
 			o := d.run(t, nil)
@@ -195,7 +197,7 @@ func TestBackoffGivesWay(t *testing.T) {
 
 // Ordinary networks, with whatever goes wrong in them, raise no event.
 func TestNoBackoffInOrdinaryNetworks(t *testing.T) {
-	for seed := range seedsOf(t, 80, 2) {
+	for seed := range seedsOf(t, 80, 1) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 77))
 			d := guardedScan(seed, 20)
