@@ -133,6 +133,10 @@ func (c *Controller) Beacon(o Outcome) {
 	if c.first == 0 {
 		c.first = c.now
 	}
+	if o.Refused {
+		c.refused(&o)
+		return
+	}
 	c.train.hear(&o, c.renewed, c.jit.mean)
 	c.trial.hear(&o, c.jit.mean)
 	if o.Proven {
@@ -171,6 +175,19 @@ func (c *Controller) Beacon(o Outcome) {
 	c.jit.settle(x.queue)
 	if !o.Late {
 		c.samples.add(x)
+	}
+}
+
+// refused takes a beacon for one that was not sent.
+func (c *Controller) refused(o *Outcome) {
+	if c.train.holds(o.Sent) {
+		c.train.out--
+	}
+	if !o.Late {
+		return
+	}
+	if c.samples.retract(o.Sent); o.Proven && !c.train.holds(o.Sent) {
+		c.loss.hear(o.Sent, false, true)
 	}
 }
 

@@ -69,7 +69,7 @@ func (h *history) over(from, to int64) float64 {
 	return (h.at(to).sent - h.at(from).sent) / seconds(to-from)
 }
 
-// most is the highest rate sent at over two ticks, of the last ten: in others less may have been asked for, or the process stood still.
+// most is the highest rate over two ticks in a row, of the last ten ticks. In the others the process may have stood still, or little was to be sent.
 func (h *history) most(now int64) (rate float64) {
 	for to := now; to > now-9*tick; to -= tick {
 		rate = max(rate, h.over(to-2*tick, to))

@@ -12,8 +12,10 @@ type Outcome struct {
 	Base   time.Duration // the smallest round trip of this beacon before; 0: not known
 	BaseAt int64         // when the newest probe to it was sent that took no longer
 	Lost   bool          // no answer within the time-out
-	Late   bool          // an answer after all, to what was told to be lost
+	Late   bool          // something was heard after all of what was told to be lost
 	Proven bool          // this beacon has been answered before, so its silence says something
+
+	Refused bool // somebody forbade it on its way: it tells nothing, and was not lost
 }
 
 // sample is what came of a beacon, in short.

@@ -146,8 +146,9 @@ func (c *Controller) judgeTrain() {
 	}
 	switch {
 	case carried < 0.6*t.rate: // it could not be sent
-		if t.clean = 0; whole && seen && !known && f.rise < max(0.001, 2*f.riseErr) {
-			c.rate = max(c.rate, carried) // but that could
+		t.clean = 0
+		if whole && seen && !known && f.rise < max(0.001, 2*f.riseErr) { // what was sent met no queue: the path carries it
+			c.rate = max(c.rate, carried)
 		}
 	case doubtful && !known:
 		c.over.add(max(c.loss.since, from-int64(3*time.Second)), c.now)

@@ -3,16 +3,17 @@ package backoff
 import "math"
 
 // drift watches the share of refusals that a pair tells of, by a CUSUM (Page 1954): what each answer says for a share at which a quarter
-// of the others is left, against the one so far. Where that sum is at zero, all before is what later answers are compared with.
+// of the others is left, against the share so far. Where that sum is at zero, or what has come is a new mixture and no surge, all before is what
+// later answers are compared with.
 type drift struct {
 	base  sample // all before begin, but for surges
 	begin int64  // since when what is counted may be a surge; 0: nothing is looked at yet
-	start sample // what had been counted then
+	start sample // what had been counted then,
 	newer sample // and by the last look
 	says  float64
 }
 
-// restart begins anew: what was counted since the last look is forgotten.
+// restart begins anew: what was counted since begin is forgotten, for it was a surge.
 func (d *drift) restart() { d.begin = 0 }
 
 // absorb takes all that was counted until now for ordinary.
@@ -37,20 +38,35 @@ func (d *drift) look(p *pair, seen *sample, due float64, now int64) *slow {
 	was := p.share(&d.base)
 	left := (1 - was) * fewer
 	d.says += p.good(&lately)*math.Log(fewer) + p.bad(&lately)*math.Log((1-left)/was)
-	if d.says <= 0 {
+	span := seen.minus(&d.start)
+	is := p.share(&span)
+	if d.says <= 0 || d.ordinary(p, &span, is) {
 		d.absorb(seen, now)
 		return nil
 	}
-	span := seen.minus(&d.start)
-	is, good := p.share(&span), p.good(&span)
-	each := p.good(&d.base) / max(d.base.sent, 1) // probe
-	expected, most := each*max(due-d.start.sent, 0), each*span.sent
-	switch {
-	case p.bad(&span)+good >= enoughAnswers && is < mostly, !p.beacons && most >= vanishing && good > fewer*most:
-		d.absorb(seen, now) // another mixture, and no surge
-	case d.says < surely, is < mostly, p.beacons && span.kinds[TurnedNew] < leastTurned, !p.beacons && !vanished(good, expected):
-	default:
-		return &slow{reason: p.reason, pair: p, was: was, is: is, full: rate(&span, now-d.begin), begun: d.begin}
+	if d.says < surely || is < mostly || !d.gone(p, &span, due) {
+		return nil // not known yet
 	}
-	return nil
+	return &slow{reason: p.reason, pair: p, was: was, is: is, begun: d.begin}
+}
+
+// ordinary tells that what has come since begin is another mixture than before, and no surge. is is its share of refusals.
+func (d *drift) ordinary(p *pair, span *sample, is float64) bool {
+	enough := p.bad(span)+p.good(span) >= enoughAnswers
+	switch {
+	case enough && is < mostly:
+		return true
+	case p.beacons: // one service or two that have ended
+		return enough && span.kinds[TurnedNew] < leastTurned
+	}
+	most := p.good(&d.base) * span.sent / max(d.base.sent, 1)
+	return most >= vanishing && p.good(span) > fewer*most
+}
+
+// gone tells whether there are too few of the other answers.
+func (d *drift) gone(p *pair, span *sample, due float64) bool {
+	if p.beacons {
+		return span.kinds[TurnedNew] >= leastTurned
+	}
+	return vanished(p.good(span), p.good(&d.base)*max(due-d.start.sent, 0)/max(d.base.sent, 1))
 }

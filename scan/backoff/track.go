@@ -9,7 +9,7 @@ import (
 const (
 	// A window has so many answers, or lasts so long and has one.
 	windowAnswers, windowTime = 16, int64(5 * time.Second)
-	// surely is how many nats must speak for a surge: by chance once in 10^13 looks, for there are many prefixes.
+	// surely is how many nats must speak for a surge: by chance the sum comes so far once in 10^13 times that it leaves zero.
 	surely = 30.0
 	// enoughAnswers tell what the mixture is.
 	enoughAnswers = 64.0
@@ -106,7 +106,7 @@ func (p *pair) good(s *sample) (n float64) {
 	return n
 }
 
-// maxLag is how many looks an answer may take for what is sent meanwhile to be told from what is not answered.
+// maxLag is how many looks are remembered: answers that take longer are waited for no longer.
 const maxLag = 10
 
 // due is how many probes had been sent so many looks ago.
@@ -116,7 +116,7 @@ func (t *track) due(sent float64, lag int) float64 {
 	return t.sent[max(t.looks-min(lag, maxLag), 0)%len(t.sent)]
 }
 
-// look takes in what has been counted up to now. An answer takes so many looks at most.
+// look takes in what has been counted up to now. Answers take lag looks, most of them.
 func (t *track) look(now int64, evenly float64, lag int) (Change, bool) {
 	seen := sample{sent: float64(t.entry.sent.Load()) + evenly*t.share}
 	for k := range seen.kinds {
@@ -135,13 +135,7 @@ func (t *track) look(now int64, evenly float64, lag int) (Change, bool) {
 	if t.done {
 		return Change{}, false
 	}
-	for i := range pairs {
-		if found := t.drifts[i].look(&pairs[i], &seen, due, now); found != nil && found.full >= 2*minRate {
-			return t.begin(found, now), true
-		}
-	}
-	lately := seen.minus(&t.last.start)
-	if found := t.surges(&lately, now); found != nil && found.full >= 2*minRate {
+	if found := t.surge(&seen, due, now); found != nil {
 		return t.begin(found, now), true
 	}
 	if t.quiet == 0 && seen.sent >= quietSent && seen.answers() == 0 {
@@ -155,21 +149,47 @@ func (t *track) look(now int64, evenly float64, lag int) (Change, bool) {
 	return Change{}, false
 }
 
-// surges judges by what has been counted since last began what cannot be compared with other answers; nil: it is none.
-func (t *track) surges(w *sample, now int64) *slow {
-	full := rate(w, now-t.last.begin)
+// surge tells whether the prefix has begun to refuse what it is sent; nil: not, or it gets too little to be slowed.
+func (t *track) surge(seen *sample, due float64, now int64) (found *slow) {
+	full := t.rate()
+	if full < 2*minRate {
+		return nil
+	}
+	for i := range pairs { // all of them look
+		if s := t.drifts[i].look(&pairs[i], seen, due, now); found == nil {
+			found = s
+		}
+	}
+	if found == nil {
+		lately := seen.minus(&t.last.start)
+		found = t.alone(&lately)
+	}
+	if found != nil {
+		found.full = full
+	}
+	return found
+}
+
+// alone judges by what has been counted since last began what cannot be compared with other answers; nil: it is none.
+func (t *track) alone(w *sample) *slow {
 	refused := w.kinds[Prohibited]
 	if t.quiet != 0 && t.last.begin-t.quiet >= quietTime && t.base.answers() == 0 && refused >= leastRefused && refused >= w.sent/2 {
-		return &slow{reason: Prohibitions, full: full, begun: t.last.begin}
+		return &slow{reason: Prohibitions, begun: t.last.begin}
 	}
 	if x := w.kinds[Extra]; x >= leastExtra && x >= w.sent && t.last.begin-t.born >= quietTime && t.base.kinds[Extra]*oftenExtra <= t.base.sent {
-		return &slow{reason: Storm, full: full, begun: t.last.begin}
+		return &slow{reason: Storm, begun: t.last.begin}
 	}
 	return nil
 }
 
-// rate of probes sent in a time in ns, a second.
-func rate(s *sample, took int64) float64 { return s.sent / max(time.Duration(took), Tick).Seconds() }
+// rate is how many probes a second it has got by the last looks, at most maxLag of them.
+func (t *track) rate() float64 {
+	n := min(t.looks-1, maxLag)
+	if n < 1 {
+		return 0
+	}
+	return (t.sent[t.looks%len(t.sent)] - t.sent[(t.looks-n)%len(t.sent)]) / (time.Duration(n) * Tick).Seconds()
+}
 
 // share of refusals, by Laplace's rule: never 0 nor 1.
 func (p *pair) share(s *sample) float64 { return (p.bad(s) + 1) / (p.bad(s) + p.good(s) + 2) }

@@ -22,7 +22,7 @@ const (
 type Config struct {
 	// Share is the part of the targets that is in a prefix, from 0 to 1.
 	Share func(netip.Prefix) float64
-	// Trip is the longest round trip.
+	// Trip is the largest smoothed round trip so far; 0: none is known.
 	Trip func() time.Duration
 	// Powerless tells that nothing can be slowed: changes are told, and that is all.
 	Powerless bool

@@ -259,7 +259,11 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) Echo 
 	if m.early(rtt) {
 		return Unheard
 	}
-	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying})
+	refused := m.refused == m.last // and answered all the same
+	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying && !refused})
+	if refused {
+		s.paths[m.Path].Asked++
+	}
 	s.overdue(m)
 	if open && !m.open {
 		m.open = true
@@ -342,7 +346,8 @@ func (s *Set) Paths() []PathCount {
 	return append([]PathCount(nil), s.paths...)
 }
 
-// Totals are the counts of all paths, and how many beacons were not answered in time; the others asked may be under way.
+// Totals are the counts of all paths, and how many beacons were not answered in time; the others asked may be under way. What turns out not to
+// have left, or was forbidden on its way, is not asked any more: that count may fall.
 func (s *Set) Totals() (asked, answered, lost uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

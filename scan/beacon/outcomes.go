@@ -5,11 +5,13 @@ import "time"
 // Outcome is what came of a beacon.
 type Outcome struct {
 	Sent   int64         // when it was sent
-	RTT    time.Duration // of the answer; 0: it was lost
+	RTT    time.Duration // of the answer; 0: it was lost, or refused
 	Base   time.Duration // the smallest round trip before that answer; 0: not known
 	BaseAt int64         // when the newest probe was sent that took no longer
 	Proven bool          // the position had answered as a beacon before: that it is silent now says something
-	Late   bool          // the answer came after it was told to be lost
+	Late   bool          // the answer, or the refusal, came after it was told to be lost
+
+	Refused bool // an ICMP error forbade it: it was neither lost nor answered
 }
 
 // mostOutcomes are kept for who does not ask for them.

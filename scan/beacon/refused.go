@@ -1,18 +1,26 @@
 package beacon
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
-// Refused takes in an ICMP error by which somebody on the way forbids a beacon. It says nothing of the target, but nothing against the
-// way to it either: the beacon was not lost.
-func (s *Set) Refused(addr netip.Addr, port uint16) {
+// Refused takes in an ICMP error, received at a Unix time in ns, by which somebody on the way forbids a beacon. It says nothing of the target,
+// but nothing against the way to it either: the beacon was not lost, and it does not count as asked.
+func (s *Set) Refused(addr netip.Addr, port uint16, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.index[netip.AddrPortFrom(addr, port)]
 	if m == nil || m.last == 0 || m.good == m.last || m.refused == m.last {
 		return // never asked, answered all the same, or a duplicate
 	}
+	if m.early(time.Duration(max(now-m.last, 0))) {
+		return // rather to the one before, which was given up
+	}
+	s.record(m, Outcome{Refused: true, Late: !m.flying})
 	s.overdue(m)
 	m.flying, m.refused = false, m.last
+	s.paths[m.Path].Asked--
 }
 
 // overdue takes back that a beacon was lost about which something is heard now.

@@ -46,17 +46,63 @@ func TestRefusedTwice(t *testing.T) {
 	ask(true) // lost
 	ask(true)
 	for range 3 {
-		s.Refused(target.Addr, target.Port) // late
+		s.Refused(target.Addr, target.Port, now) // late
 	}
 	ask(false)
 	for range 3 {
-		s.Refused(target.Addr, target.Port)
+		s.Refused(target.Addr, target.Port, now)
 	}
 	ask(true)
 	s.Answered(target.Addr, target.Port, true, now) // late, and all the same answered
-	s.Refused(target.Addr, target.Port)
-	s.Refused(netip.MustParseAddr("10.0.0.2"), 80)
-	if asked, answered, lost := s.Totals(); asked != 4 || answered != 1 || lost != 1 {
-		t.Errorf("%d asked, %d answered, %d lost; want 4, 1, 1", asked, answered, lost)
+	s.Refused(target.Addr, target.Port, now)
+	s.Refused(netip.MustParseAddr("10.0.0.2"), 80, now)
+	if asked, answered, lost := s.Totals(); asked != 2 || answered != 1 || lost != 1 {
+		t.Errorf("%d asked, %d answered, %d lost; want 2, 1, 1", asked, answered, lost)
+	}
+}
+
+// The rate hears of a refusal what it is, late or not; an answer behind one is an answer, and no loss is taken back for it. One that comes
+// sooner after a loss than any answer could is to the beacon before.
+func TestRefusedOutcomes(t *testing.T) {
+	s := New(1)
+	target := Target{Addr: netip.MustParseAddr("10.0.0.1"), Port: 80}
+	const trip = 100 * time.Millisecond
+	now := int64(time.Hour)
+	s.Offer(target, true, now-int64(trip), trip)
+	s.Outcomes(nil)
+	send := func() { s.Tick(now); s.Sent(target, now) }
+	pass := func(d time.Duration) {
+		for end := now + int64(d); now < end; now += int64(TickStep) {
+			s.Tick(now)
+		}
+	}
+	send()
+	pass(trip)
+	s.Answered(target.Addr, target.Port, true, now)
+	send()
+	pass(trip / 2)
+	s.Refused(target.Addr, target.Port, now)
+	pass(trip)
+	s.Answered(target.Addr, target.Port, true, now) // and somebody answers all the same
+	send()
+	pass(time.Second)
+	s.Refused(target.Addr, target.Port, now)
+	send()
+	pass(time.Second) // lost
+	send()
+	s.Refused(target.Addr, target.Port, now+int64(time.Millisecond)) // to the one before
+	pass(time.Second)                                                // lost
+	want := []Outcome{{RTT: trip}, {Refused: true}, {RTT: trip * 3 / 2}, {}, {Refused: true, Late: true}, {}, {}}
+	got := s.Outcomes(nil)
+	if len(got) != len(want) {
+		t.Fatalf("%+v", got)
+	}
+	for i, o := range got {
+		if o.RTT != want[i].RTT || o.Late != want[i].Late || o.Refused != want[i].Refused {
+			t.Errorf("%d: %+v, want %+v", i, o, want[i])
+		}
+	}
+	if asked, answered, lost := s.Totals(); asked != 4 || answered != 2 || lost != 2 {
+		t.Errorf("%d asked, %d answered, %d lost; want 4, 2, 2", asked, answered, lost)
 	}
 }

@@ -79,8 +79,8 @@ func (w *world) run(d time.Duration) {
 		for i := 0; i < len(w.coming); {
 			if a := w.coming[i]; a.at <= w.now {
 				if w.forbids != nil && w.forbids(a.Target) {
-					w.set.Refused(a.Addr, a.Port)
-					w.set.Refused(a.Addr, a.Port) // a duplicate
+					w.set.Refused(a.Addr, a.Port, int64(a.at))
+					w.set.Refused(a.Addr, a.Port, int64(a.at)) // a duplicate
 				} else {
 					w.set.Answered(a.Addr, a.Port, w.isOpen(a.Target), int64(a.at))
 				}

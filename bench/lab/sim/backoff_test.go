@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,23 @@ func TestBackoff(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A scan of nothing but a prefix that a firewall guards is not given up: beacons that it forbids are not lost. That no answers come where nearly
+// everything is refused passes for an outage some times.
+func TestBackoffOfAll(t *testing.T) {
+	for seed := range uint64(need.Sample(t, 1, 3, 10)) {
+		synctest.Test(t, func(t *testing.T) {
+			d := guardedScan(seed, 50, Guard{Prefix: guarded, Rate: 3, Burst: 1500, How: Prohibits})
+			d.targets, d.config.Rate = []string{guarded.String()}, 1000
+			o := d.run(t, nil)
+			inVain := slices.ContainsFunc(o.records.Told, func(e results.Event) bool { return inVain(&e) })
+			if e := o.records.Closing; o.endless || e == nil || inVain || e.Evidence.Outages > mostVain {
+				o.tell(t)
+				t.Errorf("seed %d: endless %v, %+v", seed, o.endless, e)
+			}
+		})
 	}
 }
 

@@ -108,7 +108,7 @@ func (b *beacons) answer(r *probe.Reply, received int64, counts *backoff.Counts)
 	case reason == results.SYNACK, reason == results.RST:
 		echoed(counts, r.Target, b.set.Answered(r.Target, r.Port, reason == results.SYNACK, received))
 	case prohibits(reason):
-		b.set.Refused(r.Target, r.Port)
+		b.set.Refused(r.Target, r.Port, received)
 	}
 	return true
 }

@@ -23,7 +23,7 @@ type contacts struct {
 	len    uint64 // positions to each; 0: the kernel repeats probes by itself, so nobody knows which one was the first
 }
 
-// beaconsBy counts beacons up to a time: what was neither answered nor lost is under way.
+// beaconsBy counts beacons up to a time: what was neither answered nor lost is under way. See beacon.Set.Totals: asked may fall.
 type beaconsBy struct{ asked, answered, lost uint64 }
 
 func newContacts(ph *Phase) contacts {
@@ -56,7 +56,7 @@ func (c *contacts) between(from, to int, now beaconsBy) beaconsBy {
 		return now
 	}
 	a, b := at(from), at(to)
-	return beaconsBy{asked: b.asked - a.asked, answered: b.answered - a.answered}
+	return beaconsBy{asked: b.asked - min(a.asked, b.asked), answered: b.answered - a.answered}
 }
 
 const (

@@ -63,12 +63,15 @@ func (l *lull) look(good int64, now beaconsBy, expected beacon.Expected) (since 
 	return before.good, true
 }
 
-// lookBack takes back what was sent in an outage that is over before it was believed. Where one such has followed another in vain, the
-// pause stays: the phase ends.
+// lookBack takes back what was sent in an outage that is over before it was believed. Where one such has followed another in vain, and the
+// scan has not come further, the pause stays: the phase ends. A host that stands still every few seconds gets its scan done.
 func (w *sentinel) lookBack(now int64) {
 	good := w.set.Good()
 	if since, outage := w.lull.look(good, w.beacons(), w.expected(now)); outage {
 		w.set.Overlooked(since)
+		if r := w.asked.reached(); r != w.reached {
+			w.reached, w.vain = r, 0
+		}
 		w.pause(now, since, cause{word: results.CausePath})
 		w.past = true
 		w.session.trust.without.Add(good - since)

@@ -18,6 +18,7 @@ func (k *takings) takeBack(since time.Time)    { k.since = append(k.since, since
 func (k *takings) rouse(func(netip.Addr) bool) {}
 func (k *takings) lose(*beacon.Part) uint64    { return 0 }
 func (k *takings) back(*beacon.Part)           {}
+func (k *takings) reached() uint64             { return 0 }
 
 // What was sent between two looks of the sentinel, up to the newest answered probe, has not stayed out.
 func TestExpectedAfterABurst(t *testing.T) {

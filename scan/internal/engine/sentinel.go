@@ -16,7 +16,7 @@ import (
 // pause, finds the cause, waits, and takes back what was sent meanwhile.
 //
 //	beacons, hit share, news of the host ─▶ outage: lanes pause, beacons go on ─▶ one is answered: take back, resume
-//	                                                                          └─▶ patience is over: the scan ends
+//	                                                                          └─▶ patience is over, or one follows another in vain: the scan ends
 type sentinel struct {
 	session *Session
 	phase   *Phase
@@ -43,6 +43,7 @@ type sentinel struct {
 	resumed int64  // when the last one was over,
 	found0  int64  // how many positions had answered when it began,
 	vain    int    // and how many followed so soon that nothing more was found
+	reached uint64 // how far the scan was done when the first of them came that was over before it was believed
 	cause   cause
 	first   cause          // the first that the host has named in this outage
 	later   *results.Event // of what is over, until it is known what came of it
@@ -74,6 +75,8 @@ type asked interface {
 	back(p *beacon.Part)
 	// rouse has positions that the gate has put off asked about again at once, of some addresses.
 	rouse(some func(netip.Addr) bool)
+	// reached tells how far it is done: the number grows as positions get their states for good.
+	reached() uint64
 }
 
 // cause is why nothing travels.

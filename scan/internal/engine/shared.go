@@ -73,3 +73,10 @@ func (s *sharedSchedule) abandonParked() {
 	defer s.mu.Unlock()
 	s.schedule.Parked(s.phase.abandon)
 }
+
+// reached is the first position whose chunk is not done with.
+func (s *sharedSchedule) reached() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.schedule.Oldest()
+}

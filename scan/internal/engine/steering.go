@@ -88,7 +88,7 @@ func (s *steering) tick(now int64, seen traffic, set *beacon.Set, longest time.D
 	}
 	for _, o := range s.outcomes {
 		if o.Sent >= s.from && s.idle <= idleTicks {
-			c.Beacon(auto.Outcome{Sent: o.Sent, RTT: o.RTT, Base: o.Base, BaseAt: o.BaseAt, Lost: o.RTT == 0, Late: o.Late, Proven: o.Proven})
+			c.Beacon(auto.Outcome{Sent: o.Sent, RTT: o.RTT, Base: o.Base, BaseAt: o.BaseAt, Lost: o.RTT == 0 && !o.Refused, Late: o.Late, Proven: o.Proven, Refused: o.Refused})
 		}
 	}
 	members, _ := set.Len()
