@@ -46,20 +46,21 @@ type Set struct {
 	pausedAt atomic.Int64  // since Pause; 0: there is none
 	before   int64         // of what was sent until then, when the newest answered probe was
 
-	good     int64  // when the newest probe that was answered was sent
-	pending  []loss // lost since
-	all      share  // of all beacons
-	next     share  // of those asked next after an answer
-	booked   int64  // until when what was sent is in these shares,
-	unbooked [2]share
-	paths    []PathCount
-	goods    []int64 // by path: when the newest beacon was sent that was answered, or the probe that made a beacon of one
-	lost     uint64  // not answered in time
-	delays   Delays
-	parts    []*Part
-	suspects bool // one may be lost
-	outcomes []Outcome
-	recorded bool // Outcomes is called
+	good      int64  // when the newest probe that was answered was sent
+	pending   []loss // lost since
+	all       share  // of all beacons
+	next      share  // of those asked next after an answer
+	booked    int64  // until when what was sent is in these shares,
+	unbooked  [2]share
+	paths     []PathCount
+	goods     []int64 // by path: when the newest beacon was sent that was answered, or the probe that made a beacon of one
+	lost      uint64  // not answered in time
+	forbidden uint64  // by somebody on the way
+	delays    Delays
+	parts     []*Part
+	suspects  bool // one may be lost
+	outcomes  []Outcome
+	recorded  bool // Outcomes is called
 }
 
 // host is one that has beacons.
@@ -262,7 +263,7 @@ func (s *Set) Answered(addr netip.Addr, port uint16, open bool, now int64) Echo 
 	refused := m.refused == m.last // and answered all the same
 	s.record(m, Outcome{RTT: max(rtt, 1), Late: !m.flying && !refused})
 	if refused {
-		s.paths[m.Path].Asked++
+		s.forbidden--
 	}
 	s.overdue(m)
 	if open && !m.open {
@@ -355,7 +356,7 @@ func (s *Set) Totals() (asked, answered, lost uint64) {
 		asked += p.Asked
 		answered += p.Answered
 	}
-	return asked, answered, s.lost
+	return asked - s.forbidden, answered, s.lost
 }
 
 // Away is the share of the beacons whose host, prefix or path is lost.

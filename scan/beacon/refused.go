@@ -6,7 +6,7 @@ import (
 )
 
 // Refused takes in an ICMP error, received at a Unix time in ns, by which somebody on the way forbids a beacon. It says nothing of the target,
-// but nothing against the way to it either: the beacon was not lost, and it does not count as asked.
+// but nothing against the way to it either: the beacon was not lost, and for Totals it was not asked.
 func (s *Set) Refused(addr netip.Addr, port uint16, now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -20,7 +20,7 @@ func (s *Set) Refused(addr netip.Addr, port uint16, now int64) {
 	s.record(m, Outcome{Refused: true, Late: !m.flying})
 	s.overdue(m)
 	m.flying, m.refused = false, m.last
-	s.paths[m.Path].Asked--
+	s.forbidden++
 }
 
 // overdue takes back that a beacon was lost about which something is heard now.
