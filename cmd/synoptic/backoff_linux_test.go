@@ -10,7 +10,8 @@ import (
 )
 
 // A real firewall that prohibits what exceeds a rate, before one /24 of four: that prefix is slowed, and events say when that begins and
-// when it is over. How slow, and what is found, is shown in bench/lab/sim, where no host is.
+// when it is over. How slow, and what is found, is shown in bench/lab/sim, where no host is. At full speed the firewall refuses for two seconds, for a
+// busy host looks seldom.
 func TestBackoffOnARealKernel(t *testing.T) {
 	eachBackendBeside(t, backoffOnARealKernel, afpacket, xdp)
 }
@@ -19,10 +20,10 @@ func backoffOnARealKernel(t *testing.T, b backend) {
 	prefix, guarded := netip.MustParsePrefix("10.77.0.0/22"), netip.MustParsePrefix("10.77.2.0/24")
 	n := b.beside(t, testnet.Config{Prefix: prefix, Gateway: true})
 	n.Listen(t, "0.0.0.0:80")
-	if err := n.RejectOver(testnet.Match{Prefix: guarded}, 13, 50, 200); err != nil {
+	if err := n.RejectOver(testnet.Match{Prefix: guarded}, 13, 100, 200); err != nil {
 		t.Fatal(err)
 	}
-	o := synoptic(t, b.scan(4000, prefix.String(), "-p", "79-82", "--show", "all")...)
+	o := synoptic(t, b.scan(4000, prefix.String(), "-p", "79-86", "--show", "all")...)
 	s := parseStream(t, o.stdout)
 	b.used(t, s)
 	var all []*record
@@ -42,7 +43,7 @@ func backoffOnARealKernel(t *testing.T, b backend) {
 	if !strings.Contains(o.stderr, "administratively prohibited") {
 		t.Errorf("nobody is told: %s", o.stderr)
 	}
-	if o := synoptic(t, b.scan(4000, prefix.String(), "-p", "79-82", "--no-backoff")...); strings.Contains(o.stdout, `"event":"backoff"`) {
+	if o := synoptic(t, b.scan(4000, prefix.String(), "-p", "79-86", "--no-backoff")...); strings.Contains(o.stdout, `"event":"backoff"`) {
 		t.Errorf("--no-backoff: %s", o.stdout)
 	}
 }
