@@ -147,10 +147,14 @@ func (f *faulty) exact(o outcome, s stream, cause string) {
 	}
 }
 
-// counted checks that sent is what came over the link: what was thrown away on this side of it was not sent.
+// vethRing is how many frames veth keeps for its far side, which throws them away when it is set down (VETH_RING_SIZE in
+// drivers/net/veth.c, Linux 6.1): the driver had taken them.
+const vethRing = 256
+
+// counted checks that sent is what came over the link, but for what lay in its ring: what was thrown away on this side of it was not sent.
 func (f *faulty) counted(s stream) {
 	f.t.Helper()
-	if v, err := f.wire.Value(); err != nil || s.end.Sent != v-f.before {
+	if v, err := f.wire.Value(); err != nil || s.end.Sent < v-f.before || s.end.Sent > v-f.before+vethRing {
 		f.t.Errorf("sent says %d, %d probes came over the link, %v", s.end.Sent, v-f.before, err)
 	}
 }
