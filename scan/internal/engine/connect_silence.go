@@ -74,10 +74,7 @@ func (u *unanswered) repeat(pos uint64) {
 }
 
 // reached is how many positions have a state.
-func (u *unanswered) reached() uint64 {
-	t := &u.phase.tally
-	return uint64(t.open.Load()+t.closed.Load()+t.filtered.Load()) + t.unsent.Load()
-}
+func (u *unanswered) reached() uint64 { return u.phase.tally.settled() }
 
 // rouse has all asked about again that the gate has put off.
 func (u *unanswered) rouse(func(netip.Addr) bool) { u.roused.Store(true) }

@@ -281,9 +281,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // silent is the number of positions probed so far that have not answered.
 func (ph *Phase) silent() uint64 {
-	t := &ph.tally
 	done := ph.cur.done()
-	return done - min(done, uint64(t.open.Load()+t.closed.Load()+t.filtered.Load())+t.unsent.Load())
+	return done - min(done, ph.tally.settled())
 }
 
 // abandon gives up the rest of a pass: what no probe was sent to must not pass for silent.

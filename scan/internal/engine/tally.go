@@ -33,6 +33,11 @@ func (t *tally) count(old results.State, reason results.Reason) {
 	t.of(reason.State()).Add(1)
 }
 
+// settled is how many positions have a state, those included of which it is known that nothing is.
+func (t *tally) settled() uint64 {
+	return uint64(t.open.Load()+t.closed.Load()+t.filtered.Load()) + t.unsent.Load()
+}
+
 func (t *tally) of(s results.State) *atomic.Int64 {
 	switch s {
 	case results.Open:
