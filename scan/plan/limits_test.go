@@ -63,7 +63,8 @@ func TestBoundsOfLimits(t *testing.T) {
 	}
 }
 
-// What is estimated for very many prefixes is about what counting gives, and the counted never less than the even share.
+// What is estimated for very many prefixes is about what counting gives, and the counted never less than the even share. The salt is random: of
+// hosts that fall into 65,536 slots as a Poisson distribution has it, the fullest has fewer than least or more than most once in 10⁹ runs.
 func TestBusiestSlot(t *testing.T) {
 	for _, c := range []struct {
 		words    string
@@ -72,9 +73,9 @@ func TestBusiestSlot(t *testing.T) {
 		groups   float64
 		possible float64
 	}{
-		{"10.0.0.0/16", 5, 12, 65536, 65536},
-		{"10.0.0.0/12", 28, 42, 1 << 20, 65536},
-		{"10.0.0.0/11", 50, 70, 1 << 21, 65536},
+		{"10.0.0.0/16", 6, 16, 65536, 65536},
+		{"10.0.0.0/12", 31, 55, 1 << 20, 65536},
+		{"10.0.0.0/11", 53, 84, 1 << 21, 65536},
 		{"10.0.0.0/24", 1, 1, 256, 256},
 	} {
 		config := Config{Targets: targets(t, "80", c.words), Host: &fakeHost{}}
