@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/coverage"
 	"synoptic/scan/estimate"
 	"synoptic/scan/internal/engine"
 	"synoptic/scan/plan"
@@ -272,3 +273,12 @@ func (s *Scan) took() []results.Phase {
 
 // closeLast closes what the last part has opened; those before it are closed.
 func (s *Scan) closeLast() { s.last().session.Close() }
+
+// Covered are, for each part of the plan that was begun, the positions that were asked while evidence held; none of one that has
+// not ended.
+func (s *Scan) Covered() (all []*coverage.Set) {
+	for _, p := range s.all() {
+		all = append(all, p.main.Covered())
+	}
+	return all
+}

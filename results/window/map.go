@@ -78,7 +78,8 @@ type Map struct {
 	// the fields above, which thus stay in every cache.
 	_         [64]byte
 	low, high atomic.Uint64
-	cleared   uint64 // the sender's own: slots of positions below are clean, a multiple of wordSlots
+	cleared   uint64                // the sender's own: slots of positions below are clean, a multiple of wordSlots
+	unknown   func(position uint64) // likewise; nil: nobody wants to know
 
 	_        [64]byte
 	overruns atomic.Uint64 // written by receivers, next to never
@@ -226,6 +227,9 @@ func (m *Map) Get(position uint64) (s results.State, ok bool) {
 	return results.State(word>>(position%wordSlots*slotBits)) & sealed, true
 }
 
+// OnUnknown has f called for each position that leaves the window unknown, without an answer, in order. Call it before Advance.
+func (m *Map) OnUnknown(f func(position uint64)) { m.unknown = f }
+
 // Advance makes room for the positions below to. Only the sender calls it, before
 // it sends them, in steps of Reach at most. Positions that leave the window and
 // are silent are passed to silent, in order, unless it is nil; their number is
@@ -264,6 +268,11 @@ func (m *Map) seal(from, to uint64, silent func(position uint64)) (left uint64) 
 		for ; silent != nil && quiet != 0; quiet &= quiet - 1 {
 			silent(from&^(wordSlots-1) + uint64(bits.TrailingZeros64(quiet))/slotBits)
 		}
+		if m.unknown != nil {
+			for lost := unknownSlots(word) & slots; lost != 0; lost &= lost - 1 {
+				m.unknown(from&^(wordSlots-1) + uint64(bits.TrailingZeros64(lost))/slotBits)
+			}
+		}
 		from = next
 	}
 	return left
@@ -280,6 +289,18 @@ func (m *Map) Silent(from, to uint64, f func(position uint64) bool) {
 			if !f(from&^(wordSlots-1) + uint64(bits.TrailingZeros64(quiet))/slotBits) {
 				return
 			}
+		}
+		from = next
+	}
+}
+
+// Unknown calls f for each position of [from, to) that is in the window and unknown, without an answer, in order.
+func (m *Map) Unknown(from, to uint64, f func(position uint64)) {
+	to = min(to, m.high.Load())
+	for from = max(from, m.low.Load()); from < to; {
+		slots, next := wordSpan(from, to)
+		for lost := unknownSlots(atomic.LoadUint64(&m.words[from&m.mask/wordSlots])) & slots; lost != 0; lost &= lost - 1 {
+			f(from&^(wordSlots-1) + uint64(bits.TrailingZeros64(lost))/slotBits)
 		}
 		from = next
 	}
@@ -316,4 +337,9 @@ func silentSlots(word uint64) uint64 {
 	word |= word >> 1
 	word |= word >> 2
 	return ^word & slotOnes
+}
+
+// unknownSlots returns the lowest bit of each slot that is unknown, and has no answer.
+func unknownSlots(word uint64) uint64 {
+	return word >> 3 &^ (word | word>>1 | word>>2) & slotOnes
 }

@@ -85,6 +85,8 @@ func TestMapAgainstReference(t *testing.T) {
 			t.Fatalf("reach %d of %d", reach, window)
 		}
 		ref := referenceMap{begin, begin, map[uint64]results.State{}}
+		var unknown []uint64
+		m.OnUnknown(func(p uint64) { unknown = append(unknown, p) })
 
 		check := func(position uint64) {
 			inside := ref.low <= position && position < ref.high
@@ -154,6 +156,17 @@ func TestMapAgainstReference(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("silent at the end: %v, want %v", got, want)
 		}
+		m.Unknown(0, math.MaxUint64, func(p uint64) { unknown = append(unknown, p) })
+		want = want[:0]
+		for p := begin; p < ref.high; p++ {
+			if ref.states[p] == results.Unknown {
+				want = append(want, p)
+			}
+		}
+		if !slices.Equal(unknown, want) {
+			t.Fatalf("unknown %v, want %v", unknown, want)
+		}
+		want = got
 		from := rapid.Uint64Range(0, ref.high).Draw(t, "count from")
 		log2 := rapid.Uint8Range(0, 6).Draw(t, "multiples of 2 to")
 		var multiples uint64

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 
 	"synoptic/bench/lab/need"
 	"synoptic/results"
+	"synoptic/results/coverage"
 	"synoptic/scan"
 	"synoptic/scan/gate"
 	"synoptic/scan/plan"
@@ -36,6 +38,7 @@ type outcome struct {
 	log      *Log
 	records  *Records
 	progress scan.Progress
+	covered  []*coverage.Set
 	planned  plan.Bounds
 	endless  bool // it had to be stopped
 }
@@ -123,7 +126,7 @@ func (d *drawn) run(t *testing.T, into func(*Records) results.Sink) *outcome {
 		sink = into(o.records)
 	}
 	_, o.Err = s.Run(ctx, sink)
-	o.Ended, o.log, o.progress = n.Now(), n.Log(), s.Progress()
+	o.Ended, o.log, o.progress, o.covered = n.Now(), n.Log(), s.Progress(), s.Covered()
 	return o
 }
 
@@ -156,7 +159,26 @@ func (o *outcome) check() []error {
 	if e, p := o.records.Closing, o.progress; e != nil && p.Phase == scan.PhaseScan && (p.Total != e.Probes || p.Sent != e.Sent || p.Open != e.Open || p.Closed != e.Closed || p.RxDrops != e.RxDrops) {
 		errs = append(errs, fmt.Errorf("progress at the end is %+v, the closing record %+v", p, e))
 	}
+	if err := o.checkCovered(); err != nil {
+		errs = append(errs, err)
+	}
 	return errs
+}
+
+// checkCovered: the positions that are said to be covered are as many as the closing record says, or fewer of a scan that was stopped, for
+// what was not waited for does not count.
+func (o *outcome) checkCovered() error {
+	e, n := o.records.Closing, uint64(0)
+	if e == nil {
+		return nil
+	}
+	for _, c := range o.covered {
+		n += c.Len()
+	}
+	if want := uint64(math.Round(e.Coverage * float64(e.Probes))); n > want || e.Complete && n < want {
+		return fmt.Errorf("%d positions are covered, the closing record says %d of %d", n, want, e.Probes)
+	}
+	return nil
 }
 
 // since is a Unix time in ns, from the network's start.

@@ -75,6 +75,7 @@ func (b *connectBackend) run(ctx context.Context, ph *Phase) error {
 	watching.Wait()
 	beacons.stop()
 	r.silent.giveUp()
+	ph.oldest.Store(ph.cur.next.Load()) // all before has a verdict, or is unknown
 	guard.tellLater()
 	ph.cut = errors.Is(context.Cause(ctx), errEvidence)
 	return stopCause(ctx)

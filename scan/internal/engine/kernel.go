@@ -54,6 +54,7 @@ func (ph *Phase) loadPrograms(key probe.Key, backend string) error {
 		k.programs.Close()
 		return err
 	}
+	m.OnUnknown(ph.holes.Add)
 	ph.results, ph.kernel = m, k
 	ph.ev.loss.Use(lossChunks(k.programs.Losses()))
 	return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"synoptic/results"
+	"synoptic/results/coverage"
 	"synoptic/results/crash"
 	"synoptic/results/window"
 	"synoptic/scan/backoff"
@@ -45,6 +46,9 @@ type Phase struct {
 	estimates    lastEstimates
 	ofParts      int             // of the scan that estimates are made for
 	refusals     *backoff.Counts // nil: nobody backs off
+	holes        coverage.Set    // that have left the window unknown
+	oldest       atomic.Uint64   // the first position that was not done with, when the phase was stopped
+	covered      atomic.Pointer[coverage.Set]
 }
 
 func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
@@ -73,6 +77,7 @@ func (ph *Phase) renew() (err error) {
 	if ph.results, err = window.New(positions.Begin, positions.Len(), ph.plan.Asked.MaxMemory); err != nil {
 		return err
 	}
+	ph.results.OnUnknown(ph.holes.Add)
 	if ph.plan.Choice.Backend != plan.BackendConnect {
 		recorded := ph.rec.emits&results.Filtered != 0
 		reach := ph.results.Reach()
@@ -234,6 +239,7 @@ func (ph *Phase) drive(ctx context.Context, shared *sharedSchedule, senders []se
 	if ctx.Err() != nil {
 		heard = heard.Add(-ph.listenTime())
 	}
+	ph.oldest.Store(shared.doneBefore(heard))
 	ph.ev.loss.End(heard)
 	guard.judgeContacts(heard)
 	return stopCause(ctx)

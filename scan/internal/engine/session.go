@@ -234,7 +234,9 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	if n := ph.overruns(); err == nil && n > 0 {
 		err = fmt.Errorf("%d replies came while their slot of the result map was being reused, so later results may be wrong: a larger map or a lower rate is needed", n)
 	}
-	ph.complete.Store(ctx.Err() == nil && err == nil && !ph.cut)
+	complete := ctx.Err() == nil && err == nil && !ph.cut
+	ph.cover(complete)
+	ph.complete.Store(complete)
 	return err
 }
 

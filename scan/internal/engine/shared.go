@@ -74,6 +74,19 @@ func (s *sharedSchedule) abandonParked() {
 	s.schedule.Parked(s.phase.abandon)
 }
 
+// doneBefore is the first position whose chunk was not done with at a time, as far as it had anything silent.
+func (s *sharedSchedule) doneBefore(t time.Time) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.schedule.Oldest()
+	for _, a := range s.asked {
+		if a.Passes[len(a.Passes)-1].Ended.After(t) {
+			first = min(first, a.Begin)
+		}
+	}
+	return first
+}
+
 // reached is the first position whose chunk is not done with.
 func (s *sharedSchedule) reached() uint64 {
 	s.mu.Lock()

@@ -1,0 +1,147 @@
+package coverage
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sort"
+)
+
+// Range is the half-open range of positions [Begin, End).
+type Range struct{ Begin, End uint64 }
+
+// Len is the number of positions, 0 for a reversed range.
+func (r Range) Len() uint64 { return r.End - min(r.Begin, r.End) }
+
+// MaxLen is how many positions a space has at most: 2^48, as scan/permute's.
+const MaxLen = 1 << 48
+
+// Set is a set of positions: half-open ranges that are ascending, and neither empty nor overlap nor touch. The zero value is
+// empty. A Set that is read only may be used by several goroutines.
+type Set struct{ ranges []Range }
+
+// Of returns the set of some ranges, in any order.
+func Of(ranges ...Range) *Set {
+	s := &Set{ranges: slices.DeleteFunc(slices.Clone(ranges), func(r Range) bool { return r.Len() == 0 })}
+	slices.SortFunc(s.ranges, func(a, b Range) int { return cmp.Compare(a.Begin, b.Begin) })
+	s.ranges = merged(s.ranges)
+	return s
+}
+
+// merged joins ranges that overlap or touch, in place; they are ascending.
+func merged(all []Range) []Range {
+	n := 0
+	for _, r := range all {
+		if n > 0 && r.Begin <= all[n-1].End {
+			all[n-1].End = max(all[n-1].End, r.End)
+			continue
+		}
+		all[n] = r
+		n++
+	}
+	return all[:n]
+}
+
+// Len is the number of positions.
+func (s *Set) Len() (n uint64) {
+	for _, r := range s.ranges {
+		n += r.Len()
+	}
+	return n
+}
+
+// NumRanges is the number of ranges.
+func (s *Set) NumRanges() int { return len(s.ranges) }
+
+// Ranges yields the ranges, ascending.
+func (s *Set) Ranges() iter.Seq[Range] { return slices.Values(s.ranges) }
+
+// Contains tells whether a position is in the set.
+func (s *Set) Contains(position uint64) bool {
+	i := sort.Search(len(s.ranges), func(i int) bool { return s.ranges[i].End > position })
+	return i < len(s.ranges) && s.ranges[i].Begin <= position
+}
+
+// Union returns what is in either set.
+func (s *Set) Union(o *Set) *Set { return Of(append(slices.Clone(s.ranges), o.ranges...)...) }
+
+// Minus returns what is in s and not in o.
+func (s *Set) Minus(o *Set) *Set {
+	left, k := &Set{}, 0
+	for _, r := range s.ranges {
+		for k < len(o.ranges) && o.ranges[k].End <= r.Begin {
+			k++
+		}
+		for i := k; i < len(o.ranges) && o.ranges[i].Begin < r.End; i++ {
+			if hole := o.ranges[i]; hole.Begin > r.Begin {
+				left.ranges = append(left.ranges, Range{Begin: r.Begin, End: hole.Begin})
+				r.Begin = hole.End
+			} else {
+				r.Begin = max(r.Begin, hole.End)
+			}
+		}
+		if r.Len() > 0 {
+			left.ranges = append(left.ranges, r)
+		}
+	}
+	return left
+}
+
+// Equal tells whether two sets hold the same.
+func (s *Set) Equal(o *Set) bool { return slices.Equal(s.ranges, o.ranges) }
+
+// The encoded form is, of each range, how far it begins behind the end of the one before and how long it is, both as unsigned
+// varints of encoding/binary.
+
+// AppendBinary appends the encoded form of ranges [from, to) of the set.
+func (s *Set) AppendBinary(b []byte, from, to int) []byte {
+	end := uint64(0)
+	if from > 0 {
+		end = s.ranges[from-1].End
+	}
+	for _, r := range s.ranges[from:to] {
+		b = binary.AppendUvarint(b, r.Begin-end)
+		b = binary.AppendUvarint(b, r.Len())
+		end = r.End
+	}
+	return b
+}
+
+// errForm is what is not the encoded form of a set.
+var errForm = errors.New("not a set of positions")
+
+// Decode adds ranges in the encoded form, which lie behind those of the set.
+func (s *Set) Decode(b []byte) error {
+	end := uint64(0)
+	if n := len(s.ranges); n > 0 {
+		end = s.ranges[n-1].End
+	}
+	for len(b) > 0 {
+		var next [2]uint64
+		for i := range next {
+			x, n := binary.Uvarint(b)
+			if n <= 0 || x > MaxLen {
+				return errForm
+			}
+			next[i], b = x, b[n:]
+		}
+		r := Range{Begin: end + next[0], End: end + next[0] + next[1]}
+		if next[1] == 0 || len(s.ranges) > 0 && next[0] == 0 || r.End > MaxLen {
+			return fmt.Errorf("%w: %v behind %d", errForm, r, end)
+		}
+		s.ranges, end = append(s.ranges, r), r.End
+	}
+	return nil
+}
+
+// Add adds a position that lies behind all of the set.
+func (s *Set) Add(position uint64) {
+	if n := len(s.ranges); n > 0 && s.ranges[n-1].End == position {
+		s.ranges[n-1].End++
+		return
+	}
+	s.ranges = append(s.ranges, Range{Begin: position, End: position + 1})
+}

@@ -1,0 +1,78 @@
+package coverage
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// drawn is a set as a test sees it: which of a few positions are in it.
+type drawn [64]bool
+
+func (d *drawn) set(rng *rapid.T, label string) *Set {
+	var all []Range
+	for i := range d {
+		d[i] = rapid.Bool().Draw(rng, label)
+		if d[i] {
+			all = append(all, Range{Begin: uint64(i), End: uint64(i + 1)})
+		}
+	}
+	return Of(rapid.Permutation(all).Draw(rng, "order")...)
+}
+
+// Sets are what sets of single positions are, and their ranges are as few as can be.
+func TestSets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var a, b drawn
+		x, y := a.set(t, "a"), b.set(t, "b")
+		union, less := x.Union(y), x.Minus(y)
+		n := uint64(0)
+		for i := range a {
+			p := uint64(i)
+			if x.Contains(p) != a[i] || union.Contains(p) != (a[i] || b[i]) || less.Contains(p) != (a[i] && !b[i]) {
+				t.Fatalf("position %d: %v, %v, %v of %v and %v", i, x.Contains(p), union.Contains(p), less.Contains(p), x, y)
+			}
+			if a[i] {
+				n++
+			}
+		}
+		if x.Len() != n || x.Contains(64) || !x.Equal(Of(slices.Collect(x.Ranges())...)) {
+			t.Fatalf("%v", x)
+		}
+		for _, s := range []*Set{x, union, less} {
+			last := Range{}
+			for r := range s.Ranges() {
+				if r.Len() == 0 || last.Len() > 0 && r.Begin <= last.End {
+					t.Fatalf("%v behind %v", r, last)
+				}
+				last = r
+			}
+			cut := 0
+			if s.NumRanges() > 0 {
+				cut = rapid.IntRange(0, s.NumRanges()).Draw(t, "cut")
+			}
+			var back Set
+			for _, part := range [][]byte{s.AppendBinary(nil, 0, cut), s.AppendBinary(nil, cut, s.NumRanges())} {
+				if err := back.Decode(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !back.Equal(s) {
+				t.Fatalf("%v, want %v", back, s)
+			}
+		}
+	})
+}
+
+// Whatever is decoded is a set, or an error.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4})
+	f.Add([]byte{0, 1, 0, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var s Set
+		if s.Decode(b) == nil && !s.Equal(Of(s.ranges...)) {
+			t.Errorf("%v", s.ranges)
+		}
+	})
+}
