@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"synoptic/scan/permute"
+	"synoptic/scan/spec"
 	"synoptic/scan/target"
 )
 
@@ -40,35 +41,6 @@ func TestDigests(t *testing.T) {
 	pairs := targets(t, "", "10.0.2.7:22")
 	if got, want := digestsOf(pairs.Space, pairs).plan, sum("synoptic plan 1\npermutation 1\ntargets\nports\npairs 22\n10.0.2.7-10.0.2.7\nexclusions\n"); got != want {
 		t.Errorf("of a pair alone: %s, want %s", got, want)
-	}
-	if digestVersion != 1 || permute.Version != 1 {
-		t.Error("the versions are in the text")
-	}
-}
-
-// Runs of ports, over the edges of the words that they lie in.
-func TestPortRuns(t *testing.T) {
-	for _, spec := range []string{"1", "65535", "1-65535", "1-63,64,65-128", "63", "64", "127-128,192-255,65535", "1,3,5,7-9", "60000-65535"} {
-		ports, err := target.ParsePorts(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var set portSet
-		set.add(ports.All())
-		var got []uint16
-		last := -1
-		for first, end := range set.runs {
-			if first <= last+1 && last >= 0 || end < first {
-				t.Errorf("%s: a run %d-%d behind %d", spec, first, end, last)
-			}
-			last = end
-			for p := first; p <= end; p++ {
-				got = append(got, uint16(p))
-			}
-		}
-		if !slices.Equal(got, slices.Collect(ports.All())) {
-			t.Errorf("%s: %v", spec, got)
-		}
 	}
 }
 
@@ -228,8 +200,31 @@ func TestDigestsAreCanonical(t *testing.T) {
 			if got, want := digestsOf(all.Space, all), (digests{sum(plan), sum(targets), sum(ports)}); got != want {
 				t.Fatalf("%+v, want %+v of\n%s\n%s\n%s", got, want, targets, ports, plan)
 			}
+			checkRead(t, all.Space, plan, rapid.Uint64().Draw(t, "seed"))
 		}
 	})
+}
+
+// checkRead checks that the text gives the order of sending back.
+func checkRead(t *rapid.T, space *target.Space, text string, seed uint64) {
+	read, err := spec.Read([]byte(text), seed)
+	if err != nil {
+		t.Fatalf("%v of\n%s", err, text)
+	}
+	order, err := permute.New(space.Len(), seed)
+	if err != nil || read.Len() != space.Len() {
+		t.Fatalf("%v; %d probes, want %d", err, read.Len(), space.Len())
+	}
+	for i := range space.Len() {
+		addr, port := space.At(i)
+		position, ok := read.Position(addr, port)
+		if a, p := read.At(position); !ok || position != order.Position(i) || a != addr || p != port {
+			t.Fatalf("%v:%d is at %d (%v), which is %v:%d; want it at %d", addr, port, position, ok, a, p, order.Position(i))
+		}
+	}
+	if _, ok := read.Position(netip.MustParseAddr("192.0.2.9"), 80); ok {
+		t.Fatal("what is not probed has a position")
+	}
 }
 
 // One word more or less: the digest stays only where every index still means the same probe, and the same is excluded.

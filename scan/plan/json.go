@@ -9,6 +9,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/scan/permute"
+	"synoptic/scan/spec"
 )
 
 // formVersion is the field "plan": it changes when a field changes its meaning.
@@ -189,7 +190,7 @@ func (r ranges) MarshalJSON() ([]byte, error) {
 			b = append(b, ',')
 		}
 		b = append(b, '"')
-		b = append(appendRange(b, x.From(), x.To()), '"')
+		b = append(spec.AppendRange(b, x.From(), x.To()), '"')
 	}
 	return append(b, ']'), nil
 }
