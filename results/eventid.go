@@ -17,6 +17,9 @@ import (
 //	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
 //	scan_end    scan_id, "scan_end"
 //	delivery    scan_id, "delivery"
+//	plan        scan_id, "plan", part, piece
+//	coverage    scan_id, "coverage", part, piece
+//	change      scan_id, "change", vantage, its kind, address, prefix, "tcp", port, before, after
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.

@@ -30,8 +30,10 @@ const (
 	roomPhases  = 200
 	roomShard   = 48 // I/N
 	roomRate    = 32
-	roomCount   = 40 // a number of addresses that most scans have not
-	roomName    = 32 // one of ours: of a backend, a state, a phase
+	roomCount   = 40  // a number of addresses that most scans have not
+	roomName    = 32  // one of ours: of a backend, a state, a phase
+	roomShow    = 64  // names of states
+	roomCovered = 400 // of what is covered: see Cover
 )
 
 // more stands where something was cut off.
@@ -44,7 +46,7 @@ func (s *ScanStart) Fit() *ScanStart {
 	fit.Version, fit.Scanner = cut(s.Version, roomVersion), cut(s.Scanner, roomScanner)
 	fit.PlanDigest, fit.TargetsDigest, fit.PortsDigest = cut(s.PlanDigest, roomDigest), cut(s.TargetsDigest, roomDigest), cut(s.PortsDigest, roomDigest)
 	fit.Args = cutList(s.Args, s.argsRoom())
-	fit.BackendReason = cut(s.BackendReason, roomReason)
+	fit.BackendReason, fit.Show = cut(s.BackendReason, roomReason), cutList(s.Show, roomShow)
 	fit.Iface = cut(s.Iface, roomIface)
 	fit.Source = cut(s.Source, roomSource)
 	fit.Shard, fit.Rate, fit.Backend = cut(s.Shard, roomShard), cut(s.Rate, roomRate), cut(s.Backend, roomName)
@@ -84,6 +86,7 @@ func (s *ScanEnd) Fit() *ScanEnd {
 	fit.Scanner = cut(s.Scanner, roomScanner)
 	fit.Backend, fit.BackendReason = cut(s.Backend, roomName), cut(s.BackendReason, roomReason)
 	fit.Phases, fit.LimitedBy = cutPhases(s.Phases), cut(s.LimitedBy, roomName)
+	fit.Covered = cutLast(s.Covered, roomCovered) // what is left out is not covered: less, and nothing wrong
 	fit.EstimateVoid = cut(s.EstimateVoid, roomWord)
 	fit.Error = cut(s.Error, roomError-len(s.Tags))
 	fit.Outputs = cutOutputs(s.Outputs, roomOutputs-len(s.Tags)/4)
@@ -120,14 +123,19 @@ func (s *ScanEnd) Squeezed(step int) *ScanEnd {
 // MaxSqueeze is the last step of either Squeezed.
 const MaxSqueeze = 4
 
-// cutPhases leaves out the last of too many.
+// cutPhases shortens their names, and leaves out the last of too many.
 func cutPhases(phases []Phase) []Phase {
 	all := slices.Clone(phases)
 	for i := range all {
 		all[i].Name = cut(all[i].Name, roomName)
 	}
+	return cutLast(all, roomPhases)
+}
+
+// cutLast leaves out the last of too many values, which are of numbers and short texts.
+func cutLast[T any](all []T, room int) []T {
 	for n := len(all); ; n-- {
-		if line, _ := json.Marshal(all[:n]); n == 0 || len(line) <= roomPhases { // numbers always marshal
+		if line, _ := json.Marshal(all[:n]); n == 0 || len(line) <= room { // such always marshal
 			return all[:n]
 		}
 	}

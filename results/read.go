@@ -16,16 +16,17 @@ const MaxLine = 1 << 20
 const ReadBatch = 256
 
 // Records is a piece of a record stream: one record that opens or closes a scan or reports what was delivered, or a run of
-// ports, of events or of hosts of one scan. Exactly one of Start, Ports, Events, Hosts, End and Report is set.
+// ports, of events, of hosts or of notices of one scan. Exactly one of Start, Ports, Events, Hosts, Notices, End and Report is set.
 type Records struct {
-	Line   uint64 // of the first one, from 1
-	ScanID string
-	Start  *ScanStart
-	Ports  []Port
-	Events []Event
-	Hosts  []Host
-	End    *ScanEnd
-	Report *DeliveryReport
+	Line    uint64 // of the first one, from 1
+	ScanID  string
+	Start   *ScanStart
+	Ports   []Port
+	Events  []Event
+	Hosts   []Host
+	Notices []Notice
+	End     *ScanEnd
+	Report  *DeliveryReport
 }
 
 func (r *Records) empty() bool {
@@ -39,7 +40,7 @@ func (r *Records) single() bool {
 
 // len is how many records are in a run.
 func (r *Records) len() int {
-	return len(r.Ports) + len(r.Events) + len(r.Hosts)
+	return len(r.Ports) + len(r.Events) + len(r.Hosts) + len(r.Notices)
 }
 
 // Reader reads the native JSON lines: what the AppendJSON methods of the records wrote comes back as
@@ -91,7 +92,7 @@ func (r *Reader) Unknown() uint64 { return r.unknown }
 // and for no further one. The error is io.EOF at the end, a *LineError for a line after which reading
 // can go on, or what the underlying reader says.
 func (r *Reader) Read(into *Records) error {
-	*into = Records{Ports: into.Ports[:0], Events: into.Events[:0], Hosts: into.Hosts[:0]}
+	*into = Records{Ports: into.Ports[:0], Events: into.Events[:0], Hosts: into.Hosts[:0], Notices: into.Notices[:0]}
 	for {
 		if !into.empty() && (into.single() || into.len() == ReadBatch || !r.waiting()) {
 			return nil
@@ -144,18 +145,18 @@ func (r *Reader) record(kind string, into *Records) error {
 			err = unmarshal(r.line, into.Report)
 			id = into.Report.ScanID
 		}
-		if err == nil && id == "" {
-			err = errors.New(`no field "scan_id"`)
-		}
-		if err == nil && len(id) > maxScanID {
-			err = fmt.Errorf("field \"scan_id\": it is longer than %d bytes", maxScanID)
+		if err == nil {
+			err = checkScanID(id)
 		}
 		if err != nil {
 			into.Start, into.End, into.Report = nil, nil, nil
 		}
 	default:
-		r.unknown++
-		return nil
+		if notices[kind] == nil {
+			r.unknown++
+			return nil
+		}
+		id, err = add(r, into, &into.Notices, func(line []byte, n *Notice) error { return r.parser.notice(kind, line, n) })
 	}
 	switch {
 	case errors.Is(err, errOther):
@@ -166,6 +167,26 @@ func (r *Reader) record(kind string, into *Records) error {
 		into.ScanID, into.Line = id, line
 	case into.ScanID != id:
 		return errOther
+	}
+	return nil
+}
+
+// notice reads a notice of a kind that is known.
+func (r *parser) notice(kind string, line []byte, into *Notice) error {
+	n, id := notices[kind]()
+	if err := unmarshal(line, n); err != nil {
+		return err
+	}
+	*into, r.scanID = n, *id
+	return checkScanID(*id)
+}
+
+func checkScanID(id string) error {
+	switch {
+	case id == "":
+		return errors.New(`no field "scan_id"`)
+	case len(id) > maxScanID:
+		return fmt.Errorf("field \"scan_id\": it is longer than %d bytes", maxScanID)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -39,6 +40,13 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 	case *MAC:
 		*x = MAC(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, name))
 		return
+	case *netip.Prefix:
+		a := drawAddr(t, name)
+		*x = netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits of "+name))
+		return
+	case *ChangeKind:
+		*x = ChangeKind(rapid.Uint8Range(1, uint8(numChangeKinds)-1).Draw(t, name))
+		return
 	case *Suspect:
 		*x = Suspect(rapid.Uint8Range(0, 3).Draw(t, name))
 		return
@@ -60,6 +68,10 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 				fill(t, v.Index(i), name)
 			}
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), name)
+		}
 	case reflect.String:
 		// Bytes that are no UTF-8 among them: file names may have such.
 		v.SetString(rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, name))
@@ -69,6 +81,8 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 		v.SetFloat(rapid.Float64().Draw(t, name))
 	case reflect.Int:
 		v.SetInt(int64(rapid.Int32Min(0).Draw(t, name)))
+	case reflect.Uint8:
+		v.SetUint(uint64(rapid.Uint8().Draw(t, name)))
 	case reflect.Uint16:
 		v.SetUint(uint64(rapid.Uint16().Draw(t, name)))
 	case reflect.Uint64:
@@ -81,7 +95,7 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 // draw appends a random record to a stream.
 func draw(t *rapid.T, b []byte) []byte {
 	var err error
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		var s ScanStart
 		fill(t, reflect.ValueOf(&s).Elem(), "")
@@ -92,6 +106,8 @@ func draw(t *rapid.T, b []byte) []byte {
 		fill(t, reflect.ValueOf(&r).Elem(), "")
 		r.ScanID = testScan
 		b, err = r.AppendJSON(b)
+	case 9:
+		b, err = drawNotice(t).AppendJSON(b)
 	case 1:
 		var s ScanEnd
 		fill(t, reflect.ValueOf(&s).Elem(), "")
@@ -114,6 +130,14 @@ func draw(t *rapid.T, b []byte) []byte {
 		t.Fatal(err)
 	}
 	return append(b, '\n')
+}
+
+// drawNotice draws a notice of any kind.
+func drawNotice(t *rapid.T) Notice {
+	n, scanID := notices[rapid.SampledFrom(slices.Sorted(maps.Keys(notices))).Draw(t, "notice")]()
+	fill(t, reflect.ValueOf(n).Elem(), "")
+	*scanID = testScan
+	return n
 }
 
 // ports are as a record lists them.
@@ -158,6 +182,10 @@ func rewrite(r *Reader) (b []byte, errs []error) {
 		}
 		for i := range into.Hosts {
 			lines = append(lines, into.Hosts[i].AppendJSON(nil, into.ScanID))
+		}
+		for _, n := range into.Notices {
+			line, err := n.AppendJSON(nil)
+			lines, errs = append(lines, line), append(errs, err)[:len(errs)]
 		}
 		for _, l := range lines {
 			b = append(append(b, l...), '\n')

@@ -46,7 +46,8 @@ type ScanStart struct {
 	Names         int      `json:"names,omitempty"`         // host names among the targets
 	NamesSkipped  int      `json:"names_skipped,omitempty"` // of these, without an address that could be probed
 	Ports         int      `json:"ports"`
-	Probes        uint64   `json:"probes"` // positions of this scan or shard
+	Show          []string `json:"show,omitempty"` // states of which every port has a record: of a port without one, that it has another
+	Probes        uint64   `json:"probes"`         // positions of this scan or shard
 	Shard         string   `json:"shard,omitempty"`
 	Seed          uint64   `json:"seed"`
 	PlanDigest    string   `json:"plan_digest,omitempty"` // SHA-256 in hex, as the two below: scan/plan's digest.go
@@ -108,17 +109,18 @@ type ScanEnd struct {
 	// excluded while the scan ran. They lower Coverage.
 	ExcludedLive uint64 `json:"excluded_live,omitempty"`
 
-	Coverage      float64 `json:"coverage"` // settled, or silent while evidence held / probes
-	Duration      float64 `json:"duration_s"`
-	Paused        float64 `json:"paused_s,omitempty"`     // of Duration, while somebody had it paused
-	PPS           float64 `json:"pps"`                    // probes of all phases / time spent sending, the resolution of addresses included and pauses not
-	LimitedBy     string  `json:"limited_by,omitempty"`   // of an automatic rate: what has limited it for most of the time
-	Capacity      float64 `json:"capacity_pps,omitempty"` // of an automatic rate: what the path is believed to carry
-	Phases        []Phase `json:"phases,omitempty"`
-	Backend       string  `json:"backend"`
-	BackendReason string  `json:"backend_reason"`
-	Error         string  `json:"error,omitempty"`
-	Complete      bool    `json:"complete"`
+	Coverage      float64   `json:"coverage"`          // settled, or silent while evidence held / probes
+	Covered       []Covered `json:"covered,omitempty"` // which positions these are, of each part that was begun
+	Duration      float64   `json:"duration_s"`
+	Paused        float64   `json:"paused_s,omitempty"`     // of Duration, while somebody had it paused
+	PPS           float64   `json:"pps"`                    // probes of all phases / time spent sending, the resolution of addresses included and pauses not
+	LimitedBy     string    `json:"limited_by,omitempty"`   // of an automatic rate: what has limited it for most of the time
+	Capacity      float64   `json:"capacity_pps,omitempty"` // of an automatic rate: what the path is believed to carry
+	Phases        []Phase   `json:"phases,omitempty"`
+	Backend       string    `json:"backend"`
+	BackendReason string    `json:"backend_reason"`
+	Error         string    `json:"error,omitempty"`
+	Complete      bool      `json:"complete"`
 	// Outputs is how far each output had come when the record was made; Fit says what happens to many.
 	Outputs []Delivery `json:"outputs,omitempty"`
 }

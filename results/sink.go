@@ -12,6 +12,8 @@ type Sink interface {
 	Events(batch []Event) error
 	// Hosts takes summaries, where they are asked for: after all ports, before End.
 	Hosts(batch []Host) error
+	// Notices takes what there is to say about the scan besides: behind Start what it is going to ask, before End what it has asked.
+	Notices(batch []Notice) error
 	// Flush writes out what is buffered. The scan calls it at least every 200 ms.
 	Flush() error
 	End(*ScanEnd) error
@@ -40,13 +42,14 @@ func SinkAs[T any](s Sink) (found T, ok bool) {
 //	open := map[netip.Addr]bool{}
 //	sink := results.SinkFuncs{OnPorts: func(batch []results.Port) error { … }}
 type SinkFuncs struct {
-	OnStart  func(*ScanStart) error
-	OnPorts  func(batch []Port) error
-	OnEvents func(batch []Event) error
-	OnHosts  func(batch []Host) error
-	OnFlush  func() error
-	OnEnd    func(*ScanEnd) error
-	OnClose  func() error
+	OnStart   func(*ScanStart) error
+	OnPorts   func(batch []Port) error
+	OnEvents  func(batch []Event) error
+	OnHosts   func(batch []Host) error
+	OnNotices func(batch []Notice) error
+	OnFlush   func() error
+	OnEnd     func(*ScanEnd) error
+	OnClose   func() error
 }
 
 // Start calls OnStart.
@@ -60,6 +63,9 @@ func (f SinkFuncs) Events(batch []Event) error { return call1(f.OnEvents, batch)
 
 // Hosts calls OnHosts.
 func (f SinkFuncs) Hosts(batch []Host) error { return call1(f.OnHosts, batch) }
+
+// Notices calls OnNotices.
+func (f SinkFuncs) Notices(batch []Notice) error { return call1(f.OnNotices, batch) }
 
 // Flush calls OnFlush.
 func (f SinkFuncs) Flush() error { return call(f.OnFlush) }

@@ -28,9 +28,10 @@ func (k *keepSink) Hosts(b []results.Host) error {
 	k.hosts = append(k.hosts, slices.Clone(b)...)
 	return nil
 }
-func (k *keepSink) Flush() error               { return nil }
-func (k *keepSink) End(*results.ScanEnd) error { return nil }
-func (k *keepSink) Close() error               { return nil }
+func (k *keepSink) Notices([]results.Notice) error { return nil }
+func (k *keepSink) Flush() error                   { return nil }
+func (k *keepSink) End(*results.ScanEnd) error     { return nil }
+func (k *keepSink) Close() error                   { return nil }
 
 func newHosts(next results.Sink, show results.State, summaries bool, expected float64, liars ...netip.Addr) *judge.Hosts {
 	c := judge.HostsConfig{Show: show, Summaries: summaries, Ports: 1000, Expected: func() float64 { return expected }, Liars: map[netip.Addr]bool{}}

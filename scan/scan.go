@@ -133,7 +133,7 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 	if err := first.session.Open(ctx); err != nil {
 		return nil, err
 	}
-	if err := sink.Start(s.plan.StartRecord(s.Choice(), start)); err != nil {
+	if err := s.open(sink, start); err != nil {
 		end := s.end(start, false, err)
 		return end, errors.Join(err, sink.End(end))
 	}
@@ -147,8 +147,21 @@ func (s *Scan) Run(ctx context.Context, sink results.Sink) (*results.ScanEnd, er
 		outputs.Settle(settleTime) // so that the closing record says of healthy outputs that they have it all
 	}
 	end := s.end(start, s.complete(), err)
+	notices := end.Cover(s.Covered())
 	s.closing.Store(end)
-	return end, errors.Join(err, sink.End(end))
+	return end, errors.Join(err, sink.Notices(notices), sink.End(end))
+}
+
+// open writes what the stream begins with.
+func (s *Scan) open(sink results.Sink, start time.Time) error {
+	if err := sink.Start(s.plan.StartRecord(s.Choice(), start)); err != nil {
+		return err
+	}
+	plans, err := s.plan.Notices(start)
+	if err != nil {
+		return err
+	}
+	return sink.Notices(plans)
 }
 
 // Unblocker is a sink whose calls may wait for a receiver. After Stop none does, those under way included,

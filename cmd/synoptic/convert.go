@@ -256,6 +256,9 @@ func (c *converter) take(r *results.Records) error {
 	case len(r.Hosts) > 0:
 		c.records += uint64(len(r.Hosts))
 		return c.sink.Hosts(r.Hosts)
+	case len(r.Notices) > 0:
+		c.records += uint64(len(r.Notices))
+		return c.sink.Notices(r.Notices)
 	}
 	n := 0
 	for i := range r.Ports {
@@ -296,6 +299,7 @@ func (c *converter) begin(r *results.Records) error {
 			hintKey, "give the file with the scan's beginning too, before this one", "scan_id", r.ScanID)
 		start = madeUpStart(r)
 	} else {
+		start.Show = (results.ParseStates(start.Show) & c.show).Names()
 		c.records++
 	}
 	c.seen[r.ScanID] = true

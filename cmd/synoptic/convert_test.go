@@ -316,6 +316,7 @@ type endSink struct{ ended int }
 func (*endSink) Start(*results.ScanStart) error { return nil }
 func (*endSink) Ports([]results.Port) error     { return nil }
 func (*endSink) Events([]results.Event) error   { return nil }
+func (*endSink) Notices([]results.Notice) error { return nil }
 func (*endSink) Hosts([]results.Host) error     { return nil }
 func (*endSink) Flush() error                   { return nil }
 func (s *endSink) End(*results.ScanEnd) error   { s.ended++; return nil }

@@ -170,7 +170,7 @@ func declared(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	fields := map[string]bool{}
-	for _, record := range []string{"scan_start", "port", "event", "host", "scan_end", "delivery"} {
+	for _, record := range []string{"scan_start", "port", "event", "host", "scan_end", "delivery", "plan", "coverage", "change"} {
 		for name := range schema.Defs[record].Properties {
 			fields[name] = true
 		}

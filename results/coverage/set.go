@@ -93,16 +93,24 @@ func (s *Set) Minus(o *Set) *Set {
 // Equal tells whether two sets hold the same.
 func (s *Set) Equal(o *Set) bool { return slices.Equal(s.ranges, o.ranges) }
 
-// The encoded form is, of each range, how far it begins behind the end of the one before and how long it is, both as unsigned
-// varints of encoding/binary.
-
-// AppendBinary appends the encoded form of ranges [from, to) of the set.
-func (s *Set) AppendBinary(b []byte, from, to int) []byte {
-	end := uint64(0)
-	if from > 0 {
-		end = s.ranges[from-1].End
+// Pieces yields sets of at most n ranges each, which together are s.
+func (s *Set) Pieces(n int) iter.Seq2[int, *Set] {
+	return func(yield func(int, *Set) bool) {
+		i := 0
+		for piece := range slices.Chunk(s.ranges, n) {
+			if !yield(i, &Set{piece}) {
+				return
+			}
+			i++
+		}
 	}
-	for _, r := range s.ranges[from:to] {
+}
+
+// AppendBinary appends the set, encoded: of each range, how far it begins behind the end of the one before and how long it is, both as unsigned
+// varints of encoding/binary.
+func (s *Set) AppendBinary(b []byte) []byte {
+	end := uint64(0)
+	for _, r := range s.ranges {
 		b = binary.AppendUvarint(b, r.Begin-end)
 		b = binary.AppendUvarint(b, r.Len())
 		end = r.End
@@ -110,31 +118,28 @@ func (s *Set) AppendBinary(b []byte, from, to int) []byte {
 	return b
 }
 
-// errForm is what is not the encoded form of a set.
+// errForm is what is not an encoded set.
 var errForm = errors.New("not a set of positions")
 
-// Decode adds ranges in the encoded form, which lie behind those of the set.
-func (s *Set) Decode(b []byte) error {
-	end := uint64(0)
-	if n := len(s.ranges); n > 0 {
-		end = s.ranges[n-1].End
-	}
+// Decode reads what AppendBinary has written.
+func Decode(b []byte) (*Set, error) {
+	s, end := &Set{}, uint64(0)
 	for len(b) > 0 {
 		var next [2]uint64
 		for i := range next {
 			x, n := binary.Uvarint(b)
 			if n <= 0 || x > MaxLen {
-				return errForm
+				return nil, errForm
 			}
 			next[i], b = x, b[n:]
 		}
 		r := Range{Begin: end + next[0], End: end + next[0] + next[1]}
 		if next[1] == 0 || len(s.ranges) > 0 && next[0] == 0 || r.End > MaxLen {
-			return fmt.Errorf("%w: %v behind %d", errForm, r, end)
+			return nil, fmt.Errorf("%w: %v behind %d", errForm, r, end)
 		}
 		s.ranges, end = append(s.ranges, r), r.End
 	}
-	return nil
+	return s, nil
 }
 
 // Add adds a position that lies behind all of the set.

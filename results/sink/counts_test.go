@@ -90,6 +90,7 @@ type grouping struct {
 func (g *grouping) Start(*results.ScanStart) error { return nil }
 func (g *grouping) Ports(b []results.Port) error   { g.n += len(b); return nil }
 func (g *grouping) Events([]results.Event) error   { return nil }
+func (g *grouping) Notices([]results.Notice) error { return nil }
 func (g *grouping) Hosts([]results.Host) error     { return nil }
 func (g *grouping) End(*results.ScanEnd) error {
 	return g.w.Commit(append(g.w.Buf(), "x\n"...), batch.Event{Records: g.n})

@@ -164,6 +164,14 @@ func (o *Output) Hosts(hosts []results.Host) error {
 	return o.failed(o.enc.Hosts(hosts))
 }
 
+// Notices encodes a batch of notices.
+func (o *Output) Notices(notices []results.Notice) error {
+	o.given.Add(uint64(len(notices)))
+	o.giving.Lock()
+	defer o.giving.Unlock()
+	return o.failed(o.enc.Notices(notices))
+}
+
 // Flush hands on what has been encoded; it does not wait for the destination.
 func (o *Output) Flush() error {
 	if err := o.encode(o.w.Flush); err != nil {

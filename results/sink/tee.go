@@ -97,6 +97,11 @@ func (t *Tee) Hosts(hosts []results.Host) error {
 	return t.each(len(hosts), func(k results.Sink) error { return k.Hosts(hosts) })
 }
 
+// Notices hands on a batch.
+func (t *Tee) Notices(notices []results.Notice) error {
+	return t.each(len(notices), func(k results.Sink) error { return k.Notices(notices) })
+}
+
 // Flush flushes all.
 func (t *Tee) Flush() error { return t.each(0, results.Sink.Flush) }
 

@@ -94,6 +94,18 @@ func (s *Restamp) Hosts(batch []results.Host) (err error) {
 	return s.Sink.Hosts(batch)
 }
 
+// Notices hands on a batch, changes with the tags of their addresses.
+func (s *Restamp) Notices(batch []results.Notice) (err error) {
+	for _, n := range batch {
+		if c, ok := n.(*results.Change); ok {
+			if c.Tags, err = s.add(c.Tags, s.table.Of(c.Addr)); err != nil {
+				return err
+			}
+		}
+	}
+	return s.Sink.Notices(batch)
+}
+
 // End hands on the closing record with the scan's tags.
 func (s *Restamp) End(end *results.ScanEnd) (err error) {
 	stamped := *end

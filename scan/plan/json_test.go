@@ -115,6 +115,10 @@ func useAll(t *testing.T, p *Plan) {
 	if s.Backend != c.Backend || s.BackendReason != c.Reason {
 		t.Errorf("%+v goes by %+v", s, c)
 	}
+	call("Notices")
+	if _, err := p.Notices(time.Unix(1795255933, 0)); err != nil {
+		t.Error(err)
+	}
 	for _, name := range []string{"Bounds", "Reach", "Interfaces", "Sources", "Probes", "Digest", "TargetsDigest", "PortsDigest", "MarshalJSON", "Addresses", "Len", "NumPorts", "Parts", "ApartWords", "OwnSource", "Unreached", "LimitedRate"} {
 		call(name)
 		reflect.ValueOf(p).MethodByName(name).Call(nil)
@@ -165,7 +169,7 @@ func TestStartRecord(t *testing.T) {
 	got := p.StartRecord(Choice{Backend: "xdp", Reason: "for the test", Lanes: 2}, at)
 	want := &results.ScanStart{
 		Time: results.Time(at), ScanID: p.ScanID, Version: "1.2.3", Args: []string{"scan", "--hec-token", "secret"},
-		Targets: 192, Excluded: 64, Ports: 104, Probes: 6558, Shard: "2/3", Seed: 42,
+		Targets: 192, Excluded: 64, Ports: 104, Show: []string{"open", "filtered"}, Probes: 6558, Shard: "2/3", Seed: 42,
 		PlanDigest: p.Digest(), TargetsDigest: p.TargetsDigest(), PortsDigest: p.PortsDigest(),
 		Rate: "300000", Lanes: 2, Backend: "xdp", BackendReason: "for the test", Iface: "veth0,lo", Source: "192.0.2.9",
 		Scope: &results.Scope{File: "scope.txt", SHA256: "00ff", Addresses: 65536},

@@ -2,10 +2,12 @@ package plan
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
 	"synoptic/results"
+	"synoptic/scan/spec"
 )
 
 // StartRecord is the record that opens the stream of a scan that goes by a choice.
@@ -17,7 +19,7 @@ func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
 		Names: p.Asked.Targets.HostNames, NamesSkipped: p.Asked.Targets.SkippedNames,
 		Shard: p.shard(), Seed: p.Seed, PlanDigest: d.plan, TargetsDigest: d.targets, PortsDigest: d.ports,
 		Rate: p.rateText(), Backend: c.Backend, BackendReason: p.BackendReason(c),
-		Iface: p.Interfaces(), Source: p.Sources(),
+		Iface: p.Interfaces(), Source: p.Sources(), Show: p.Asked.Show.Names(),
 	}
 	if c.Lanes > 1 {
 		s.Lanes = c.Lanes
@@ -26,6 +28,21 @@ func (p *Plan) StartRecord(c Choice, at time.Time) *results.ScanStart {
 		s.Scope = &results.Scope{File: sc.File, SHA256: sc.SHA256, Addresses: sc.Addresses}
 	}
 	return s
+}
+
+// Notices say what is going to be asked: of each part the text of its plan, with the positions that are this scan's.
+func (p *Plan) Notices(at time.Time) (all []results.Notice, err error) {
+	parts := p.Parts()
+	for i, part := range parts {
+		pieces, err := results.PlanPieces(results.PlanPiece{
+			Time: results.Time(at), ScanID: p.ScanID, Part: i + 1, Parts: len(parts), Seed: part.Seed, Begin: part.Positions.Begin, End: part.Positions.End,
+		}, func(w io.Writer) error { return spec.Write(w, part.Space, part.Asked.Targets.Exclusions()) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pieces...)
+	}
+	return all, nil
 }
 
 // rateText is the rate in probes per second, or RateAuto.

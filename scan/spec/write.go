@@ -123,7 +123,7 @@ func (w *writer) newline() {
 	const longest = 2*len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") + len("-\n")
 	w.buf = append(w.buf, '\n')
 	if len(w.buf) > bufferSize-longest {
-		w.flush()
+		_ = w.flush() // it keeps the error
 	}
 }
 

@@ -21,6 +21,7 @@ type Records struct {
 	Told      []results.Event
 	ToldAfter []int // so many of All
 	Summaries []results.Host
+	Asked     results.Assembly // what notices and the closing record say
 	Closing   *results.ScanEnd
 	Broken    []error // the contract
 
@@ -86,6 +87,15 @@ func (r *Records) Hosts(batch []results.Host) error {
 	return nil
 }
 
+// Notices takes what else is said.
+func (r *Records) Notices(batch []results.Notice) error {
+	defer r.enter("Notices", true, false)()
+	for _, n := range batch {
+		r.Asked.Add(n)
+	}
+	return nil
+}
+
 // Flush notes the time.
 func (r *Records) Flush() error {
 	defer r.enter("Flush", true, false)()
@@ -101,6 +111,7 @@ func (r *Records) Flush() error {
 func (r *Records) End(e *results.ScanEnd) error {
 	defer r.enter("End", true, false)()
 	r.Closing = e
+	r.Asked.End(e)
 	return nil
 }
 

@@ -214,6 +214,9 @@ func (v *View) Flush() error {
 // Events has no row: an event is a message on standard error.
 func (v *View) Events([]results.Event) error { return nil }
 
+// Notices shows nothing: they are for programs that compare scans.
+func (v *View) Notices([]results.Notice) error { return nil }
+
 // End writes the last rows.
 func (v *View) End(*results.ScanEnd) error { return v.Flush() }
 

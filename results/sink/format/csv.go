@@ -152,9 +152,12 @@ func appendBannerCSV(b, banner []byte) []byte {
 }
 
 func (c *csvRows) Events(events []results.Event) error { return c.w.omit(len(events)) }
-func (c *csvRows) Hosts(hosts []results.Host) error    { return c.w.omit(len(hosts)) }
-func (c *csvRows) End(*results.ScanEnd) error          { return c.w.omit(1) }
-func (*csvRows) Close() error                          { return nil }
+
+// Notices writes nothing, as Events.
+func (c *csvRows) Notices(notices []results.Notice) error { return c.w.omit(len(notices)) }
+func (c *csvRows) Hosts(hosts []results.Host) error       { return c.w.omit(len(hosts)) }
+func (c *csvRows) End(*results.ScanEnd) error             { return c.w.omit(1) }
+func (*csvRows) Close() error                             { return nil }
 
 func appendAddrField(b []byte, a netip.Addr) []byte {
 	if a.IsValid() {

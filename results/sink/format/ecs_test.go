@@ -60,7 +60,7 @@ func sampleStart() *results.ScanStart {
 	s := &results.ScanStart{}
 	fillFields(reflect.ValueOf(s).Elem())
 	s.ScanID, s.Version, s.Source = testScanID, "1.2.3", "10.0.0.5,2001:db8::5"
-	s.Seed = 1<<64 - 1
+	s.Seed, s.Show = 1<<64-1, []string{"open", "unknown"} // longer ones would be cut
 	return s
 }
 
@@ -69,6 +69,7 @@ func sampleEnd() *results.ScanEnd {
 	fillFields(reflect.ValueOf(s).Elem())
 	s.ScanID, s.Duration = testScanID, 2.5
 	s.Evidence.Paths = s.Evidence.Paths[:1] // more such would be cut
+	s.Covered = nil                         // only the native records have it
 	return s
 }
 
@@ -80,6 +81,10 @@ func fillFields(v reflect.Value) {
 		fillFields(v.Elem())
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fillFields(v.Index(i))
+		}
+	case reflect.Array:
 		for i := range v.Len() {
 			fillFields(v.Index(i))
 		}

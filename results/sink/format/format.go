@@ -11,13 +11,14 @@ import (
 )
 
 // Encoder writes the record stream of one scan in one format to its Writer: one Start, any number of
-// Ports and Events, then of Hosts, one End. Its methods are called one at a time. A batch is the caller's again
+// Ports, Events and Notices, then of Hosts, one End. Its methods are called one at a time. A batch is the caller's again
 // when the call returns.
 type Encoder interface {
 	Start(*results.ScanStart) error
 	Ports(ports []results.Port) error
 	Events(events []results.Event) error
 	Hosts(hosts []results.Host) error
+	Notices(notices []results.Notice) error
 	// End writes what is still held, and closes what Start has opened.
 	End(*results.ScanEnd) error
 	// Close gives back temporary files. An encoder that is closed before End leaves its output open-ended.

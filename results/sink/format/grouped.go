@@ -25,6 +25,9 @@ func (g *grouped) Ports(ports []results.Port) error {
 // Events writes nothing: nmap's formats have no place for what is not of a host.
 func (g *grouped) Events(events []results.Event) error { return g.w.omit(len(events)) }
 
+// Notices writes nothing, as Events.
+func (g *grouped) Notices(notices []results.Notice) error { return g.w.omit(len(notices)) }
+
 func (g *grouped) Hosts(hosts []results.Host) error {
 	for i := range hosts {
 		if err := g.sort.addHost(&hosts[i]); err != nil {

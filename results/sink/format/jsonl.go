@@ -58,6 +58,19 @@ func (j *jsonLines) Hosts(hosts []results.Host) error {
 	return nil
 }
 
+func (j *jsonLines) Notices(notices []results.Notice) error {
+	for _, n := range notices {
+		line, err := n.AppendJSON(j.w.Buf())
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", n.Kind(), err)
+		}
+		if err := j.w.Commit(append(line, '\n'), batch.Event{Time: time.Time(n.When()).UnixNano(), ID: n.EventID(), Records: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (j *jsonLines) End(s *results.ScanEnd) error {
 	line, err := s.AppendJSON(j.w.Buf())
 	if err != nil {

@@ -38,6 +38,9 @@ func (l *list) Ports(ports []results.Port) error {
 }
 
 func (l *list) Events(events []results.Event) error { return l.w.omit(len(events)) }
-func (l *list) Hosts(hosts []results.Host) error    { return l.w.omit(len(hosts)) }
-func (l *list) End(*results.ScanEnd) error          { return l.w.omit(1) }
-func (*list) Close() error                          { return nil }
+
+// Notices writes nothing, as Events.
+func (l *list) Notices(notices []results.Notice) error { return l.w.omit(len(notices)) }
+func (l *list) Hosts(hosts []results.Host) error       { return l.w.omit(len(hosts)) }
+func (l *list) End(*results.ScanEnd) error             { return l.w.omit(1) }
+func (*list) Close() error                             { return nil }

@@ -121,6 +121,9 @@ func (m *masscanJSON) begin(p *results.Port) []byte {
 
 func (m *masscanJSON) Events(events []results.Event) error { return m.w.omit(len(events)) }
 
+// Notices writes nothing, as Events.
+func (m *masscanJSON) Notices(notices []results.Notice) error { return m.w.omit(len(notices)) }
+
 func (m *masscanJSON) Hosts(hosts []results.Host) error { return m.w.omit(len(hosts)) }
 
 func (m *masscanJSON) End(s *results.ScanEnd) error {
@@ -182,6 +185,9 @@ func (m *masscanList) line(word string, p *results.Port) []byte {
 }
 
 func (m *masscanList) Events(events []results.Event) error { return m.w.omit(len(events)) }
+
+// Notices writes nothing, as Events.
+func (m *masscanList) Notices(notices []results.Notice) error { return m.w.omit(len(notices)) }
 
 func (m *masscanList) Hosts(hosts []results.Host) error { return m.w.omit(len(hosts)) }
 

@@ -30,11 +30,11 @@ func nativeStart(s *results.ScanStart) ([]byte, error) {
 	return object, nil
 }
 
-// nativeEnd is what nativeStart is, of the closing record.
+// nativeEnd is what nativeStart is, of the closing record, and without the positions that are covered: nobody looks them up there.
 func nativeEnd(s *results.ScanEnd) ([]byte, error) {
 	type body results.ScanEnd
 	own := body(*s)
-	own.Scanner, own.Tags = "", ""
+	own.Scanner, own.Tags, own.Covered = "", "", nil
 	object, err := marshal(struct {
 		*body
 		Time *results.Time `json:"ts,omitempty"`

@@ -156,6 +156,9 @@ func appendVerdict(b []byte, r *results.Port, id results.EventID) []byte {
 // Events writes nothing: an event is no packet.
 func (p *pcapng) Events(events []results.Event) error { return p.w.omit(len(events)) }
 
+// Notices writes nothing, as Events.
+func (p *pcapng) Notices(notices []results.Notice) error { return p.w.omit(len(notices)) }
+
 // Hosts writes nothing: a summary rests on no single packet.
 func (p *pcapng) Hosts(hosts []results.Host) error { return p.w.omit(len(hosts)) }
 

@@ -25,10 +25,12 @@ func (s *stuckSink) Ports(b []results.Port) error {
 	return nil
 }
 func (s *stuckSink) Events([]results.Event) error { return nil }
-func (s *stuckSink) Hosts([]results.Host) error   { return nil }
-func (s *stuckSink) Flush() error                 { return nil }
-func (s *stuckSink) End(*results.ScanEnd) error   { return nil }
-func (s *stuckSink) Close() error                 { return nil }
+
+func (s *stuckSink) Notices([]results.Notice) error { return nil }
+func (s *stuckSink) Hosts([]results.Host) error     { return nil }
+func (s *stuckSink) Flush() error                   { return nil }
+func (s *stuckSink) End(*results.ScanEnd) error     { return nil }
+func (s *stuckSink) Close() error                   { return nil }
 
 // While the sink is stuck the lanes' put never blocks and loses nothing, and the senders pause.
 func TestQueueBackPressure(t *testing.T) {
