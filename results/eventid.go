@@ -17,6 +17,8 @@ import (
 //	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
 //	scan_end    scan_id, "scan_end"
 //	delivery    scan_id, "delivery"
+//	listener    host, "listener", network namespace (its name, else its inode), address, interface, port, unit (else the path of the program)
+//	mismatch    host, "mismatch", kind, network namespace likewise, address, port
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.
