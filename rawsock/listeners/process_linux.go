@@ -4,11 +4,16 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"synoptic/results/crash"
 )
 
 // owners knows who holds sockets.
@@ -17,44 +22,70 @@ type owners struct {
 	barred int              // processes whose files may not be seen
 }
 
-// findOwners looks for sockets among the files of all processes. It does not stop when it has seen each, for a socket
-// that was inherited has several owners, and the others count as much.
+// findOwners looks for sockets among the files of all processes, on several processors. It does not stop when it has seen each, for a
+// socket that was inherited has several owners, and the others count as much.
 func findOwners(wanted map[uint32]bool, pids []int) owners {
 	o := owners{of: map[uint32][]int{}}
 	if len(wanted) == 0 {
 		return o
 	}
-	buf := make([]byte, 64)
-	for _, pid := range pids {
-		dir, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			if !gone(err) {
-				o.barred++
+	parts := make([]owners, min(runtime.GOMAXPROCS(0), maxWorkers))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for i := range parts {
+		all.Go(crash.Guarded(func() {
+			parts[i].of = map[uint32][]int{}
+			for k := next.Add(1) - 1; int(k) < len(pids); k = next.Add(1) - 1 {
+				parts[i].look(wanted, pids[k])
 			}
-			continue
+		}))
+	}
+	all.Wait()
+	for _, p := range parts {
+		o.barred += p.barred
+		for inode, pids := range p.of {
+			o.of[inode] = append(o.of[inode], pids...)
 		}
-		f := os.NewFile(uintptr(dir), "")
-		names, err := f.Readdirnames(-1)
-		if err != nil && !gone(err) {
-			o.barred++
-		}
-		for _, name := range names {
-			n, err := unix.Readlinkat(dir, name, buf)
-			if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) { // proc_pid_readlink asks for more than the folder does
-				o.barred++
-				break
-			}
-			if err != nil {
-				continue // it was closed meanwhile
-			}
-			inode, ok := socketInode(buf[:n])
-			if ok && wanted[inode] && !slices.Contains(o.of[inode], pid) {
-				o.of[inode] = append(o.of[inode], pid)
-			}
-		}
-		f.Close()
+	}
+	for _, pids := range o.of {
+		slices.Sort(pids)
 	}
 	return o
+}
+
+// maxWorkers look at processes at once.
+const maxWorkers = 8
+
+// look notes which of the sockets a process holds.
+func (o *owners) look(wanted map[uint32]bool, pid int) {
+	dir, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if !gone(err) {
+			o.barred++
+		}
+		return
+	}
+	f := os.NewFile(uintptr(dir), "")
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil && !gone(err) {
+		o.barred++
+	}
+	buf := make([]byte, 64)
+	for _, name := range names {
+		n, err := unix.Readlinkat(dir, name, buf)
+		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) { // proc_pid_readlink asks for more than the folder does
+			o.barred++
+			return
+		}
+		if err != nil {
+			continue // it was closed meanwhile
+		}
+		inode, ok := socketInode(buf[:n])
+		if ok && wanted[inode] && !slices.Contains(o.of[inode], pid) {
+			o.of[inode] = append(o.of[inode], pid)
+		}
+	}
 }
 
 // gone tells that a process has ended.
@@ -104,9 +135,17 @@ func describe(pid int) (p Process, ok bool) {
 		return p, !gone(err)
 	}
 	p = Process{PID: pid, Comm: strings.TrimSuffix(string(comm), "\n")}
-	p.Exe, _ = os.Readlink(dir + "/exe") // not to be seen, or none: a kernel thread
-	p.Exe, p.Deleted = strings.CutSuffix(p.Exe, " (deleted)")
+	p.Exe, _ = os.Readlink(dir + "/exe")                                                                // not to be seen, or none: a kernel thread
+	if path, marked := strings.CutSuffix(p.Exe, " (deleted)"); marked && !sameFile(dir+"/exe", p.Exe) { // which may be a file's name
+		p.Exe, p.Deleted = path, true
+	}
 	return p, true
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	two, e := os.Stat(b)
+	return err == nil && e == nil && os.SameFile(one, two)
 }
 
 // processCGroup is the control group that a process is in.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -25,7 +26,9 @@ func Take(c Config) (*Snapshot, error) {
 			return nil, err
 		}
 	}
-	t.own()
+	if err := t.own(); err != nil {
+		return nil, err
+	}
 	t.links()
 	s := &Snapshot{}
 	for i := range t.seen {
@@ -42,7 +45,6 @@ type taker struct {
 	places  []place
 	seen    []seen
 	cgroups *cgroups
-	pids    []int
 	owners  owners
 	whole   bool // all processes of the host were looked at
 	orphans map[uint32]bool
@@ -104,8 +106,9 @@ func (t *taker) issues() []*Issue {
 }
 
 // find finds processes, namespaces and control groups.
-func (t *taker) find(c Config) (err error) {
-	if t.pids, err = pids(); err != nil {
+func (t *taker) find(c Config) error {
+	all, err := pids()
+	if err != nil {
 		return fmt.Errorf("list the processes: %w", err)
 	}
 	mounts, err := readMounts()
@@ -117,7 +120,7 @@ func (t *taker) find(c Config) (err error) {
 		t.noted = append(t.noted, issue)
 	}
 	var barred int
-	if t.places, barred, err = places(c.All, t.pids, mounts); err != nil {
+	if t.places, barred, err = places(c.All, all, mounts); err != nil {
 		return err
 	}
 	if barred > 0 {
@@ -211,7 +214,7 @@ func local() (all []netip.Prefix, err error) {
 }
 
 // own finds the processes of all sockets. What seems to have none is looked at once more, for a process may have begun or ended meanwhile.
-func (t *taker) own() {
+func (t *taker) own() error {
 	wanted := map[uint32]bool{}
 	for i := range t.seen {
 		for _, s := range t.seen[i].sockets {
@@ -219,54 +222,65 @@ func (t *taker) own() {
 		}
 	}
 	delete(wanted, 0) // of no file
-	t.owners = findOwners(wanted, t.pids)
-	for inode := range t.owners.of {
-		delete(wanted, inode)
+	found, err := t.search(wanted)
+	if err != nil {
+		return err
 	}
+	t.owners = found
+	t.whole = found.barred == 0 && everyProcess()
 	if len(wanted) > 0 {
-		t.again(wanted)
+		t.closed(wanted)
 	}
-	t.whole = t.owners.barred == 0 && everyProcess()
-	if !t.whole && len(wanted) > 0 {
+	if len(wanted) > 0 && t.whole {
+		more, err := t.search(wanted)
+		if err != nil {
+			return err
+		}
+		maps.Copy(t.owners.of, more.of)
+		t.whole = more.barred == 0
+	}
+	if len(wanted) > 0 && !t.whole {
 		t.miss("processes", len(wanted), unix.EACCES)
 	}
 	t.orphans = wanted
+	return nil
 }
 
-// again looks for the owners of some sockets once more, and takes out those that have been closed.
-func (t *taker) again(wanted map[uint32]bool) {
+// search looks for the owners of some sockets, and takes out of them those whose owners it finds.
+func (t *taker) search(wanted map[uint32]bool) (owners, error) {
+	now, err := pids()
+	if err != nil {
+		return owners{}, fmt.Errorf("list the processes: %w", err)
+	}
+	found := findOwners(wanted, now)
+	for inode := range found.of {
+		delete(wanted, inode)
+	}
+	return found, nil
+}
+
+// closed takes out those sockets that are there no more.
+func (t *taker) closed(wanted map[uint32]bool) {
 	open := map[uint32]bool{}
 	for i := range t.seen {
 		s := &t.seen[i]
-		lacking := func(s socket) bool { return wanted[s.inode] }
-		if !slices.ContainsFunc(s.sockets, lacking) {
+		if !slices.ContainsFunc(s.sockets, func(s socket) bool { return wanted[s.inode] }) {
 			continue
 		}
-		now, err := []socket(nil), error(nil)
-		err = within(s.namespace.open, func() error { now, err = dump(tcpListen); return err })
-		if err != nil {
-			now = s.sockets
-		}
+		now := s.sockets // where the namespace has ended they say nothing more
+		_ = within(s.namespace.open, func() error {
+			again, err := dump(tcpListen)
+			if err == nil {
+				now = again
+			}
+			return err
+		})
 		for _, n := range now {
 			open[n.inode] = true
 		}
 		s.sockets = slices.DeleteFunc(s.sockets, func(s socket) bool { return wanted[s.inode] && !open[s.inode] })
 	}
-	for inode := range wanted {
-		if !open[inode] {
-			delete(wanted, inode)
-		}
-	}
-	now, err := pids()
-	if err != nil {
-		return
-	}
-	more := findOwners(wanted, now)
-	t.owners.barred = max(t.owners.barred, more.barred)
-	for inode, pids := range more.of {
-		t.owners.of[inode] = pids
-		delete(wanted, inode)
-	}
+	maps.DeleteFunc(wanted, func(inode uint32, _ bool) bool { return !open[inode] })
 }
 
 // links notes the sk_lookup programs.
