@@ -42,12 +42,14 @@ func (p prober) hidden(first, last uint16) (ports []uint16, err error) {
 	for port := max(int(first), 1); port <= int(last); port++ {
 		ports = append(ports, uint16(port))
 	}
-	var denied int
+	denied := 0
 	for round := range probeRounds {
 		if round > 0 {
 			time.Sleep(probePause)
 		}
-		if ports, denied, err = p.round(ports); err != nil || len(ports) == 0 {
+		var barred int
+		ports, barred, err = p.round(ports)
+		if denied += barred; err != nil || len(ports) == 0 {
 			break
 		}
 	}
