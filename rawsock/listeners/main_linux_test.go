@@ -92,15 +92,14 @@ func open(b bound) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	family, index := unix.AF_INET6, 0
+	family := unix.AF_INET6
 	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
 	if zone := at.Addr().Zone(); zone != "" {
 		l, err := netlink.LinkByName(zone)
 		if err != nil {
 			return -1, err
 		}
-		index = l.Attrs().Index
-		sa.(*unix.SockaddrInet6).ZoneId = uint32(index)
+		sa.(*unix.SockaddrInet6).ZoneId = uint32(l.Attrs().Index)
 	}
 	if at.Addr().Is4() {
 		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
