@@ -210,6 +210,9 @@ func TestListenersCompare(t *testing.T) {
 	if want := []string{"10.77.0.1:4444 seen-not-listening " + unread(o, "critical"), "10.77.0.1:8080 dnat info"}; !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	if why := differs[0].Why; !strings.Contains(why, "no socket listens on it") || !strings.Contains(why, "the port can be bound") {
+		t.Error(why)
+	}
 	if again := inTarget(t, n, "listeners", "--compare", file); again.code != 0 {
 		t.Errorf("without --exit-code: exit %d", again.code)
 	} else if l, d := parseAudit(t, again.stdout); l[0].EventID != listening[0].EventID || d[0].EventID != differs[0].EventID {

@@ -23,6 +23,9 @@ func (t *taker) group(sockets []socket, ifaces map[uint32]string) (all []Listene
 	for i := range sockets {
 		s := &sockets[i]
 		owners := t.describe(t.owners.of[s.inode])
+		if len(owners) == 0 && len(t.owners.of[s.inode]) > 0 {
+			continue // it has ended with its processes
+		}
 		id := identity{addr: s.addr, port: s.port, iface: ifaces[s.iface], v6only: s.v6only, uid: s.uid, cgroup: t.cgroup(s, owners)}
 		if len(owners) > 0 {
 			id.exe = owners[0].Exe

@@ -30,6 +30,8 @@ func TestUnitOf(t *testing.T) {
 		"/machine.slice/machine-db\\x2dtest.scope":                                "|db-test",
 		"/machine.slice/systemd-nspawn@db.service/payload/system.slice/a.service": "a.service|db",
 		"/system.slice/docker-" + anID[1:] + ".scope":                             "docker-" + anID[1:] + ".scope|",
+		"/system.slice/containerd.service/" + anID:                                "|" + anID,
+		"/system.slice/containerd.service/" + anID:                                "|" + anID,
 		"/system.slice/docker.service":                                            "docker.service|",
 		"/system.slice/" + strings.ToUpper(anID):                                  "|",
 	} {

@@ -228,9 +228,6 @@ func (t *taker) own() error {
 	}
 	t.owners = found
 	t.whole = found.barred == 0 && everyProcess()
-	if len(wanted) > 0 {
-		t.closed(wanted)
-	}
 	if len(wanted) > 0 && t.whole {
 		more, err := t.search(wanted)
 		if err != nil {
@@ -238,6 +235,9 @@ func (t *taker) own() error {
 		}
 		maps.Copy(t.owners.of, more.of)
 		t.whole = more.barred == 0
+	}
+	if len(wanted) > 0 {
+		t.closed(wanted) // last: while a process ends it has no files any more, and its sockets are still there
 	}
 	if len(wanted) > 0 && !t.whole {
 		t.miss("processes", len(wanted), unix.EACCES)
