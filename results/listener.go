@@ -13,7 +13,7 @@ type Listener struct {
 	Addr      netip.Addr // without a zone; unspecified: every address of the network namespace
 	Port      uint16
 	Iface     string // the interface that it is bound to
-	V6Only    bool   // of an IPv6 socket: IPv4 does not reach it
+	V6Only    bool   // of an IPv6 socket on every address: IPv4 does not reach it
 	NetNS     string // the inode of the network namespace, in decimal; "" on systems without them
 	NetNSName string // its name, where it has one
 	Unit      string // of systemd: "postgresql.service"

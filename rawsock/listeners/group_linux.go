@@ -26,7 +26,7 @@ func (t *taker) group(sockets []socket, ifaces map[uint32]string) (all []Listene
 		if len(owners) == 0 && len(t.owners.of[s.inode]) > 0 {
 			continue // it has ended with its processes
 		}
-		id := identity{addr: s.addr, port: s.port, iface: ifaces[s.iface], v6only: s.v6only, uid: s.uid, cgroup: t.cgroup(s, owners)}
+		id := identity{addr: s.addr, port: s.port, iface: ifaces[s.iface], v6only: s.v6only && s.addr.IsUnspecified(), uid: s.uid, cgroup: t.cgroup(s, owners)}
 		if len(owners) > 0 {
 			id.exe = owners[0].Exe
 			if id.exe == "" {
@@ -37,7 +37,7 @@ func (t *taker) group(sockets []socket, ifaces map[uint32]string) (all []Listene
 		if !known {
 			k = len(all)
 			at[id] = k
-			l := Listener{Addr: s.addr, Port: s.port, Iface: id.iface, V6Only: s.v6only, UID: int64(s.uid), Inode: s.inode, Backlog: s.backlog, CGroup: id.cgroup}
+			l := Listener{Addr: s.addr, Port: s.port, Iface: id.iface, V6Only: id.v6only, UID: int64(s.uid), Inode: s.inode, Backlog: s.backlog, CGroup: id.cgroup}
 			l.Unit, l.Container = unitOf(id.cgroup)
 			l.Orphan = t.whole && (s.inode == 0 || t.orphans[s.inode])
 			all = append(all, l)

@@ -49,7 +49,7 @@ type Listener struct {
 	Addr      netip.Addr // without a zone; unspecified: every address
 	Port      uint16
 	Iface     string // the socket is bound to it, as one of a link-local address always is
-	V6Only    bool   // of an IPv6 socket: IPv4 does not reach it
+	V6Only    bool   // of an IPv6 socket on every address: IPv4 does not reach it
 	UID       int64  // of who made the socket; -1: not known
 	Inode     uint32 // of the first socket
 	Sockets   int    // how many there are
