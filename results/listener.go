@@ -52,7 +52,8 @@ type Verdict string
 // Verdicts. "" is none: nobody has asked.
 const (
 	VerdictExposed    Verdict = "exposed"    // the network saw the port open
-	VerdictFirewalled Verdict = "firewalled" // the network did not: something in between, or the path from there, forbids it
+	VerdictFirewalled Verdict = "firewalled" // it was asked and did not answer, or an error came: something in between, or the path from there, forbids it
+	VerdictRefused    Verdict = "refused"    // a reset came: a firewall answers so, or it has begun to listen since
 	VerdictLocal      Verdict = "local"      // it is bound to a loopback address, and no network gets there
 	VerdictNotAsked   Verdict = "not-asked"  // the network was not asked for any of its addresses
 	VerdictUnknown    Verdict = "unknown"    // an address was asked, but nothing says that this port was

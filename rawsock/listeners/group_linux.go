@@ -98,5 +98,6 @@ func (t *taker) cgroup(s *socket, owners []Process) string {
 		}
 		made = cmp.Or(made, path)
 	}
+	t.nameless = t.nameless || made == ""
 	return made
 }

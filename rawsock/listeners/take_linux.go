@@ -52,6 +52,9 @@ type taker struct {
 	inGroup map[int]string   // control groups of processes
 	missed  map[string]*missed
 	noted   []*Issue
+
+	unmounted *Issue // cgroup2 is not mounted
+	nameless  bool   // some socket's control group is not known
 }
 
 // seen is a namespace with its sockets as the kernel lists them.
@@ -70,16 +73,16 @@ type missed struct {
 // What is missing, with how many. The order is that of the issues.
 var kinds = []struct{ name, what, hint string }{
 	{"hidden namespaces", "network namespaces of some processes (%d)", ptraceHint},
-	{"setns", "what is in some network namespaces (%d)", "run it as root, or give the binary what setns(2) needs: sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep"},
+	{"setns", "what is in some network namespaces (%d)", "run it as root with all capabilities, or give the binary what setns(2) needs: sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep"},
 	{"processes", "processes that hold sockets (%d)", ptraceHint},
 	{"routes", "local addresses of some network namespaces (%d)", ""},
-	{unreadNFTables, "rules of nftables in some network namespaces (%d)", "run it as root, or give the binary the right to read them: sudo setcap cap_net_admin+ep"},
+	{unreadNFTables, "rules of nftables in some network namespaces (%d)", "run it as root with all capabilities, or give the binary the right to read them: sudo setcap cap_net_admin+ep"},
 	{unreadIPVS, "virtual servers (IPVS) in some network namespaces (%d)", ""},
 	{"legacy", "rules of iptables-legacy in some network namespaces (%d)", "only nftables is read, and iptables over it: see iptables-legacy -t nat -S"},
-	{unreadSKLookup, "sk_lookup programs in some network namespaces (%d)", "run it as root, or give the binary the right to list BPF links: sudo setcap cap_sys_admin+ep"},
+	{unreadSKLookup, "sk_lookup programs in some network namespaces (%d)", "run it as root with all capabilities, or give the binary the right to list BPF links: sudo setcap cap_sys_admin+ep"},
 }
 
-const ptraceHint = "run it as root, or give the binary the right to look at other users' processes: sudo setcap cap_sys_ptrace,cap_dac_read_search+ep"
+const ptraceHint = "run it as root with all capabilities, or give the binary the right to look at other users' processes: sudo setcap cap_sys_ptrace,cap_dac_read_search+ep"
 
 // What Namespace.Unread has.
 const (
@@ -97,6 +100,9 @@ func (t *taker) miss(kind string, n int, err error) {
 
 func (t *taker) issues() []*Issue {
 	all := t.noted
+	if t.unmounted != nil && t.nameless {
+		all = append(all, t.unmounted)
+	}
 	for _, k := range kinds {
 		if m := t.missed[k.name]; m != nil {
 			all = append(all, &Issue{fmt.Sprintf(k.what, m.n), m.err, k.hint})
@@ -115,10 +121,7 @@ func (t *taker) find(c Config) error {
 	if err != nil {
 		return fmt.Errorf("list the mounts: %w", err)
 	}
-	var issue *Issue
-	if t.cgroups, issue = newCGroups(mounts); issue != nil {
-		t.noted = append(t.noted, issue)
-	}
+	t.cgroups, t.unmounted = newCGroups(mounts)
 	var barred int
 	if t.places, barred, err = places(c.All, all, mounts); err != nil {
 		return err

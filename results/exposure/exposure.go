@@ -3,7 +3,9 @@
 //
 //	listens  seen      verdict
 //	yes      open      exposed
-//	yes      no        firewalled, where the view proves that it was asked; else unknown or not-asked
+//	yes      filtered  firewalled
+//	yes      closed    refused: by a firewall, or it has begun to listen since
+//	yes      nothing   unknown, where the address was asked at all; else not-asked
 //	no       open      dnat, redirect, ipvs, sk-lookup, where one of them explains it; else seen-not-listening, or hidden-socket where
 //	                   the port cannot be bound either
 package exposure
@@ -74,8 +76,10 @@ func (n *Namespace) verdict(l *results.Listener, view View) results.Verdict {
 		switch state, known := view.Seen(netip.AddrPortFrom(addr, l.Port)); {
 		case state.Best() == results.Open:
 			return results.VerdictExposed
-		case known:
+		case known && state.Best() != results.Closed:
 			verdict = results.VerdictFirewalled
+		case known && verdict != results.VerdictFirewalled:
+			verdict = results.VerdictRefused
 		case state == results.Unknown && verdict == results.VerdictNotAsked:
 			verdict = results.VerdictUnknown
 		}
@@ -142,7 +146,7 @@ func explain(host []*Namespace, s Sight) (m results.Mismatch, ok bool) {
 		for i := range n.Published {
 			if p := &n.Published[i]; contains(p, s.AddrPort) && (p.Addr.IsValid() || slices.Contains(here, n)) {
 				m.Kind, m.NetNS, m.NetNSName = results.MismatchKind(p.By), n.NetNS, n.Name
-				m.Why = "it is led to " + orHere(p.Target())
+				m.Why = "it is led to " + whereTo(p)
 				return m, true
 			}
 		}
@@ -165,11 +169,15 @@ func contains(p *results.Published, ep netip.AddrPort) bool {
 	return p.First <= ep.Port() && ep.Port() <= p.Last && (!p.Addr.IsValid() || p.Addr.Contains(ep.Addr()))
 }
 
-func orHere(target string) string {
-	if target == "" {
-		return "this host itself"
+// whereTo says where a published port is led to.
+func whereTo(p *results.Published) string {
+	switch {
+	case p.To.IsValid():
+		return p.Target()
+	case p.ToPort != 0:
+		return fmt.Sprintf("port %d of this host itself", p.ToPort)
 	}
-	return target
+	return "this host itself"
 }
 
 // unexplained tells what hides from what is only not there.

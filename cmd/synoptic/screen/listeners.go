@@ -102,12 +102,23 @@ func publishedAs(l *results.Listener) string {
 	return strings.Join(words, ", ")
 }
 
-// WriteMismatches writes of what host and network say different things, a row each.
+// WriteMismatches writes of what host and network say different things, a row each, and below it why.
 func WriteMismatches(w io.Writer, all []results.Mismatch, columns int) error {
 	var rows [][]string
 	for i := range all {
 		m := &all[i]
-		rows = append(rows, []string{m.Severity(), string(m.Kind), m.Addr.String(), strconv.Itoa(int(m.Port)), namespaceName(m.NetNSName, m.NetNS), m.Why})
+		rows = append(rows, []string{m.Severity(), string(m.Kind), m.Addr.String(), strconv.Itoa(int(m.Port)), namespaceName(m.NetNSName, m.NetNS)})
 	}
-	return WriteGrid(w, []string{"SEVERITY", "KIND", "ADDRESS", "PORT", "NETNS", "WHY"}, rows, columns)
+	var grid, b strings.Builder
+	if err := WriteGrid(&grid, []string{"SEVERITY", "KIND", "ADDRESS", "PORT", "NETNS"}, rows, columns); err != nil {
+		return err
+	}
+	const indent = 2
+	for i, row := range slices.Collect(strings.Lines(grid.String())) {
+		if b.WriteString(row); i > 0 {
+			b.WriteString(wrap(strings.Repeat(" ", indent)+Printable(all[i-1].Why), columns, indent) + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

@@ -68,7 +68,7 @@ func TestMismatchTable(t *testing.T) {
 	if err := WriteMismatches(&b, all, 0); err != nil {
 		t.Fatal(err)
 	}
-	const want = "SEVERITY  KIND                ADDRESS    PORT  NETNS  WHY\ncritical  seen-not-listening  10.20.3.4  4444  1      no socket \ufffd listens on it\n"
+	const want = "SEVERITY  KIND                ADDRESS    PORT  NETNS\ncritical  seen-not-listening  10.20.3.4  4444  1\n  no socket \ufffd listens on it\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
