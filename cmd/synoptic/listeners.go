@@ -77,6 +77,9 @@ func runListeners(f *listenersFlags, std streams, logs *logFormat) error {
 			return err
 		}
 		in.log = log
+		if slices.Contains(in.files, "-") {
+			tellStdin(std, *logs)
+		}
 	}
 	seen, err := listeners.Take(listeners.Config{All: f.allNetNS})
 	if err != nil {
@@ -182,13 +185,22 @@ func (a *audit) compare(in *input) error {
 		}
 	}
 	if read == 0 {
-		return failure{usage("compare reads the JSON lines that synoptic scan writes with -o FILE", "no record in %s", strings.Join(in.files, ", "))}
+		return failure{usage("compare reads the JSON lines that synoptic scan writes with -o FILE", "no record in %s", inputNames(in.files))}
 	}
 	for _, m := range exposure.Compare(a.host, &view) {
 		m.Time, m.Host = a.now, a.name
 		a.found = append(a.found, m)
 	}
 	return nil
+}
+
+// inputNames are the files as a message names them.
+func inputNames(files []string) string {
+	names := slices.Clone(files)
+	if i := slices.Index(names, "-"); i >= 0 {
+		names[i] = "standard input"
+	}
+	return strings.Join(names, ", ")
 }
 
 // findHidden tries all ports of all namespaces.

@@ -113,18 +113,31 @@ func parseSocket(b []byte) (s socket, err error) {
 	s.iface = native.Uint32(b[40:])
 	s.queued, s.backlog = native.Uint32(b[56:]), native.Uint32(b[60:])
 	s.uid, s.inode = native.Uint32(b[64:]), native.Uint32(b[68:])
-	for b = b[sizeofMsg:]; len(b) >= unix.SizeofNlAttr; {
-		n, kind := int(native.Uint16(b)), native.Uint16(b[2:])&nlaTypeMask
-		if n < unix.SizeofNlAttr || n > len(b) {
-			return s, fmt.Errorf("an attribute of %d bytes where %d are left", n, len(b))
+	for b = b[sizeofMsg:]; len(b) > 0; {
+		var kind uint16
+		var v []byte
+		if kind, v, b, err = attribute(b); err != nil {
+			return s, err
 		}
-		switch v := b[unix.SizeofNlAttr:n]; {
+		switch {
 		case kind == attrSKV6Only && len(v) >= 1:
 			s.v6only = v[0] != 0
 		case kind == attrCGroupID && len(v) >= 8:
 			s.cgroup = native.Uint64(v)
 		}
-		b = b[min((n+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(b)):]
 	}
 	return s, nil
+}
+
+// attribute reads a struct nlattr (include/uapi/linux/netlink.h), and what is behind it and its padding.
+func attribute(b []byte) (kind uint16, value, rest []byte, err error) {
+	if len(b) < unix.SizeofNlAttr {
+		return 0, nil, nil, fmt.Errorf("an attribute of which %d bytes are there", len(b))
+	}
+	n := int(binary.NativeEndian.Uint16(b))
+	if n < unix.SizeofNlAttr || n > len(b) {
+		return 0, nil, nil, fmt.Errorf("an attribute of %d bytes where %d are left", n, len(b))
+	}
+	kind = binary.NativeEndian.Uint16(b[2:]) & nlaTypeMask
+	return kind, b[unix.SizeofNlAttr:n], b[min((n+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(b)):], nil
 }

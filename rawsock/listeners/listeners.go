@@ -36,7 +36,7 @@ type Namespace struct {
 	Local     []netip.Prefix // addresses that it takes for its own: type local in ip-route(8), loopback among them
 	Published []Published
 	SKLookup  []string // programs of type sk_lookup that are attached to it, as "NAME (id 12)"
-	Unread    []string // of nftables, ipvs, sk_lookup: what could not be looked at
+	Unread    []string // what could not be looked at, of all that leads connections elsewhere: "nftables", "ipvs" …
 
 	open opener
 }

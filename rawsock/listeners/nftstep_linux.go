@@ -11,7 +11,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
-	"github.com/vishvananda/netlink/nl"
 	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
@@ -363,19 +362,17 @@ func decremented(b []byte) []byte {
 
 // verdictOf reads the verdict that a map gives: NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN, include/uapi/linux/netfilter/nf_tables.h.
 func verdictOf(data []byte) *expr.Verdict {
-	attrs, err := nl.ParseRouteAttr(data)
-	if err != nil {
-		return nil
-	}
 	v := &expr.Verdict{Kind: expr.VerdictContinue}
-	for _, a := range attrs {
-		switch a.Attr.Type & nlaTypeMask {
-		case unix.NFTA_VERDICT_CODE:
-			if len(a.Value) >= 4 {
-				v.Kind = expr.VerdictKind(int32(binary.BigEndian.Uint32(a.Value)))
-			}
-		case unix.NFTA_VERDICT_CHAIN:
-			v.Chain = string(bytes.TrimRight(a.Value, "\x00"))
+	for len(data) > 0 {
+		kind, value, rest, err := attribute(data)
+		if err != nil {
+			return nil
+		}
+		switch data = rest; {
+		case kind == unix.NFTA_VERDICT_CODE && len(value) >= 4:
+			v.Kind = expr.VerdictKind(int32(binary.BigEndian.Uint32(value)))
+		case kind == unix.NFTA_VERDICT_CHAIN:
+			v.Chain = string(bytes.TrimRight(value, "\x00"))
 		}
 	}
 	return v

@@ -78,7 +78,7 @@ var kinds = []struct{ name, what, hint string }{
 	{"routes", "local addresses of some network namespaces (%d)", ""},
 	{unreadNFTables, "rules of nftables in some network namespaces (%d)", "run it as root with all capabilities, or give the binary the right to read them: sudo setcap cap_net_admin+ep"},
 	{unreadIPVS, "virtual servers (IPVS) in some network namespaces (%d)", ""},
-	{"legacy", "rules of iptables-legacy in some network namespaces (%d)", "only nftables is read, and iptables over it: see iptables-legacy -t nat -S"},
+	{unreadLegacy, "rules of iptables-legacy in some network namespaces (%d)", "only nftables is read, and iptables over it: see iptables-legacy -t nat -S"},
 	{unreadSKLookup, "sk_lookup programs in some network namespaces (%d)", "run it as root with all capabilities, or give the binary the right to list BPF links: sudo setcap cap_sys_admin+ep"},
 }
 
@@ -89,6 +89,7 @@ const (
 	unreadNFTables = "nftables"
 	unreadIPVS     = "ipvs"
 	unreadSKLookup = "sk_lookup"
+	unreadLegacy   = "iptables-legacy"
 )
 
 func (t *taker) miss(kind string, n int, err error) {
@@ -188,8 +189,8 @@ func (t *taker) surroundings(s *seen) {
 	n.Published = append(n.Published, parseIPVS(string(text))...)
 	text, _ = os.ReadFile("/proc/thread-self/net/ip_tables_names") // absent without the module
 	if slices.Contains(strings.Fields(string(text)), "nat") {
-		t.miss("legacy", 1, errLegacy)
-		n.Unread = append(n.Unread, "iptables-legacy")
+		t.miss(unreadLegacy, 1, errLegacy)
+		n.Unread = append(n.Unread, unreadLegacy)
 	}
 }
 

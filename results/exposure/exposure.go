@@ -47,7 +47,7 @@ type Namespace struct {
 	Hidden      func(port uint16) (bool, error) // whether something that is not shown has the port; nil: nobody can say
 }
 
-// Compare sets the verdict of each listener, and returns what the network saw and no listener explains, in the order of the view. Endpoints that
+// Compare sets the verdict of each listener (call Publish before), and returns what the network saw and no listener explains, in the order of the view. Endpoints that
 // are not of this host are left out. Host and Time of the mismatches are left to the caller.
 func Compare(host []*Namespace, view View) (all []results.Mismatch) {
 	for _, n := range host {
@@ -56,6 +56,7 @@ func Compare(host []*Namespace, view View) (all []results.Mismatch) {
 		}
 	}
 	for s := range view.Open() {
+		expose(host, s.AddrPort)
 		if m, ok := explain(host, s); ok {
 			all = append(all, m)
 		}
@@ -167,6 +168,25 @@ func explain(host []*Namespace, s Sight) (m results.Mismatch, ok bool) {
 
 func contains(p *results.Published, ep netip.AddrPort) bool {
 	return p.First <= ep.Port() && ep.Port() <= p.Last && (!p.Addr.IsValid() || p.Addr.Contains(ep.Addr()))
+}
+
+// expose notes that what an endpoint is led to was reached, whether a listener has the endpoint or not: rules come before sockets.
+func expose(host []*Namespace, ep netip.AddrPort) {
+	for _, n := range host {
+		for i := range n.Published {
+			p := &n.Published[i]
+			if !contains(p, ep) || !p.Addr.IsValid() && !n.has(ep.Addr()) {
+				continue
+			}
+			for _, other := range host {
+				for _, l := range other.Listeners {
+					if slices.Contains(l.Published, *p) {
+						l.Verdict = results.VerdictExposed
+					}
+				}
+			}
+		}
+	}
 }
 
 // whereTo says where a published port is led to.

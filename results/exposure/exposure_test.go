@@ -127,6 +127,24 @@ func TestSeenNotListening(t *testing.T) {
 	}
 }
 
+// What a published port leads to is exposed by that, also where something else listens on the port: Docker's proxy and its rule are both there.
+func TestExposedElsewhere(t *testing.T) {
+	web, loop, proxy := &results.Listener{Addr: addr("0.0.0.0"), Port: 80}, &results.Listener{Addr: addr("127.0.0.1"), Port: 9000}, &results.Listener{Addr: addr("0.0.0.0"), Port: 8080}
+	host := []*Namespace{
+		{Local: prefixes("10.0.0.1/32", "127.0.0.0/8"), Listeners: []*results.Listener{proxy, loop}, Published: []results.Published{
+			{First: 8080, Last: 8080, To: addr("172.17.0.2"), ToPort: 80, By: "dnat"}, {First: 9001, Last: 9001, To: addr("127.0.0.1"), ToPort: 9000, By: "dnat"},
+		}},
+		{Local: prefixes("172.17.0.2/32"), Listeners: []*results.Listener{web}},
+	}
+	Publish(host)
+	if all := Compare(host, seen(t, "10.0.0.1:8080 open")); len(all) != 0 || web.Verdict != results.VerdictExposed || proxy.Verdict != results.VerdictExposed || loop.Verdict != results.VerdictLocal {
+		t.Errorf("%+v; %s, %s, %s", all, web.Verdict, proxy.Verdict, loop.Verdict)
+	}
+	if all := Compare(host, seen(t, "10.0.0.1:9001 open")); len(all) != 1 || web.Verdict != results.VerdictNotAsked || loop.Verdict != results.VerdictExposed {
+		t.Errorf("%+v; %s, %s", all, web.Verdict, loop.Verdict)
+	}
+}
+
 // Two namespaces have one address: what listens in either explains it.
 func TestSharedAddress(t *testing.T) {
 	host := []*Namespace{{Local: prefixes("10.0.0.1/32")}, {Local: prefixes("10.0.0.1/32"), Listeners: []*results.Listener{{Addr: addr("10.0.0.1"), Port: 80}}}}
