@@ -20,6 +20,8 @@ import (
 //	plan        scan_id, "plan", part, piece
 //	coverage    scan_id, "coverage", part, piece
 //	change      scan_id, "change", vantage, its kind, address, prefix, "tcp", port, before, after
+//	listener    host, "listener", network namespace (its name, else its inode), address, interface, port, unit (else the path of the program)
+//	mismatch    host, "mismatch", kind, network namespace likewise, address, port
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.

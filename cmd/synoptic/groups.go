@@ -20,6 +20,7 @@ var groups = []struct{ title, flags string }{
 	{"Evidence", "beacon patience canaries verify min-coverage"},
 	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
+	{"Audit", "all-netns compare hidden"},
 	{"Output", "output show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
 	{"Control and metrics", "control metrics"},
@@ -181,7 +182,7 @@ func exitSection() section {
 		{exitUsage, "refused before the first probe: the message says why, the hint how to fix it"},
 		{exitStopped, "stopped before the end, by a signal or because the reader of standard output went away"},
 		{exitCoverage, "evidence was lost for a part, or coverage is below --min-coverage"},
-		{exitDifferent, "with --exit-code: there are changes"},
+		{exitDifferent, "with --exit-code: there are changes, or something is not as it should be"},
 	} {
 		s.entries = append(s.entries, entry{fmt.Sprint(c.code), c.meaning})
 	}
@@ -233,6 +234,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
 	case "diff":
 		return []section{profileSection(), environmentSection(), exitSection()}
+	case "listeners":
+		return []section{environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

@@ -20,12 +20,11 @@ var version = "0.1.0"
 
 // Exit codes, a contract with scripts.
 const (
-	exitComplete = 0
-	exitFailure  = 1 // something failed while scanning or converting
-	exitUsage    = 2 // refused before the first probe because of what was asked
-	exitStopped  = 3 // interrupted before the end; for convert also: its input was
-	exitCoverage = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
-
+	exitComplete  = 0
+	exitFailure   = 1 // something failed while scanning or converting
+	exitUsage     = 2 // refused before the first probe because of what was asked
+	exitStopped   = 3 // interrupted before the end; for convert also: its input was
+	exitCoverage  = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
 	exitDifferent = 5 // with --exit-code: there is something to tell
 )
 
@@ -126,7 +125,11 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetIn(std.in)
 	root.SetOut(std.text)
 	root.SetErr(cleaned{std.err})
-	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(std, logs), newPortsCommand(std), newCtlCommand(std), newManCommand(std))
+	root.AddCommand(
+		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(std, logs),
+		newListenersCommand(std, logs),
+		newPortsCommand(std), newCtlCommand(std), newManCommand(std),
+	)
 	root.AddCommand(topics()...)
 	onceEach(root)
 	return root
