@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"synoptic/bench/lab/testnet"
+	"synoptic/rawsock"
 )
 
 // Whatever has a port and can be seen hides nothing: listeners of every form, connections at both ends, those that have ended, and sockets
@@ -43,9 +44,15 @@ func TestNothingHidden(t *testing.T) {
 		defer s.Close()
 		defer c.Close()
 	}
-	ports, err := here(t).Hidden(1, 65535)
-	if err != nil || len(ports) != 0 {
-		t.Errorf("%v, %v", ports, err)
+	first, last, err := rawsock.EphemeralPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range [][2]uint16{{0, 100}, {first, last}} {
+		ports, err := here(t).Hidden(r[0], r[1])
+		if err != nil || len(ports) != 0 {
+			t.Errorf("%v, %v", ports, err)
+		}
 	}
 }
 
@@ -86,7 +93,11 @@ func TestHiddenAmongConnections(t *testing.T) {
 			}
 		})
 	}()
-	ports, err := here(t).Hidden(32768, 60999)
+	first, last, err := rawsock.EphemeralPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports, err := here(t).Hidden(first, last)
 	close(stop)
 	if e := <-done; e != nil {
 		t.Error(e)
@@ -105,7 +116,7 @@ func TestHidden(t *testing.T) {
 		all, err := dump(states)
 		return slices.DeleteFunc(all, func(s socket) bool { return s.port >= 4444 && s.port <= 4448 }), err
 	}}
-	ports, err := p.hidden(1, 65535)
+	ports, err := p.hidden(4000, 5000)
 	if want := []uint16{4444, 4445, 4446, 4447, 4448}; err != nil || !slices.Equal(ports, want) {
 		t.Errorf("%v, %v; want %v", ports, err, want)
 	}
