@@ -22,6 +22,7 @@ var groups = []struct{ title, flags string }{
 	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
 	{"Control and metrics", "control metrics"},
+	{"Policy", "explain vantage at exit-code json"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
@@ -180,6 +181,7 @@ func exitSection() section {
 		{exitUsage, "refused before the first probe: the message says why, the hint how to fix it"},
 		{exitStopped, "stopped before the end, by a signal or because the reader of standard output went away"},
 		{exitCoverage, "evidence was lost for a part, or coverage is below --min-coverage"},
+		{exitFound, "synoptic check has found a violation; synoptic policy lint --exit-code has found something"},
 	} {
 		s.entries = append(s.entries, entry{fmt.Sprint(c.code), c.meaning})
 	}
@@ -229,6 +231,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 	switch cmd.Name() {
 	case "scan", "convert":
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
+	case "check", "lint", "init":
+		return []section{policySection(), environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

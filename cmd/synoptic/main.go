@@ -25,6 +25,7 @@ const (
 	exitUsage    = 2 // refused before the first probe because of what was asked
 	exitStopped  = 3 // interrupted before the end; for convert also: its input was
 	exitCoverage = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
+	exitFound    = 5 // done, and something was found that somebody has to look at: a violation of a policy
 )
 
 func main() {
@@ -124,7 +125,7 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetIn(std.in)
 	root.SetOut(std.text)
 	root.SetErr(cleaned{std.err})
-	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newPortsCommand(std), newCtlCommand(std), newManCommand(std))
+	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newPortsCommand(std), newCtlCommand(std), newCheckCommand(std, logs), newPolicyCommand(std, logs), newManCommand(std))
 	root.AddCommand(topics()...)
 	onceEach(root)
 	return root
