@@ -152,7 +152,10 @@ func TestBaselineGroups(t *testing.T) {
 	add("10.30.9.1", 1, 8000, 8001, 8002)
 	add("10.30.9.2", 1, 8000)
 	add("10.30.9.4", 1, 8000) // four kinds of hosts, three kinds of ports
+	all = append(all, Endpoint{Addr: netip.MustParseAddr("10.31.0.5"), Vantage: "dmz", Suspect: results.SYNACKAll}) // of a host record
 	add("10.31.0.5", 1, 22)
+	add("10.31.1.5", 2, 443, 8443) // two kinds of hosts, three kinds of ports
+	add("10.31.1.7", 2, 443, 9443)
 	add("2001:db8::10", 16, 443)
 	b, err := NewBaseline(these(all))
 	if err != nil {
@@ -181,17 +184,48 @@ rules:
     to: 10.30.9.1
     allow:
       ports: 8001-8002
-  - name: "10.31.0.5 tcp 22"
+  # It opens everything, as SYN proxies and tarpits do: have a look at it.
+  - name: "suspect 10.31.0.5"
     to: 10.31.0.5
     allow:
       ports: 22
+  - name: "10.31.1.4/30 tcp 443 8443"
+    to: 10.31.1.5-10.31.1.6
+    allow:
+      ports: [443, 8443]
+  - name: "10.31.1.0/28 tcp 443 9443"
+    to: 10.31.1.7-10.31.1.8
+    allow:
+      ports: [443, 9443]
   - name: "2001:db8::10/124 tcp 443"
     to: "2001:db8::10/124"
     allow:
       ports: 443
 `
-	if text.String() != want {
+	if text.String() != want || b.Suspects() != 1 {
 		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
+	}
+}
+
+// Rules whose names begin alike for longer than there is room have different ones.
+func TestBaselineNames(t *testing.T) {
+	var all []Endpoint
+	for _, host := range []byte{1, 2, 5, 6} {
+		for i := range 60 {
+			port := uint16(1000 + 2*i + i/59*int(host&3)) // the last differs
+			all = append(all, Endpoint{Addr: netip.AddrFrom4([4]byte{10, 0, 0, host}), Port: port, State: results.Open})
+		}
+	}
+	b, err := NewBaseline(these(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if _, err := b.WriteTo(&text); err != nil || strings.Contains(text.String(), "vantage") {
+		t.Fatal(err, text.String())
+	}
+	if p := mustLoad(t, text.String()); len(p.Rules) != 2 || p.Rules[1].Name != p.Rules[0].Name+" (2)" {
+		t.Errorf("%s", text.String())
 	}
 }
 

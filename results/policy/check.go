@@ -195,6 +195,7 @@ func (c *Checker) Report() *Report {
 	}
 	slices.Sort(r.Vantages)
 	r.NotJudged = c.cover(r.Vantages)
+	r.Violations = make([]results.Violation, 0, len(c.found)+len(c.hosts)) // of a wrong policy there are millions
 	for at, f := range c.found {
 		if h := c.hosts[host{at.at.Addr(), at.vantage}]; h != nil && f.verdict.Want != results.WantOpen {
 			h.take(&f.endpoint, f.verdict)

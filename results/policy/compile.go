@@ -9,10 +9,16 @@ import (
 )
 
 // table finds the clauses that are about an address: in bounds, ascending, are the addresses from which on another list holds.
+// All of it lies close together, for most of a look-up is waiting for memory.
 type table struct {
-	bounds []netip.Addr
-	lists  [][]entry // one for each bound; equal ones share memory
+	bounds4 []uint32     // of IPv4,
+	bounds6 []netip.Addr // or of IPv6
+	lists   []list       // one for each bound
+	entries []entry      // of all lists
 }
+
+// list is where the entries of one are; lists that are the same are in the same place.
+type list struct{ at, n uint32 }
 
 // entry is a clause that is about an address. The narrower its range, the lower the rank; equal ones have the same.
 type entry struct{ clause, rank uint32 }
@@ -22,15 +28,32 @@ const maxEntries = 4 << 20
 
 // find gives the clauses about an address.
 func (p *Policy) find(a netip.Addr) []entry {
-	t := &p.v6
+	t, i := &p.v6, 0
 	if a.Is4() {
 		t = &p.v4
+		octets := a.As4()
+		n := binary.BigEndian.Uint32(octets[:])
+		i = sort.Search(len(t.bounds4), func(i int) bool { return n < t.bounds4[i] })
+	} else {
+		i = sort.Search(len(t.bounds6), func(i int) bool { return a.Less(t.bounds6[i]) })
 	}
-	i := sort.Search(len(t.bounds), func(i int) bool { return a.Less(t.bounds[i]) })
 	if i == 0 {
 		return nil
 	}
-	return t.lists[i-1]
+	return t.of(t.lists[i-1])
+}
+
+// of gives the entries of a list.
+func (t *table) of(l list) []entry { return t.entries[l.at : l.at+l.n] }
+
+// bound is the first address for which list i holds.
+func (t *table) bound(i int) netip.Addr {
+	if t.bounds6 != nil {
+		return t.bounds6[i]
+	}
+	var octets [4]byte
+	binary.BigEndian.PutUint32(octets[:], t.bounds4[i])
+	return netip.AddrFrom4(octets)
 }
 
 // element is an address range of a clause.
@@ -112,7 +135,7 @@ func (t *table) build(elements []element, room *int) error {
 	slices.SortFunc(elements, func(a, b element) int { return a.First.Compare(b.First) })
 
 	var active []element // narrowest first, of equals the first clause first
-	shared := map[string][]entry{}
+	shared := map[string]list{}
 	var key []byte
 	for _, at := range bounds {
 		active = slices.DeleteFunc(active, func(e element) bool { return e.Last.Less(at) })
@@ -126,23 +149,33 @@ func (t *table) build(elements []element, room *int) error {
 			})
 			active, elements = slices.Insert(active, i, e), elements[1:]
 		}
-		list := make([]entry, len(active))
+		first := len(t.entries)
 		key = key[:0]
 		for i, e := range active {
-			list[i] = entry{clause: e.clause}
+			next := entry{clause: e.clause}
 			if i > 0 {
-				list[i].rank = list[i-1].rank + uint32(narrower(e.width, active[i-1].width))
+				next.rank = t.entries[first+i-1].rank + uint32(narrower(e.width, active[i-1].width))
 			}
-			key = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(key, e.clause), list[i].rank)
+			t.entries = append(t.entries, next)
+			key = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(key, next.clause), next.rank)
 		}
 		same, known := shared[string(key)]
-		if !known {
-			if *room -= len(list); *room < 0 {
+		if known {
+			t.entries = t.entries[:first]
+		} else {
+			if *room -= len(active); *room < 0 {
 				return fmt.Errorf("too many rules are about the same addresses: their look-up would take more than %d entries", maxEntries)
 			}
-			shared[string(key)], same = list, list
+			same = list{uint32(first), uint32(len(active))}
+			shared[string(key)] = same
 		}
-		t.bounds, t.lists = append(t.bounds, at), append(t.lists, same)
+		t.lists = append(t.lists, same)
+		if at.Is4() {
+			octets := at.As4()
+			t.bounds4 = append(t.bounds4, binary.BigEndian.Uint32(octets[:]))
+		} else {
+			t.bounds6 = append(t.bounds6, at)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -55,7 +56,7 @@ func (p *Policy) Explain(e *Endpoint, at time.Time) Explanation {
 	case x.decided == whyExcepted:
 		x.Message = "may be open until " + x.Exception.Until.Format(time.DateOnly) + " by an exception, ticket " + x.Exception.Ticket
 	case x.decided == whyAllowed:
-		x.Message = "may be open by " + x.Rule.Name
+		x.Message = fmt.Sprintf("may be open by rule %q", x.Rule.Name)
 	default:
 		x.Message = "is " + e.State.String() + ", and no rule requires it open"
 	}

@@ -108,29 +108,48 @@ rules:
   - {name: mine, to: 10.0.1.7, from: app, allow: {ports: 5432, exe: /usr/lib/postgresql/*/bin/postgres, unit: "postgresql@*.service"}}
   - {name: first, to: 10.9.0.0/16, deny: {ports: 1-9}}
   - {name: graver, to: 10.0.0.0/8, deny: {ports: 9, severity: critical}}
+  - {name: wide, to: "2001:db8::/32", allow: {ports: 80, service: tls}}
+  - {name: across, to: "2001:db8::ffff:ffff:ffff:fff0-2001:db8:0:1::f", allow: {ports: 80}}
+  - {name: half, to: "2001:db8:0:0:8000::-2001:db8:0:0:ffff:ffff:ffff:ffff", allow: {ports: 80, service: http}}
+  - {name: else1, to: 198.51.100.0/24, from: app, allow: {ports: 80}}
+  - {name: else2, to: 198.51.100.0/24, from: lab, allow: {ports: 80}}
+  - {name: must1, to: 203.0.113.1, require: {ports: 80, severity: low}}
+  - {name: must2, to: 203.0.113.1, require: {ports: 80, severity: critical}}
   - {name: telnet, to: any, deny: {ports: any, service: telnet, severity: info}}
 `)
 	for text, want := range map[string]string{
-		"10.0.2.1:22 - ssh":      "allowed all",
-		"10.0.1.1:22 - ssh":      "allowed port",
-		"10.0.1.1:22":            "allowed port",
-		"10.0.1.1:22 - telnet":   "info shut telnet",
-		"10.0.1.1:22 - http":     "medium service port",
-		"10.0.1.1:23 - http":     "medium service net",
-		"10.0.1.1:1025 - http":   "allowed all",
-		"10.0.1.7:5432 app":      "allowed mine",
-		"10.0.1.7:5432 office":   "allowed all",
-		"10.9.0.1:8":             "high shut first",
-		"10.9.0.1:9":             "critical shut graver",
-		"192.0.2.1:9":            "medium shut",
-		"192.0.2.1:9 - telnet":   "info shut telnet",
-		"10.0.2.1:9999 - telnet": "info shut telnet",
+		"10.0.2.1:22 - ssh":                        "allowed all",
+		"10.0.1.1:22 - ssh":                        "allowed port",
+		"10.0.1.1:22":                              "allowed port",
+		"10.0.1.1:22 - telnet":                     "info shut telnet",
+		"10.0.1.1:22 - http":                       "medium service port",
+		"10.0.1.1:23 - http":                       "medium service net",
+		"10.0.1.1:1025 - http":                     "allowed all",
+		"10.0.1.7:5432 app":                        "allowed mine",
+		"10.0.1.7:5432 office":                     "allowed all",
+		"10.9.0.1:8":                               "high shut first",
+		"10.9.0.1:9":                               "critical shut graver",
+		"[2001:db8::8000:0:0:1]:80 - ssh":          "medium service half",
+		"[2001:db8::ffff:ffff:ffff:ffff]:80 - ssh": "allowed across",
+		"[2001:db8:0:1::1]:80 - ssh":               "allowed across",
+		"[2001:db8:0:1::10]:80 - ssh":              "medium service wide",
+		"198.51.100.1:80":                          "high shut else1",
+		"198.51.100.1:80 lab":                      "allowed else2",
+		"203.0.113.1:80":                           "allowed must1",
+		"192.0.2.1:9":                              "medium shut",
+		"192.0.2.1:9 - telnet":                     "info shut telnet",
+		"10.0.2.1:9999 - telnet":                   "info shut telnet",
 	} {
 		if got := said(p.Judge(ep(text), day)); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
-	e := ep("10.0.1.7:5432 app")
+	e := ep("203.0.113.1:80")
+	e.State = results.Closed
+	if got := said(p.Judge(e, day)); got != "critical open must2" {
+		t.Errorf("of two that require it: %s", got)
+	}
+	e = ep("10.0.1.7:5432 app")
 	for _, c := range []struct{ unit, exe, want string }{
 		{"postgresql@16-main.service", "/usr/lib/postgresql/16/bin/postgres", "allowed mine"},
 		{"nc.service", "/usr/lib/postgresql/16/bin/postgres", "medium unit mine"},
@@ -148,11 +167,11 @@ rules:
 func TestExplain(t *testing.T) {
 	p := mustLoad(t, example)
 	for text, want := range map[string]string{
-		"10.20.3.4:5432 office": "violation: 5432 is open, and db-only-from-app allows it from app only; decides db-only-from-app 10",
-		"10.20.3.4:5432 app":    "allowed: may be open by db-only-from-app; decides db-only-from-app 10",
-		"10.30.1.10:443":        "allowed: may be open by must-answer; decides must-answer 15; web-servers 7 gives way to a narrower or earlier rule",
+		"10.20.3.4:5432 office": "violation: 5432 is open, and rule \"db-only-from-app\" allows it from app only; decides db-only-from-app 10",
+		"10.20.3.4:5432 app":    "allowed: may be open by rule \"db-only-from-app\"; decides db-only-from-app 10",
+		"10.30.1.10:443":        "allowed: may be open by rule \"must-answer\"; decides must-answer 15; web-servers 7 gives way to a narrower or earlier rule",
 		"10.20.9.9:8080":        "allowed: may be open until 2027-01-31 by an exception, ticket SEC-1234; decides  22",
-		"10.20.3.4:23":          "violation: 23 is open, and never denies it; decides never 18",
+		"10.20.3.4:23":          "violation: 23 is open, and rule \"never\" denies it; decides never 18",
 		"10.99.0.1:1":           "violation: 1 is open, and no rule allows it",
 	} {
 		x := p.Explain(ep(text), day)

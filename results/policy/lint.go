@@ -120,18 +120,19 @@ func (p *Policy) sweep(at time.Time) (all []Finding) {
 	vantages := append(p.VantagePoints(), "") // which no rule names
 	steps := 0
 	for _, t := range []*table{&p.v4, &p.v6} {
-		looked := map[*entry]bool{} // lists that are the same are alike
-		for i, list := range t.lists {
-			if len(list) == 0 || looked[&list[0]] {
+		looked := map[list]bool{} // lists that are the same are alike
+		for i, l := range t.lists {
+			if looked[l] {
 				continue
 			}
-			looked[&list[0]] = true
+			looked[l] = true
+			list := t.of(l)
 			for _, port := range p.portsOf(list) {
 				for _, v := range vantages {
 					if steps += len(list); steps > maxSteps {
 						return []Finding{{Kind: LintShadowed, Line: 1, Message: "the policy is too large to look for rules that never decide"}}
 					}
-					e := Endpoint{Addr: t.bounds[i], Port: port, State: results.Open, Vantage: v}
+					e := Endpoint{Addr: t.bound(i), Port: port, State: results.Open, Vantage: v}
 					p.shade(&e, list, at, shades)
 				}
 			}
@@ -156,7 +157,7 @@ func (p *Policy) sweep(at time.Time) (all []Finding) {
 // called is a clause in words.
 func (p *Policy) called(i int) string {
 	r := &p.Rules[p.clauses[i].index]
-	return fmt.Sprintf("%s (line %d)", r.Name, r.Line)
+	return fmt.Sprintf("rule %q (line %d)", r.Name, r.Line)
 }
 
 // portsOf are the ports at which clauses begin to hold or have ceased to.

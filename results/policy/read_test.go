@@ -208,6 +208,23 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
+// Lists of rules that come again and again are kept once: else these would take 16 million entries.
+func TestListsAreShared(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("version: 1\nrules:\n  - {name: some, to: [")
+	for i := range 2000 {
+		fmt.Fprintf(&text, "10.0.%d.%d, ", i/100, i%100*2)
+	}
+	text.WriteString("10.1.0.0], allow: {ports: 80}}\n")
+	for i := range 4000 {
+		fmt.Fprintf(&text, "  - {name: r%d, to: any, deny: {ports: %d}}\n", i, 1000+i)
+	}
+	p := mustLoad(t, text.String())
+	if v := p.Judge(ep("10.0.3.4:80"), day); v.Violation || !p.Judge(ep("10.0.3.5:80"), day).Violation {
+		t.Errorf("%+v", v)
+	}
+}
+
 // numbers are every step-th from first on.
 func numbers(first, last, step int) string {
 	var b strings.Builder

@@ -41,7 +41,7 @@ func (c *Checker) suspectHost(at host, s *suspect) results.Violation {
 	worst := v.Rule
 	v.Rule, v.Want, v.Port, v.Service, v.Ports = RuleSuspect, results.WantShut, 0, "", s.ports
 	v.Suspect |= results.SYNACKAll
-	v.Message = fmt.Sprintf("%v opens everything: %d of its ports may not be open, the gravest by %s", at.addr, s.ports, worst)
+	v.Message = fmt.Sprintf("%v opens everything: %d of its ports may not be open, the gravest by rule %q", at.addr, s.ports, worst)
 	return v
 }
 
@@ -50,14 +50,14 @@ func (v *Verdict) message(e *Endpoint) string {
 	var s string
 	switch v.decided {
 	case whyDenied:
-		s = fmt.Sprintf("%d is open, and %s denies it", e.Port, v.Rule.Name)
+		s = fmt.Sprintf("%d is open, and rule %q denies it", e.Port, v.Rule.Name)
 	case whyElsewhere:
-		s = fmt.Sprintf("%d is open, and %s allows it from %s only", e.Port, v.Rule.Name, strings.Join(v.Rule.From, ", "))
+		s = fmt.Sprintf("%d is open, and rule %q allows it from %s only", e.Port, v.Rule.Name, strings.Join(v.Rule.From, ", "))
 	case whyDiffers:
 		is, wants := v.difference(e)
-		s = fmt.Sprintf("%s listens on %d, and %s allows %s", is, e.Port, v.Rule.Name, strings.Join(wants, ", "))
+		s = fmt.Sprintf("%s listens on %d, and rule %q allows %s", is, e.Port, v.Rule.Name, strings.Join(wants, ", "))
 	case whyRequired:
-		s = fmt.Sprintf("%d is %s, and %s requires it", e.Port, e.State, v.Rule.Name)
+		s = fmt.Sprintf("%d is %s, and rule %q requires it", e.Port, e.State, v.Rule.Name)
 	default:
 		s = fmt.Sprintf("%d is open, and no rule allows it", e.Port)
 	}
