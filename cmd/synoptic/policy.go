@@ -179,7 +179,8 @@ func (f *policyFlags) load(name string) (*policy.Policy, time.Time, error) {
 type judged struct {
 	*input
 	command string
-	any     bool // a record was read
+	any     bool     // a record was read
+	open    []string // scans that have begun and not ended
 }
 
 func policyInput(command string, files []string, std streams, logs *logFormat) (*judged, error) {
@@ -201,6 +202,7 @@ func (in *judged) endpoints(vantage string) policy.Endpoints {
 		switch failed, _ := errors.AsType[failure](err); {
 		case err == nil:
 			in.any = true
+			in.follow(into)
 		case errors.Is(err, io.EOF) || failed.error != nil:
 		default:
 			err = failure{err}
@@ -209,8 +211,24 @@ func (in *judged) endpoints(vantage string) policy.Endpoints {
 	}, strings.TrimSpace(vantage))
 }
 
+// follow tells of a scan that has not asked all that it was to ask: what it does not show is not judged.
+func (in *judged) follow(r *results.Records) {
+	switch {
+	case r.Start != nil:
+		in.open = append(in.open, r.ScanID)
+	case r.End != nil:
+		in.open = slices.DeleteFunc(in.open, func(id string) bool { return id == r.ScanID })
+		if !r.End.Complete {
+			in.log.Warn(fmt.Sprintf("scan %s is not complete (coverage %.2f): what it did not ask is not judged", r.ScanID, r.End.Coverage), "scan_id", r.ScanID)
+		}
+	}
+}
+
 // outcome is the failure of an input that is not whole.
 func (in *judged) outcome() error {
+	for _, id := range in.open {
+		in.log.Warn(fmt.Sprintf("scan %s: %s: what comes behind is not judged", id, cutOff), "scan_id", id)
+	}
 	switch {
 	case !in.any:
 		return failure{noRecord(in.command, in.bad)}

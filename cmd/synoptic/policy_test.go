@@ -94,9 +94,14 @@ func TestCheckCommand(t *testing.T) {
 	} {
 		s.check(t)
 	}
+	whole := read1(t, "good.jsonl")
+	write(t, "cut.jsonl", whole[:strings.Index(whole, `{"v":1,"type":"scan_end"`)])
+	write(t, "incomplete.jsonl", strings.Replace(whole, `"complete":true`, `"complete":false`, 1))
 	writeScan(t, "strange.jsonl", "c", "ofice", "10.0.0.2:80 open")
 	writeScan(t, "nameless.jsonl", "c", "", "10.0.0.2:80 open")
 	for _, s := range []saying{
+		{"check p.yaml cut.jsonl" + at, 0, `^synoptic: scan a{32}: the record stream ends before scan_end: what comes behind is not judged\n$`},
+		{"check p.yaml incomplete.jsonl" + at, 0, `^synoptic: scan a{32} is not complete \(coverage 0.00\): what it did not ask is not judged\n$`},
 		{"check p.yaml strange.jsonl", 0, `does not know the vantage point "ofice".*did you mean --vantage office`},
 		{"check p.yaml nameless.jsonl", 0, `do not say which scanner.*give --vantage NAME`},
 	} {

@@ -72,7 +72,7 @@ func TestBaselineIsExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(from, 1))
 	n := 2000
 	if testing.Short() {
-		n = 200
+		n = 100
 	}
 	rules, endpoints := 0, 0
 	for range n {
@@ -151,7 +151,7 @@ func TestBaselineGroups(t *testing.T) {
 	add("10.30.9.1", 3, 22)
 	add("10.30.9.1", 1, 8000, 8001, 8002)
 	add("10.30.9.2", 1, 8000)
-	add("10.30.9.4", 1, 8000) // four kinds of hosts, three kinds of ports
+	add("10.30.9.4", 1, 8000)                                                                                       // four kinds of hosts, three kinds of ports
 	all = append(all, Endpoint{Addr: netip.MustParseAddr("10.31.0.5"), Vantage: "dmz", Suspect: results.SYNACKAll}) // of a host record
 	add("10.31.0.5", 1, 22)
 	add("10.31.1.5", 2, 443, 8443) // two kinds of hosts, three kinds of ports

@@ -28,7 +28,8 @@ const maxEntries = 4 << 20
 
 // find gives the clauses about an address.
 func (p *Policy) find(a netip.Addr) []entry {
-	t, i := &p.v6, 0
+	var i int
+	t := &p.v6
 	if a.Is4() {
 		t = &p.v4
 		octets := a.As4()
