@@ -24,6 +24,7 @@ var groups = []struct{ title, flags string }{
 	{"Output", "output show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
 	{"Control and metrics", "control metrics"},
+	{"Policy", "explain vantage at"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
@@ -182,7 +183,7 @@ func exitSection() section {
 		{exitUsage, "refused before the first probe: the message says why, the hint how to fix it"},
 		{exitStopped, "stopped before the end, by a signal or because the reader of standard output went away"},
 		{exitCoverage, "evidence was lost for a part, or coverage is below --min-coverage"},
-		{exitDifferent, "with --exit-code: there are changes, or something is not as it should be"},
+		{exitFound, "something was found that somebody has to look at: a violation of a policy; with --exit-code also changes, mismatches, rules that do nothing"},
 	} {
 		s.entries = append(s.entries, entry{fmt.Sprint(c.code), c.meaning})
 	}
@@ -236,6 +237,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 		return []section{profileSection(), environmentSection(), exitSection()}
 	case "listeners":
 		return []section{environmentSection(), exitSection()}
+	case "check", "lint", "init":
+		return []section{policySection(), environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

@@ -102,7 +102,7 @@ func runListeners(f *listenersFlags, std streams, logs *logFormat) error {
 		return err
 	}
 	if f.exitCode && a.unexplained() {
-		return exit(exitDifferent)
+		return exit(exitFound)
 	}
 	return nil
 }

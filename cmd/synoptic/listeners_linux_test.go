@@ -184,7 +184,7 @@ func TestListenersCompare(t *testing.T) {
 	}
 	ended.Close()
 	o := inTarget(t, n, "listeners", "--compare", file, "--exit-code")
-	if o.code != exitDifferent {
+	if o.code != exitFound {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 	listening, differs := parseAudit(t, o.stdout)

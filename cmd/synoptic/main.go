@@ -20,12 +20,12 @@ var version = "0.1.0"
 
 // Exit codes, a contract with scripts.
 const (
-	exitComplete  = 0
-	exitFailure   = 1 // something failed while scanning or converting
-	exitUsage     = 2 // refused before the first probe because of what was asked
-	exitStopped   = 3 // interrupted before the end; for convert also: its input was
-	exitCoverage  = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
-	exitDifferent = 5 // with --exit-code: there is something to tell
+	exitComplete = 0
+	exitFailure  = 1 // something failed while scanning or converting
+	exitUsage    = 2 // refused before the first probe because of what was asked
+	exitStopped  = 3 // interrupted before the end; for convert also: its input was
+	exitCoverage = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
+	exitFound    = 5 // something was found that somebody has to look at: a violation of a policy, and, with --exit-code, a change or what else there is
 )
 
 func main() {
@@ -127,7 +127,7 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetErr(cleaned{std.err})
 	root.AddCommand(
 		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(std, logs),
-		newListenersCommand(std, logs),
+		newListenersCommand(std, logs), newCheckCommand(std, logs), newPolicyCommand(std, logs),
 		newPortsCommand(std), newCtlCommand(std), newManCommand(std),
 	)
 	root.AddCommand(topics()...)
