@@ -19,7 +19,7 @@ var groups = []struct{ title, flags string }{
 	{"Evidence", "beacon patience canaries verify min-coverage"},
 	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
-	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
+	{"Output", "output title show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
 	{"Control and metrics", "control metrics"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
@@ -229,6 +229,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 	switch cmd.Name() {
 	case "scan", "convert":
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
+	case "report":
+		return []section{profileSection(), environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":
