@@ -33,7 +33,7 @@ func TestBrowser(t *testing.T) {
 		test func(*testing.T, *browser.Browser)
 	}{
 		{"planted", plantedInBrowser}, {"hostile", hostileInBrowser}, {"decoded", decodedInBrowser}, {"search", searchInBrowser}, {"curve", curveInBrowser},
-		{"few", fewInBrowser}, {"keyboard", keyboardInBrowser}, {"broken", brokenInBrowser},
+		{"few", fewInBrowser}, {"keyboard", keyboardInBrowser}, {"printed", printedInBrowser}, {"layers", layersInBrowser}, {"sorted", sortedInBrowser}, {"broken", brokenInBrowser},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, b) })
 	}
@@ -156,18 +156,12 @@ func mixed() (report.Input, []report.Endpoint) {
 		e.Name, e.Banner, e.Notes = fmt.Sprintf("host-%d.example", len(all)/3), fmt.Sprintf("SSH-2.0-é%d", len(all)), ""
 		all = append(all, e)
 	}
-	for i, text := range []string{"2001:db8::1", "2001:db8::1", "2001:db8:0:1::", "2001:db8:1:0:2:0:0:3", "fe80::1:0:0:1"} {
+	for i, text := range []string{"2001:db8::1", "2001:db8::1", "2001:db8:0:1::", "2001:db8:1:0:2:0:0:3", "2001:db9:0:0:1:0:0:1", "fe80::1:0:0:1"} {
 		all = append(all, report.Endpoint{Addr: netip.MustParseAddr(text), Port: uint16(22 + i), State: report.State(i % 5), Service: "ssh", Vantage: "office", Since: 1795255933_000000000, Seen: 1795355933_000000000})
 	}
 	all[3].Vantage, all[7].Service = "dmz-scan01 ", ""
-	in.Endpoints = func(yield func(report.Endpoint, error) bool) {
-		for _, e := range all {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-	return in, all
+	in.Endpoints = each(all)
+	return in, slices.Clone(all)
 }
 
 func minutes(ns int64) string {
@@ -293,6 +287,10 @@ func searchInBrowser(t *testing.T, b *browser.Browser) {
 		Array.from(document.querySelectorAll("#tabs button")).find((x) => x.textContent === "Endpoints").click();
 		return Array.from(document.querySelectorAll("#panel tbody tr"), (tr) => Array.from(tr.cells, (c) => c.textContent).slice(0, 4).join(" "));
 	})`)
+	hosts := eval[int](t, b, `(Array.from(document.querySelectorAll("#tabs button")).find((x) => x.textContent === "Hosts").click(), document.querySelectorAll("#panel tbody tr").length)`)
+	if hosts != 3 {
+		t.Errorf("%d hosts of 3", hosts)
+	}
 	if want := []string{"2001:db8::1 22 open ssh", "2001:db8::1 23 closed ssh", "2001:db8:0:1:: 24 filtered ssh", "2001:db8:1:0:2::3 25 not open ssh"}; !slices.Equal(rows, want) {
 		t.Errorf("rows %q, want %q", rows, want)
 	}

@@ -41,12 +41,15 @@ func newChart(days []dayOfChanges) *chart {
 		return nil
 	}
 	days = days[max(0, len(days)-maxDays):]
-	c := &chart{Width: chartWide, First: days[0].Day, Last: days[len(days)-1].Day, Most: 1}
+	step := min(chartWide/float64(len(days)), 48)
+	c := &chart{Width: max(int(step*float64(len(days))), 200), First: days[0].Day, Last: days[len(days)-1].Day, Most: 1}
 	for _, d := range days {
 		c.Most = max(c.Most, d.Opened, d.Ended)
 	}
+	if len(days) == 1 {
+		c.Last = ""
+	}
 	c.Title = fmt.Sprintf("Endpoints that opened, and that are no longer open, on %d days with changes", len(days))
-	step := min(chartWide/float64(len(days)), 48)
 	for i, d := range days {
 		height := func(n int) float64 {
 			if n == 0 {

@@ -161,6 +161,9 @@ func TestLedger(t *testing.T) {
 		"all is asked for":      {results.Closed | results.Filtered | results.Unknown, []said{{records: web + ";10.0.0.1:81 rst;10.0.0.1:82 no-response;10.0.0.1:83 evidence-lost"}}, "10.0.0.1:80 open http|10.0.0.1:81 closed|10.0.0.1:82 filtered|10.0.0.1:83 unknown", "not known"},
 		"closed, then open":     {results.Closed, []said{{records: "10.0.0.1:80 rst"}, {day: 1, records: web}}, "10.0.0.1:80 open http", "10.0.0.1:80 opened"},
 		"unknown, then open":    {results.Unknown, []said{{records: "10.0.0.1:80 evidence-lost"}, {day: 1, records: web}}, "10.0.0.1:80 open http", "10.0.0.1:80 found"},
+		"worse is shown too":    {results.Filtered, []said{{records: "10.0.0.1:80 icmp-host-unreachable;" + web}}, "10.0.0.1:80 open http", "not known"},
+		"to and fro":            {0, []said{{}, {day: 1, records: web}, {day: 2, records: "10.0.0.1:80 rst"}, {day: 3, records: web}}, "10.0.0.1:80 open http", "10.0.0.1:80 reopened|10.0.0.1:80 closed|10.0.0.1:80 opened"},
+		"to and fro, all shown": {results.Closed, []said{{records: "10.0.0.1:80 rst"}, {day: 1, records: web}, {day: 2, records: "10.0.0.1:80 rst"}, {day: 3, records: web}}, "10.0.0.1:80 open http", "10.0.0.1:80 reopened|10.0.0.1:80 closed|10.0.0.1:80 opened"},
 		"mapped":                {0, []said{{records: "[::ffff:10.0.0.1]:80 syn-ack;[fe80::1%eth0]:80 syn-ack"}}, "10.0.0.1:80 open|fe80::1:80 open", "not known"},
 	} {
 		_, endpoints, changes := ledger(t, c.show, c.scans...)
@@ -191,6 +194,12 @@ func TestWindows(t *testing.T) {
 	for i, w := range want {
 		if g := got[i]; g.Kind != w.kind || g.NotBefore != w.before || g.NotAfter != w.after || g.Vantage != "dmz" {
 			t.Errorf("change %d: %+v, want %+v", i, g, w)
+		}
+	}
+	unknown, _, _ := ledger(t, results.Unknown, said{records: "10.0.0.1:80 evidence-lost"}, said{day: 1, records: web})
+	for c := range unknown.Changes {
+		if c.Kind != "found" || c.NotBefore != 0 || c.NotAfter != at(1, 1) {
+			t.Errorf("after an unknown state: %+v", c)
 		}
 	}
 	for e := range in.Endpoints {

@@ -81,7 +81,7 @@ func (l *Ledger) merged(c *session, found []entry) []entry {
 // missing is for an endpoint that the scan has no record of.
 func (l *Ledger) missing(c *session, e *entry) {
 	switch {
-	case e.Vantage != c.scan.Vantage || e.space != c.space || e.State != Open && e.State != Unknown:
+	case e.space != c.space || e.State != Open && e.State != Unknown:
 	case c.suspects[e.Addr] || !c.proves:
 		e.State = Unknown
 	case e.settled == Open:

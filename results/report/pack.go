@@ -89,9 +89,8 @@ func (c *column) string(s string) {
 	c.text = append(c.text, s...)
 }
 
-// fit is a text as the report shows it: UTF-8, without control characters, cut.
+// fit is a text as the report shows it: UTF-8 (strings.Map takes care of what is none), without control characters, cut.
 func fit(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
 	s = strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':

@@ -54,6 +54,7 @@ type page struct {
 	Figures              []figure
 	Newest               *completeness
 	Warnings             []string
+	AnyOpen              bool
 	Tops                 []top
 	Chart                *chart
 	Days                 []dayOfChanges
@@ -87,7 +88,7 @@ const maxRows = 14
 func newPage(in *Input, s *summary) *page {
 	p := &page{
 		Policy: policy, Title: fit(cmp.Or(in.Title, "Open TCP ports")), Style: template.CSS(style), Script: template.JS(script),
-		About: about(in), Figures: figures(in, s), Warnings: s.warnings(), in: in,
+		About: about(in), Figures: figures(in, s), Warnings: s.warnings(), AnyOpen: s.states[Open] > 0, in: in,
 	}
 	if n := len(in.Scans); n > 0 {
 		p.Newest = complete(&in.Scans[n-1])

@@ -82,7 +82,7 @@ func enclose(p []block) square {
 	}
 }
 
-// quarters are the blocks by the quarters of the square around them. One that reaches over several quarters keeps all together.
+// quarters are the blocks by the quarters of the square around them that they begin in.
 func quarters(p []block) (pieces [][]block) {
 	whole := enclose(p)
 	if whole.Bits >= smallest {
@@ -91,9 +91,6 @@ func quarters(p []block) (pieces [][]block) {
 	inner := mask(whole.Bits + 2)
 	from := 0
 	for i, b := range p {
-		if b.first&inner != b.last&inner {
-			return nil
-		}
 		if i > from && b.first&inner != p[from].first&inner {
 			pieces = append(pieces, p[from:i])
 			from = i

@@ -202,19 +202,48 @@ func scripts(t testing.TB) (all []string) {
 	return all
 }
 
+func each[T any](all []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range all {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// The figures of the head, and the tables of the summary.
+func TestFigures(t *testing.T) {
+	at := func(text string, port uint16, state report.State, service string) report.Endpoint {
+		return report.Endpoint{Addr: netip.MustParseAddr(text), Port: port, State: state, Service: service}
+	}
+	page := written(t, report.Input{
+		Endpoints: each([]report.Endpoint{
+			at("10.0.0.1", 22, report.Unknown, "ssh"), at("10.0.0.1", 80, report.Open, "http"), at("10.0.0.1", 81, report.Open, "http"),
+			at("10.0.0.2", 80, report.Closed, ""), at("10.0.0.3", 80, report.Shut, ""), at("10.0.0.4", 80, report.Filtered, ""), at("2001:db8::1", 80, report.Open, "http"),
+		}),
+		Changes: each([]report.Change{
+			{Addr: netip.MustParseAddr("10.0.0.1"), Kind: "opened", NotAfter: 1795255933e9}, {Addr: netip.MustParseAddr("10.0.0.1"), Kind: "net-dark", NotAfter: 1795255933e9},
+			{Addr: netip.MustParseAddr("10.0.0.1"), Kind: "flapping", NotAfter: 1795355933e9},
+		}),
+		Violations: each([]report.Violation{{Addr: netip.MustParseAddr("10.0.0.1"), Rule: "never", Severity: "critical"}}),
+	})
+	for _, want := range []string{
+		"<b>3</b><span>open endpoints", "<b>2</b><span>hosts with open ports", "<b>1</b><span>were open, now unknown", "<b>3</b><span>endpoints not open", "<b>3</b><span>changes", "<b>1</b><span>violations",
+		`<th scope="row">80</th><td class="n">2</td>`, `<th scope="row">http</th><td class="n">3</td>`, `<th scope="row">never</th>`, `<th scope="row">critical</th>`,
+		`<th scope="row">2026-11-21</th><td class="n">1</td><td class="n">1</td><td class="n">0</td>`, `<th scope="row">2026-11-22</th><td class="n">0</td><td class="n">0</td><td class="n">1</td>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("not there: %s", want)
+		}
+	}
+}
+
 // What ends a report too early is told, and so is what no payload can have.
 func TestWriteFails(t *testing.T) {
 	broken := errors.New("broken")
 	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	one := func(all ...report.Endpoint) iter.Seq2[report.Endpoint, error] {
-		return func(yield func(report.Endpoint, error) bool) {
-			for _, e := range all {
-				if !yield(e, nil) {
-					return
-				}
-			}
-		}
-	}
+	one := func(all ...report.Endpoint) iter.Seq2[report.Endpoint, error] { return each(all) }
 	for name, c := range map[string]struct {
 		in   report.Input
 		want error
@@ -265,7 +294,7 @@ func TestContrast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	light, dark, _ := strings.Cut(string(css), "@media (prefers-color-scheme: dark)")
+	light, dark, _ := strings.Cut(string(css), "@media screen and (prefers-color-scheme: dark)")
 	dark, _, _ = strings.Cut(dark, "\n}\n")
 	light, _, _ = strings.Cut(light, "\n}\n")
 	for name, text := range map[string]string{"light": light, "dark": dark} {

@@ -163,7 +163,7 @@ class HilbertMap {
     while (side * scale < (single ? 1 : 132) && side < this.square.side) side *= 2;
     const bits = 32 - 2 * Math.log2(side);
     for (const step of scale >= 7 && side > 1 ? [1, side] : [side]) {
-      g.strokeStyle = css.getPropertyValue(step === side && !single ? "--line" : "--ground");
+      g.strokeStyle = css.getPropertyValue(step === side && !single ? "--line" : "--page");
       g.lineWidth = 1;
       g.beginPath();
       for (let at = Math.ceil(view.x / step) * step; at <= view.x + view.size; at += step) { g.moveTo((at - view.x) * scale, 0); g.lineTo((at - view.x) * scale, width); }
@@ -185,8 +185,9 @@ class HilbertMap {
   // nameOne names an address in its own cell, in a colour that can be read there.
   nameOne(g, css, u, v, name, left, top) {
     const { x, y, kind } = this.points;
-    this.filled ??= new Set(Array.from(x, (_, i) => (kind[i] ? x[i] * 65536 + y[i] : -1)));
-    g.fillStyle = css.getPropertyValue(this.filled.has(u * 65536 + v) ? "--page" : "--quiet");
+    this.filled ??= new Map(Array.from(x, (_, i) => [x[i] * 65536 + y[i], kind[i]]));
+    const fill = this.filled.get(u * 65536 + v);
+    g.fillStyle = fill ? readable(rgbOf(css.getPropertyValue(this.colours[fill - 1][1]))) : css.getPropertyValue("--quiet");
     g.fillText(name, left, top);
   }
 
@@ -227,6 +228,9 @@ class HilbertMap {
     canvas.addEventListener("focus", () => { if (canvas.matches(":focus-visible")) this.point(); });
     canvas.addEventListener("blur", () => { this.cross = null; this.draw(); });
     new ResizeObserver(() => this.draw()).observe(canvas);
+    for (const [event, on] of [["beforeprint", true], ["afterprint", false]]) {
+      addEventListener(event, () => { document.documentElement.classList.toggle("printing", on); this.draw(); });
+    }
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
@@ -275,4 +279,10 @@ function hatch(g, colour) {
 function rgbOf(colour) {
   const n = parseInt(colour.trim().slice(1), 16);
   return [n >> 16, (n >> 8) & 255, n & 255];
+}
+
+// readable is black or white, whichever has more contrast to a colour (WCAG 2.2, relative luminance).
+function readable(rgb) {
+  const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 }

@@ -19,7 +19,6 @@ async function start() {
     shown.endpoints = matching(endpoints, words);
     shown.changes = matching(changes, words);
     shown.violations = matching(violations, words);
-    $("found").textContent = `${grouped(shown.endpoints.length)} of ${grouped(endpoints.rows)} endpoints`;
     choose(current, false);
     if (map) map.refresh();
   };
@@ -32,6 +31,8 @@ async function start() {
       if (mine) { $("panel").setAttribute("aria-labelledby", tab.id); if (focus) tab.focus(); }
     }
     $("tables-title").textContent = view.title;
+    const table = view.table ?? endpoints;
+    $("found").textContent = `${grouped(shown[table.name].length)} of ${grouped(table.rows)} ${table.name}`;
     pages.show({ ...view.make(), find: (text) => { search(text); if (view.then) choose(view.then(), false); $("tables").scrollIntoView(); $("panel").focus(); } });
   };
   for (const [i, view] of views.entries()) {
@@ -86,7 +87,7 @@ function viewsOf(meta, { endpoints, changes, violations }, shown) {
     const last = (h) => fold(h, (v, row) => Math.max(v, seen(row)), 0);
     return { caption: "Hosts", empty: nothing, rows: list, columns: [
       { title: "Address", text: (h) => endpoints.address(h.host), key: (h) => h.host, find: (h) => endpoints.address(h.host) },
-      { title: "Name", text: name, key: (h) => c.name.rank()[c.name.refs[rows[h.from]]] },
+      { ...textColumn(endpoints, "name", "Name"), text: name, key: (h) => c.name.rank()[c.name.refs[rows[h.from]]] },
       { title: "Open", n: true, text: (h) => grouped(number(h)), key: number },
       { title: "Open ports", text: ports, key: number },
       timeColumn("Since", first), timeColumn("Last seen open", last),
@@ -108,16 +109,16 @@ function viewsOf(meta, { endpoints, changes, violations }, shown) {
   all.ports = counted("Ports", "Port", c.port, (k) => String(c.port.values[k]), (k) => ":" + c.port.values[k]);
   all.services = counted("Services", "Service", c.service, (k) => c.service.value(k) || "not known", (k) => c.service.value(k));
   const d = changes.columns;
-  all.changes = { title: "Changes", make: () => ({ caption: "Changes", empty: meta.changes ? nothing : "Nothing can be said of changes: no two of the scans are known to have asked the same endpoints.",
+  all.changes = { title: "Changes", table: changes, make: () => ({ caption: "Changes", empty: meta.changes ? nothing : "Nothing can be said of changes: no two of the scans are known to have asked the same endpoints.",
     rows: shown.changes.slice().sort((a, b) => d.to.get(b) - d.to.get(a) || a - b), columns: [
-      { ...addressColumn(changes) }, portColumn(changes),
+      addressColumn(changes), portColumn(changes),
       { ...textColumn(changes, "kind", "Change"), mark: (row) => "change-" + changeClass(d.kind.get(row)) },
       textColumn(changes, "before", "Before"), textColumn(changes, "after", "After"),
       timeColumn("Not before", (row) => (d.from.get(row) === 0 ? 0 : d.to.get(row) - d.from.get(row))), timeColumn("Not after", (row) => d.to.get(row)),
       textColumn(changes, "service", "Service"), textColumn(changes, "vantage", "From"), textColumn(changes, "notes", "Notes"),
     ] }) };
   const v = violations.columns;
-  all.violations = { title: "Violations", make: () => ({ caption: "Violations", empty: meta.violations ? nothing : "No policy was checked.", rows: shown.violations, columns: [
+  all.violations = { title: "Violations", table: violations, make: () => ({ caption: "Violations", empty: meta.violations ? nothing : "No policy was checked.", rows: shown.violations, columns: [
     addressColumn(violations), portColumn(violations), textColumn(violations, "severity", "Severity"), textColumn(violations, "rule", "Rule"),
     textColumn(violations, "want", "Wanted"), textColumn(violations, "status", "Status"), textColumn(violations, "owner", "Owner"),
     timeColumn("First", (row) => v.first.get(row)), textColumn(violations, "vantage", "From"), textColumn(violations, "notes", "Notes"),

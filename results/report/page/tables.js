@@ -2,7 +2,8 @@
 
 const PAGE = 50;
 
-// A column: title, text(row), and key(row), the number to sort by; n where it is a number to read.
+// A column: title, text(row), and key(row), the number to sort by; n where it is a number to read, blank where there is
+// nothing in it.
 class Pages {
   constructor(panel, said) {
     Object.assign(this, { panel, said });
@@ -10,7 +11,7 @@ class Pages {
 
   // show takes a table's caption, columns, the rows in their first order, and what a click on a row's button does.
   show(source) {
-    Object.assign(this, source);
+    Object.assign(this, source, { columns: source.columns.filter((c) => !c.blank) });
     this.order = null;
     this.at = 0;
     this.draw();
@@ -114,7 +115,7 @@ function mark(kind) {
 // textColumn and numberColumn show a column of a table of the payload.
 function textColumn(table, name, title) {
   const c = table.columns[name];
-  return { title, text: (row) => c.get(row), key: (row) => c.rank()[c.refs[row]] };
+  return { title, text: (row) => c.get(row), key: (row) => c.rank()[c.refs[row]], blank: c.count === 1 && c.value(0) === "" };
 }
 
 function timeColumn(title, minutes) {
