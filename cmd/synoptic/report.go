@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/report"
+	"synoptic/results/sink"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/vfs"
@@ -65,16 +67,9 @@ func runReport(stop *stopper, f *reportFlags, files []string, std streams, logs 
 	if err != nil {
 		return err
 	}
-	switch {
-	case f.output == "" && isTerminal(std.out):
-		return usage("give -o report.html", "where is the page to be written?")
-	case f.output == "":
-		f.output = "-"
-	case dest.IsRemote(f.output):
-		return usage("give a file, such as -o report.html", "output %q: a page is no record, and goes to files only", f.output)
-	}
-	if f.output == "-" && isTerminal(std.out) {
-		return usage("give -o report.html", "a page of HTML is of no use on a terminal")
+	to, err := pagePlace(f.output, std)
+	if err != nil {
+		return err
 	}
 	in, err := newInput(files, std.in)
 	if err != nil {
@@ -83,7 +78,7 @@ func runReport(stop *stopper, f *reportFlags, files []string, std streams, logs 
 	if slices.Contains(in.files, "-") {
 		tellStdin(std, *logs)
 	}
-	if err := in.apart([]string{f.output}, std.out); err != nil {
+	if err := in.apart([]string{to}, std.out); err != nil {
 		return err
 	}
 	if err := in.oldestFirst(); err != nil {
@@ -96,13 +91,43 @@ func runReport(stop *stopper, f *reportFlags, files []string, std streams, logs 
 	}
 	made := read.Input()
 	made.Title, made.Made, made.By = f.title, time.Now().UnixNano(), "synoptic "+version
-	if err := writePage(stop, f.output, std, made); err != nil {
+	if err := writePage(stop, to, std, made); err != nil {
 		return err
 	}
 	if in.bad > 0 {
 		return failure{fmt.Errorf("%s not understood and left out", screen.Count(in.bad, "line was", "lines were"))}
 	}
 	return nil
+}
+
+// pagePlace is the file that -o means, or "-".
+func pagePlace(output string, std streams) (string, error) {
+	const hint = "give -o report.html"
+	format, to := sink.Split(output)
+	switch {
+	case output == "" || output == "-":
+		if isTerminal(std.out) {
+			return "", usage(hint, "a page of HTML is of no use on a terminal")
+		}
+		return "-", nil
+	case dest.IsRemote(output):
+		return "", usage(hint, "output %q: a page is no record, and goes to files only", output)
+	case to != output && format != "html":
+		return "", usage(hint+"; synoptic convert writes other formats", "output %q: a report is HTML", output)
+	}
+	f, err := os.Open(to)
+	if err != nil {
+		return to, nil // there is none, or whoever opens it for writing says why that cannot be
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return to, nil
+	}
+	begin := make([]byte, len(report.Begin))
+	if n, _ := io.ReadFull(f, begin); n > 0 && string(begin) != report.Begin {
+		return "", usage("give another name, or remove the file", "output %q is a file that is no page of HTML, and is not overwritten", to)
+	}
+	return to, nil
 }
 
 // oldestFirst puts the input's files in the order of their first records. What can be read only once stays where it is.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"runtime"
@@ -11,6 +13,7 @@ import (
 
 	"synoptic/bench/lab/need"
 	"synoptic/results"
+	"synoptic/results/report"
 )
 
 // reportDay is the stream of a scan of the same two ports on a day, of which these are open.
@@ -73,13 +76,15 @@ func TestReportRefuses(t *testing.T) {
 	write(t, "empty", "")
 	write(t, "mixed.jsonl", reportDay(t, 1, 22)+reportDay(t, 2, 22)+reportDay(t, 1, 22))
 	write(t, "newer.jsonl", strings.ReplaceAll(reportDay(t, 1, 22), `"v":1`, `"v":9`))
-	write(t, "r.html", "the page before")
+	write(t, "r.html", "<!DOCTYPE html>the page before")
 	for _, s := range []saying{
 		{"report nosuch.jsonl -o r.html", exitUsage, `input "nosuch.jsonl": no such file`},
 		{"report . -o r.html", exitUsage, `is a directory`},
 		{"report a.jsonl a.jsonl -o r.html", exitUsage, `given twice`},
-		{"report a.jsonl -o a.jsonl", exitUsage, `output "a.jsonl" is input "a.jsonl"`},
+		{"report a.jsonl -o a.jsonl", exitUsage, `output "a.jsonl" is a file that is no page`},
 		{"report a.jsonl -o hec+https://splunk.example", exitUsage, `goes to files only`},
+		{"report a.jsonl -o csv:r.html", exitUsage, `a report is HTML`},
+		{"report a.jsonl -o text", exitUsage, `output "text" is a file that is no page of HTML, and is not overwritten`},
 		{"report a.jsonl -o nosuch/r.html", exitUsage, `nosuch/r.html`},
 		{"report a.jsonl -o r.html --show opne", exitUsage, `--show`},
 		{"report text -o r.html", exitFailure, `no record in the input: 1 line was not understood(?s:.*)hint: report reads the JSON lines`},
@@ -89,8 +94,11 @@ func TestReportRefuses(t *testing.T) {
 	} {
 		s.check(t)
 	}
-	if page := pageOf(t, "r.html"); page != "the page before" {
+	if page := pageOf(t, "r.html"); page != "<!DOCTYPE html>the page before" {
 		t.Errorf("the page has become %.60q", page)
+	}
+	if o := answer(t, "report", "a.jsonl", "-o", "html:empty"); o.code != 0 || !strings.Contains(pageOf(t, "empty"), "</html>") {
+		t.Errorf("an empty file, with its format: exit %d, %s", o.code, o.stderr)
 	}
 	write(t, "cut.jsonl", reportDay(t, 1, 22)+`{"v":1,"type":"port","ts":"2026-`)
 	if o := answer(t, "report", "cut.jsonl", "-o", "r.html"); o.code != exitFailure || !strings.Contains(o.stderr, "1 line was not understood and left out") || !strings.Contains(pageOf(t, "r.html"), "</html>") {
@@ -117,5 +125,19 @@ func TestReportOnTerminal(t *testing.T) {
 		if said, code := onTerminal(t, args...); code != exitUsage || strings.Contains(said, "<html") || !strings.Contains(said, "give -o report.html") {
 			t.Errorf("%v: exit %d, %.300s", args, code, said)
 		}
+	}
+}
+
+// A signal while the page is written leaves nothing of it.
+func TestReportInterrupted(t *testing.T) {
+	clean(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := writePage(&stopper{ctx: ctx}, "r.html", streams{}, report.Input{})
+	if code, ok := errors.AsType[exit](err); !ok || code != exitStopped {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir("."); err != nil || len(files) > 0 {
+		t.Error(files, err)
 	}
 }

@@ -28,16 +28,41 @@ type Ledger struct {
 	spaces   map[string]int64
 	compared bool
 	suspects map[netip.Addr]bool
+	words    map[words]*words
 }
 
-// entry is what is known of an endpoint.
+// entry is what is known of an endpoint: some 110 bytes, for there are millions of them.
 type entry struct {
-	Endpoint
-	settled  State // the last one that was not Unknown; Unknown where there was none
-	ever     bool  // it was open once
-	at       int64 // of the newest record, or proof, of it
-	detected string
-	space    string // that the scan asked which it is known from
+	addr               netip.Addr
+	port               uint16
+	state              State
+	settled            State // the last one that was not Unknown; Unknown where there was none
+	ever               bool  // it was open once
+	words              *words
+	name, banner       string
+	since, after, seen int64 // as Endpoint has them
+	at                 int64 // of the newest record, or proof, of it
+}
+
+// words are what many endpoints have in common; the Ledger has each once, and nobody changes them.
+type words struct {
+	vantage, service, notes string
+	detected                string // what the banner showed
+	space                   string // that the scan asked which the endpoint is known from
+}
+
+func (e *entry) endpoint() Endpoint {
+	return Endpoint{
+		Addr: e.addr, Port: e.port, Vantage: e.words.vantage, State: e.state, Service: e.words.service, Name: e.name, Banner: e.banner,
+		Notes: e.words.notes, Since: e.since, After: e.after, Seen: e.seen,
+	}
+}
+
+func (l *Ledger) share(w words) *words {
+	if l.words[w] == nil {
+		l.words[w] = &w
+	}
+	return l.words[w]
 }
 
 // session is a scan under way.
@@ -50,6 +75,9 @@ type session struct {
 	opens    uint64 // records of open ports
 	proves   bool   // that what it has no record of is not open
 }
+
+// manyEndpoints are so many that the times of each, to the minute, would be the greater part of a page.
+const manyEndpoints = 200_000
 
 // maxLost bounds how many losses of evidence a scan is blamed for by name.
 const maxLost = 5
@@ -68,7 +96,7 @@ func (e *OrderError) Hint() string {
 
 // NewLedger lists endpoints in these states, those that were open once, and no others.
 func NewLedger(show results.State) *Ledger {
-	return &Ledger{show: show | results.Open, seen: map[string]bool{}, spaces: map[string]int64{}, suspects: map[netip.Addr]bool{}}
+	return &Ledger{show: show | results.Open, seen: map[string]bool{}, spaces: map[string]int64{}, suspects: map[netip.Addr]bool{}, words: map[words]*words{}}
 }
 
 // Take adds records. It keeps nothing of r.
@@ -159,20 +187,19 @@ func (l *Ledger) port(p *results.Port) {
 		c.suspects[addr] = true
 		return
 	}
-	e := entry{space: c.space, at: p.Time, detected: p.Detected()}
-	e.Addr, e.Port, e.Vantage, e.Since = addr, p.Port, c.scan.Vantage, p.Time
-	e.Service, e.Name, e.Banner, e.Notes = p.Service, p.Hostname, string(p.Banner), notes(p)
+	e := entry{addr: addr, port: p.Port, since: p.Time, at: p.Time, name: p.Hostname, banner: string(p.Banner)}
+	e.words = l.share(words{c.scan.Vantage, p.Service, notes(p), p.Detected(), c.space})
 	switch p.Reason.State() {
 	case results.Open:
-		e.State, e.ever, e.Seen = Open, true, p.Time
+		e.state, e.ever, e.seen = Open, true, p.Time
 	case results.Closed:
-		e.State = Closed
+		e.state = Closed
 	case results.Filtered:
-		e.State = Filtered
+		e.state = Filtered
 	default:
-		e.State = Unknown
+		e.state = Unknown
 	}
-	e.settled = e.State
+	e.settled = e.state
 	if p.Reason.State()&l.show == 0 {
 		if _, known := slices.BinarySearchFunc(l.known, e, byEndpoint); !known {
 			return
@@ -181,7 +208,9 @@ func (l *Ledger) port(p *results.Port) {
 	c.found = append(c.found, e)
 }
 
-func byEndpoint(a, b entry) int { return compare(&a.Endpoint, &b.Endpoint) }
+func byEndpoint(a, b entry) int {
+	return cmp.Or(a.addr.Compare(b.addr), cmp.Compare(a.port, b.port), cmp.Compare(a.words.vantage, b.words.vantage))
+}
 
 // notes are what else is said of a port.
 func notes(p *results.Port) string {
@@ -202,6 +231,9 @@ func notes(p *results.Port) string {
 func (l *Ledger) Input() Input {
 	l.close()
 	in := Input{Scans: l.scans, Endpoints: l.endpoints()}
+	if len(l.known) > manyEndpoints {
+		in.Grain = time.Hour
+	}
 	if l.compared {
 		slices.SortStableFunc(l.changes, func(a, b Change) int { return cmp.Compare(b.NotAfter, a.NotAfter) })
 		in.Changes = each(l.changes)
@@ -225,7 +257,7 @@ func each[T any](all []T) iter.Seq2[T, error] {
 func (l *Ledger) endpoints() iter.Seq2[Endpoint, error] {
 	return func(yield func(Endpoint, error) bool) {
 		for i := range l.known {
-			if e := &l.known[i]; (e.ever || l.shows(e.State)) && !yield(e.Endpoint, nil) {
+			if e := &l.known[i]; (e.ever || l.shows(e.state)) && !yield(e.endpoint(), nil) {
 				return
 			}
 		}

@@ -261,3 +261,27 @@ func TestLedgerOrder(t *testing.T) {
 		t.Error("what came before is lost")
 	}
 }
+
+// The times of very many endpoints are to the hour, and the page says so.
+func TestGrain(t *testing.T) {
+	page := func(minute int, grain time.Duration) string {
+		return written(t, report.Input{Grain: grain, Endpoints: each([]report.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Since: at(1, minute), After: at(0, minute), Seen: at(2, minute)}})})
+	}
+	if page(7, 0) == page(8, 0) || page(7, time.Hour) != page(8, time.Hour) || page(7, time.Hour) == page(67, time.Hour) {
+		t.Error("times are not as exact as they are to be")
+	}
+	if words := "those of endpoints to the hour"; strings.Contains(page(7, 0), words) || !strings.Contains(page(7, time.Hour), words) {
+		t.Error("the page does not say how exact its times are")
+	}
+	l := report.NewLedger(0)
+	ports := make([]results.Port, 200_001)
+	for i := range ports {
+		ports[i] = results.Port{Time: at(0, 1), Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Port: 80, Reason: results.SYNACK}
+	}
+	if err := l.Take(&results.Records{ScanID: "a", Ports: ports}); err != nil {
+		t.Fatal(err)
+	}
+	if in := l.Input(); in.Grain != time.Hour {
+		t.Error(in.Grain)
+	}
+}

@@ -39,7 +39,7 @@ func (l *Ledger) close() {
 
 // folded sorts what a scan found, and keeps one entry of each endpoint: the better state wins, and of two equals the first.
 func folded(found []entry) []entry {
-	slices.SortStableFunc(found, func(a, b entry) int { return cmp.Or(byEndpoint(a, b), cmp.Compare(a.State, b.State)) })
+	slices.SortStableFunc(found, func(a, b entry) int { return cmp.Or(byEndpoint(a, b), cmp.Compare(a.state, b.state)) })
 	return slices.CompactFunc(found, func(a, b entry) bool { return byEndpoint(a, b) == 0 })
 }
 
@@ -81,23 +81,23 @@ func (l *Ledger) merged(c *session, found []entry) []entry {
 // missing is for an endpoint that the scan has no record of.
 func (l *Ledger) missing(c *session, e *entry) {
 	switch {
-	case e.space != c.space || e.State != Open && e.State != Unknown:
-	case c.suspects[e.Addr] || !c.proves:
-		e.State = Unknown
+	case e.words.space != c.space || e.state != Open && e.state != Unknown:
+	case c.suspects[e.addr] || !c.proves:
+		e.state = Unknown
 	case e.settled == Open:
-		l.change(e, Change{Kind: "ended", Before: Open.String(), After: Shut.String(), NotBefore: e.Seen, NotAfter: c.scan.End, Notes: notConfirmed})
-		e.settle(Shut, c.scan.End, e.Seen)
+		l.change(e, Change{Kind: "ended", Before: Open.String(), After: Shut.String(), NotBefore: e.seen, NotAfter: c.scan.End, Notes: notConfirmed})
+		e.settle(Shut, c.scan.End, e.seen)
 	}
 }
 
 // first is for an endpoint of which nothing was known.
 func (l *Ledger) first(c *session, e *entry) {
-	if e.State != Open {
+	if e.state != Open {
 		return
 	}
 	switch proved, again := l.spaces[c.space]; {
 	case proved > 0:
-		e.After = proved
+		e.after = proved
 		l.change(e, Change{Kind: "opened", Before: Shut.String(), After: Open.String(), NotBefore: proved, NotAfter: e.at, Notes: notConfirmed})
 	case again:
 		l.change(e, Change{Kind: "found", Before: Unknown.String(), After: Open.String(), NotAfter: e.at})
@@ -107,49 +107,51 @@ func (l *Ledger) first(c *session, e *entry) {
 // again is for an endpoint that was known, and of which the scan n has a record.
 func (l *Ledger) again(e, n *entry) {
 	before, at := e.settled, e.at
-	if n.Vantage == e.Vantage && n.State != Unknown {
-		l.compared = true
+	l.compared = l.compared || n.state != Unknown
+	was, is := *e.words, *n.words
+	was.space = is.space
+	if n.state != Open {
+		e.words = l.share(was)
 	}
-	e.space = n.space
-	switch n.State {
+	switch n.state {
 	case Unknown:
-		e.State = Unknown
+		e.state = Unknown
 		return
 	case Open:
-		if before == Open && e.detected != "" && n.detected != "" && e.detected != n.detected {
-			l.change(e, Change{Kind: "service", Before: e.detected, After: n.detected, NotBefore: at, NotAfter: n.at})
+		if before == Open && was.detected != "" && is.detected != "" && was.detected != is.detected {
+			l.change(e, Change{Kind: "service", Before: was.detected, After: is.detected, NotBefore: at, NotAfter: n.at})
 		}
-		e.Service, e.Banner, e.Notes, e.Seen = n.Service, n.Banner, n.Notes, n.at
-		e.Name, e.detected = cmp.Or(n.Name, e.Name), cmp.Or(n.detected, e.detected)
+		is.detected = cmp.Or(is.detected, was.detected)
+		e.words, e.banner, e.seen, e.name = l.share(is), n.banner, n.at, cmp.Or(n.name, e.name)
 	}
 	if before == Unknown {
 		at = 0 // what was asked then says nothing
 	}
-	kind := map[State]string{Closed: "closed", Filtered: "gone"}[n.State]
+	kind := map[State]string{Closed: "closed", Filtered: "gone"}[n.state]
 	switch {
-	case n.State == before:
-		e.State, e.at = n.State, n.at
+	case n.state == before:
+		e.state, e.at = n.state, n.at
 		return
-	case before == Unknown && n.State == Open:
+	case before == Unknown && n.state == Open:
 		kind = "found"
-	case n.State == Open && e.ever:
+	case n.state == Open && e.ever:
 		kind = "reopened"
-	case n.State == Open:
+	case n.state == Open:
 		kind = "opened"
 	}
-	if before == Open || n.State == Open {
-		l.change(e, Change{Kind: kind, Before: before.String(), After: n.State.String(), NotBefore: at, NotAfter: n.at, Notes: notConfirmed})
+	if before == Open || n.state == Open {
+		l.change(e, Change{Kind: kind, Before: before.String(), After: n.state.String(), NotBefore: at, NotAfter: n.at, Notes: notConfirmed})
 	}
-	e.ever = e.ever || n.State == Open
-	e.settle(n.State, n.at, at)
+	e.ever = e.ever || n.state == Open
+	e.settle(n.state, n.at, at)
 }
 
 // settle notes a new state that is known from a time on, and was not so at another.
 func (e *entry) settle(s State, at, after int64) {
-	e.State, e.settled, e.Since, e.After, e.at = s, s, at, after, at
+	e.state, e.settled, e.since, e.after, e.at = s, s, at, after, at
 }
 
 func (l *Ledger) change(e *entry, c Change) {
-	c.Addr, c.Port, c.Vantage, c.Service = e.Addr, e.Port, e.Vantage, e.Service
+	c.Addr, c.Port, c.Vantage, c.Service = e.addr, e.port, e.words.vantage, e.words.service
 	l.changes = append(l.changes, c)
 }

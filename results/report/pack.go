@@ -36,11 +36,10 @@ const maxText = 200
 const MaxChanges = 200_000
 
 type packer struct {
+	grain    time.Duration // of the times of endpoints
 	tables   []*table
 	networks []uint32 // the /24s that have IPv4 endpoints, ascending, each once
 }
-
-func newPacker() *packer { return &packer{} }
 
 // table is a table of the report, by columns.
 type table struct {
@@ -118,6 +117,9 @@ func minute(ns int64) uint64 {
 	return uint64(ns / int64(time.Minute))
 }
 
+// rounded is the time of an endpoint, as exact as it is to be.
+func (p *packer) rounded(ns int64) int64 { return ns - ns%int64(p.grain) }
+
 // since is how many minutes lie between, 0 where that is not known.
 func since(late, early int64) uint64 {
 	if early <= 0 || late < early {
@@ -194,9 +196,10 @@ func (p *packer) endpoints(all iter.Seq2[Endpoint, error], s *summary) error {
 		}
 		port.number(uint64(e.Port))
 		state.string(e.State.String())
-		since0.number(minute(e.Since))
-		after.number(since(e.Since, e.After))
-		seen.number(since(e.Seen, e.Since))
+		begun := p.rounded(e.Since)
+		since0.number(minute(begun))
+		after.number(since(begun, p.rounded(e.After)))
+		seen.number(since(p.rounded(e.Seen), begun))
 		for _, c := range []struct {
 			*column
 			text string

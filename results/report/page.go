@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"synoptic/results"
 )
@@ -54,7 +55,7 @@ type page struct {
 	Figures              []figure
 	Newest               *completeness
 	Warnings             []string
-	AnyOpen              bool
+	AnyOpen, Hours       bool
 	Tops                 []top
 	Chart                *chart
 	Days                 []dayOfChanges
@@ -88,7 +89,7 @@ const maxRows = 14
 func newPage(in *Input, s *summary) *page {
 	p := &page{
 		Policy: policy, Title: fit(cmp.Or(in.Title, "Open TCP ports")), Style: template.CSS(style), Script: template.JS(script),
-		About: about(in), Figures: figures(in, s), Warnings: s.warnings(), AnyOpen: s.states[Open] > 0, in: in,
+		About: about(in), Figures: figures(in, s), Warnings: s.warnings(), AnyOpen: s.states[Open] > 0, Hours: in.Grain >= time.Hour, in: in,
 	}
 	if n := len(in.Scans); n > 0 {
 		p.Newest = complete(&in.Scans[n-1])

@@ -53,7 +53,9 @@ type Input struct {
 	Changes iter.Seq2[Change, error]
 	// Violations come in any order; nil: no policy was checked.
 	Violations iter.Seq2[Violation, error]
-	Warnings   []string // further sentences for people, besides those about Scans
+	// Grain is how exact the times of endpoints are to be, in a page of many that are all different; 0 is a minute.
+	Grain    time.Duration
+	Warnings []string // further sentences for people, besides those about Scans
 }
 
 // Scan is one that the report rests on.
@@ -132,9 +134,12 @@ type Violation struct {
 // ErrOrder is an Input whose endpoints do not ascend.
 var ErrOrder = errors.New("report: endpoints do not ascend by address, port and vantage")
 
+// Begin is what every page begins with.
+const Begin = "<!DOCTYPE html>"
+
 // Write writes the report. Memory is what the payload takes uncompressed, some 15 bytes an endpoint, and the texts.
 func Write(w io.Writer, in Input) error {
-	p := newPacker()
+	p := &packer{grain: max(in.Grain, time.Minute)}
 	s := newSummary(&in)
 	if err := p.endpoints(in.Endpoints, s); err != nil {
 		return err

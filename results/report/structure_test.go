@@ -125,7 +125,7 @@ func complaint(all []*html.Node) error {
 // A page has one script and one style, those of its policy, and nothing that is fetched.
 func TestNothingFetched(t *testing.T) {
 	page := written(t, small(nil))
-	if err := complaint(nodes(t, page)); err != nil {
+	if err := complaint(nodes(t, page)); err != nil || !strings.HasPrefix(page, report.Begin) {
 		t.Error(err)
 	}
 	for _, planted := range []string{"<script>1</script>", `<img src="x">`, `<p onclick="1">`, `<a href="https://evil.example">`, `<p style="color: red">`, `<link rel="icon">`} {
