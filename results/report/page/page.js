@@ -53,6 +53,10 @@ async function start() {
     clearTimeout(waiting);
     waiting = setTimeout(() => search($("search").value), 150);
   });
+  $("search").addEventListener("change", () => { // Enter, or the field is left
+    clearTimeout(waiting);
+    search($("search").value);
+  });
   $("tables").hidden = false;
   search("");
   if (meta.squares.length > 0) {
