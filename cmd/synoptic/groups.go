@@ -21,7 +21,7 @@ var groups = []struct{ title, flags string }{
 	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
 	{"Audit", "all-netns compare hidden"},
-	{"Output", "output show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
+	{"Output", "output title show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
 	{"Control and metrics", "control metrics"},
 	{"Policy", "explain vantage at"},
@@ -239,6 +239,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 		return []section{environmentSection(), exitSection()}
 	case "check", "lint", "init":
 		return []section{policySection(), environmentSection(), exitSection()}
+	case "report":
+		return []section{profileSection(), environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

@@ -50,7 +50,14 @@ with --dir those of all commands into a folder, such as
 	cmd.SetFlagErrorFunc(flagError("see synoptic man --help"))
 	cmd.Flags().Var((*word)(&dir), "dir", "write all pages into `FOLDER`")
 	_ = cmd.MarkFlagDirname("dir") // the flag is there
-	cmd.ValidArgsFunction = fixed("scan", "convert", "ports", "ctl", "check", "policy", "man")
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+		for _, c := range manPages(cmd.Root())[1:] {
+			if c.Parent() == cmd.Root() {
+				names = append(names, c.Name())
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
 	return cmd
 }
 
