@@ -30,7 +30,7 @@ one that do nothing, or not what they seem to do. synoptic check judges by it.`,
   synoptic policy lint policy.yaml scan.jsonl`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, words []string) error {
-			if len(words) == 0 {
+			if len(words) == 0 || words[0] == "help" {
 				return cmd.Help()
 			}
 			names := commandNames(cmd)

@@ -162,6 +162,7 @@ func TestLintCommand(t *testing.T) {
 		{"policy lnt", 2, `did you mean: synoptic policy lint`},
 		{"policy lint --help", 0, `Policy file:`},
 		{"policy", 0, `Commands:\n  init .*\n  lint `},
+		{"policy help", 0, `Commands:\n  init .*\n  lint `},
 		{"help policy lint", 0, `lint \[flags\] POLICY`},
 		{"man policy lint", 0, `\.TH "SYNOPTIC\\-POLICY\\-LINT"`},
 	} {

@@ -42,13 +42,13 @@ func NewBaseline(all Endpoints) (*Baseline, error) {
 		}
 		suspect := e.Suspect&results.SYNACKAll != 0
 		isOpen := e.Port != 0 && e.State.Best() == results.Open
-		if !isOpen && !suspect {
-			continue
-		}
 		hosts := b.open[e.Vantage]
-		if hosts == nil {
+		if hosts == nil { // also where it sees nothing open: what others see is not allowed from there
 			hosts = map[netip.Addr]*hostPorts{}
 			b.open[e.Vantage] = hosts
+		}
+		if !isOpen && !suspect {
+			continue
 		}
 		h := hosts[e.Addr]
 		if h == nil {

@@ -241,7 +241,17 @@ func TestBaselineOfLittle(t *testing.T) {
 	if _, err := NewBaseline(func(yield func(Endpoint, error) bool) { yield(Endpoint{}, broken) }); !errors.Is(err, broken) {
 		t.Errorf("an input that breaks off: %v", err)
 	}
-	b, err := NewBaseline(these(nil))
+	shut := some
+	shut.Vantage, shut.State = "b", results.Closed
+	b, err := NewBaseline(these([]Endpoint{some, shut}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var two strings.Builder
+	if _, err := b.WriteTo(&two); err != nil || !strings.Contains(two.String(), `from: "a"`) {
+		t.Errorf("another vantage point sees it shut: %v\n%s", err, two.String())
+	}
+	b, err = NewBaseline(these(nil))
 	var text strings.Builder
 	if err == nil {
 		_, err = b.WriteTo(&text)
@@ -263,6 +273,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(example))
 	f.Add([]byte("version: 1\nsets: {a: [1, 2-3], b: any}\nrules:\n- {name: \"\\e[31m\", to: b, from: x, deny: {ports: a, exe: '*'}}\n"))
 	f.Add([]byte("version: 1\nrules: &a [*a]\n"))
+	f.Add([]byte("*" + strings.Repeat("x", 2000)))
 	f.Add([]byte("? [a, b]\n: - - {c: !!binary x}\n"))
 	f.Add([]byte("version: 1\nrules:\n- {name: a, to: [\"::/0\", 0.0.0.0/0], require: {ports: 1}}\n"))
 	f.Add([]byte("version: 1\nrules:\n- {name: a, to: 255.255.255.255, require: {ports: 65535}}\nexceptions: [{to: \"ffff::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\", ports: any, until: 2200-12-31, owner: o, ticket: t}]"))

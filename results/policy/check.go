@@ -46,9 +46,8 @@ type finding struct {
 
 // suspect is a host that opens everything: its ports are one violation.
 type suspect struct {
-	worst finding
-	scan  string // that ports are counted of
-	ports int
+	worst finding // the gravest, of equals that of the lowest port; when and by which scan is of all
+	ports int     // of the newest scan
 }
 
 // Report is what a Checker has found.
@@ -115,24 +114,20 @@ func (c *Checker) Add(e *Endpoint) {
 	if v.Required {
 		c.asked[at] = true
 	}
-	if h := c.hosts[host{e.Addr, e.Vantage}]; h != nil && open {
+	f := c.found[at]
+	if f != nil && f.endpoint.ScanID == e.ScanID && f.verdict.Want == results.WantOpen && open { // which outranks silence and refusals
+		delete(c.found, at)
+		f = nil
+	}
+	h := c.hosts[host{e.Addr, e.Vantage}]
+	switch {
+	case h != nil && open && (f == nil || f.verdict.Want != results.WantOpen):
 		if v.Violation {
 			h.take(e, v)
 		}
-		return
-	}
-	f := c.found[at]
-	switch {
 	case f == nil && v.Violation:
 		c.found[at] = &finding{verdict: v, endpoint: *e, first: e.First, scan: e.ScanID}
-	case f != nil && f.endpoint.ScanID == e.ScanID:
-		if f.verdict.Want == results.WantOpen && open { // which outranks silence and refusals
-			delete(c.found, at)
-			if v.Violation {
-				c.found[at] = &finding{verdict: v, endpoint: *e, first: e.First, scan: e.ScanID}
-			}
-		}
-	case f != nil:
+	case f != nil && f.endpoint.ScanID != e.ScanID:
 		f.newer(e, v)
 	}
 }
@@ -169,22 +164,25 @@ func (c *Checker) count(e *Endpoint, v *Verdict) {
 
 // take adds a port that may not be open to its host.
 func (s *suspect) take(e *Endpoint, v Verdict) {
-	if s.scan != e.ScanID {
-		s.scan, s.ports = e.ScanID, 0
+	f := &s.worst
+	if s.ports == 0 {
+		*f, s.ports = finding{verdict: v, endpoint: *e, first: e.First, scan: e.ScanID}, 1
+		return
 	}
-	s.ports++
-	first := e.First
-	if s.worst.verdict.Violation {
-		first = min(first, s.worst.first)
+	if e.First < f.first {
+		f.first, f.scan = e.First, e.ScanID
 	}
-	if !s.worst.verdict.Violation || v.Severity >= s.worst.verdict.Severity {
-		scan := s.worst.scan
-		if scan == "" || first == e.First {
-			scan = e.ScanID
-		}
-		s.worst = finding{verdict: v, endpoint: *e, scan: scan}
+	newest, scan := max(e.Time, f.endpoint.Time), f.endpoint.ScanID
+	switch {
+	case e.ScanID == scan:
+		s.ports++
+	case e.Time > f.endpoint.Time:
+		scan, s.ports = e.ScanID, 1
 	}
-	s.worst.first = first
+	if v.Severity > f.verdict.Severity || v.Severity == f.verdict.Severity && e.Port < f.endpoint.Port {
+		f.verdict, f.endpoint = v, *e
+	}
+	f.endpoint.Time, f.endpoint.ScanID = newest, scan
 }
 
 // Report gives what was found so far.
@@ -197,7 +195,7 @@ func (c *Checker) Report() *Report {
 	r.NotJudged = c.cover(r.Vantages)
 	r.Violations = make([]results.Violation, 0, len(c.found)+len(c.hosts)) // of a wrong policy there are millions
 	for at, f := range c.found {
-		if h := c.hosts[host{at.at.Addr(), at.vantage}]; h != nil && f.verdict.Want != results.WantOpen {
+		if h := c.hosts[host{at.at.Addr(), at.vantage}]; h != nil && f.closed == 0 && f.verdict.Want != results.WantOpen {
 			h.take(&f.endpoint, f.verdict)
 			delete(c.found, at)
 			continue
@@ -205,7 +203,7 @@ func (c *Checker) Report() *Report {
 		r.Violations = append(r.Violations, c.violation(f))
 	}
 	for at, h := range c.hosts {
-		if h.worst.verdict.Violation {
+		if h.ports > 0 {
 			r.Violations, r.Suspects = append(r.Violations, c.suspectHost(at, h)), r.Suspects+1
 		}
 	}

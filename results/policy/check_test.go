@@ -103,9 +103,11 @@ func TestSuspectHosts(t *testing.T) {
 	}
 	ck.Add(seen(t, "a 50 10.0.0.1:80 open - suspect"))
 	ck.Add(seen(t, "a 51 10.0.0.1:443 closed -"))
+	ck.Add(seen(t, "a 51 10.0.0.1:444 closed -"))
+	ck.Add(seen(t, "a 52 10.0.0.1:444 open - suspect"))
 	ck.Add(seen(t, "a 52 10.0.0.2:81 open -"))
 	r := ck.Report()
-	const want = "opened critical suspect-host 10.0.0.1:0 shut a 22s 40 ports; opened high must 10.0.0.1:443 open a 0s; opened medium default 10.0.0.2:81 shut a 0s"
+	const want = "opened critical suspect-host 10.0.0.1:0 shut a 39s 40 ports; opened high must 10.0.0.1:443 open a 0s; opened medium default 10.0.0.2:81 shut a 0s"
 	if got := reported(r); got != want || r.Suspects != 1 || r.Standing() != 3 {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -43,8 +43,9 @@ func (r *reader) whole(hint, format string, args ...any) error {
 }
 
 // short keeps a word of a wrong kind of file from filling the screen.
-func short(s string) string {
-	const limit = 60
+func short(s string) string { return shortTo(s, 60) }
+
+func shortTo(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"time"
 
 	"synoptic/results"
@@ -68,7 +69,7 @@ func (p *Policy) Judge(e *Endpoint, at time.Time) Verdict {
 		v.decided, v.clause, v.Rule = whyAllowed, t.allow, &p.Rules[p.clauses[t.allow].index]
 		return v
 	case t.allow >= 0:
-		p.violated(&v, whyDiffers, t.allow, t.differs, orElse(p.clauses[t.allow].terms.Severity, severityDefault))
+		p.violated(&v, whyDiffers, t.allow, t.differs, cmp.Or(p.clauses[t.allow].terms.Severity, severityDefault))
 	case t.elsewhere >= 0:
 		p.violated(&v, whyElsewhere, t.elsewhere, results.WantShut, p.clauses[t.elsewhere].terms.Severity)
 	default:
@@ -85,14 +86,7 @@ func (p *Policy) Judge(e *Endpoint, at time.Time) Verdict {
 
 func (p *Policy) violated(v *Verdict, why why, clause int, want string, severity results.Severity) {
 	v.Violation, v.decided, v.clause, v.Want = true, why, clause, want
-	v.Rule, v.Severity = &p.Rules[p.clauses[clause].index], orElse(severity, severityGrave)
-}
-
-func orElse(s, other results.Severity) results.Severity {
-	if s == results.SeverityNone {
-		return other
-	}
-	return s
+	v.Rule, v.Severity = &p.Rules[p.clauses[clause].index], cmp.Or(severity, severityGrave)
 }
 
 // tally goes through the clauses about the endpoint's address, the narrowest first.
@@ -161,7 +155,7 @@ func (p *Policy) graver(i, other int) bool {
 	if other < 0 {
 		return true
 	}
-	a, b := orElse(p.clauses[i].terms.Severity, severityGrave), orElse(p.clauses[other].terms.Severity, severityGrave)
+	a, b := cmp.Or(p.clauses[i].terms.Severity, severityGrave), cmp.Or(p.clauses[other].terms.Severity, severityGrave)
 	return a > b || a == b && i < other
 }
 

@@ -23,6 +23,7 @@ const (
 	maxRanges   = 1 << 20  // of addresses and of ports, of all rules
 	maxRequired = 1 << 20  // endpoints that rules require
 	maxText     = 100      // characters of a name, an owner or a ticket
+	maxPattern  = 300      // of a unit or a program
 )
 
 // reader is the state of one Load.
@@ -103,7 +104,7 @@ func (r *reader) notYAML(err error) error {
 		line, _ := strconv.Atoi(cmp.Or(m[1], "1")) // the first line is not told
 		e.Line, why = line, m[2]
 	}
-	e.Err = errors.New("not YAML: " + why)
+	e.Err = errors.New("not YAML: " + shortTo(why, 200)) // it may repeat words of the file
 	return e
 }
 
@@ -157,10 +158,18 @@ func (r *reader) text(n *yaml.Node, what string) (string, error) {
 		return "", r.wrong(n, `give one value; an IPv6 address in a list needs quotes: "2001:db8::1"`, "%s: one value is wanted", what)
 	case strings.TrimSpace(n.Value) == "" || n.Tag == "!!null":
 		return "", r.wrong(n, `give a value, or leave it out; "~" and "null" need quotes`, "%s is empty", what)
-	case utf8.RuneCountInString(n.Value) > maxText && !strings.Contains(what, "exe"):
-		return "", r.wrong(n, "shorten it", "%s is longer than %d characters", what, maxText)
+	case utf8.RuneCountInString(n.Value) > mostOf(what):
+		return "", r.wrong(n, "shorten it", "%s is longer than %d characters", what, mostOf(what))
 	}
 	return strings.TrimSpace(n.Value), nil
+}
+
+// mostOf is how many characters a scalar may have.
+func mostOf(what string) int {
+	if what == "exe" || what == "unit" {
+		return maxPattern
+	}
+	return maxText
 }
 
 // list gives the elements of a list, or a single value as a list of one.

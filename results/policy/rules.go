@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -109,7 +110,7 @@ func (r *reader) rule(n *yaml.Node, lines map[string]int) error {
 	}
 	for _, t := range []*Terms{rule.Allow, rule.Deny, rule.Require} {
 		if t != nil {
-			t.Severity = orElse(t.Severity, severity)
+			t.Severity = cmp.Or(t.Severity, severity)
 		}
 	}
 	for _, t := range []*Terms{rule.Allow, rule.Require} {
