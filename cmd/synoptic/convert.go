@@ -321,11 +321,16 @@ func (c *converter) cutOff(why string) error {
 	return c.sink.End(end)
 }
 
+// tellUnknown tells of records that were passed over.
+func tellUnknown(log *slog.Logger, n uint64) {
+	log.Warn(screen.Count(n, "record", "records")+" left out, of a type that this version does not know", "records", n)
+}
+
 // outcome is how it went, once all is closed.
 func (c *converter) outcome(ctx context.Context, err error, undelivered bool) error {
 	c.log.Info("converted", "records", c.records, "scans", len(c.seen), "bad_lines", c.bad, "unknown_records", c.unknown)
 	if c.unknown > 0 {
-		c.log.Warn(screen.Count(c.unknown, "record", "records")+" left out, of a type that this version does not know", "records", c.unknown)
+		tellUnknown(c.log, c.unknown)
 	}
 	refused, _ := errors.AsType[*usageError](err)
 	code, _ := errors.AsType[exit](err)

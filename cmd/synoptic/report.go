@@ -89,6 +89,9 @@ func runReport(stop *stopper, f *reportFlags, files []string, std streams, logs 
 	if err != nil {
 		return err
 	}
+	if n := in.unknown(); n > 0 {
+		tellUnknown(log, n)
+	}
 	made := read.Input()
 	made.Title, made.Made, made.By = f.title, time.Now().UnixNano(), "synoptic "+version
 	if err := writePage(stop, to, std, made); err != nil {

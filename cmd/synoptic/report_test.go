@@ -49,7 +49,7 @@ func TestReport(t *testing.T) {
 			t.Fatalf("exit %d: %s%s", o.code, o.stdout, o.stderr)
 		}
 		page := pageOf(t, "r.html")
-		for _, want := range []string{"<title>Ours &lt;b&gt;</title>", "by synoptic " + version, "2 scans from dmz", "<b>2</b><span>changes</span>", "<b>2</b><span>open endpoints</span>", "<b>1</b><span>endpoints not open</span>"} {
+		for _, want := range []string{"<title>Ours &lt;b&gt;</title>", "by synoptic " + version, "2 scans from dmz", "<b>2</b><span>changes</span>", "<b>2</b><span>open endpoints</span>", "<b>1</b><span>endpoint not open</span>"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%v: not in the page: %q", args, want)
 			}
@@ -61,6 +61,10 @@ func TestReport(t *testing.T) {
 	write(t, "both.jsonl", reportDay(t, 1, 22)+reportDay(t, 2, 22))
 	if o := answer(t, "report", "both.jsonl"); o.code != 0 || !strings.Contains(o.stdout, "2 scans from dmz") || !strings.HasSuffix(o.stdout, "</html>\n") || o.stderr != "" {
 		t.Errorf("exit %d, %d bytes, %s", o.code, len(o.stdout), o.stderr)
+	}
+	write(t, "new.jsonl", reportDay(t, 1, 22)+`{"v":1,"type":"tomorrow"}`+"\n")
+	if o := answer(t, "report", "new.jsonl", "-o", "r.html"); o.code != 0 || !strings.Contains(o.stderr, "1 record left out, of a type") {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 	files, err := os.ReadDir(".")
 	if err != nil || slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.Contains(f.Name(), "partial") }) {

@@ -155,22 +155,26 @@ func about(in *Input) string {
 	return strings.Join(words, " · ")
 }
 
-func figures(in *Input, s *summary) []figure {
-	all := []figure{
-		{grouped(s.states[Open]), "open endpoints"},
-		{grouped(s.hosts), "hosts with open ports"},
+func figures(in *Input, s *summary) (all []figure) {
+	say := func(n int, one, many string) {
+		if n != 1 {
+			one = many
+		}
+		all = append(all, figure{grouped(n), one})
 	}
+	say(s.states[Open], "open endpoint", "open endpoints")
+	say(s.hosts, "host with open ports", "hosts with open ports")
 	if n := s.states[Unknown]; n > 0 {
-		all = append(all, figure{grouped(n), "were open, now unknown"})
+		say(n, "was open, now unknown", "were open, now unknown")
 	}
 	if n := s.states[Closed] + s.states[Filtered] + s.states[Shut]; n > 0 {
-		all = append(all, figure{grouped(n), "endpoints not open"})
+		say(n, "endpoint not open", "endpoints not open")
 	}
 	if in.Changes != nil {
-		all = append(all, figure{grouped(s.changed), "changes"})
+		say(s.changed, "change", "changes")
 	}
 	if in.Violations != nil {
-		all = append(all, figure{grouped(s.violated), "violations of the policy"})
+		say(s.violated, "violation of the policy", "violations of the policy")
 	}
 	return all
 }

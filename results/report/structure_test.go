@@ -229,7 +229,7 @@ func TestFigures(t *testing.T) {
 		Violations: each([]report.Violation{{Addr: netip.MustParseAddr("10.0.0.1"), Rule: "never", Severity: "critical"}}),
 	})
 	for _, want := range []string{
-		"<b>3</b><span>open endpoints", "<b>2</b><span>hosts with open ports", "<b>1</b><span>were open, now unknown", "<b>3</b><span>endpoints not open", "<b>3</b><span>changes", "<b>1</b><span>violations",
+		"<b>3</b><span>open endpoints", "<b>2</b><span>hosts with open ports", "<b>1</b><span>was open, now unknown", "<b>3</b><span>endpoints not open", "<b>3</b><span>changes", "<b>1</b><span>violation of",
 		`<th scope="row">80</th><td class="n">2</td>`, `<th scope="row">http</th><td class="n">3</td>`, `<th scope="row">never</th>`, `<th scope="row">critical</th>`,
 		`<th scope="row">2026-11-21</th><td class="n">1</td><td class="n">1</td><td class="n">0</td>`, `<th scope="row">2026-11-22</th><td class="n">0</td><td class="n">0</td><td class="n">1</td>`,
 	} {

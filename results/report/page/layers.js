@@ -65,7 +65,7 @@ function startMap(meta, tables, shown, choose) {
   const layers = layersOf(meta, tables, shown), { endpoints } = tables, { to } = tables.changes.columns;
   let layer = layers[0], days = [];
   const under = (p) => { $("under").textContent = prefixName(p) + ": " + inside(endpoints, p, shown.endpoints); };
-  const viewed = (p) => { $("view").textContent = "in " + prefixName(p); };
+  const viewed = (p) => { $("view").textContent = p.bits === map.square.bits ? "" : "in " + prefixName(p); };
   const map = new HilbertMap($("map"), meta.covered, under, choose, viewed);
   const refresh = () => {
     const day = +$("day").value, from = day === 0 ? 0 : days[day - 1] * 1440;

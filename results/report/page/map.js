@@ -36,7 +36,7 @@ function toOffset(x, y, order) {
 // A square is the prefix that a map shows: its first address, the order of its curve, and how many cells it is wide.
 function squareOf({ base, bits }) {
   const order = (32 - bits) / 2;
-  return { base, order, side: 2 ** order, last: base + 4 ** order - 1 };
+  return { base, bits, order, side: 2 ** order, last: base + 4 ** order - 1 };
 }
 
 // parts are the one or two squares of cells that a prefix is on the map of a square; all of it where it is larger.
