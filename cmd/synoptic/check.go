@@ -119,6 +119,9 @@ func runCheck(f *policyFlags, words []string, std streams, logs *logFormat) erro
 	if err := c.AddAll(in.endpoints(f.vantage)); err != nil {
 		return err
 	}
+	for vantage, scans := range in.from {
+		c.Cover(vantage, newAskedScans(scans))
+	}
 	report := c.Report()
 	warnVantages(log, p, report.Vantages)
 	if f.lines(std) {
@@ -131,7 +134,7 @@ func runCheck(f *policyFlags, words []string, std streams, logs *logFormat) erro
 	}
 	if report.NotJudged > 0 {
 		log.Warn(screen.Count(report.NotJudged, "required port was", "required ports were")+" not judged: the records do not show that they were asked",
-			hintKey, "scan with --show all, which writes records of closed ports, too", "ports", report.NotJudged)
+			hintKey, "let a scan ask them, or name the vantage point that they are required from", "ports", report.NotJudged)
 	}
 	log.Info("checked", "violations", report.Standing(), "open", report.Open, "allowed", report.Allowed, "excepted", report.Excepted, "not_judged", report.NotJudged)
 	if err := in.outcome(); err != nil {

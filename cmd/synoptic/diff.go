@@ -18,7 +18,6 @@ import (
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/diff"
-	"synoptic/scan/spec"
 )
 
 // diffFlags are the words of the command line, not yet understood.
@@ -352,21 +351,13 @@ func load(from scanIn, into, beside *diff.Scan, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	parts, err := asked.Parts()
-	for _, p := range parts {
-		space, unread := spec.Read(p.Text, p.Seed)
-		if unread != nil {
-			err = errors.Join(err, unread)
-			continue
-		}
-		into.Parts = append(into.Parts, diff.Part{Space: space, Covered: p.Covered})
-	}
-	tellUnknown(from.id, into, err, log)
+	into.Parts, err = askedParts(&asked)
+	tellUnasked(from.id, into, err, log)
 	return nil
 }
 
-// tellUnknown warns where nothing can be said of ports without a record.
-func tellUnknown(id string, s *diff.Scan, damaged error, log *slog.Logger) {
+// tellUnasked warns where nothing can be said of ports without a record.
+func tellUnasked(id string, s *diff.Scan, damaged error, log *slog.Logger) {
 	switch {
 	case damaged != nil:
 		log.Warn(fmt.Sprintf("scan %s: its records do not tell all of what it asked: %v", id, damaged), "scan_id", id)

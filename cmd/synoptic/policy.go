@@ -181,6 +181,8 @@ type judged struct {
 	command string
 	any     bool     // a record was read
 	open    []string // scans that have begun and not ended
+	scans   map[string]*askedScan
+	from    map[string][]*askedScan // by vantage point
 }
 
 func policyInput(command string, files []string, std streams, logs *logFormat) (*judged, error) {
@@ -192,30 +194,37 @@ func policyInput(command string, files []string, std streams, logs *logFormat) (
 		tellStdin(std, *logs)
 	}
 	in.log = logs.logger(std.err)
-	return &judged{input: in, command: command}, nil
+	return &judged{input: in, command: command, scans: map[string]*askedScan{}, from: map[string][]*askedScan{}}, nil
 }
 
 // endpoints are those of the records.
 func (in *judged) endpoints(vantage string) policy.Endpoints {
+	vantage = strings.TrimSpace(vantage)
 	return policy.Records(func(into *results.Records) error {
 		err := in.read(into)
 		switch failed, _ := errors.AsType[failure](err); {
 		case err == nil:
 			in.any = true
-			in.follow(into)
+			in.follow(into, vantage)
 		case errors.Is(err, io.EOF) || failed.error != nil:
 		default:
 			err = failure{err}
 		}
 		return err
-	}, strings.TrimSpace(vantage))
+	}, vantage)
 }
 
-// follow tells of a scan that has not asked all that it was to ask: what it does not show is not judged.
-func (in *judged) follow(r *results.Records) {
+// follow keeps what a scan has asked, and tells of one that has not asked all that it was to ask: what it does not show is not judged.
+func (in *judged) follow(r *results.Records, vantage string) {
+	if s := in.scans[r.ScanID]; s != nil {
+		s.follow(r)
+	}
 	switch {
 	case r.Start != nil:
 		in.open = append(in.open, r.ScanID)
+		s := &askedScan{id: r.ScanID, begun: time.Time(r.Start.Time).UnixNano()}
+		vantage = cmp.Or(vantage, strings.TrimSpace(r.Start.Scanner))
+		in.scans[s.id], in.from[vantage] = s, append(in.from[vantage], s)
 	case r.End != nil:
 		in.open = slices.DeleteFunc(in.open, func(id string) bool { return id == r.ScanID })
 		if !r.End.Complete {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +68,7 @@ func TestCheckCommand(t *testing.T) {
 	for _, s := range []saying{
 		{"check p.yaml good.jsonl" + at, 0, `^$`},
 		{"check p.yaml bad.jsonl" + at, 5, `"rule":"never\\u001b\[31m","severity":"critical".*"rule":"must".*"want":"open".*"rule":"db".*"owner":"team-db".*"rule":"web".*"want":"service".*"service":"ssh".*"rule":"default"[^\n]*"port":9,[^\n]*\n$`},
-		{"check p.yaml bad.jsonl --json" + at, 5, `1 required port was not judged.*hint: scan with --show all.*"rule":"must"`},
+		{"check p.yaml bad.jsonl --json" + at, 5, `1 required port was not judged.*hint: let a scan ask them.*"rule":"must"`},
 		{"check p.yaml bad.jsonl good.jsonl --at 2027-02-01", 5, `"ticket":"SEC-1"`},
 		{"check p.yaml good.jsonl --at 2027-01-31T23:59:59Z", 0, `^$`},
 		{"check p.yaml bad.jsonl --vantage app" + at, 5, `"rule":"must"`},
@@ -197,5 +200,49 @@ func TestInitCommand(t *testing.T) {
 		{"policy init base.yaml", 1, `no record in the input`},
 	} {
 		s.check(t)
+	}
+}
+
+// What a real scan has asked is judged, though it has records of open ports only; a later scan that shows a port shut ends its violation.
+func TestCheckByCoverage(t *testing.T) {
+	ports, listeners := listening(t, 2)
+	dir := t.TempDir()
+	scans, rules := filepath.Join(dir, "scans.jsonl"), filepath.Join(dir, "p.yaml")
+	text := fmt.Sprintf("version: 1\nrules:\n  - {name: must, to: 127.0.0.1, require: {ports: [%s]}}\n  - {name: elsewhere, to: 127.0.0.2, require: {ports: [%[1]s]}}\n", ports[0])
+	if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	scan := func() {
+		t.Helper()
+		if o := synoptic(t, "scan", "127.0.0.1", "-p", strings.Join(ports, ","), "--backend", "connect", "-q", "-o", scans); o.code != 0 {
+			t.Fatal(o.stderr)
+		}
+	}
+	judged := func() (all []string) {
+		t.Helper()
+		o := synoptic(t, "check", rules, scans, "--json")
+		followsSchema(t, recordSchema(t), o.stdout, map[string]bool{})
+		for line := range strings.Lines(o.stdout) {
+			var v struct{ Status, Rule, IP, Want string }
+			if err := json.Unmarshal([]byte(line), &v); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, v.Rule+" "+v.IP+" "+v.Want+" "+v.Status)
+		}
+		if !strings.Contains(o.stderr, "1 required port was not judged") { // of the other address
+			t.Error(o.stderr)
+		}
+		slices.Sort(all)
+		return all
+	}
+	scan()
+	if got, want := judged(), []string{"default 127.0.0.1 shut opened"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	listeners[0].Close()
+	listeners[1].Close()
+	scan()
+	if got, want := judged(), []string{"default 127.0.0.1 shut closed", "must 127.0.0.1 open opened"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -96,7 +96,7 @@ func (r *Result) opened(before, after *Scan, k key, now answer) {
 	switch {
 	case answered && was.state() != results.Unknown:
 		c.Change, c.Before, c.NotBefore = results.ChangeOpened, was.reason.Label(), new(moment(was.time))
-	case before.covers(k):
+	case before.Parts.Covers(k.addr(), k.port()):
 		c.Change, c.Before = results.ChangeOpened, before.unseen()
 		if !before.Begun.IsZero() {
 			c.NotBefore = new(results.Time(before.Begun)) // it was asked some time after that
@@ -125,7 +125,7 @@ func (r *Result) ended(before, after *Scan, k key, was answer) {
 		if now.reason == results.NoResponse || now.reason == results.Timeout {
 			c.PFalse = after.MissedShare
 		}
-	case answered || !after.covers(k):
+	case answered || !after.Parts.Covers(k.addr(), k.port()):
 		c.After = results.Unknown.String()
 	default:
 		c.After, c.PFalse = after.unseen(), after.MissedShare
@@ -148,17 +148,6 @@ func (s *Scan) unseen() string {
 		return results.Filtered.String() // if it were closed it would have one
 	}
 	return shut
-}
-
-// covers tells whether a port was asked while evidence held.
-func (s *Scan) covers(k key) bool {
-	for i := range s.Parts {
-		p := &s.Parts[i]
-		if position, ok := p.Space.Position(k.addr(), k.port()); ok {
-			return p.Covered.Contains(position)
-		}
-	}
-	return false
 }
 
 // banner is the first line that an SSH server sends, which names its version; of other protocols it may differ with every

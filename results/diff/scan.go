@@ -21,6 +21,19 @@ type Part struct {
 	Covered *coverage.Set // positions that were asked while evidence held
 }
 
+// Parts are all of a scan's, one after the other.
+type Parts []Part
+
+// Covers tells whether a port was asked while evidence held.
+func (all Parts) Covers(addr netip.Addr, port uint16) bool {
+	for i := range all {
+		if position, ok := all[i].Space.Position(addr, port); ok {
+			return all[i].Covered.Contains(position)
+		}
+	}
+	return false
+}
+
 // Scan is what is compared: which ports answered, and which were asked. Call Add with its records, in any order.
 type Scan struct {
 	ID       string
@@ -29,7 +42,7 @@ type Scan struct {
 	Ended    time.Time // zero where the records end before the scan does
 	Complete bool
 	Show     results.State // states of which every port has a record
-	Parts    []Part        // none where the records do not say what was asked
+	Parts    Parts         // none where the records do not say what was asked
 	// MissedShare is the share of open ports that no attempt has found, as the scan has estimated it; nil where it could not.
 	MissedShare *float64
 

@@ -16,7 +16,7 @@ type Checker struct {
 
 	found    map[place]*finding
 	hosts    map[host]*suspect
-	asked    map[place]bool // required endpoints of which it is known whether they are open
+	asked    map[place]int64 // required endpoints of which it is known whether they are open, and when that was seen
 	coverage map[string]Coverage
 	vantages map[string]bool // seen
 	used     []bool          // by clause
@@ -75,12 +75,12 @@ func (r *Report) Standing() (n int) {
 // NewChecker judges by a policy as it is at a moment: exceptions have ended or not.
 func NewChecker(p *Policy, at time.Time) *Checker {
 	return &Checker{
-		policy: p, at: at, found: map[place]*finding{}, hosts: map[host]*suspect{}, asked: map[place]bool{},
+		policy: p, at: at, found: map[place]*finding{}, hosts: map[host]*suspect{}, asked: map[place]int64{},
 		coverage: map[string]Coverage{}, vantages: map[string]bool{}, used: make([]bool, len(p.clauses)),
 	}
 }
 
-// Cover says what a vantage point has asked, for required endpoints that are in no record.
+// Cover says what a vantage point has asked, for endpoints that are in no record: required ones, and such as were open before.
 func (c *Checker) Cover(vantage string, by Coverage) {
 	c.coverage[vantage], c.vantages[vantage] = by, true
 }
@@ -112,7 +112,7 @@ func (c *Checker) Add(e *Endpoint) {
 	}
 	at := place{netip.AddrPortFrom(e.Addr, e.Port), e.Vantage}
 	if v.Required {
-		c.asked[at] = true
+		c.asked[at] = max(c.asked[at], e.Time)
 	}
 	f := c.found[at]
 	if f != nil && f.endpoint.ScanID == e.ScanID && f.verdict.Want == results.WantOpen && open { // which outranks silence and refusals
@@ -192,6 +192,7 @@ func (c *Checker) Report() *Report {
 		r.Vantages = append(r.Vantages, v)
 	}
 	slices.Sort(r.Vantages)
+	c.end()
 	r.NotJudged = c.cover(r.Vantages)
 	r.Violations = make([]results.Violation, 0, len(c.found)+len(c.hosts)) // of a wrong policy there are millions
 	for at, f := range c.found {
@@ -221,7 +222,27 @@ func b2i(b bool) int {
 	return 0
 }
 
-// cover looks at every required endpoint that is in no record: it was asked and is shut, or nobody knows.
+// newest is the newest scan that has asked an endpoint, as far as that is known.
+func (c *Checker) newest(at place) (scanID string, begun int64, asked bool) {
+	if by := c.coverage[at.vantage]; by != nil {
+		return by.Asked(at.at)
+	}
+	return "", 0, false
+}
+
+// end closes violations of ports that a newer scan has asked and not found open.
+func (c *Checker) end() {
+	for at, f := range c.found {
+		if f.verdict.Want == results.WantOpen || f.closed != 0 {
+			continue
+		}
+		if _, begun, asked := c.newest(at); asked && begun > f.endpoint.Time {
+			f.closed = begun
+		}
+	}
+}
+
+// cover looks at every required endpoint that the newest scan has no record of: it was asked and is shut, or nobody knows.
 func (c *Checker) cover(vantages []string) (notJudged uint64) {
 	unknown := map[place]bool{}
 	for i := range c.policy.clauses {
@@ -236,15 +257,13 @@ func (c *Checker) cover(vantages []string) (notJudged uint64) {
 		for ep := range cl.endpoints() {
 			for _, v := range from {
 				at := place{ep, v}
-				if c.asked[at] || unknown[at] {
-					continue
-				}
-				if by := c.coverage[v]; by == nil || !by.Covered(ep) {
+				scan, begun, asked := c.newest(at)
+				switch seen, known := c.asked[at]; {
+				case asked && (!known || begun > seen):
+					c.Add(&Endpoint{Addr: ep.Addr(), Port: ep.Port(), State: results.Closed, Vantage: v, First: begun, Time: begun, ScanID: scan})
+				case !known:
 					unknown[at] = true
-					continue
 				}
-				now := c.at.UnixNano()
-				c.Add(&Endpoint{Addr: ep.Addr(), Port: ep.Port(), State: results.Closed, Vantage: v, First: now, Time: now})
 			}
 		}
 	}

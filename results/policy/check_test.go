@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func TestSuspectHosts(t *testing.T) {
 // covered is Coverage by a function.
 type covered func(netip.AddrPort) bool
 
-func (f covered) Covered(ep netip.AddrPort) bool { return f(ep) }
+func (f covered) Asked(ep netip.AddrPort) (string, int64, bool) { return "c", day.UnixNano(), f(ep) }
 
 // What is required is judged where it was asked, and counted where nobody knows.
 func TestRequiredIsJudgedWhereCovered(t *testing.T) {
@@ -144,6 +145,32 @@ func TestRequiredIsJudgedWhereCovered(t *testing.T) {
 	r = ck.Report()
 	if n := len(r.Violations); n != 5 || r.NotJudged != 3 { // 10.0.0.2:443, 10.0.0.3:443, and of office
 		t.Errorf("%s, %d not judged", reported(r), r.NotJudged)
+	}
+}
+
+// What a newer scan has asked and has no record of is not open any more; what it did not ask, or asked before, stays as it was.
+func TestNewerScanShowsItShut(t *testing.T) {
+	p := mustLoad(t, "version: 1\nrules:\n  - {name: must, to: 10.0.0.9, require: {ports: 443}}\n")
+	for _, c := range []struct {
+		seen string // seconds behind the beginning of the scan that asks
+		asks bool
+		shut bool
+	}{{"-60", true, true}, {"-60", false, false}, {"60", true, false}} {
+		ck := NewChecker(p, day)
+		ck.Add(seen(t, "a "+c.seen+" 10.0.0.1:80 open dmz"))
+		ck.Add(seen(t, "a "+c.seen+" 10.0.0.9:443 open dmz"))
+		ck.Cover("dmz", covered(func(netip.AddrPort) bool { return c.asks }))
+		got := map[string]string{}
+		for _, v := range ck.Report().Violations {
+			got[netip.AddrPortFrom(v.Addr, v.Port).String()] = v.Status
+		}
+		want := map[string]string{"10.0.0.1:80": results.ViolationOpened}
+		if c.shut {
+			want = map[string]string{"10.0.0.1:80": results.ViolationClosed, "10.0.0.9:443": results.ViolationOpened}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("seen at %s s, asked %v: %v, want %v", c.seen, c.asks, got, want)
+		}
 	}
 }
 

@@ -17,7 +17,8 @@ type Endpoints iter.Seq2[Endpoint, error]
 // Coverage tells whether an endpoint was asked while evidence held, so that what was not found there was not open. An inventory
 // or a scan that proves its coverage has one for each vantage point.
 type Coverage interface {
-	Covered(ep netip.AddrPort) (asked bool)
+	// Asked is the newest scan that asked it so, and when that scan began, in nanoseconds since the Unix epoch.
+	Asked(ep netip.AddrPort) (scanID string, begun int64, asked bool)
 }
 
 // Records makes endpoints of a record stream. Read fills in what comes next, as results.Reader does; io.EOF ends it. The vantage
