@@ -119,6 +119,20 @@ func TestSuspectHosts(t *testing.T) {
 	if again != want {
 		t.Errorf("asked again: %s", again)
 	}
+	two := mustLoad(t, "version: 1\nrules:\n  - {name: a, to: any, deny: {ports: 5}}\n  - {name: b, to: any, deny: {ports: 9}}\n")
+	for text, more := range map[string]string{
+		"a 1 10.0.0.1:9 open - s, a 2 10.0.0.1:5 open - s, a 3 10.0.0.1:11 open - s, b 9 10.0.0.1:9 open - s, b 10 10.0.0.1:5 open - s":                      "",
+		"a 1 10.0.0.1:9 open -, a 2 10.0.0.1:11 open -, a 3 10.0.0.1:12 open -, b 4 10.0.0.1:12 closed -, b 9 10.0.0.1:5 open - s, b 10 10.0.0.1:9 open - s": "; closed medium default 10.0.0.1:12 shut a 1s",
+	} {
+		ck = NewChecker(two, day)
+		for one := range strings.SplitSeq(text, ", ") {
+			ck.Add(seen(t, one))
+		}
+		r := ck.Report() // of two that are as grave that of the lower port, of two scans the ports of the newer
+		if got := reported(r); got != "ongoing high suspect-host 10.0.0.1:0 shut a 9s 2 ports"+more || !strings.Contains(r.Violations[0].Message, `rule "a"`) {
+			t.Errorf("%s: %s", got, r.Violations[0].Message)
+		}
+	}
 	ck = NewChecker(mustLoad(t, checked), day) // what the host may open is none
 	ck.Add(seen(t, "a 1 10.0.0.1:80 open - suspect"))
 	if got := reported(ck.Report()); got != "" {
