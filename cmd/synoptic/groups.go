@@ -21,7 +21,9 @@ var groups = []struct{ title, flags string }{
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
 	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
+	{"Inventory", "inventory events history keep since note who undo check"},
 	{"Control and metrics", "control metrics"},
+	{"Policy", "explain vantage at exit-code json"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
@@ -229,6 +231,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 	switch cmd.Name() {
 	case "scan", "convert":
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
+	case "import", "export", "stats", "prune", "ack", "baseline", "history":
+		return []section{environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

@@ -19,7 +19,7 @@ func everyCommand(t *testing.T) []*cobra.Command {
 	t.Helper()
 	logs := logText
 	root := newRootCommand(&stopper{}, nil, streams{}, &logs)
-	return append(root.Commands(), root)
+	return append(commandsBelow(root), root)
 }
 
 // Help fits its columns, shows every flag once, in a group, and ends nowhere in the middle of a word.

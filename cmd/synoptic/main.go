@@ -124,7 +124,7 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetIn(std.in)
 	root.SetOut(std.text)
 	root.SetErr(cleaned{std.err})
-	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newPortsCommand(std), newCtlCommand(std), newManCommand(std))
+	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newPortsCommand(std), newCtlCommand(std), newInventoryCommand(std, logs), newHistoryCommand(std), newManCommand(std))
 	root.AddCommand(topics()...)
 	onceEach(root)
 	return root

@@ -41,7 +41,7 @@ with --dir those of all commands into a folder, such as
 					return err
 				}
 				if c.HasParent() {
-					names = append(names, c.Name())
+					names = append(names, below(c, cmd.Root()))
 				}
 			}
 			return usage("there are pages of "+strings.Join(names, ", "), "no command %q", strings.Join(words, " "))
@@ -50,7 +50,7 @@ with --dir those of all commands into a folder, such as
 	cmd.SetFlagErrorFunc(flagError("see synoptic man --help"))
 	cmd.Flags().Var((*word)(&dir), "dir", "write all pages into `FOLDER`")
 	_ = cmd.MarkFlagDirname("dir") // the flag is there
-	cmd.ValidArgsFunction = fixed("scan", "convert", "ports", "ctl", "man")
+	cmd.ValidArgsFunction = fixed("scan", "convert", "ports", "ctl", "inventory", "history", "man")
 	return cmd
 }
 
@@ -59,10 +59,23 @@ func manPages(root *cobra.Command) (all []*cobra.Command) {
 	all = append(all, root)
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() && c.Name() != "completion" && c.Name() != "help" {
-			all = append(all, c)
+			all = append(all, manPages(c)...)
 		}
 	}
 	return all
+}
+
+// commandsBelow are the commands of a command, with theirs.
+func commandsBelow(cmd *cobra.Command) (all []*cobra.Command) {
+	for _, c := range cmd.Commands() {
+		all = append(append(all, c), commandsBelow(c)...)
+	}
+	return all
+}
+
+// below is how a command is called behind another one.
+func below(cmd, root *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), root.CommandPath()+" ")
 }
 
 func manName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
@@ -116,7 +129,7 @@ func manPage(cmd *cobra.Command, date time.Time) string {
 	if cmd.HasAvailableSubCommands() {
 		commands := section{title: "Commands"}
 		for _, c := range manPages(cmd)[1:] {
-			commands.entries = append(commands.entries, entry{c.Name(), c.Short})
+			commands.entries = append(commands.entries, entry{below(c, cmd), c.Short})
 		}
 		sections = append([]section{commands}, sections...)
 		sections = append(sections, environmentSection(), exitSection())

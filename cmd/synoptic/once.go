@@ -143,7 +143,7 @@ func (*words) adds() {}
 
 // onceEach makes of every flag of every command one that is given once, unless its values add up.
 func onceEach(root *cobra.Command) {
-	for _, cmd := range append(root.Commands(), root) {
+	for _, cmd := range append(commandsBelow(root), root) {
 		cmd.InitDefaultHelpFlag()
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			switch f.Value.(type) {

@@ -32,19 +32,20 @@ func understand(root *cobra.Command, args []string) (commandLine, error) {
 		return withoutCommand(root, args)
 	}
 	switch cmd.Name() {
-	case "scan", "convert", "ports", "ctl", "man":
+	case "scan", "convert", "ports", "ctl", "import", "export", "stats", "prune", "ack", "baseline", "history", "man":
 	case "help":
 		return commandLine{words: args}, knownTopic(root, rest)
 	default: // cobra's own, and topics
 		return commandLine{words: args}, nil
 	}
 	r := read(cmd, rest)
-	line := commandLine{append([]string{cmd.Name()}, r.line...), r.same, r.logs}
+	path := strings.Fields(cmd.CommandPath())[1:]
+	line := commandLine{slices.Concat(path, r.line), r.same, r.logs}
 	switch {
 	case r.version:
 		line.words = []string{"--version"}
 	case r.help:
-		line.words = []string{cmd.Name(), "--help"}
+		line.words = append(path, "--help")
 	default:
 		return line, r.err()
 	}
