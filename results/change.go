@@ -19,7 +19,7 @@ const (
 	ChangeReopened            // open again: it was, some time ago
 	ChangeFound               // open, and not asked before: since when is not known
 	ChangeClosed              // no longer open: a RST says so
-	ChangeGone                // no longer open: nothing comes back any more, or an ICMP error
+	ChangeGone                // no longer open: nothing comes back any more, or an ICMP error does
 	ChangeShut                // no longer open, and what came back is not in the records
 	ChangeService             // open as before, and something else answers
 	ChangeUnknown             // it was open, and was not asked, or not while evidence held
@@ -30,14 +30,14 @@ const (
 	ChangeNetDark  // much of a network has stopped answering at once
 	ChangeFlapping // it has changed too often to be told each time
 
-	numChangeKinds
+	NumChangeKinds = iota // one more than the last
 )
 
-var changeKinds = [numChangeKinds]string{"", "opened", "reopened", "found", "closed", "gone", "shut", "service", "unknown", "host-up", "host-down", "net-dark", "flapping"}
+var changeKinds = [NumChangeKinds]string{"", "opened", "reopened", "found", "closed", "gone", "shut", "service", "unknown", "host-up", "host-down", "net-dark", "flapping"}
 
 // String is the kind's name in records, for instance "host-down".
 func (k ChangeKind) String() string {
-	if k < numChangeKinds {
+	if k < NumChangeKinds {
 		return changeKinds[k]
 	}
 	return ""
@@ -67,13 +67,13 @@ type Change struct {
 	Prefix   netip.Prefix `json:"prefix,omitzero"`   // of ChangeNetDark
 	Vantage  string       `json:"vantage,omitempty"` // from where it is seen: the name of the scanner
 	Hostname string       `json:"hostname,omitempty"`
-	Before   string       `json:"before,omitempty"` // the state before: "open", "closed", "filtered", "silent", "shut", "unknown"
+	Before   string       `json:"before,omitempty"` // the state before: as port records have it, or "shut": not open, and more is not known
 	After    string       `json:"after,omitempty"`
 	// NotBefore and NotAfter are when it happened: behind the last moment at which it was seen to be as before, and before the first at which
 	// it was seen to be as now.
 	NotBefore *Time  `json:"not_before,omitempty"`
 	NotAfter  *Time  `json:"not_after,omitempty"`
-	Evidence  string `json:"evidence,omitempty"` // what it rests on: "syn-ack", "handshake", "rst", "icmp", "silence", "banner"
+	Reason    string `json:"reason,omitempty"` // what it rests on: a Reason, or "handshake", or "banner"
 	Confirmed bool   `json:"confirmed,omitempty"`
 	Asked     int    `json:"asked,omitempty"` // probes that were sent to make sure
 	// PFalse is how likely answers that all got lost explain it, by the loss that was measured; nil where that is not known.
@@ -89,6 +89,9 @@ func (c *Change) Kind() string { return kindChange }
 
 // When is Time.
 func (c *Change) When() Time { return c.Time }
+
+// TagField is where its tags stand.
+func (c *Change) TagField() *Tags { return &c.Tags }
 
 // EventID of the change, which is the same however often the same change is told: of the endpoint, what it was and is, and the scan
 // that shows it first.
@@ -122,7 +125,7 @@ func (c *Change) AppendJSON(b []byte) ([]byte, error) {
 func (c *Change) Fit() *Change {
 	fit := *c
 	fit.Vantage, fit.Hostname = cut(c.Vantage, roomScanner), cut(c.Hostname, roomHostname)
-	for _, word := range []*string{&fit.Proto, &fit.Before, &fit.After, &fit.Evidence} {
+	for _, word := range []*string{&fit.Proto, &fit.Before, &fit.After, &fit.Reason} {
 		*word = cut(*word, roomName)
 	}
 	fit.Service, fit.ServiceBefore = cut(c.Service, roomService), cut(c.ServiceBefore, roomService)

@@ -11,7 +11,8 @@ const kindCoverage = "coverage"
 type CoveragePiece struct {
 	Time      Time   `json:"ts"`
 	ScanID    string `json:"scan_id"`
-	Part      int    `json:"part"` // as in PlanPiece
+	Tags      Tags   `json:"tags,omitempty"` // of the scan
+	Part      int    `json:"part"`           // as in PlanPiece
 	Piece     int    `json:"piece"`
 	Pieces    int    `json:"pieces"`
 	Positions uint64 `json:"positions"` // that it says are covered
@@ -23,6 +24,9 @@ func (c *CoveragePiece) Kind() string { return kindCoverage }
 
 // When is the scan's end.
 func (c *CoveragePiece) When() Time { return c.Time }
+
+// TagField is where its tags stand.
+func (c *CoveragePiece) TagField() *Tags { return &c.Tags }
 
 // EventID of the piece.
 func (c *CoveragePiece) EventID() EventID {

@@ -8,6 +8,8 @@ type Notice interface {
 	// When is the record's time.
 	When() Time
 	EventID() EventID
+	// TagField is where its tags stand.
+	TagField() *Tags
 	// AppendJSON appends the record as one JSON object of under 4 KB, without a line end.
 	AppendJSON(b []byte) ([]byte, error)
 }

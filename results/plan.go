@@ -18,11 +18,12 @@ const kindPlan = "plan"
 type PlanPiece struct {
 	Time   Time   `json:"ts"`
 	ScanID string `json:"scan_id"`
-	Part   int    `json:"part"` // from 1: parts go different ways, and have an order each
+	Tags   Tags   `json:"tags,omitempty"` // of the scan
+	Part   int    `json:"part"`           // from 1: parts go different ways, and have an order each
 	Parts  int    `json:"parts"`
 	Seed   uint64 `json:"seed"`
-	Begin  uint64 `json:"begin"` // the first position,
-	End    uint64 `json:"end"`   // and the one behind the last
+	Begin  uint64 `json:"begin_position"` // the first,
+	End    uint64 `json:"end_position"`   // and the one behind the last
 	SHA256 string `json:"sha256"`
 	Piece  int    `json:"piece"` // from 1
 	Pieces int    `json:"pieces"`
@@ -35,6 +36,9 @@ func (p *PlanPiece) Kind() string { return kindPlan }
 
 // When is the scan's start.
 func (p *PlanPiece) When() Time { return p.Time }
+
+// TagField is where its tags stand.
+func (p *PlanPiece) TagField() *Tags { return &p.Tags }
 
 // EventID of the piece.
 func (p *PlanPiece) EventID() EventID {
@@ -115,9 +119,9 @@ func (h *head) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// whole tells whether the text has room in a record in clear: each line end has one byte more there.
+// whole tells whether the text has room in a record in clear.
 func (h *head) whole() bool {
-	return h.len == len(h.text) && h.len+bytes.Count(h.text, []byte("\n")) <= roomText
+	return h.len == len(h.text) && cut(string(h.text), roomText) == string(h.text)
 }
 
 // Plan is what a scan, or a part of it, was going to ask.

@@ -45,7 +45,7 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 		*x = netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits of "+name))
 		return
 	case *ChangeKind:
-		*x = ChangeKind(rapid.Uint8Range(1, uint8(numChangeKinds)-1).Draw(t, name))
+		*x = ChangeKind(rapid.Uint8Range(1, NumChangeKinds-1).Draw(t, name))
 		return
 	case *Suspect:
 		*x = Suspect(rapid.Uint8Range(0, 3).Draw(t, name))

@@ -115,7 +115,7 @@ func TestDeadLetters(t *testing.T) {
 				return
 			}
 			text, err := os.ReadFile(letters)
-			if err != nil || strings.Count(string(text), `"reason":"400 code`) != 3 {
+			if err != nil || strings.Count(string(text), `"reason":"400 code`) != 4 {
 				t.Errorf("exit %d, dead letters %s, %v: %s", o.code, text, err, o.stderr)
 			}
 			if info, err := os.Stat(letters); err != nil || info.Mode().Perm()&0o077 != 0 && name != "ours, readable" {

@@ -187,8 +187,8 @@ func fillAndFree(program, dir string, want map[endpoint]bool) (failed []string) 
 		}
 		set[r.EventID] = true
 	}
-	if len(lines) != len(want)+3 || len(set) != len(lines) {
-		wrong("%d lines, %d of them different, want %d", len(lines), len(set), len(want)+3)
+	if len(lines) != len(want)+4 || len(set) != len(lines) {
+		wrong("%d lines, %d of them different, want %d", len(lines), len(set), len(want)+4)
 	}
 	return failed
 }

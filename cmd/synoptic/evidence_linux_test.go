@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/results"
@@ -36,6 +34,7 @@ type faulty struct {
 
 	striking bool
 	struck   time.Time // when the first step of the fault was done
+	undo     func()    // takes back what a fault has left, before a void run is repeated; nil: nothing
 }
 
 func newFaulty(t *testing.T, b backend) *faulty {
@@ -102,7 +101,7 @@ func (f *faulty) try(fault func(), more ...string) (_ outcome, _ stream, ok bool
 		cmd.Wait()
 		return outcome{}, stream{}, false
 	}
-	f.striking, f.struck = true, time.Time{}
+	f.striking, f.struck, f.undo = true, time.Time{}, nil
 	fault()
 	f.striking = false
 	err = cmd.Wait()
@@ -117,6 +116,9 @@ func (f *faulty) try(fault func(), more ...string) (_ outcome, _ stream, ok bool
 	s := parseStream(f.t, o.stdout)
 	if s.end.Complete && s.end.TS.Before(f.struck) {
 		f.t.Log("void: the scan was over before the kernel had done what the fault is")
+		if f.undo != nil {
+			f.undo()
+		}
 		f.prepare(f.t, f.n) // if the link is another
 		return outcome{}, stream{}, false
 	}
@@ -176,7 +178,9 @@ func TestGatewayFailsOver(t *testing.T) {
 	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		o, s := f.run(func() {
-			f.must(f.n.FailOver(netip.MustParseAddr("10.76.0.2"), net.HardwareAddr{2, 0, 0, 0, 0, 0x42}))
+			gateway := netip.MustParseAddr("10.76.0.2")
+			f.must(f.n.FailOver(gateway, net.HardwareAddr{2, 0, 0, 0, 0, 0x42}))
+			f.undo = func() { f.must(f.n.FailOver(gateway, f.n.PeerHardwareAddr)) }
 		})
 		f.exact(o, s, "")
 		f.happened(s, "next-hop-changed", results.CauseNextHopMoved)
@@ -224,20 +228,7 @@ func TestNoCarrierFromTheBeginning(t *testing.T) {
 func TestInterfaceDown(t *testing.T) {
 	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
-		link, err := netlink.LinkByName(f.n.Link)
-		f.must(err)
-		routes, err := netlink.RouteList(link, netlink.FAMILY_V4)
-		f.must(err)
-		o, s := f.run(func() {
-			f.must(netlink.LinkSetDown(link))
-			time.Sleep(time.Second)
-			f.must(netlink.LinkSetUp(link))
-			for i := range routes {
-				if err := netlink.RouteAdd(&routes[i]); err != nil && !errors.Is(err, os.ErrExist) {
-					t.Fatal(err)
-				}
-			}
-		})
+		o, s := f.run(func() { f.downAndUp(f.n.Link) })
 		f.exact(o, s, results.CauseInterfaceDown)
 	}, afpacket, xdp, ebpf, connect)
 }
@@ -263,8 +254,9 @@ func TestPathCutForGood(t *testing.T) {
 	eachBackendInGate(t, func(t *testing.T, b backend) {
 		f := newFaulty(t, b)
 		o, s := f.run(func() {
-			_, err := f.n.Cut()
+			mend, err := f.n.Cut()
 			f.must(err)
+			f.undo = func() { f.must(mend()) }
 		}, "--patience", "3s")
 		if o.code != 4 || s.end.Complete || s.end.Coverage >= 1 || s.end.Filtered != 0 {
 			t.Errorf("exit %d, complete %v, coverage %v, %d filtered", o.code, s.end.Complete, s.end.Coverage, s.end.Filtered)

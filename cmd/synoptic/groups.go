@@ -16,14 +16,14 @@ var groups = []struct{ title, flags string }{
 	{"Targets", "targets-file exclude exclude-file scope ipv4 ipv6 strict"},
 	{"Ports", "ports top-ports exclude-ports top line"},
 	{"Rate and retries", "rate max-rate min-rate bandwidth rate-per-host rate-per-prefix no-backoff retries retry-gap target-recall wait"},
+	{"What is compared", "from to since"},
 	{"Evidence", "beacon patience canaries verify min-coverage"},
 	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
-	{"Output", "output show show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
+	{"Output", "output show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
-	{"Inventory", "inventory events history keep since note who undo check"},
+	{"Inventory", "inventory vantage events history keep note who undo check"},
 	{"Control and metrics", "control metrics"},
-	{"Policy", "explain vantage at exit-code json"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
@@ -182,6 +182,7 @@ func exitSection() section {
 		{exitUsage, "refused before the first probe: the message says why, the hint how to fix it"},
 		{exitStopped, "stopped before the end, by a signal or because the reader of standard output went away"},
 		{exitCoverage, "evidence was lost for a part, or coverage is below --min-coverage"},
+		{exitDifferent, "with --exit-code: there are changes"},
 	} {
 		s.entries = append(s.entries, entry{fmt.Sprint(c.code), c.meaning})
 	}
@@ -233,6 +234,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
 	case "import", "export", "stats", "prune", "ack", "baseline", "history":
 		return []section{environmentSection(), exitSection()}
+	case "diff":
+		return []section{profileSection(), environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

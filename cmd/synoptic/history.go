@@ -19,8 +19,8 @@ func newHistoryCommand(std streams) *cobra.Command {
 		Use:   "history [flags] DB ADDRESS[:PORT]|PREFIX",
 		Short: "Say when ports of an address or a network were open",
 		Long: `Says from an inventory when ports were open, with both ends of what is not known
-exactly: a port opened between the last scan that asked and found it shut, and the
-first that found it open.`,
+exactly: a port opened between the last scan that asked and found it shut, and
+the first that found it open.`,
 		Example: `  synoptic history inventory.db 10.20.3.4
   synoptic history inventory.db 10.20.3.4:443
   synoptic history inventory.db 10.20.0.0/16 --since 30d`,

@@ -24,8 +24,8 @@ func newExportCommand(std streams) *cobra.Command {
 		Use:   "export [flags] DB",
 		Short: "Write what is open as CSV or JSON lines",
 		Long: `Writes the ports that are open by all that is known, or with --history those
-that were, too: since when, with both ends of what is not known exactly, and when
-they were seen last.`,
+that were, too: since when, with both ends of what is not known exactly, and
+when they were seen last.`,
 		Example: `  synoptic inventory export inventory.db -o csv:open.csv
   synoptic inventory export inventory.db --history`,
 		Args:    needsWords("inventory export", 1, 1, "DB"),

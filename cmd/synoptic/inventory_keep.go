@@ -158,8 +158,8 @@ func newAckCommand(std streams) *cobra.Command {
 		Short: "Keep that somebody knows of a change or a violation",
 		Long: `Keeps that somebody knows of findings: the event_id of a change, or the
 violation_id of a violation. Without an ID it lists what is known.`,
-		Example: `  synoptic inventory ack inventory.db 1f0c8e7d5a6b4c3d2e1f0a9b8c7d6e5f --note SEC-1234
-  synoptic inventory ack inventory.db`,
+		Example: `  synoptic inventory ack inv.db 1f0c8e7d5a6b4c3d2e1f0a9b8c7d6e5f --note SEC-1
+  synoptic inventory ack inv.db`,
 		Args:    needsWords("inventory ack", 1, 0, "DB", "ID..."),
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, words []string) error {

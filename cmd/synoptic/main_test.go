@@ -125,6 +125,7 @@ func parseStream(t testing.TB, out string) stream {
 			s.start = r
 		case r.Type == "event" && s.end.Type == "":
 			s.events = append(s.events, r)
+		case (r.Type == "plan" || r.Type == "coverage") && s.end.Type == "":
 		case r.Type == "host" && s.end.Type == "":
 			s.hosts = append(s.hosts, r)
 		case r.Type == "scan_end" && s.end.Type == "":

@@ -87,14 +87,14 @@ func TestDeadReceiver(t *testing.T) {
 		}
 		begun := time.Now()
 		o = in(t, dir, "scan", "127.0.0.1", "-p", "1-9", "-q", "-o", "a.jsonl", "-o", to, "--spool", "spool", "--delivery-timeout", "200ms")
-		if o.code != 3 || !strings.Contains(o.stderr, "is given up: 2 records stay in the spool") {
+		if o.code != 3 || !strings.Contains(o.stderr, "is given up: 3 records stay in the spool") {
 			t.Errorf("%s with a spool: exit %d after %v, stderr %q", to, o.code, time.Since(begun), o.stderr)
 		}
 		data, err := os.ReadFile(filepath.Join(dir, "a.jsonl"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := reported(t, string(data)); len(d) != 2 || d[0].Delivered != 2 || d[1].Queued != 2 || d[1].Delivered+d[1].Lost > 0 {
+		if d := reported(t, string(data)); len(d) != 2 || d[0].Delivered != 3 || d[1].Queued != 3 || d[1].Delivered+d[1].Lost > 0 {
 			t.Errorf("%s: %+v", to, d)
 		}
 	}

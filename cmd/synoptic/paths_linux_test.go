@@ -87,30 +87,34 @@ func linkNamed(t *testing.T, name string) netlink.Link {
 	return link
 }
 
-// downAndUp takes an interface down for a time, with its routes.
-func downAndUp(t *testing.T, name string, d time.Duration) {
-	link := linkNamed(t, name)
+// downAndUp takes an interface down for a second, with its routes.
+func (f *faulty) downAndUp(name string) {
+	up := f.down(name)
+	time.Sleep(time.Second)
+	up()
+}
+
+// down takes an interface down, with its routes.
+func (f *faulty) down(name string) (up func()) {
+	link := linkNamed(f.t, name)
 	routes, err := netlink.RouteList(link, netlink.FAMILY_V4)
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	if err := netlink.LinkSetDown(link); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(d)
-	if err := netlink.LinkSetUp(link); err != nil {
-		t.Fatal(err)
-	}
-	for i := range routes {
-		if err := netlink.RouteAdd(&routes[i]); err != nil && !errors.Is(err, os.ErrExist) {
-			t.Fatal(err)
+	f.must(netlink.LinkSetDown(link))
+	return func() {
+		f.must(netlink.LinkSetUp(link))
+		for i := range routes {
+			if err := netlink.RouteAdd(&routes[i]); err != nil && !errors.Is(err, os.ErrExist) {
+				f.t.Fatal(err)
+			}
 		}
 	}
 }
 
 func TestOneOfTwoInterfacesDownForAWhile(t *testing.T) {
 	s := newSplit(t)
-	o, out := s.run(func() { downAndUp(t, s.second.Link, time.Second) })
+	o, out := s.run(func() { s.downAndUp(s.second.Link) })
 	s.exact(o, out, results.CauseInterfaceDown)
 }
 
@@ -159,11 +163,17 @@ func TestOneOfTwoInterfacesLost(t *testing.T) {
 		name, scope, cause string
 		fault              func(s *split)
 	}{
-		{"down", "interface", results.CauseInterfaceDown, func(s *split) { s.must(netlink.LinkSetDown(linkNamed(s.t, s.second.Link))) }},
-		{"no carrier", "interface", results.CauseNoCarrier, func(s *split) { s.must(s.second.Carrier(false)) }},
+		{"down", "interface", results.CauseInterfaceDown, func(s *split) { s.undo = s.down(s.second.Link) }},
+		{"no carrier", "interface", results.CauseNoCarrier, func(s *split) {
+			s.must(s.second.Carrier(false))
+			s.undo = func() { s.must(s.second.Carrier(true)) }
+		}},
 		{"gone", "interface", results.CauseInterfaceGone, func(s *split) { s.must(netlink.LinkDel(linkNamed(s.t, s.second.Link))) }},
-		{"gateway", "next-hop", results.CauseNextHopSilent, func(s *split) { s.mute(s.second) }},
-		{"route", "interface", results.CauseRouteChanged, func(s *split) { s.must(s.elsewhere(netlink.RouteAdd)) }},
+		{"gateway", "next-hop", results.CauseNextHopSilent, func(s *split) { s.undo = s.mute(s.second) }},
+		{"route", "interface", results.CauseRouteChanged, func(s *split) {
+			s.must(s.elsewhere(netlink.RouteAdd))
+			s.undo = func() { s.must(s.elsewhere(netlink.RouteDel)) }
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSplit(t)
@@ -207,7 +217,9 @@ func TestRouteChangedForAWhile(t *testing.T) {
 func TestRouteChangedForGood(t *testing.T) {
 	f := newFaulty(t, afpacket)
 	o, s := f.run(func() {
-		f.must(netlink.RouteAdd(&netlink.Route{Dst: netIPNet("10.77.16.0/20"), Type: rtnBlackhole}))
+		r := &netlink.Route{Dst: netIPNet("10.77.16.0/20"), Type: rtnBlackhole}
+		f.must(netlink.RouteAdd(r))
+		f.undo = func() { f.must(netlink.RouteDel(r)) }
 	}, "--patience", "2s")
 	if o.code != 4 || s.end.Complete || s.end.Coverage >= 1 || s.end.Filtered != 0 {
 		t.Errorf("exit %d, complete %v, coverage %v, %d filtered", o.code, s.end.Complete, s.end.Coverage, s.end.Filtered)

@@ -149,7 +149,7 @@ var plantings = []planting{
 			return s.hangUp(s.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n", s.auth))
 		}},
 	{name: "retry after", args: hecTo, env: hecSecret, says: func(s *said) error { return s.answer("503 "+s.auth, s.auth, "Retry-After: "+s.auth+"\r\n") }},
-	{name: "status", args: hecTo + " --control s --metrics a.prom", env: hecSecret, status: `"queued":3`, says: func(s *said) error { return s.answer("503 "+s.auth, s.auth) }},
+	{name: "status", args: hecTo + " --control s --metrics a.prom", env: hecSecret, status: `"queued":4`, says: func(s *said) error { return s.answer("503 "+s.auth, s.auth) }},
 	{name: "first half", args: hecTo, env: hecSecret, want: "[secret]",
 		says: func(s *said) error {
 			return s.answer("401 Unauthorized", "your "+s.auth[:len(s.auth)*3/4]+"*** is wrong")

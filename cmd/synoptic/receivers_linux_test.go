@@ -348,7 +348,7 @@ func TestSyslogReceivers(t *testing.T) {
 			events++
 		}
 	}
-	if n := addresses*ports + 2; len(want)-events != n {
+	if n := addresses*ports + 3; len(want)-events != n {
 		t.Errorf("the scan has %d records and %d events, want %d records", len(want)-events, events, n)
 	}
 	for _, r := range receivers {

@@ -78,14 +78,15 @@ func TestTagsAndServices(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatal(err)
 		}
-		if ofScan := strings.HasPrefix(r.Type, "scan"); r.Tags["ticket"] != "CHG-1" || ofScan != (r.Tags["zone"] == "any") || ofScan != (r.Scanner == hostname) {
+		ofScan := strings.HasPrefix(r.Type, "scan")
+		if r.Tags["ticket"] != "CHG-1" || (ofScan || r.Type == "plan") != (r.Tags["zone"] == "any") || ofScan != (r.Scanner == hostname) {
 			t.Errorf("tags or scanner: %s", line)
 		}
 		got = append(got, fmt.Sprintf("%s %s:%d %s %s/%s/%s", r.Type, r.IP, r.Port, r.Tags["owner"], r.Service, r.Source, r.Detected))
 	}
 	slices.Sort(got)
 	want := []string{
-		"host 127.0.0.1:0 soc //", "host 127.0.0.2:0 web //",
+		"host 127.0.0.1:0 soc //", "host 127.0.0.2:0 web //", "plan :0  //",
 		"port 127.0.0.1:2222 soc ssh/banner/ssh", "port 127.0.0.1:8081 soc http-alt/common/",
 		"port 127.0.0.2:21 web smtp/banner/smtp", "port 127.0.0.2:443 web https/iana/",
 		"scan_end :0  //", "scan_start :0  //",
@@ -99,7 +100,7 @@ func TestTagsAndServices(t *testing.T) {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 	written, err := os.ReadFile(file + ".jsonl")
-	if n := strings.Count(string(written), `"tags":{"ticket":"CHG-2"}`); err != nil || n != 4 || n != strings.Count(string(written), "\n") || !strings.Contains(string(written), `"type":"delivery"`) {
+	if n := strings.Count(string(written), `"tags":{"ticket":"CHG-2"}`); err != nil || n != 5 || n != strings.Count(string(written), "\n") || !strings.Contains(string(written), `"type":"delivery"`) {
 		t.Errorf("%d records with the tag, error %v: %s", n, err, written)
 	}
 	for format, words := range map[string][]string{

@@ -8,10 +8,10 @@ import (
 type how int
 
 const (
-	howShut     how = iota // it was not open any more; the records do not tell a RST from silence
-	howClosed              // a RST came
-	howGone                // nothing came, or an error of the network
-	howFiltered            // an ICMP error came
+	howShut        how = iota // it was not open any more; the records do not tell a RST from silence
+	howClosed                 // a RST came
+	howGone                   // nothing came, or an error of the network
+	howUnreachable            // an ICMP error says that nobody is there
 )
 
 // pastRow is a row of table past. Sweeps are rows of sweep.

@@ -21,15 +21,14 @@ const (
 
 // ends are what is said of an interval that ended, by how.
 var ends = [...]struct {
-	name     string // as the documents have it
-	kind     results.ChangeKind
-	after    string
-	evidence string
+	name  string // as the documents have it
+	kind  results.ChangeKind
+	after string
 }{
-	howShut:     {"shut", results.ChangeShut, stateShut, ""},
-	howClosed:   {"closed", results.ChangeClosed, "closed", "rst"},
-	howGone:     {"gone", results.ChangeGone, "silent", "silence"},
-	howFiltered: {"filtered", results.ChangeGone, "filtered", "icmp"},
+	howShut:        {"shut", results.ChangeShut, stateShut},
+	howClosed:      {"closed", results.ChangeClosed, "closed"},
+	howGone:        {"gone", results.ChangeGone, "filtered"},
+	howUnreachable: {"unreachable", results.ChangeGone, "unreachable"},
 }
 
 // change is the record of a toggle of a sweep.
@@ -52,7 +51,7 @@ func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.
 	switch {
 	case !c.opened:
 		end := ends[c.how]
-		r.Change, r.Before, r.After, r.Evidence = end.kind, stateOpen, end.after, end.evidence
+		r.Change, r.Before, r.After = end.kind, stateOpen, end.after
 		return r
 	case c.again:
 		r.Change, r.Before = results.ChangeReopened, stateShut
@@ -61,7 +60,7 @@ func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.
 	default:
 		r.Change, r.Before = results.ChangeOpened, stateShut
 	}
-	r.After, r.Evidence = stateOpen, "syn-ack"
+	r.After = stateOpen
 	return r
 }
 
@@ -81,8 +80,8 @@ func (u *update) tellOpened(s *sighting, c *toggle, at netip.AddrPort) {
 	}
 	e := u.t.change(c, at, u.in.scan.Vantage)
 	e.ScanID, e.Time, e.NotAfter = u.in.start.ScanID, moment(s.at), when(s.at)
-	if s.connected {
-		e.Evidence = "handshake"
+	if e.Reason = s.reason.String(); s.verified {
+		e.Reason = "handshake"
 	}
 	if s.proto > 0 {
 		e.Service = u.in.protos[s.proto-1]
@@ -95,7 +94,7 @@ func (u *update) tellEnded(c *toggle, at netip.AddrPort, svc int64) {
 		return
 	}
 	e := u.t.change(c, at, u.in.scan.Vantage)
-	e.ScanID, e.Service = u.in.start.ScanID, u.protos[svc]
+	e.ScanID, e.Service, e.Reason = u.in.start.ScanID, u.protos[svc], u.in.refused[at].String()
 	u.events = append(u.events, e)
 }
 
@@ -105,10 +104,10 @@ func (in *Ingest) howEnded(at netip.AddrPort) how {
 	switch reason := in.refused[at]; {
 	case reason.State() == results.Closed:
 		return howClosed
-	case reason == results.NoResponse, reason == results.NoARP, reason == results.Timeout:
-		return howGone
+	case reason.State() == results.Filtered && reason.Label() != results.Filtered.String():
+		return howUnreachable
 	case reason.State() == results.Filtered:
-		return howFiltered
+		return howGone
 	case shown&results.Closed != 0:
 		return howGone
 	case shown&results.Filtered != 0:
@@ -185,7 +184,7 @@ func (u *update) setService(s *sighting, before, now int64) error {
 	t0, _ := u.t.times(at, u.t.index[since])
 	u.events = append(u.events, results.Change{
 		Time: moment(s.at), ScanID: u.in.start.ScanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
-		Vantage: u.in.scan.Vantage, Before: stateOpen, After: stateOpen, NotBefore: when(t0), NotAfter: when(s.at), Evidence: "banner",
+		Vantage: u.in.scan.Vantage, Before: stateOpen, After: stateOpen, NotBefore: when(t0), NotAfter: when(s.at), Reason: "banner",
 		Service: u.protos[now], ServiceBefore: u.protos[before],
 	})
 	return nil

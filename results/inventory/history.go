@@ -21,7 +21,7 @@ type Interval struct {
 	First, Last time.Time
 	// Until is the end of the scan that asked and did not see it; zero: it is open by all that is known.
 	Until time.Time
-	How   string // it ended: "closed" by a RST, "gone" in silence, "filtered" by an ICMP error, "shut" where the records do not say; "" while it is open
+	How   string // it ended: "closed" by a RST, "gone" in silence, "unreachable" by an ICMP error, "shut" where the records do not say; "" while it is open
 	// Service is what the server's first bytes showed last, "" where none was seen.
 	Service string
 	// FirstScan is the scan that saw it first, UntilScan the one that asked and did not see it.

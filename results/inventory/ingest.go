@@ -11,6 +11,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/coverage"
+	"synoptic/results/diff"
 )
 
 // Scan says how the records of a scan are taken.
@@ -68,10 +69,11 @@ type Ingest struct {
 
 // sighting is an open endpoint; its key has vantage 0, and of IPv6 the number in addrs6.
 type sighting struct {
-	key       key
-	at        int64 // nanoseconds since the Unix epoch
-	proto     uint32
-	connected bool // a handshake was completed
+	key      key
+	at       int64 // nanoseconds since the Unix epoch
+	proto    uint32
+	reason   results.Reason
+	verified bool // a handshake was completed
 }
 
 type suspect struct {
@@ -104,12 +106,11 @@ func (in *Ingest) ports(batch []results.Port) error {
 		switch {
 		case p.Reason.State() != results.Open:
 			in.notOpen(netip.AddrPortFrom(p.Addr.Unmap().WithZone(""), p.Port), p.Reason)
-		case p.Suspect != 0:
+		case p.Suspect&results.SYNACKAll != 0: // as results/diff: a window of 0 alone is an open port
 			s := in.suspects[p.Addr]
 			in.suspects[p.Addr] = suspect{p.Port, s.reasons | p.Suspect}
 		default:
-			connected := p.Reason == results.Connect || p.Verified == results.VerifyTrue
-			in.seen = append(in.seen, sighting{in.keyOf(p.Addr, p.Port), p.Time, in.protoOf(p.Detected()), connected})
+			in.seen = append(in.seen, sighting{in.keyOf(p.Addr, p.Port), p.Time, in.protoOf(diff.Service(p)), p.Reason, p.Verified == results.VerifyTrue})
 		}
 	}
 	return nil
@@ -117,7 +118,7 @@ func (in *Ingest) ports(batch []results.Port) error {
 
 func (in *Ingest) hosts(batch []results.Host) error {
 	for i := range batch {
-		if h := &batch[i]; h.Suspect != 0 && len(h.Open) > 0 {
+		if h := &batch[i]; h.Suspect&results.SYNACKAll != 0 && len(h.Open) > 0 {
 			in.suspects[h.Addr] = suspect{h.Open[0], h.Suspect}
 		}
 	}

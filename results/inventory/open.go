@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -213,8 +214,10 @@ func (db *DB) failed(err error) error {
 		return &Error{db.path, "it is not a database", "give another file", err}
 	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, errBlob):
 		return db.damaged(err)
-	case errors.Is(err, sqlite3.FULL):
+	case errors.Is(err, sqlite3.FULL), errors.Is(err, syscall.ENOSPC), errors.Is(err, sqlite3.IOERR_SHMSIZE):
 		return &Error{db.path, "the disk is full; nothing of this was kept", "make room and import the scan's records", err}
+	case errors.Is(err, sqlite3.IOERR_WRITE): // SQLite in Go says so of a full tmpfs
+		return &Error{db.path, "it cannot be written to: the disk is full, or fails; nothing of this was kept", "make room and import the scan's records", err}
 	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM):
 		return &Error{db.path, "it cannot be written, or its folder cannot", "give it to the user of this program, with its folder", err}
 	}

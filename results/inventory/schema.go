@@ -57,7 +57,7 @@ CREATE VIEW was_open AS
  SELECT CASE WHEN c.ep >> 62 THEN (SELECT lower(hex(ip)) FROM addr6 WHERE id = (c.ep >> 16) & 4294967295)
         ELSE ((c.ep >> 40) & 255) || '.' || ((c.ep >> 32) & 255) || '.' || ((c.ep >> 24) & 255) || '.' || ((c.ep >> 16) & 255) END AS ip,
         c.ep & 65535 AS port, v.name AS vantage, c.since, c.since - c.gap AS after, c.until,
-        CASE c.how WHEN 0 THEN 'shut' WHEN 1 THEN 'closed' WHEN 2 THEN 'gone' ELSE 'filtered' END AS how
+        CASE c.how WHEN 0 THEN 'shut' WHEN 1 THEN 'closed' WHEN 2 THEN 'gone' ELSE 'unreachable' END AS how
  FROM past c JOIN vantage v ON v.id = (c.ep >> 48) & 16383;
 `
 

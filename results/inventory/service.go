@@ -60,7 +60,7 @@ func (d *serviceDiff) changes(db *DB, t *timeline, vantage string, toggles []tog
 		}
 		all = append(all, results.Change{
 			Time: moment(t1), ScanID: p.scanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
-			Before: stateOpen, After: stateOpen, NotAfter: when(t1), Evidence: "banner", Service: now, ServiceBefore: before,
+			Before: stateOpen, After: stateOpen, NotAfter: when(t1), Reason: "banner", Service: now, ServiceBefore: before,
 		})
 	}
 	return all

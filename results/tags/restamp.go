@@ -94,13 +94,12 @@ func (s *Restamp) Hosts(batch []results.Host) (err error) {
 	return s.Sink.Hosts(batch)
 }
 
-// Notices hands on a batch, changes with the tags of their addresses.
+// Notices adds to a batch the tags of what it is about.
 func (s *Restamp) Notices(batch []results.Notice) (err error) {
 	for _, n := range batch {
-		if c, ok := n.(*results.Change); ok {
-			if c.Tags, err = s.add(c.Tags, s.table.Of(c.Addr)); err != nil {
-				return err
-			}
+		tags := n.TagField()
+		if *tags, err = s.add(*tags, s.table.about(n)); err != nil {
+			return err
 		}
 	}
 	return s.Sink.Notices(batch)

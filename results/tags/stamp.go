@@ -45,6 +45,14 @@ func (s *Stamp) Hosts(batch []results.Host) error {
 	return s.Sink.Hosts(batch)
 }
 
+// Notices writes on a batch the tags of what it is about.
+func (s *Stamp) Notices(batch []results.Notice) error {
+	for _, n := range batch {
+		*n.TagField() = s.table.about(n)
+	}
+	return s.Sink.Notices(batch)
+}
+
 // End hands on the closing record with the scan's tags.
 func (s *Stamp) End(end *results.ScanEnd) error {
 	stamped := *end

@@ -88,6 +88,14 @@ type span struct {
 // Scan gives the tags that are on every record.
 func (t *Table) Scan() results.Tags { return t.scan }
 
+// about gives the tags of what a notice is about: of an address, or of the scan.
+func (t *Table) about(n results.Notice) results.Tags {
+	if c, ok := n.(*results.Change); ok && c.Addr.IsValid() {
+		return t.Of(c.Addr)
+	}
+	return t.scan
+}
+
 // Of gives the tags of an address. It does not allocate.
 func (t *Table) Of(a netip.Addr) results.Tags {
 	if len(t.spans) == 0 {

@@ -1,0 +1,107 @@
+package screen
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/diff"
+)
+
+// WriteDiff writes to a person what is otherwise in one scan than in another.
+func WriteDiff(w io.Writer, before, after *diff.Scan, r *diff.Result) error {
+	rows := [][]string{{"CHANGE", "ADDRESS", "PORT", "BEFORE", "AFTER", "WHEN (UTC)", "SERVICE"}}
+	for i := range r.Changes {
+		rows = append(rows, changeRow(&r.Changes[i]))
+	}
+	var b strings.Builder
+	if len(r.Changes) > 0 {
+		b.WriteString(aligned(rows))
+	}
+	fmt.Fprintf(&b, "%s ─▶ %s: %s\n", scanWords(before), scanWords(after), DiffWords(r))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// changeRow are the cells of a change.
+func changeRow(c *results.Change) []string {
+	service := Printable(c.Service)
+	if c.ServiceBefore != "" {
+		service = Printable(c.ServiceBefore) + " ─▶ " + service
+	}
+	if c.Hostname != "" {
+		service = strings.TrimSpace(service + "  " + Printable(c.Hostname))
+	}
+	return []string{c.Change.String(), c.Addr.String(), fmt.Sprint(c.Port), c.Before, c.After, window(c), service}
+}
+
+// window is when it happened, as far as that is known.
+func window(c *results.Change) string {
+	from, to := "", ""
+	if c.NotBefore != nil {
+		from = time.Time(*c.NotBefore).UTC().Format("01-02 15:04")
+	}
+	if c.NotAfter != nil {
+		to = time.Time(*c.NotAfter).UTC().Format("01-02 15:04")
+	}
+	switch {
+	case from != "" && to != "" && from != to:
+		return from + " … " + to
+	case to != "" && from == "":
+		return "before " + to
+	case to == "":
+		return "after " + from
+	}
+	return to
+}
+
+// scanWords name a scan.
+func scanWords(s *diff.Scan) string {
+	words := s.ID[:min(len(s.ID), 8)]
+	if !s.Begun.IsZero() {
+		words += s.Begun.UTC().Format(" of 2006-01-02 15:04")
+	}
+	if !s.Complete {
+		words += " (not complete)"
+	}
+	return Printable(words)
+}
+
+// DiffWords sum up what is otherwise.
+func DiffWords(r *diff.Result) string {
+	var words []string
+	for k, n := range r.Kinds {
+		if n > 0 {
+			words = append(words, Grouped(n)+" "+results.ChangeKind(k).String())
+		}
+	}
+	if len(words) == 0 {
+		words = append(words, "no change")
+	}
+	words = append(words, Count(r.Same, "open port", "open ports")+" as before")
+	if r.Suspect > 0 {
+		words = append(words, Count(uint64(r.Suspect), "host", "hosts")+" not compared: whether their ports are open is not to be believed")
+	}
+	return strings.Join(words, ", ")
+}
+
+// aligned are rows whose columns are as wide as their widest cell.
+func aligned(rows [][]string) string {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], width(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(pad(cell, widths[i]) + gap)
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
+}
