@@ -5,7 +5,7 @@ import (
 )
 
 // how an interval ended.
-type how int
+type how uint8
 
 const (
 	howShut        how = iota // it was not open any more; the records do not tell a RST from silence

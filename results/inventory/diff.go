@@ -2,13 +2,13 @@ package inventory
 
 import (
 	"iter"
-	"net/netip"
 	"slices"
 
 	"synoptic/results"
 )
 
-// Diff yields what is otherwise after one scan than it was after another, by address and port: the change that an endpoint made last
+// Diff yields what is otherwise after one scan than it was after another, IPv4 by address and port, then IPv6 in the order in which
+// addresses were seen first: the change that an endpoint made last
 // between them, where it made an odd number of them. Both are of one vantage; in which order they are given does not matter.
 //
 // Of an endpoint that was open and that the later scan's sweep did not ask, it also yields ChangeUnknown, where unknown is true. These
@@ -42,36 +42,44 @@ func (db *DB) diff(a, b ScanInfo, unknown bool, yield func(results.Change) bool)
 	if err != nil {
 		return err
 	}
-	var all []results.Change
+	others := protos.changes(db, t, a.Vantage, changes)
+	if unknown {
+		missing, err := db.notAsked(t, to, a.Vantage, changes)
+		if err != nil {
+			return err
+		}
+		others = append(others, missing...)
+	}
+	slices.SortFunc(others, func(a, b keyed) int { return compare(a.key, b.key) })
 	for i := range changes {
 		c := &changes[i]
+		for ; len(others) > 0 && others[0].key < c.key; others = others[1:] {
+			if !yield(others[0].Change) {
+				return nil
+			}
+		}
 		at, err := db.addrPort(c.key)
 		if err != nil {
 			return err
 		}
-		all = append(all, t.change(c, at, a.Vantage))
-		all[len(all)-1].Service = protos.now[c.key]
-	}
-	all = append(all, protos.changes(db, t, a.Vantage, changes)...)
-	if unknown {
-		missing, err := db.notAsked(t, from, to, a.Vantage)
-		if err != nil {
-			return err
-		}
-		all = append(all, missing...)
-	}
-	if t.err != nil {
-		return t.err
-	}
-	slices.SortStableFunc(all, func(a, b results.Change) int {
-		return netip.AddrPortFrom(a.Addr, a.Port).Compare(netip.AddrPortFrom(b.Addr, b.Port))
-	})
-	for _, c := range all {
-		if !yield(c) {
-			return nil
+		record := t.change(c, at, a.Vantage)
+		record.Service = protos.now[c.key]
+		if t.err != nil || !yield(record) {
+			return t.err
 		}
 	}
-	return nil
+	for i := range others {
+		if !yield(others[i].Change) {
+			break
+		}
+	}
+	return t.err
+}
+
+// keyed is a change with its endpoint's key.
+type keyed struct {
+	key key
+	results.Change
 }
 
 // netChanges are the last changes of endpoints that are otherwise after one sweep than after another, by key.
@@ -105,13 +113,9 @@ func (db *DB) netChanges(t *timeline, from, to int) ([]toggle, error) {
 	return slices.DeleteFunc(runs[0], func(c toggle) bool { return c.first != c.opened }), nil
 }
 
-// notAsked are the endpoints that are open after both sweeps, and that the later did not ask.
-func (db *DB) notAsked(t *timeline, from, to int, vantage string) (all []results.Change, err error) {
+// notAsked are the endpoints that are open after both of two sweeps, between which some changed, and that the later did not ask.
+func (db *DB) notAsked(t *timeline, to int, vantage string, changed []toggle) (all []keyed, err error) {
 	open, err := db.openAfter(t, to)
-	if err != nil {
-		return nil, err
-	}
-	changed, err := db.netChanges(t, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +129,10 @@ func (db *DB) notAsked(t *timeline, from, to int, vantage string) (all []results
 		if begun || t.coveredBy(at, to) != nil {
 			continue
 		}
-		all = append(all, results.Change{
+		all = append(all, keyed{k, results.Change{
 			Time: moment(t1), ScanID: t.sweeps[to].pieces[0].scanID, Change: results.ChangeUnknown, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
 			Vantage: vantage, Before: stateOpen, After: stateUnknown,
-		})
+		}})
 	}
 	return all, t.err
 }

@@ -231,7 +231,7 @@ func (t *timeline) ended(s *sqlite3.Stmt, vantage string) (Interval, error) {
 		return one, err
 	}
 	end, known := t.index[until]
-	if !known || s.ColumnInt(4) >= len(ends) {
+	if !known || s.ColumnInt64(4) >= int64(len(ends)) {
 		return one, errBlob
 	}
 	last := max(t.lastAsked(k, at, end), t.index[since])

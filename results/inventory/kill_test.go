@@ -1,9 +1,11 @@
 package inventory
 
 import (
+	"bufio"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -102,10 +104,17 @@ func TestKilled(t *testing.T) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childOf+"="+path)
 		var out strings.Builder
-		cmd.Stdout, cmd.Stderr = &out, os.Stderr
+		cmd.Stderr = os.Stderr
+		said, err := cmd.StdoutPipe()
+		check(t, err)
 		check(t, cmd.Start())
-		time.Sleep(time.Duration(rand.IntN(120)) * time.Millisecond)
+		lines := bufio.NewReader(said)
+		_, err = lines.ReadString('\n') // it is open
+		check(t, err)
+		time.Sleep(time.Duration(rand.IntN(80)) * time.Millisecond)
 		check(t, cmd.Process.Kill())
+		_, err = io.Copy(&out, lines)
+		check(t, err)
 		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() == 1 {
 			t.Fatal("the process ended by itself")
 		}

@@ -40,7 +40,7 @@ func (db *DB) serviceChanges(t *timeline, from, to int) (d serviceDiff, err erro
 }
 
 // changes are those of endpoints that are open after both sweeps.
-func (d *serviceDiff) changes(db *DB, t *timeline, vantage string, toggles []toggle) (all []results.Change) {
+func (d *serviceDiff) changes(db *DB, t *timeline, vantage string, toggles []toggle) (all []keyed) {
 	for k, before := range d.before {
 		now := d.now[k]
 		_, toggled := slices.BinarySearchFunc(toggles, k, func(c toggle, k key) int { return compare(c.key, k) })
@@ -58,10 +58,10 @@ func (d *serviceDiff) changes(db *DB, t *timeline, vantage string, toggles []tog
 		if p == nil {
 			p = t.sweeps[sweep].pieces[0]
 		}
-		all = append(all, results.Change{
+		all = append(all, keyed{k, results.Change{
 			Time: moment(t1), ScanID: p.scanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
 			Before: stateOpen, After: stateOpen, NotAfter: when(t1), Reason: "banner", Service: now, ServiceBefore: before,
-		})
+		}})
 	}
 	return all
 }
