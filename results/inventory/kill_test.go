@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // wide is a plan of enough endpoints for an ingest to take some milliseconds.
-const wide = "box 1 1000 0 2"
+const wide = "box 1 250 0 2"
 
 // openIn is what scan n of the child sees: a third is otherwise than in the one before.
 func openIn(n int) map[netip.AddrPort]string {
@@ -111,7 +111,7 @@ func TestKilled(t *testing.T) {
 		lines := bufio.NewReader(said)
 		_, err = lines.ReadString('\n') // it is open
 		check(t, err)
-		time.Sleep(time.Duration(rand.IntN(80)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 		check(t, cmd.Process.Kill())
 		_, err = io.Copy(&out, lines)
 		check(t, err)
