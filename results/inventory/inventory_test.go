@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 
+	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/coverage"
 )
@@ -114,15 +116,32 @@ func TestClockSetBack(t *testing.T) {
 	same(t, told(t, db), "opened 10.0.0.1:1 shut>open")
 }
 
-// A piece of a sweep sees what another piece, which asked it, did not see: the better answer counts, as within a scan.
+// A piece of a sweep sees what another piece, which asked it, did not see: the better answer counts, as within a scan, whichever comes first.
 func TestPiecesThatDiffer(t *testing.T) {
+	for _, seen := range []bool{true, false} {
+		testPiecesThatDiffer(t, seen)
+	}
+}
+
+func testPiecesThatDiffer(t *testing.T, openBefore bool) {
 	db := newDB(t)
-	day("first", 0, ports("10.0.0.2", 1)).into(t, db, Scan{})
+	first := day("first", 0, nil)
+	if openBefore {
+		first.open = ports("10.0.0.2", 1)
+	}
+	first.into(t, db, Scan{})
 	one, other := day("one", 2, nil), day("other", 2, ports("10.0.0.2", 1))
 	space, _ := newBox([]byte(plan), one.seed)
 	position, _ := space.Position(netip.MustParseAddr("10.0.0.2"), 1)
 	other.covered = coverage.Of(coverage.Range{Begin: 0, End: position}, coverage.Range{Begin: position + 1, End: space.Len()})
 	one.covered = coverage.Of(coverage.Range{Begin: position, End: position + 1})
+	if !openBefore {
+		other.into(t, db, Scan{})
+		one.into(t, db, Scan{})
+		same(t, historyOf(t, db, "10.0.0.2/32", 0), "10.0.0.2:1 00 03 03 -  ")
+		check(t, db.Check())
+		return
+	}
 	if out := one.into(t, db, Scan{}); out.Ended != 1 {
 		t.Fatal(out)
 	}
@@ -241,6 +260,39 @@ func TestPrune(t *testing.T) {
 	old.feed(t, in)
 	if err := old.end(in); err == nil || !strings.Contains(err.Error(), "prune") {
 		t.Errorf("a scan of what was pruned: %v", err)
+	}
+	if _, err := db.Prune(time.Now()); err != nil { // what the newest sweep has changed stays
+		t.Fatal(err)
+	}
+	c, err := db.Find("c", "", time.Now())
+	check(t, err)
+	for _, err := range db.Diff(c, d, false) {
+		check(t, err)
+	}
+}
+
+// A scan that finds 1.7 million open ports, as many as a /8 has, is in memory with 24 bytes each.
+func TestMemory(t *testing.T) {
+	need.Long(t)
+	in := newDB(t).Ingest(Scan{})
+	check(t, in.Start(&results.ScanStart{ScanID: "large"}))
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	batch := make([]results.Port, 256)
+	for n := 0; n < 1_700_000; n += len(batch) {
+		for i := range batch {
+			at := uint32(n+i) * 2654435761
+			batch[i] = results.Port{Addr: netip.AddrFrom4([4]byte{10, byte(at >> 24), byte(at >> 16), byte(at >> 8)}), Port: 80 + uint16(at&7), Reason: results.SYNACK}
+		}
+		check(t, in.Ports(batch))
+	}
+	if used := heap() - before; used > 80<<20 {
+		t.Errorf("%d MB", used>>20)
 	}
 }
 
