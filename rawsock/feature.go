@@ -79,6 +79,10 @@ var (
 		Name: "PACKET_FANOUT_FLAG_IGNORE_OUTGOING", Since: Version{6, 2}, For: "backend afpacket: groups of receivers that are not shown what the host sends",
 		Spare: "the flag is ignored, and each probe is hashed for nothing", Probed: "not at all", Source: "commit 58ba426388d9",
 	}
+	BoundInactive = &Feature{
+		Name: "TCPF_BOUND_INACTIVE", Since: Version{6, 8}, For: "synoptic listeners: ports that something hidden has",
+		Probed: "sock_diag does not list a socket that is bound", Source: "commit 91051f003948",
+	}
 	TxBudget = &Feature{
 		Name: "XDP_MAX_TX_SKB_BUDGET", Since: Version{6, 17}, For: "backend xdp: more than 32 copied frames per system call",
 		Spare: "more system calls", Probed: "setsockopt(XDP_MAX_TX_SKB_BUDGET) fails", Source: "commit 45e359be1ce8",
@@ -89,6 +93,6 @@ var (
 func Features() []*Feature {
 	return []*Feature{
 		TPacketV3, QdiscBypass, FanoutUniqueID, AFXDP, IgnoreOutgoing, DetachedMounts, RingBuffer, BPFLinkXDP, XDPStatistics,
-		BPFLoop, XDPLoadBytes, LiveFrames, FanoutIgnoreOutgoing, TxBudget,
+		BPFLoop, XDPLoadBytes, LiveFrames, FanoutIgnoreOutgoing, BoundInactive, TxBudget,
 	}
 }

@@ -36,7 +36,7 @@ func TestFeatures(t *testing.T) {
 func TestVersionsAreInTheTable(t *testing.T) {
 	version := regexp.MustCompile(`Linux \d|\d or later`)
 	looked := 0
-	for _, dir := range []string{".", "route", "xdp"} {
+	for _, dir := range []string{".", "route", "xdp", "listeners"} {
 		paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

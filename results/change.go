@@ -43,6 +43,17 @@ func (k ChangeKind) String() string {
 	return ""
 }
 
+// Action is what the formats of others call it: "port-opened", "service-changed", "host-down".
+func (k ChangeKind) Action() string {
+	switch k {
+	case ChangeHostUp, ChangeHostDown, ChangeNetDark:
+		return k.String()
+	case ChangeService:
+		return "service-changed"
+	}
+	return "port-" + k.String()
+}
+
 // MarshalText writes the name.
 func (k ChangeKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
@@ -92,6 +103,26 @@ func (c *Change) When() Time { return c.Time }
 
 // TagField is where its tags stand.
 func (c *Change) TagField() *Tags { return &c.Tags }
+
+// Message says it in words for people, without a full stop.
+func (c *Change) Message() string {
+	words := c.Change.String()
+	switch {
+	case c.Prefix.IsValid():
+		words = fmt.Sprintf("%v %s", c.Prefix, words)
+	case c.Addr.IsValid() && c.Port != 0:
+		words = fmt.Sprintf("%v %d/tcp %s", c.Addr, c.Port, words)
+	case c.Addr.IsValid():
+		words = fmt.Sprintf("%v %s", c.Addr, words)
+	}
+	switch {
+	case c.ServiceBefore != "":
+		words += ": " + c.Service + ", before " + c.ServiceBefore
+	case c.Before != "" && c.After != "":
+		words += ": " + c.After + ", before " + c.Before
+	}
+	return words
+}
 
 // EventID of the change, which is the same however often the same change is told: of the endpoint, what it was and is, and the scan
 // that shows it first.

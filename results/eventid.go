@@ -15,11 +15,15 @@ import (
 //	port        scan_id, address, "tcp", port, state
 //	host        scan_id, "host", address; of a summary in several parts, from the second on, its number from 1
 //	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
+//	violation   scan_id of the scan that opened it, "violation", rule, address, port (none of a whole host), vantage, status;
+//	            its violation_id is that of "violation", rule, address, port, vantage
 //	scan_end    scan_id, "scan_end"
 //	delivery    scan_id, "delivery"
 //	plan        scan_id, "plan", part, piece
 //	coverage    scan_id, "coverage", part, piece
 //	change      scan_id, "change", vantage, its kind, address, prefix, "tcp", port, before, after
+//	listener    host, "listener", network namespace (its name, else its inode), address, interface, port, unit (else the path of the program)
+//	mismatch    host, "mismatch", kind, network namespace likewise, address, port
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.

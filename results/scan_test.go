@@ -24,10 +24,10 @@ func scanRecords(t rapid.TB, start *ScanStart, end *ScanEnd) (lines [2][]byte) {
 
 // Every record begins with the same fields in the same order, each once.
 func TestRecordsBeginAlike(t *testing.T) {
-	p, h, e := samplePort(), Host{Addr: samplePort().Addr}, sampleEvent()
+	p, h, e, v := samplePort(), Host{Addr: samplePort().Addr}, sampleEvent(), sampleViolation()
 	scan := scanRecords(t, &ScanStart{ScanID: testScan}, &ScanEnd{ScanID: testScan})
 	begin := regexp.MustCompile(`^\{"v":1,"type":"[a-z_]+","ts":"[^"]+Z","scan_id":"` + testScan + `","event_id":"[0-9a-f]{32}",`)
-	for _, line := range [][]byte{scan[0], scan[1], p.AppendJSON(nil, testScan), h.AppendJSON(nil, testScan), e.AppendJSON(nil, testScan)} {
+	for _, line := range [][]byte{scan[0], scan[1], p.AppendJSON(nil, testScan), h.AppendJSON(nil, testScan), e.AppendJSON(nil, testScan), v.AppendJSON(nil)} {
 		head := begin.Find(line)
 		if head == nil {
 			t.Fatalf("%s", line)

@@ -102,7 +102,7 @@ func runConvert(stop *stopper, f *convertFlags, files []string, std streams, log
 	in.log = log
 	first := new(results.Records)
 	if err := in.read(first); errors.Is(err, io.EOF) {
-		return failure{noRecord(in.bad)}
+		return failure{noRecord("convert", in.bad)}
 	} else if err != nil {
 		return failure{err}
 	}
@@ -142,9 +142,9 @@ func checkFormats(specs []string, lookup func(string) (format.Format, bool)) (si
 	return single, nil
 }
 
-// noRecord is the failure of an input in which nothing was found.
-func noRecord(bad uint64) error {
-	const hint = "convert reads the JSON lines that synoptic scan writes with -o FILE"
+// noRecord is the failure of an input in which a command has found nothing.
+func noRecord(command string, bad uint64) error {
+	hint := command + " reads the JSON lines that synoptic scan writes with -o FILE"
 	if bad > 0 {
 		return usage(hint, "no record in the input: %s not understood", screen.Count(bad, "line was", "lines were"))
 	}

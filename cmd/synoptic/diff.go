@@ -70,7 +70,7 @@ On a terminal the changes are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.since), "since", "compare with the newest scan that began `AGE` before: 12h, 1d, 2w")
 	fl.Var((*words)(&f.show), "show", "`CHANGES` to list: "+strings.Join(shownChanges, ", ")+" or all, separated by commas (default all but unknown)")
 	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal too")
-	fl.BoolVar(&f.exitCode, "exit-code", false, fmt.Sprintf("end with exit code %d where changes are listed", exitDifferent))
+	fl.BoolVar(&f.exitCode, "exit-code", false, fmt.Sprintf("end with exit code %d where changes are listed", exitFound))
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "warnings and errors only on standard error: no summary")
 	registerProfile(fl)
 	return cmd
@@ -128,7 +128,7 @@ func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
 		err = screen.WriteDiff(std.text, before, after, r)
 	}
 	if err == nil && f.exitCode && len(r.Changes) > 0 {
-		return exit(exitDifferent)
+		return exit(exitFound)
 	}
 	return err
 }

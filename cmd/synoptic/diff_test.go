@@ -74,7 +74,7 @@ func TestDiff(t *testing.T) {
 	want := []string{"closed " + ports[0] + " open closed", "opened " + ports[3] + " closed open"}
 	for name, args := range map[string][]string{"two files": {a, b}, "one file": {both}, "first": {both, "--from", "first"}, "all": {a, b, "--show", "all"}} {
 		o := synoptic(t, append([]string{"diff", "--exit-code"}, args...)...)
-		if got := changes(t, o.stdout); o.code != exitDifferent || !slices.Equal(got, want) {
+		if got := changes(t, o.stdout); o.code != exitFound || !slices.Equal(got, want) {
 			t.Errorf("%s: exit %d, %q, want %q; %s", name, o.code, got, want, o.stderr)
 		}
 		if !strings.Contains(o.stderr, "1 opened, 1 closed, 3 open ports as before") {
@@ -179,7 +179,7 @@ func TestDiffOfBadInput(t *testing.T) {
 		"cut":                 {[]string{a, write("cut", without(`"scan_end"`)), "--exit-code"}, exitComplete, "ends before scan_end"},
 		"without a plan":      {[]string{a, write("old", without(`"plan"`)), "--exit-code"}, exitComplete, "do not tell"},
 		"a damaged plan":      {[]string{a, write("bad", strings.Replace(string(whole), `ports\n`, `ports\n1-1\n`, 1)), "--exit-code"}, exitComplete, "do not tell all"},
-		"without an open one": {[]string{a, write("less", without(`"port":`+ports[0])), "--exit-code"}, exitDifferent, "1 shut"},
+		"without an open one": {[]string{a, write("less", without(`"port":`+ports[0])), "--exit-code"}, exitFound, "1 shut"},
 		"and cut": {[]string{a, write("lesscut", strings.Join(slices.DeleteFunc(slices.Clone(lines), func(l string) bool {
 			return strings.Contains(l, `"port":`+ports[0]) || strings.Contains(l, `"scan_end"`)
 		}), "")), "--exit-code"}, exitComplete, "1 unknown"},

@@ -20,10 +20,12 @@ var groups = []struct{ title, flags string }{
 	{"Evidence", "beacon patience canaries verify min-coverage"},
 	{"Path", "interface source-ip source-port gateway-mac spoof-source"},
 	{"How probes are sent", "backend syn-profile seed shard lanes batch max-memory"},
+	{"Audit", "all-netns compare hidden"},
 	{"Output", "output show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
-	{"Inventory", "inventory vantage events history keep note who undo check"},
+	{"Inventory", "inventory events history keep note who undo check"},
 	{"Control and metrics", "control metrics"},
+	{"Policy", "explain vantage at"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
 	{"Settings", "profile"},
 	{"Other", "help version"},
@@ -182,7 +184,7 @@ func exitSection() section {
 		{exitUsage, "refused before the first probe: the message says why, the hint how to fix it"},
 		{exitStopped, "stopped before the end, by a signal or because the reader of standard output went away"},
 		{exitCoverage, "evidence was lost for a part, or coverage is below --min-coverage"},
-		{exitDifferent, "with --exit-code: there are changes"},
+		{exitFound, "something was found that somebody has to look at: a violation of a policy; with --exit-code also changes, mismatches, rules that do nothing"},
 	} {
 		s.entries = append(s.entries, entry{fmt.Sprint(c.code), c.meaning})
 	}
@@ -236,6 +238,10 @@ func sectionsOf(cmd *cobra.Command) []section {
 		return []section{environmentSection(), exitSection()}
 	case "diff":
 		return []section{profileSection(), environmentSection(), exitSection()}
+	case "listeners":
+		return []section{environmentSection(), exitSection()}
+	case "check", "lint", "init":
+		return []section{policySection(), environmentSection(), exitSection()}
 	case "ctl":
 		return []section{ctlSection(), environmentSection(), exitSection()}
 	case "outputs":

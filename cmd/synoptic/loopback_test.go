@@ -16,8 +16,8 @@ import (
 	"synoptic/bench/lab/testnet"
 )
 
-// listeners are the loopback ports that the kernel itself says are listened on (what `ss -ltn` shows).
-func listeners(t *testing.T) map[endpoint]bool {
+// listeningPorts are the loopback ports that the kernel itself says are listened on (what `ss -ltn` shows).
+func listeningPorts(t *testing.T) map[endpoint]bool {
 	t.Helper()
 	local := netip.MustParseAddr("127.0.0.1")
 	set := map[endpoint]bool{}
@@ -76,7 +76,7 @@ func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 		}
 		defer l.Close()
 	}
-	want := listeners(t)
+	want := listeningPorts(t)
 	if len(want) < 6 {
 		t.Fatalf("the kernel names %d listeners, want at least 6", len(want))
 	}

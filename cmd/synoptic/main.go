@@ -25,8 +25,7 @@ const (
 	exitUsage    = 2 // refused before the first probe because of what was asked
 	exitStopped  = 3 // interrupted before the end; for convert also: its input was
 	exitCoverage = 4 // done, but evidence was lost for a part, or coverage is below --min-coverage
-
-	exitDifferent = 5 // with --exit-code: there is something to tell
+	exitFound    = 5 // something was found that somebody has to look at: a violation of a policy, and, with --exit-code, a change or what else there is
 )
 
 func main() {
@@ -126,7 +125,11 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetIn(std.in)
 	root.SetOut(std.text)
 	root.SetErr(cleaned{std.err})
-	root.AddCommand(newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(std, logs), newPortsCommand(std), newCtlCommand(std), newInventoryCommand(std, logs), newHistoryCommand(std), newManCommand(std))
+	root.AddCommand(
+		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(std, logs),
+		newInventoryCommand(std, logs), newHistoryCommand(std), newListenersCommand(std, logs), newCheckCommand(std, logs), newPolicyCommand(std, logs),
+		newPortsCommand(std), newCtlCommand(std), newManCommand(std),
+	)
 	root.AddCommand(topics()...)
 	onceEach(root)
 	return root

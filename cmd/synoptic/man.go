@@ -50,7 +50,7 @@ with --dir those of all commands into a folder, such as
 	cmd.SetFlagErrorFunc(flagError("see synoptic man --help"))
 	cmd.Flags().Var((*word)(&dir), "dir", "write all pages into `FOLDER`")
 	_ = cmd.MarkFlagDirname("dir") // the flag is there
-	cmd.ValidArgsFunction = fixed("scan", "convert", "ports", "ctl", "inventory", "history", "man")
+	cmd.ValidArgsFunction = fixed("scan", "convert", "ports", "ctl", "check", "policy", "inventory", "history", "man")
 	return cmd
 }
 

@@ -188,7 +188,7 @@ func isName(rest string) bool { return rest != "" && (isWord(rest[0]) || rest[0]
 // strayVariables are variables of the environment that look as if they were meant for a flag and are none's.
 func strayVariables(root *cobra.Command, environ []string) (notes []string) {
 	known := []string{envHECToken, envElasticKey, envElasticUser, envElasticPassword}
-	for _, cmd := range append(root.Commands(), root) {
+	for _, cmd := range append(commandsBelow(root), root) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, envName(f.Name)) })
 	}
 	for _, v := range environ {

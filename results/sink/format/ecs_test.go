@@ -240,7 +240,8 @@ func ecsEvents(t *testing.T) []string {
 	lines, _ := encode(t, longName, reported(stream(start, everyPort(), everyHost(), failed, everyEvent()...), failed.Outputs))
 	least, _ := encode(t, newECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
 	whole, _ := encode(t, newECS, stream(sampleStart(), nil, nil, sampleEnd()))
-	return slices.Concat(lines, least, whole)
+	changes, _ := encode(t, longName, noticed(everyChange()))
+	return slices.Concat(lines, least, whole, changes)
 }
 
 // The event of a port, as SIEM operators see it.

@@ -34,12 +34,12 @@ func encoded(t testing.TB, name string, o Options, start *results.ScanStart, por
 		t.Fatalf("no format %q", name)
 	}
 	enc := f.New(w, o)
-	for _, err := range []error{enc.Start(start), enc.Ports(ports), enc.Events(everyEvent()), enc.Hosts(hosts), enc.End(end), w.Flush(), enc.Close()} {
+	for _, err := range []error{enc.Start(start), enc.Ports(ports), enc.Events(everyEvent()), enc.Notices(everyNotice()), enc.Hosts(hosts), enc.End(end), w.Flush(), enc.Close()} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if want := uint64(len(ports) + len(everyEvent()) + len(hosts) + 2); records != want {
+	if want := uint64(len(ports) + len(everyEvent()) + len(everyNotice()) + len(hosts) + 2); records != want {
 		t.Errorf("%s: the events hold %d records of %d", name, records, want)
 	}
 	return string(out)

@@ -71,12 +71,6 @@ func (e *ecs) appendEvent(b []byte, v *results.Event, id results.EventID) []byte
 	return append(b[:len(b)-1], e.tail...) // the tail has the bracket
 }
 
-// Notices writes nothing: plans and coverage are for programs that compare scans, which read the native records.
-func (e *ecs) Notices(notices []results.Notice) error { return e.w.omit(len(notices)) }
-
-// Notices writes nothing, as ecs.
-func (o *ocsf) Notices(notices []results.Notice) error { return o.w.omit(len(notices)) }
-
 // Values of activity_id in class 6007 that events have: scan_activity.json of the schema.
 const (
 	ocsfPaused  = 7

@@ -60,6 +60,15 @@ func readHostile(in []byte) hostile {
 	}
 }
 
+// notices are changes with the texts of the ports.
+func (h *hostile) notices() (all []results.Notice) {
+	for i := range h.ports {
+		p := &h.ports[i]
+		all = append(all, &results.Change{ScanID: h.start.ScanID, Change: results.ChangeOpened, Addr: p.Addr, Port: p.Port, Hostname: p.Hostname, Vantage: p.Hostname, Service: p.Service + string(p.Banner), ServiceBefore: string(p.Banner), Tags: p.Tags})
+	}
+	return all
+}
+
 // write is all of it in one format, and how many events have bytes.
 func (h *hostile) write(t testing.TB, name string) (out string, events int) {
 	t.Helper()
@@ -75,7 +84,7 @@ func (h *hostile) write(t testing.TB, name string) (out string, events int) {
 	})
 	e := formats[name].New(w, Options{Fresh: true, Hostname: "scan01"})
 	start, end := h.start, h.end
-	for _, err := range []error{e.Start(&start), e.Ports(h.ports), e.Events(h.events), e.Hosts(h.hosts), e.End(&end), w.Flush(), e.Close()} {
+	for _, err := range []error{e.Start(&start), e.Ports(h.ports), e.Events(h.events), e.Notices(h.notices()), e.Hosts(h.hosts), e.End(&end), w.Flush(), e.Close()} {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -87,10 +96,10 @@ func (h *hostile) write(t testing.TB, name string) (out string, events int) {
 // that it should have, and, where lines are records, each on one line.
 var complaints = map[string]func(h *hostile, out string, events int) error{
 	"jsonl": func(h *hostile, out string, events int) error {
-		return jsonObjects(out, events, 2+len(h.ports)+len(h.events)+len(h.hosts))
+		return jsonObjects(out, events, 2+len(h.ports)+len(h.events)+len(h.hosts)+len(h.notices()))
 	},
 	"ecs": func(h *hostile, out string, events int) error {
-		return jsonObjects(out, events, 2+len(h.ports)+len(h.events)+len(h.hosts))
+		return jsonObjects(out, events, 2+len(h.ports)+len(h.events)+len(h.hosts)+len(h.notices()))
 	},
 	"ocsf": func(_ *hostile, out string, events int) error { return jsonObjects(out, events, events) },
 	"csv": func(h *hostile, out string, _ int) error {

@@ -75,10 +75,15 @@ func TestNothingPassesTheLimit(t *testing.T) {
 		var end results.ScanEnd
 		var event results.Event
 		var report results.DeliveryReport
-		for _, record := range []any{&start, &end, &event, &report} {
+		var change results.Change
+		var plan results.PlanPiece
+		var covered results.CoveragePiece
+		for _, record := range []any{&start, &end, &event, &report, &change, &plan, &covered} {
 			bloat(r, reflect.ValueOf(record).Elem())
 		}
 		start.ScanID, end.ScanID, report.ScanID = testScanID, testScanID, testScanID
+		change.ScanID, plan.ScanID, covered.ScanID = testScanID, testScanID, testScanID
+		change.Change = results.ChangeKind(1 + r.IntN(results.NumChangeKinds-1))
 		for name, f := range formats {
 			if !f.Messages {
 				continue
@@ -97,6 +102,9 @@ func TestNothingPassesTheLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := e.Events([]results.Event{event}); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Notices([]results.Notice{&change, &plan, &covered}); err != nil {
 				t.Fatal(err)
 			}
 			if err := e.End(&end); err != nil {
