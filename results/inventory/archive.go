@@ -57,10 +57,10 @@ func newArchive(db *DB) (a *archive, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.insert, _, err = db.conn.Prepare(`INSERT INTO past VALUES (?, ?, ?, ?, ?, ?)`); err != nil {
+	if a.insert, _, err = db.conn.Prepare(`INSERT INTO past VALUES (?, ?, ?, ?, ?)`); err != nil {
 		return nil, err
 	}
-	if a.find, _, err = db.conn.Prepare(`SELECT since, gap, until, how FROM past WHERE era = ? AND ep = ?`); err != nil {
+	if a.find, _, err = db.conn.Prepare(`SELECT since, gap, ended >> 2, ended & 3 FROM past WHERE era = ? AND ep = ?`); err != nil {
 		a.insert.Close()
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (a *archive) add(k key, r pastRow) error {
 	if r.gap != nil {
 		gap = *r.gap
 	}
-	if err := bind(a.insert, []any{e.id, k, r.since, gap, r.until, int64(r.how)}); err != nil {
+	if err := bind(a.insert, []any{e.id, k, r.since, gap, r.until<<2 | int64(r.how)}); err != nil {
 		return err
 	}
 	return a.insert.Exec()

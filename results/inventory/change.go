@@ -42,11 +42,10 @@ func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.
 	}
 	r := results.Change{
 		ScanID: p.scanID, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
-		Time: moment(p.t1), NotAfter: when(p.t1),
+		Time: moment(p.t1), NotAfter: p.end(),
 	}
 	if c.gap != 0 {
-		t0, _ := t.times(at, t.index[c.sweep-c.gap])
-		r.NotBefore = when(t0)
+		r.NotBefore = t.begun(at, t.index[c.sweep-c.gap])
 	}
 	switch {
 	case !c.opened:
@@ -62,6 +61,30 @@ func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.
 	}
 	r.After = stateOpen
 	return r
+}
+
+// begun is when a sweep may have asked an endpoint at the earliest.
+func (t *timeline) begun(at netip.AddrPort, sweep int) *results.Time {
+	if s := t.sweeps[sweep]; len(s.pieces) == 1 {
+		return s.pieces[0].begin()
+	}
+	t0, _ := t.times(at, sweep)
+	return when(t0)
+}
+
+// begin and end are t0 and t1 as records have them: one value for all changes of a scan.
+func (p *piece) begin() *results.Time {
+	if p.first == nil {
+		p.first = when(p.t0)
+	}
+	return p.first
+}
+
+func (p *piece) end() *results.Time {
+	if p.last == nil {
+		p.last = when(p.t1)
+	}
+	return p.last
 }
 
 func moment(ns int64) results.Time { return results.Time(time.Unix(0, ns)) }

@@ -38,7 +38,7 @@ func (db *DB) checkVantage(vantage int64) error {
 		if err != nil {
 			return err
 		}
-		err = each(db.conn, `SELECT ep, since, until FROM past WHERE ep BETWEEN ? AND ?`, func(s *sqlite3.Stmt) error {
+		err = each(db.conn, `SELECT ep, since, ended >> 2 FROM past WHERE ep BETWEEN ? AND ?`, func(s *sqlite3.Stmt) error {
 			k := key(s.ColumnInt64(0))
 			want[s.ColumnInt64(1)] = append(want[s.ColumnInt64(1)], toggle{key: k, opened: true})
 			want[s.ColumnInt64(2)] = append(want[s.ColumnInt64(2)], toggle{key: k})

@@ -171,7 +171,9 @@ func (p *packer) unpackDelta(blob []byte, sweep int64) ([]toggle, error) {
 	c := columns{b: plain}
 	var lists [2][]toggle
 	for i := range lists {
-		for _, k := range c.keys(nil) {
+		keys := c.keys(nil)
+		lists[i] = make([]toggle, 0, len(keys))
+		for _, k := range keys {
 			lists[i] = append(lists[i], toggle{key: k, opened: i == 0, first: i == 0, sweep: sweep})
 		}
 		for j := range lists[i] {

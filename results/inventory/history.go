@@ -199,7 +199,7 @@ func (s span) only(port uint16) span {
 // historyOf appends the intervals of a span of keys.
 func (t *timeline) historyOf(all []Interval, span span, port uint16, eras []int64, vantage string, protos map[int64]string) ([]Interval, error) {
 	for _, era := range eras {
-		err := each(t.db.conn, `SELECT ep, since, gap, until, how FROM past WHERE era = ? AND ep BETWEEN ? AND ?`, func(s *sqlite3.Stmt) error {
+		err := each(t.db.conn, `SELECT ep, since, gap, ended >> 2, ended & 3 FROM past WHERE era = ? AND ep BETWEEN ? AND ?`, func(s *sqlite3.Stmt) error {
 			if k := key(s.ColumnInt64(0)); port != 0 && k.port() != port {
 				return nil
 			}

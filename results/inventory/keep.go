@@ -90,14 +90,14 @@ func (db *DB) prune(before time.Time) (forgotten int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if forgotten, err = number(db.conn, `SELECT count(*) FROM past WHERE until IN (SELECT sweep FROM old)`); err != nil {
+	if forgotten, err = number(db.conn, `SELECT count(*) FROM past WHERE ended >> 2 IN (SELECT sweep FROM old)`); err != nil {
 		return 0, err
 	}
 	for _, query := range []string{
-		`INSERT INTO folded SELECT strftime('%Y-%m', c.t1 / 1000000000, 'unixepoch'), count(*), count(DISTINCT p.until)
-			FROM past p JOIN (SELECT sweep, max(t1) AS t1 FROM scan GROUP BY sweep) c ON c.sweep = p.until WHERE p.until IN (SELECT sweep FROM old) GROUP BY 1
+		`INSERT INTO folded SELECT strftime('%Y-%m', c.t1 / 1000000000, 'unixepoch'), count(*), count(DISTINCT p.ended >> 2)
+			FROM past p JOIN (SELECT sweep, max(t1) AS t1 FROM scan GROUP BY sweep) c ON c.sweep = p.ended >> 2 WHERE p.ended >> 2 IN (SELECT sweep FROM old) GROUP BY 1
 			ON CONFLICT (month) DO UPDATE SET intervals = intervals + excluded.intervals, sweeps = sweeps + excluded.sweeps`,
-		`DELETE FROM past WHERE until IN (SELECT sweep FROM old)`,
+		`DELETE FROM past WHERE ended >> 2 IN (SELECT sweep FROM old)`,
 		`DELETE FROM service WHERE until IN (SELECT sweep FROM old)`,
 		`DELETE FROM suspect WHERE until IN (SELECT sweep FROM old)`,
 		`DELETE FROM delta WHERE sweep IN (SELECT sweep FROM old)`,

@@ -93,9 +93,7 @@ func takeScans(path string) error {
 // I5, as far as ingest goes: wherever a process is killed, a scan is in or out, one that it has said to be in is in, and no event is lost: what was not
 // delivered waits.
 func TestKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	need.Long(t)
 	path := filepath.Join(t.TempDir(), "x.db")
 	check(t, os.WriteFile(path, empty(), 0o600))
 	told := map[string]bool{}

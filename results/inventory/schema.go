@@ -30,8 +30,8 @@ CREATE TABLE covered (scan INTEGER NOT NULL, part INTEGER NOT NULL, begin INTEGE
                       PRIMARY KEY (scan, part, begin)) STRICT, WITHOUT ROWID;
 CREATE TABLE proto   (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE cur     (ep INTEGER PRIMARY KEY, since INTEGER NOT NULL, gap INTEGER, svc INTEGER, misses INTEGER NOT NULL) STRICT;
-CREATE TABLE past    (era INTEGER NOT NULL, ep INTEGER NOT NULL, since INTEGER NOT NULL, gap INTEGER, until INTEGER NOT NULL,
-                      how INTEGER NOT NULL, PRIMARY KEY (era, ep, since)) STRICT, WITHOUT ROWID;
+CREATE TABLE past    (era INTEGER NOT NULL, ep INTEGER NOT NULL, since INTEGER NOT NULL, gap INTEGER, ended INTEGER NOT NULL,
+                      PRIMARY KEY (era, ep, since)) STRICT, WITHOUT ROWID;
 CREATE TABLE era     (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, filter BLOB NOT NULL) STRICT;
 CREATE TABLE front   (vantage INTEGER PRIMARY KEY REFERENCES vantage, n INTEGER NOT NULL, blob BLOB NOT NULL) STRICT;
 CREATE TABLE delta   (sweep INTEGER PRIMARY KEY REFERENCES sweep, opened INTEGER NOT NULL, ended INTEGER NOT NULL, blob BLOB NOT NULL) STRICT;
@@ -56,8 +56,8 @@ CREATE VIEW open_now AS
 CREATE VIEW was_open AS
  SELECT CASE WHEN c.ep >> 62 THEN (SELECT lower(hex(ip)) FROM addr6 WHERE id = (c.ep >> 16) & 4294967295)
         ELSE ((c.ep >> 40) & 255) || '.' || ((c.ep >> 32) & 255) || '.' || ((c.ep >> 24) & 255) || '.' || ((c.ep >> 16) & 255) END AS ip,
-        c.ep & 65535 AS port, v.name AS vantage, c.since, c.since - c.gap AS after, c.until,
-        CASE c.how WHEN 0 THEN 'shut' WHEN 1 THEN 'closed' WHEN 2 THEN 'gone' ELSE 'unreachable' END AS how
+        c.ep & 65535 AS port, v.name AS vantage, c.since, c.since - c.gap AS after, c.ended >> 2 AS until,
+        CASE c.ended & 3 WHEN 0 THEN 'shut' WHEN 1 THEN 'closed' WHEN 2 THEN 'gone' ELSE 'unreachable' END AS how
  FROM past c JOIN vantage v ON v.id = (c.ep >> 48) & 16383;
 `
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 
+	"synoptic/results"
 	"synoptic/results/coverage"
 )
 
@@ -35,6 +36,8 @@ type piece struct {
 	t0, t1 int64 // nanoseconds since the Unix epoch
 	parts  []part
 	loaded bool // the sets of the parts
+
+	first, last *results.Time // t0 and t1, where they were asked for
 }
 
 // part is a plan that a scan walked through, and how far.
