@@ -23,6 +23,7 @@ var groups = []struct{ title, flags string }{
 	{"Audit", "all-netns compare hidden"},
 	{"Output", "output title show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
+	{"Inventory", "inventory events history keep note who undo check"},
 	{"Control and metrics", "control metrics"},
 	{"Policy", "explain vantage at"},
 	{"Screen", "dry-run yes quiet verbose log-format"},
@@ -233,6 +234,8 @@ func sectionsOf(cmd *cobra.Command) []section {
 	switch cmd.Name() {
 	case "scan", "convert":
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
+	case "import", "export", "stats", "prune", "ack", "baseline", "history":
+		return []section{environmentSection(), exitSection()}
 	case "diff":
 		return []section{profileSection(), environmentSection(), exitSection()}
 	case "listeners":

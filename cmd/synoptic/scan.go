@@ -71,6 +71,8 @@ type scanFlags struct {
 	quiet       bool
 	settings    settings
 	outside     outsideFlags
+	inventory   string // file of a database
+	vantage     string
 	verbose     bool
 	yes         bool
 }
@@ -142,6 +144,8 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	f.outputs.register(fl)
 	f.tags.register(fl)
 	f.outside.register(fl)
+	fl.Var((*word)(&f.inventory), "inventory", "put the scan into the inventory in `FILE`, which is made where there is none")
+	fl.Var((*word)(&f.vantage), "vantage", "`NAME` of the point that the network is seen from, in the inventory (default the host's name)")
 	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open every port")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
@@ -198,6 +202,11 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
+	kept, err := openKept(f.inventory, f.vantage)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
 	outside, err := f.outside.open()
 	if err != nil {
 		return err
@@ -223,7 +232,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	stopProgress := view.Follow(s, outputs)
 	stop.scan()
 	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
-	end, err := s.Run(ctx, stamp(told, tagged))
+	end, err := s.Run(ctx, kept.before(stamp(told, tagged)))
 	if end == nil {
 		gone(nil) // nothing was scanned: what waits from earlier scans goes on waiting
 	}
@@ -253,10 +262,11 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		f.outputs.logDead(view.Log(), outputs.Deliveries())
 		view.Deliveries(outputs.Deliveries())
 	}
+	lost := !kept.tell(view.Log())
 	if err != nil {
 		return failure{err}
 	}
-	if outputs.Broken() && !enough { // which was said when it happened
+	if lost || outputs.Broken() && !enough { // which was said when it happened
 		return exit(exitFailure)
 	}
 	if code := exitCode(end, ctx.Err() != nil, waiting(outputs), f.minCoverage); code != exitComplete {

@@ -32,7 +32,7 @@ func understand(root *cobra.Command, args []string) (commandLine, error) {
 		return withoutCommand(root, args)
 	}
 	switch cmd.Name() {
-	case "scan", "convert", "ports", "ctl", "check", "lint", "init", "man":
+	case "scan", "convert", "ports", "ctl", "check", "lint", "init", "import", "export", "stats", "prune", "ack", "baseline", "history", "man":
 	case "help":
 		return commandLine{words: args}, knownTopic(root, rest)
 	default: // cobra's own, and topics

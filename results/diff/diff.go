@@ -150,6 +150,15 @@ func (s *Scan) unseen() string {
 	return shut
 }
 
+// Service is what the server's first bytes show of an open port, "" where they show nothing: the protocol, and of SSH the version.
+func Service(p *results.Port) string {
+	name := p.Detected()
+	if name != "" {
+		name += banner(p)
+	}
+	return name
+}
+
 // banner is the first line that an SSH server sends, which names its version; of other protocols it may differ with every
 // connection.
 func banner(p *results.Port) string {

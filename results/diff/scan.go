@@ -117,9 +117,7 @@ func (s *Scan) add(p *results.Port) {
 		s.suspects[p.Addr] = true
 	}
 	a := answer{time: p.Time, reason: p.Reason, verified: p.Verified == results.VerifyTrue, hostname: p.Hostname, tags: p.Tags}
-	if name := p.Detected(); name != "" {
-		a.service = name + banner(p)
-	}
+	a.service = Service(p)
 	k := keyOf(p.Addr, p.Port)
 	if old, ok := s.seen[k]; ok && old.state() < a.state() {
 		return // the better state counts, as in the scan

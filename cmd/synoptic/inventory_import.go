@@ -1,0 +1,318 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"synoptic/cmd/synoptic/screen"
+	"synoptic/results"
+	"synoptic/results/inventory"
+)
+
+func newImportCommand(std streams, logs *logFormat) *cobra.Command {
+	var f inventoryFlags
+	events := false
+	cmd := &cobra.Command{
+		Use:   "import [flags] DB [FILE...]",
+		Short: "Add the records of scans to an inventory",
+		Long: `Adds scans to an inventory, which is made where there is none. FILE has the JSON
+lines that synoptic scan writes, and may be compressed by gzip or zstd; - or
+none is standard input. A scan that the inventory has is left alone, and one
+that began before others is put where it belongs among them, so the files may
+come in any order, and again.`,
+		Example: `  synoptic inventory import inventory.db scan-*.jsonl.gz
+  ssh scan01 cat scan.jsonl | synoptic inventory import inventory.db -`,
+		Args:    needsWords("inventory import", 1, 0, "DB", "FILE..."),
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
+		RunE: func(_ *cobra.Command, words []string) error {
+			return f.settings.blame(runImport(&f, events, words[0], words[1:], std, logs.logger(std.err)))
+		},
+	}
+	cmd.SetFlagErrorFunc(flagError("see synoptic inventory import --help"))
+	f.register(cmd.Flags(), "`NAME` of the point that the scans saw the network from (default the scanner's name in the records, or this host's)")
+	cmd.Flags().BoolVar(&events, "events", false, "put changes into the outbox, as events for the outputs of a scan")
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return cmd
+}
+
+// importer takes the records of scans, which may be mixed, to an inventory.
+type importer struct {
+	db    *inventory.DB
+	scan  inventory.Scan
+	log   *slog.Logger
+	under map[string]*inventory.Ingest // scans under way
+	order []string                     // of their beginnings
+	done  []inventory.Outcome
+	cut   int
+}
+
+func runImport(f *inventoryFlags, events bool, path string, files []string, std streams, log *slog.Logger) error {
+	adopt(func() *slog.Logger { return log })
+	in, err := newInput(files, std.in)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(in.files, "-") {
+		tellStdin(std, logText)
+	}
+	in.log = log
+	if slices.Contains(in.files, path) {
+		return usage("write: synoptic inventory import DB FILE...", "input %q is the inventory itself", path)
+	}
+	db, err := openInventory(path)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	m := &importer{db: db, scan: inventory.Scan{Vantage: f.vantage, Host: hostName(), ByTime: true, Events: events}, log: log, under: map[string]*inventory.Ingest{}}
+	for into := new(results.Records); ; {
+		err := in.read(into)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = m.take(into)
+		}
+		if err != nil {
+			return failure{err}
+		}
+	}
+	for _, id := range slices.Clone(m.order) {
+		if err := m.cutOff(id); err != nil {
+			return failure{err}
+		}
+	}
+	if err := m.write(f.lines(std), std.text); err != nil {
+		return err
+	}
+	switch {
+	case len(m.done) == 0:
+		return failure{noScan(in.bad)}
+	case in.bad > 0:
+		return failure{fmt.Errorf("%s not understood and left out", screen.Count(in.bad, "line was", "lines were"))}
+	case m.cut > 0:
+		return exit(exitStopped)
+	}
+	return db.Close()
+}
+
+// noScan is the failure of an input in which no scan was found.
+func noScan(bad uint64) error {
+	const hint = "import reads the JSON lines that synoptic scan writes with -o FILE"
+	if bad > 0 {
+		return usage(hint, "no scan in the input: %s not understood", screen.Count(bad, "line was", "lines were"))
+	}
+	return usage(hint, "no scan in the input")
+}
+
+// take hands on one piece of the input.
+func (m *importer) take(r *results.Records) error {
+	if r.Report != nil {
+		return nil
+	}
+	in := m.under[r.ScanID]
+	if r.Start != nil && in != nil { // the same file twice: the second time it is known
+		if err := m.cutOff(r.ScanID); err != nil {
+			return err
+		}
+		in = nil
+	}
+	if in == nil {
+		start := r.Start
+		if start == nil {
+			m.log.Warn(fmt.Sprintf("scan %s: the record stream begins after its scan_start", r.ScanID), hintKey, "give the file with the scan's beginning too, before this one")
+			start = madeUpStart(r)
+		}
+		in = m.db.Ingest(m.scan)
+		m.under[r.ScanID], m.order = in, append(m.order, r.ScanID)
+		if err := in.Start(start); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(r.Ports) > 0:
+		return in.Ports(r.Ports)
+	case len(r.Hosts) > 0:
+		return in.Hosts(r.Hosts)
+	case len(r.Notices) > 0:
+		return in.Notices(r.Notices)
+	case r.End != nil:
+		if err := in.End(r.End); err != nil {
+			return err
+		}
+		m.finish(r.ScanID, in)
+	}
+	return nil
+}
+
+// cutOff ends a scan whose scan_end has not come.
+func (m *importer) cutOff(id string) error {
+	in := m.under[id]
+	m.cut++
+	m.log.Warn(fmt.Sprintf("scan %s: %s", id, cutOff), hintKey, "what it found open is taken, and nothing ended by it; import it again when it is whole")
+	if err := in.Cut(); err != nil {
+		return err
+	}
+	m.finish(id, in)
+	return nil
+}
+
+func (m *importer) finish(id string, in *inventory.Ingest) {
+	delete(m.under, id)
+	m.order = slices.DeleteFunc(m.order, func(other string) bool { return other == id })
+	done := in.Outcome()
+	if done.Doubt != nil {
+		m.log.Warn(fmt.Sprintf("scan %s: what it asked is not known, so nothing ended by it: %v", id, done.Doubt))
+	}
+	m.done = append(m.done, done)
+}
+
+// imported is an Outcome as it is written.
+type imported struct {
+	ScanID  string `json:"scan_id"`
+	Vantage string `json:"vantage"`
+	Already bool   `json:"already,omitempty"`
+	Late    bool   `json:"late,omitempty"`
+	Open    int    `json:"open"`
+	Opened  int    `json:"opened"`
+	Ended   int    `json:"ended"`
+	Suspect int    `json:"suspects,omitempty"`
+	Covered uint64 `json:"covered"`
+}
+
+func (m *importer) write(lines bool, w io.Writer) error {
+	rows := [][]string{{"SCAN", "VANTAGE", "OPEN", "OPENED", "ENDED", "ASKED", ""}}
+	for _, d := range m.done {
+		if lines {
+			if err := writeLine(w, imported{d.ScanID, d.Vantage, d.Already, d.Late, d.Open, d.Opened, d.Ended, d.Suspect, d.Covered}); err != nil {
+				return err
+			}
+			continue
+		}
+		remark := ""
+		switch {
+		case d.Already:
+			remark = "was there"
+		case d.Late:
+			remark = "put before others"
+		case d.Covered == 0:
+			remark = "its records do not say what it asked"
+		}
+		rows = append(rows, []string{
+			screen.Printable(shortID(d.ScanID)), screen.Printable(d.Vantage), fmt.Sprint(d.Open), fmt.Sprint(d.Opened), fmt.Sprint(d.Ended), fmt.Sprint(d.Covered), remark,
+		})
+	}
+	if lines || len(rows) == 1 {
+		return nil
+	}
+	return columnsOf(w, rows)
+}
+
+// shortID is as much of a scan's ID as people need.
+func shortID(id string) string { return id[:min(len(id), 12)] }
+
+// kept is the inventory of a scan; nil where there is none.
+type kept struct {
+	db   *inventory.DB
+	sink *inventoried
+}
+
+// openKept opens the inventory before the first probe.
+func openKept(path, vantage string) (*kept, error) {
+	switch {
+	case path == "" && vantage != "":
+		return nil, usage("give --inventory FILE too, or leave --vantage out", "--vantage without --inventory")
+	case path == "":
+		return nil, nil
+	}
+	db, err := openInventory(path)
+	if err != nil {
+		return nil, err
+	}
+	return &kept{db, &inventoried{in: db.Ingest(inventory.Scan{Vantage: vantage, Host: hostName(), Events: true})}}, nil
+}
+
+// before puts the inventory before the outputs of a scan.
+func (k *kept) before(outputs results.Sink) results.Sink {
+	if k == nil {
+		return outputs
+	}
+	k.sink.Sink = outputs
+	return k.sink
+}
+
+func (k *kept) close() {
+	if k != nil {
+		k.db.Close()
+	}
+}
+
+// tell says what became of the scan, and tells whether it is in the inventory, where there is one.
+func (k *kept) tell(log *slog.Logger) bool { return k == nil || k.sink.tell(log) }
+
+// inventoried is a sink before the outputs of a scan that puts the scan into an inventory too, behind them: what goes wrong there ends
+// nothing else.
+type inventoried struct {
+	results.Sink
+	in    *inventory.Ingest
+	err   error
+	ended bool
+}
+
+func (s *inventoried) Unwrap() results.Sink { return s.Sink }
+
+func (s *inventoried) Start(x *results.ScanStart) error {
+	err := s.Sink.Start(x)
+	s.keep(func() error { return s.in.Start(x) })
+	return err
+}
+
+func (s *inventoried) Ports(batch []results.Port) error {
+	s.keep(func() error { return s.in.Ports(batch) })
+	return s.Sink.Ports(batch)
+}
+
+func (s *inventoried) Hosts(batch []results.Host) error {
+	s.keep(func() error { return s.in.Hosts(batch) })
+	return s.Sink.Hosts(batch)
+}
+
+func (s *inventoried) Notices(batch []results.Notice) error {
+	s.keep(func() error { return s.in.Notices(batch) })
+	return s.Sink.Notices(batch)
+}
+
+func (s *inventoried) End(x *results.ScanEnd) error {
+	err := s.Sink.End(x)
+	s.keep(func() error { s.ended = true; return s.in.End(x) })
+	return err
+}
+
+func (s *inventoried) keep(f func() error) {
+	if s.err == nil {
+		s.err = f()
+	}
+}
+
+// tell says what became of the scan, and tells whether it is in the inventory.
+func (s *inventoried) tell(log *slog.Logger) bool {
+	if s.err != nil {
+		log.Error(s.err.Error()+"; the scan is not in it", hintKey, cmp.Or(hintOf(s.err), "import the scan's records: synoptic inventory import"))
+		return false
+	}
+	if d := s.in.Outcome(); s.ended {
+		if d.Doubt != nil {
+			log.Warn(fmt.Sprintf("inventory: what the scan asked is not known, so nothing ended by it: %v", d.Doubt))
+		}
+		log.Info(fmt.Sprintf("inventory: %d open, %d of them new; %d open no more", d.Open, d.Opened, d.Ended), "vantage", d.Vantage)
+	}
+	return true
+}

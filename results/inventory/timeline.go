@@ -1,0 +1,263 @@
+package inventory
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"synoptic/results"
+	"synoptic/results/coverage"
+)
+
+// timeline is what one vantage has asked, sweep after sweep. Elsewhere sweeps of it are called by their index in sweeps.
+type timeline struct {
+	db       *DB
+	vantage  int64
+	sweeps   []*sweep      // in their order
+	index    map[int64]int // of a sweep's number
+	suspects map[key][]suspicion
+	err      error // of what is read on demand: to be looked at before anything is believed
+
+	about netip.AddrPort // of memo
+	memo  []membership
+}
+
+type sweep struct {
+	id     int64
+	pieces []*piece
+}
+
+// piece is a scan in its sweep.
+type piece struct {
+	scan   int64 // row
+	scanID string
+	t0, t1 int64 // nanoseconds since the Unix epoch
+	parts  []part
+	loaded bool // the sets of the parts
+
+	first, last *results.Time // t0 and t1, where they were asked for
+}
+
+// part is a plan that a scan walked through, and how far.
+type part struct {
+	number      int64
+	space, seed int64
+	n           uint64 // positions of the space
+	covered     *coverage.Set
+}
+
+func (p *part) whole() bool { return p.covered.Len() == p.n }
+
+type membership struct {
+	space int64
+	in    bool
+}
+
+// suspicion is a run of sweeps in which a host seemed to open every port.
+type suspicion struct{ since, until int64 } // rows of sweeps; until 0: still
+
+// timeline reads that of a vantage.
+func (db *DB) timeline(vantage int64) (*timeline, error) {
+	t := &timeline{db: db, vantage: vantage, index: map[int64]int{}, suspects: map[key][]suspicion{}}
+	byScan := map[int64]*piece{}
+	err := each(db.conn, `SELECT w.id, c.id, c.scan_id, c.t0, c.t1 FROM sweep w JOIN scan c ON c.sweep = w.id WHERE w.vantage = ? ORDER BY w.place, c.id`, func(s *sqlite3.Stmt) error {
+		id := s.ColumnInt64(0)
+		if len(t.sweeps) == 0 || t.sweeps[len(t.sweeps)-1].id != id {
+			t.index[id] = len(t.sweeps)
+			t.sweeps = append(t.sweeps, &sweep{id: id})
+		}
+		p := &piece{scan: s.ColumnInt64(1), scanID: s.ColumnText(2), t0: s.ColumnInt64(3), t1: s.ColumnInt64(4)}
+		last := t.sweeps[len(t.sweeps)-1]
+		last.pieces = append(last.pieces, p)
+		byScan[p.scan] = p
+		return nil
+	}, vantage)
+	if err != nil {
+		return nil, err
+	}
+	err = each(db.conn, `SELECT p.scan, p.part, p.space, p.seed, s.n FROM part p JOIN space s ON s.id = p.space ORDER BY p.scan, p.part`, func(s *sqlite3.Stmt) error {
+		if piece := byScan[s.ColumnInt64(0)]; piece != nil {
+			piece.parts = append(piece.parts, part{s.ColumnInt64(1), s.ColumnInt64(2), s.ColumnInt64(3), uint64(s.ColumnInt64(4)), &coverage.Set{}})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, each(db.conn, `SELECT host, since, coalesce(until, 0) FROM suspect ORDER BY host, since`, func(s *sqlite3.Stmt) error {
+		if host := key(s.ColumnInt64(0)); host.vantage() == vantage {
+			t.suspects[host] = append(t.suspects[host], suspicion{s.ColumnInt64(1), s.ColumnInt64(2)})
+		}
+		return nil
+	})
+}
+
+// sets reads what a scan covered, once.
+func (t *timeline) sets(p *piece) []part {
+	if p.loaded || t.err != nil {
+		return p.parts
+	}
+	p.loaded = true
+	for i := range p.parts {
+		var all []coverage.Range
+		t.err = each(t.db.conn, `SELECT begin, "end" FROM covered WHERE scan = ? AND part = ?`, func(s *sqlite3.Stmt) error {
+			all = append(all, coverage.Range{Begin: uint64(s.ColumnInt64(0)), End: uint64(s.ColumnInt64(1))})
+			return nil
+		}, p.scan, p.parts[i].number)
+		if t.err != nil {
+			return nil
+		}
+		p.parts[i].covered = coverage.Of(all...)
+	}
+	return p.parts
+}
+
+// asked tells whether a sweep asked an endpoint while evidence held, and may be believed about its host.
+func (t *timeline) asked(k key, at netip.AddrPort, sweep int) bool {
+	return t.coveredBy(at, sweep) != nil && !t.suspected(k, sweep)
+}
+
+// coveredBy is the piece of a sweep that covers an endpoint, or nil.
+func (t *timeline) coveredBy(at netip.AddrPort, sweep int) *piece {
+	for _, p := range t.sweeps[sweep].pieces {
+		if t.covers(p, at) {
+			return p
+		}
+	}
+	return nil
+}
+
+// covers tells whether a scan covers an endpoint. Of a scan that covers all of a space, it need not be known in which order.
+func (t *timeline) covers(p *piece, at netip.AddrPort) bool {
+	parts := t.sets(p)
+	for i := range parts {
+		q := &parts[i]
+		if q.covered.NumRanges() == 0 {
+			continue
+		}
+		if q.whole() {
+			if t.inside(q, at) {
+				return true
+			}
+			continue
+		}
+		space, err := t.db.space(q.space, q.seed)
+		if err != nil {
+			t.err = err
+			return false
+		}
+		if position, in := space.Position(at.Addr(), at.Port()); in && q.covered.Contains(position) {
+			return true
+		}
+	}
+	return false
+}
+
+// inside tells whether an endpoint is in the space of a part. Of the last endpoint that was asked for, it is known.
+func (t *timeline) inside(q *part, at netip.AddrPort) bool {
+	if at != t.about {
+		t.about, t.memo = at, t.memo[:0]
+	}
+	for _, m := range t.memo {
+		if m.space == q.space {
+			return m.in
+		}
+	}
+	space := t.db.inside[q.space]
+	if space == nil {
+		var err error
+		if space, err = t.db.space(q.space, q.seed); err != nil {
+			t.err = err
+			return false
+		}
+	}
+	_, in := space.Position(at.Addr(), at.Port())
+	t.memo = append(t.memo, membership{q.space, in})
+	return in
+}
+
+// suspected tells whether a host seemed to open every port in a sweep.
+func (t *timeline) suspected(k key, sweep int) bool {
+	if len(t.suspects) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(t.suspects[k.host()], func(s suspicion) bool {
+		return t.index[s.since] <= sweep && (s.until == 0 || sweep < t.index[s.until])
+	})
+}
+
+// lastAsked is the last sweep before one that asked an endpoint, or -1.
+func (t *timeline) lastAsked(k key, at netip.AddrPort, before int) int {
+	for i := before - 1; i >= 0; i-- {
+		if t.asked(k, at, i) {
+			return i
+		}
+	}
+	return -1
+}
+
+// times are when a sweep asked an endpoint, as far as that is known: those of the piece that covers it.
+func (t *timeline) times(at netip.AddrPort, sweep int) (t0, t1 int64) {
+	if p := t.coveredBy(at, sweep); p != nil {
+		return p.t0, p.t1
+	}
+	return t.sweeps[sweep].times()
+}
+
+func (s *sweep) times() (t0, t1 int64) {
+	t0, t1 = s.pieces[0].t0, s.pieces[0].t1
+	for _, p := range s.pieces[1:] {
+		t0, t1 = min(t0, p.t0), max(t1, p.t1)
+	}
+	return t0, t1
+}
+
+// space opens a space under a seed, once.
+func (db *DB) space(id, seed int64) (Space, error) {
+	if s := db.spaces[spaceKey{id, seed}]; s != nil {
+		return s, nil
+	}
+	var text []byte
+	err := each(db.conn, `SELECT spec FROM space WHERE id = ?`, func(s *sqlite3.Stmt) error { text = s.ColumnBlob(0, nil); return nil }, id)
+	if err != nil {
+		return nil, err
+	}
+	space, err := db.config.Spaces(text, uint64(seed))
+	if err != nil {
+		return nil, fmt.Errorf("plan %d: %w", id, err)
+	}
+	db.keep(id, seed, space)
+	return space, nil
+}
+
+// maxSpaces bounds how many spaces are kept open: of a large plan one takes megabytes.
+const maxSpaces = 64
+
+func (db *DB) keep(id, seed int64, space Space) {
+	if len(db.spaces) >= maxSpaces {
+		clear(db.spaces)
+	}
+	db.spaces[spaceKey{id, seed}] = space
+	if db.inside[id] == nil {
+		db.inside[id] = space
+	}
+}
+
+// addrPort is the endpoint of a key.
+func (db *DB) addrPort(k key) (netip.AddrPort, error) {
+	if !k.is6() {
+		n := k.number()
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), k.port()), nil
+	}
+	var addr netip.Addr
+	err := each(db.conn, `SELECT ip FROM addr6 WHERE id = ?`, func(s *sqlite3.Stmt) error {
+		addr, _ = netip.AddrFromSlice(s.ColumnRawBlob(0))
+		return nil
+	}, int64(k.number()))
+	if err == nil && !addr.IsValid() {
+		err = errBlob
+	}
+	return netip.AddrPortFrom(addr, k.port()), err
+}
