@@ -57,6 +57,7 @@ type Route struct {
 
 // Targets says by shares who is there and what answers; a keyed hash says which.
 type Targets struct {
+	Seed                   uint64  // of who is there and what answers, the same in several networks; 0: Config.Seed
 	Dead                   float64 // addresses without a host
 	Unreachable            float64 // of these, those that a router answers for: host unreachable
 	Open, Closed, Filtered float64 // ports of a host; the rest are silent. Filtered ones are answered by ICMP

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,6 +17,7 @@ import (
 type Network struct {
 	config Config
 	chance chance
+	whose  chance // of the targets
 	faults faults
 	start  time.Time
 
@@ -61,7 +63,7 @@ type tuple struct {
 // New makes a network, whose time begins now. Inside a bubble of testing/synctest it is the bubble's.
 func New(c Config) *Network {
 	n := &Network{
-		config: c, chance: chance{mix(c.Seed)}, faults: c.Faults, start: time.Now(),
+		config: c, chance: chance{mix(c.Seed)}, whose: chance{mix(cmp.Or(c.Targets.Seed, c.Seed))}, faults: c.Faults, start: time.Now(),
 		times: map[tuple]uint32{}, table: map[netip.Addr]time.Duration{}, meters: map[netip.Addr]*meter{}, guards: guards(c.Guards), links: map[string]*link{}, stray: never,
 	}
 	n.out = n.newWay(&n.config.Out, ofLeg)

@@ -16,7 +16,7 @@ import (
 const repeatAfter = time.Second
 
 func (n *Network) alive(a netip.Addr) bool {
-	return !n.chance.hit(n.config.Targets.Dead, ofHost, about(a), 0)
+	return !n.whose.hit(n.config.Targets.Dead, ofHost, about(a), 0)
 }
 
 // State is what a port answers while nothing goes wrong: the ground truth. Zero is silence. Of an address
@@ -24,12 +24,12 @@ func (n *Network) alive(a netip.Addr) bool {
 func (n *Network) State(a netip.Addr, port uint16) results.State {
 	t := &n.config.Targets
 	if !n.alive(a) {
-		if r := n.reached(a); r != nil && r.Gateway.IsValid() && n.chance.hit(t.Unreachable, ofHost, about(a), 1) {
+		if r := n.reached(a); r != nil && r.Gateway.IsValid() && n.whose.hit(t.Unreachable, ofHost, about(a), 1) {
 			return results.Filtered
 		}
 		return 0
 	}
-	switch u := n.chance.unit(ofPort, about(a), uint64(port)); {
+	switch u := n.whose.unit(ofPort, about(a), uint64(port)); {
 	case u < t.Open:
 		return results.Open
 	case u < t.Open+t.Closed:

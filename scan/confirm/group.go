@@ -1,0 +1,130 @@
+package confirm
+
+import (
+	"net/netip"
+	"slices"
+
+	"synoptic/results"
+)
+
+// Known is what was known before the scan.
+type Known interface {
+	// Open is how many ports of an address were open.
+	Open(addr netip.Addr) int
+	// Hosts is how many addresses of a prefix, a /24 or a /64, had open ports.
+	Hosts(prefix netip.Prefix) int
+	// Changes is how often a port has opened or ended within Unrest.
+	Changes(at netip.AddrPort) int
+}
+
+// Group is what one event tells: of a port, a host or a network.
+type Group struct {
+	Kind     results.ChangeKind // ChangeNone: of each of Findings by itself
+	Addr     netip.Addr         // of ChangeHostDown
+	Prefix   netip.Prefix       // of ChangeNetDark
+	Findings []Finding          // that it is made of
+	// Stays says that the ports stay as they were known: what happened is not of the ports.
+	Stays bool
+}
+
+const (
+	// darkShare of the hosts of a network, more than which have to be silent at once, and leastHosts of them, make that an event of the network.
+	darkShare  = 0.2
+	leastHosts = 5
+	// leastPorts are what a host has to have had open for its silence to be the host's.
+	leastPorts = 2
+	// mostChanges of a port within a day are told one by one.
+	mostChanges = 4
+)
+
+// Groups makes events of findings that are confirmed: all ports of a host that are gone at once are one host, much of a network
+// one network, and a port that changes all the time is told of once. They are by address and port.
+func Groups(findings []Finding, known Known) (all []Group) {
+	confirmed := slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Verdict != Confirmed })
+	slices.SortFunc(confirmed, func(a, b Finding) int { return a.At.Compare(b.At) })
+	down := silentHosts(confirmed, known)
+	dark := darkNets(down, known)
+	told := map[netip.Prefix]*Group{}
+	for len(confirmed) > 0 {
+		addr := confirmed[0].At.Addr()
+		n := slices.IndexFunc(confirmed, func(f Finding) bool { return f.At.Addr() != addr })
+		if n < 0 {
+			n = len(confirmed)
+		}
+		host := confirmed[:n]
+		confirmed = confirmed[n:]
+		net := NetOf(addr)
+		switch {
+		case down[addr] && dark[net]:
+			g := told[net]
+			if g == nil {
+				g = &Group{Kind: results.ChangeNetDark, Prefix: net, Stays: true}
+				told[net] = g
+			}
+			g.Findings = append(g.Findings, host...)
+		case down[addr] && len(host) >= leastPorts:
+			all = append(all, Group{Kind: results.ChangeHostDown, Addr: addr, Findings: host})
+		default:
+			for i := range host {
+				all = append(all, single(host[i:i+1:i+1], known))
+			}
+		}
+	}
+	for _, g := range told {
+		all = append(all, *g)
+	}
+	slices.SortStableFunc(all, func(a, b Group) int { return a.first().Compare(b.first()) })
+	return all
+}
+
+func (g *Group) first() netip.AddrPort { return g.Findings[0].At }
+
+// single is the event of one port.
+func single(f []Finding, known Known) Group {
+	if known.Changes(f[0].At) >= mostChanges {
+		return Group{Kind: results.ChangeFlapping, Findings: f}
+	}
+	return Group{Findings: f}
+}
+
+// silentHosts are those of which every port that was open is gone, none by a RST.
+func silentHosts(confirmed []Finding, known Known) map[netip.Addr]bool {
+	gone := map[netip.Addr]int{}
+	for _, f := range confirmed {
+		if !f.Opened && f.Reason.State() != results.Closed {
+			gone[f.At.Addr()]++
+		}
+	}
+	down := map[netip.Addr]bool{}
+	for addr, n := range gone {
+		down[addr] = n >= known.Open(addr)
+	}
+	return down
+}
+
+// darkNets are networks of which so many hosts are silent.
+func darkNets(down map[netip.Addr]bool, known Known) map[netip.Prefix]bool {
+	hosts := map[netip.Prefix]int{}
+	for addr, silent := range down {
+		if silent {
+			hosts[NetOf(addr)]++
+		}
+	}
+	dark := map[netip.Prefix]bool{}
+	for net, n := range hosts {
+		if all := known.Hosts(net); all >= leastHosts && float64(n) > darkShare*float64(all) {
+			dark[net] = true
+		}
+	}
+	return dark
+}
+
+// NetOf is the network that an address belongs to: its /24 or /64.
+func NetOf(addr netip.Addr) netip.Prefix {
+	bits := 64
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, _ := addr.Prefix(bits) // in range
+	return prefix
+}
