@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -305,7 +304,7 @@ func (s *inventoried) keep(f func() error) {
 // tell says what became of the scan, and tells whether it is in the inventory.
 func (s *inventoried) tell(log *slog.Logger) bool {
 	if s.err != nil {
-		log.Error(s.err.Error()+"; the scan is not in it", hintKey, cmp.Or(hintOf(s.err), "import the scan's records: synoptic inventory import"))
+		log.Error(s.err.Error()+"; the scan is not in it", hintKey, "mend that and add the scan's records: synoptic inventory import DB FILE")
 		return false
 	}
 	if d := s.in.Outcome(); s.ended {
