@@ -19,7 +19,7 @@ func TestInventoryOfScans(t *testing.T) {
 	file := filepath.Join(dir, "scans.jsonl")
 	scan := func(more ...string) outcome {
 		t.Helper()
-		return synoptic(t, append([]string{"scan", "127.0.0.1", "-p", strings.Join(ports, ","), "--backend", "connect", "--show", "open,closed", "-q", "-o", file, "--inventory", db, "--vantage", "here"}, more...)...)
+		return synoptic(t, append([]string{"scan", "127.0.0.1", "-p", strings.Join(ports, ","), "--backend", "connect", "--show", "open,closed", "-q", "-o", file, "--inventory", db, "--vantage", "here", "--confirm", "none"}, more...)...)
 	}
 	for range 2 {
 		if o := scan(); o.code != 0 {

@@ -73,6 +73,7 @@ type scanFlags struct {
 	outside     outsideFlags
 	inventory   string // file of a database
 	vantage     string
+	confirm     string
 	verbose     bool
 	yes         bool
 }
@@ -146,6 +147,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	f.outside.register(fl)
 	fl.Var((*word)(&f.inventory), "inventory", "put the scan into the inventory in `FILE`, which is made where there is none")
 	fl.Var((*word)(&f.vantage), "vantage", "`NAME` of the point that the network is seen from, in the inventory (default the host's name)")
+	fl.Var((*word)(&f.confirm), "confirm", "with --inventory, when to ask again what is otherwise than it knows, counted from the scan's end: `TIMES`, or none (default 2s,1m,10m)")
 	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open every port")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
@@ -202,7 +204,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
-	kept, err := openKept(f.inventory, f.vantage)
+	kept, err := openKept(f.inventory, f.vantage, f.confirm)
 	if err != nil {
 		return err
 	}
@@ -233,6 +235,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	stop.scan()
 	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, kept.before(stamp(told, tagged)))
+	err = errors.Join(err, kept.finish(ctx, p, view.Say))
 	if end == nil {
 		gone(nil) // nothing was scanned: what waits from earlier scans goes on waiting
 	}
@@ -262,6 +265,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		f.outputs.logDead(view.Log(), outputs.Deliveries())
 		view.Deliveries(outputs.Deliveries())
 	}
+	kept.delivered(outputs.Deliveries())
 	lost := !kept.tell(view.Log())
 	if err != nil {
 		return failure{err}

@@ -109,7 +109,14 @@ func (u *update) tellOpened(s *sighting, c *toggle, at netip.AddrPort) {
 	if s.proto > 0 {
 		e.Service = u.in.protos[s.proto-1]
 	}
-	u.events = append(u.events, e)
+	u.tell(&e)
+}
+
+// tell puts an event among those of the scan, unless another one stands in its place.
+func (u *update) tell(e *results.Change) {
+	if u.in.recheck.tell(e) {
+		u.events = append(u.events, *e)
+	}
 }
 
 func (u *update) tellEnded(c *toggle, at netip.AddrPort, svc int64) {
@@ -118,7 +125,7 @@ func (u *update) tellEnded(c *toggle, at netip.AddrPort, svc int64) {
 	}
 	e := u.t.change(c, at, u.in.scan.Vantage)
 	e.ScanID, e.Service, e.Reason = u.in.start.ScanID, u.protos[svc], u.in.refused[at].String()
-	u.events = append(u.events, e)
+	u.tell(&e)
 }
 
 // howEnded says how an endpoint is that was asked and not seen: by its record, or by the records that are not there.
@@ -215,6 +222,12 @@ func (u *update) setService(s *sighting, before, now int64) error {
 
 // writeEvents puts the changes into the outbox. One that is there is the same change, told again.
 func (u *update) writeEvents() error {
+	if u.tells() {
+		for _, e := range u.in.recheck.instead() {
+			e.ScanID, e.Vantage = u.in.start.ScanID, u.in.scan.Vantage
+			u.events = append(u.events, e)
+		}
+	}
 	s, _, err := u.db.conn.Prepare(`INSERT OR IGNORE INTO outbox (event_id, record) VALUES (?, ?)`)
 	if err != nil {
 		return err

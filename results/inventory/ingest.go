@@ -26,6 +26,8 @@ type Scan struct {
 	// Events writes a change record for each change into the outbox. What is changed by a vantage's first sweep, or by a scan that
 	// is put before others, is no event.
 	Events bool
+	// Hold has the scan held at its end, so that what it shows otherwise than was known can be asked again: see Candidates.
+	Hold bool
 }
 
 // Outcome is what a scan has changed.
@@ -64,6 +66,7 @@ type Ingest struct {
 	asked    results.Assembly
 	cut      string // behind the scan's ID
 	err      error  // of what is read at the beginning
+	recheck  recheck
 	done     Outcome
 }
 
@@ -190,11 +193,20 @@ func (in *Ingest) Cut() error {
 		last = max(last, in.seen[i].at)
 	}
 	in.cut = cutMark
-	return in.end(&results.ScanEnd{ScanID: in.start.ScanID, Time: results.Time(time.Unix(0, last)), Probes: in.start.Probes, Error: "the records end before scan_end"})
+	return in.finish(&results.ScanEnd{ScanID: in.start.ScanID, Time: results.Time(time.Unix(0, last)), Probes: in.start.Probes, Error: "the records end before scan_end"})
 }
 
-// end writes all in one transaction.
-func (in *Ingest) end(e *results.ScanEnd) (err error) {
+func (in *Ingest) end(e *results.ScanEnd) error {
+	in.asked.End(e)
+	if in.scan.Hold {
+		in.recheck.end = e
+		return nil
+	}
+	return in.finish(e)
+}
+
+// finish writes all in one transaction.
+func (in *Ingest) finish(e *results.ScanEnd) (err error) {
 	if in.start == nil {
 		return errors.New("a scan without scan_start cannot be put into an inventory")
 	}
@@ -212,7 +224,6 @@ func (in *Ingest) end(e *results.ScanEnd) (err error) {
 		}
 		err = in.db.failed(err)
 	}()
-	in.asked.End(e)
 	in.done = Outcome{ScanID: in.start.ScanID, Vantage: in.scan.Vantage, Suspect: len(in.suspects)}
 	known, err := number(in.db.conn, `SELECT count(*) FROM scan WHERE scan_id IN (?1, ?1 || ?2)`, in.start.ScanID, in.cut)
 	if err != nil || known > 0 {
@@ -277,7 +288,7 @@ func (in *Ingest) sorted(vantage int64) ([]sighting, error) {
 	in.numbers = numbers
 	n := 0
 	for _, s := range seen {
-		if len(doubted) > 0 && doubted[s.key.host()] {
+		if len(doubted) > 0 && doubted[s.key.host()] || len(in.recheck.doubted) > 0 && in.recheck.doubted[in.endpoint(s.key)] {
 			continue
 		}
 		s.key = in.lasting(vantage, s.key)
@@ -312,7 +323,7 @@ func (in *Ingest) parts() (all []part, err error) {
 		}
 		in.db.keep(id, int64(a.Seed), space)
 		beyond := coverage.Of(coverage.Range{Begin: space.Len(), End: math.MaxUint64})
-		all = append(all, part{int64(a.Part), id, int64(a.Seed), space.Len(), a.Covered.Minus(beyond)})
+		all = append(all, part{int64(a.Part), id, int64(a.Seed), space.Len(), in.recheck.without(space, a.Covered.Minus(beyond))})
 	}
 	in.done.Doubt = doubt
 	return all, nil

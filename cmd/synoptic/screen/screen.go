@@ -104,6 +104,18 @@ func (v *View) say(line string) {
 // note writes a line for who reads them afterwards, with what goes wrong between them.
 func (v *View) note(line string) { v.say("synoptic: " + line) }
 
+// Say writes a line for who waits, where a summary is wanted, too.
+func (v *View) Say(line string) {
+	switch {
+	case v.Quiet:
+	case v.JSON:
+		v.log.Info(line)
+	default:
+		v.Clear()
+		v.note(line)
+	}
+}
+
 // hint writes how to fix what the lines before say, with flags where it names fields.
 func (v *View) hint(text string) {
 	if text != "" {

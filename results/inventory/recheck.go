@@ -1,0 +1,209 @@
+package inventory
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"synoptic/results"
+	"synoptic/results/coverage"
+)
+
+// What a scan shows otherwise than was known is asked again before it is written. A scan whose Scan.Hold is set is held at its
+// End: Candidates says what to ask, StillOpen, Doubt, Sure and Down what came of it, and Write writes.
+
+// recheck is what came of asking again.
+type recheck struct {
+	end     *results.ScanEnd
+	doubted map[netip.AddrPort]bool // as if they had not been asked
+	sure    map[netip.AddrPort]Surety
+	down    map[netip.Addr]*results.Change // of hosts or networks, in the place of those of their ports
+}
+
+// Surety is how sure a change is.
+type Surety struct {
+	Reason string             // what it rests on, as records have it; "": as the scan has it
+	Asked  int                // attempts besides the scan's
+	PFalse *float64           // how likely lost answers explain it; nil where that is no question
+	Kind   results.ChangeKind // ChangeFlapping in the place of what it is; ChangeNone: as it is
+}
+
+// Candidates are endpoints that the scan, which has ended, shows otherwise than was known: opened are those that are open and were not
+// known to be, and asked before; ended are those that were open, and were asked and not seen. Both ascend. Of a vantage's first
+// scan there are none.
+func (in *Ingest) Candidates() (opened, ended []netip.AddrPort, err error) {
+	if in.start == nil || in.recheck.end == nil {
+		return nil, nil, in.err
+	}
+	id, known, err := in.db.findVantage(in.scan.Vantage)
+	if err != nil || !known {
+		return nil, nil, in.db.failed(err)
+	}
+	t, err := in.db.timeline(id)
+	if err != nil {
+		return nil, nil, in.db.failed(err)
+	}
+	front, err := in.db.front(id)
+	if err != nil {
+		return nil, nil, in.db.failed(err)
+	}
+	seen := make(map[key]bool, len(in.seen))
+	for _, s := range in.seen {
+		seen[s.key] = true
+	}
+	open := map[int64][]key{id: front}
+	for _, s := range in.seen {
+		at := in.endpoint(s.key)
+		was, err := in.db.isOpen(open, at)
+		if err != nil {
+			return nil, nil, in.db.failed(err)
+		}
+		if !was && !in.isSuspect(at.Addr()) && t.lastAsked(key(id)<<48|s.key, at, len(t.sweeps)) >= 0 {
+			opened = append(opened, at)
+		}
+	}
+	covered := in.covered()
+	for _, k := range front {
+		at, err := in.db.addrPort(k)
+		if err != nil {
+			return nil, nil, in.db.failed(err)
+		}
+		if !seen[in.keyOf(at.Addr(), at.Port())] && !in.isSuspect(at.Addr()) && covered(at) {
+			ended = append(ended, at)
+		}
+	}
+	slices.SortFunc(opened, netip.AddrPort.Compare)
+	slices.SortFunc(ended, netip.AddrPort.Compare)
+	return slices.Compact(opened), ended, t.err
+}
+
+// Vantage names the point that the scan sees the network from; it is known from its Start on.
+func (in *Ingest) Vantage() string { return in.scan.Vantage }
+
+// Controls are up to n of the endpoints that the scan saw open, spread over all of them.
+func (in *Ingest) Controls(n int) (all []netip.AddrPort) {
+	step := max(1, len(in.seen)/n)
+	for i := 0; i < len(in.seen) && len(all) < n; i += step {
+		all = append(all, in.endpoint(in.seen[i].key))
+	}
+	return all
+}
+
+// endpoint is that of a sighting's key.
+func (in *Ingest) endpoint(k key) netip.AddrPort {
+	if k.is6() {
+		return netip.AddrPortFrom(in.addrs6[k.number()], k.port())
+	}
+	at, _ := in.db.addrPort(k) // of IPv4 the key has it
+	return at
+}
+
+func (in *Ingest) isSuspect(a netip.Addr) bool {
+	_, suspected := in.suspects[a]
+	return suspected
+}
+
+// covered tells of an endpoint whether the scan has asked it while evidence held.
+func (in *Ingest) covered() func(netip.AddrPort) bool {
+	asked, _ := in.asked.Parts()
+	type walked struct {
+		space   Space
+		covered *coverage.Set
+	}
+	var parts []walked
+	for _, a := range asked {
+		if space, err := in.db.config.Spaces(a.Text, a.Seed); err == nil {
+			parts = append(parts, walked{space, a.Covered})
+		}
+	}
+	return func(at netip.AddrPort) bool {
+		for _, p := range parts {
+			if position, ok := p.space.Position(at.Addr(), at.Port()); ok {
+				return p.covered.Contains(position)
+			}
+		}
+		return false
+	}
+}
+
+// StillOpen says that an endpoint that the scan did not see is open all the same.
+func (in *Ingest) StillOpen(at netip.AddrPort, unixNano int64, reason results.Reason) {
+	in.seen = append(in.seen, sighting{key: in.keyOf(at.Addr(), at.Port()), at: unixNano, reason: reason})
+}
+
+// Doubt says that nothing is known of an endpoint: it stays as it was, as if the scan had not asked it.
+func (in *Ingest) Doubt(at netip.AddrPort) {
+	if in.recheck.doubted == nil {
+		in.recheck.doubted = map[netip.AddrPort]bool{}
+	}
+	in.recheck.doubted[at] = true
+}
+
+// Sure says how sure the change of an endpoint is.
+func (in *Ingest) Sure(at netip.AddrPort, s Surety) {
+	if in.recheck.sure == nil {
+		in.recheck.sure = map[netip.AddrPort]Surety{}
+	}
+	in.recheck.sure[at] = s
+}
+
+// Instead has an event told in the place of those of the ports of an address.
+func (in *Ingest) Instead(addr netip.Addr, event *results.Change) {
+	if in.recheck.down == nil {
+		in.recheck.down = map[netip.Addr]*results.Change{}
+	}
+	in.recheck.down[addr] = event
+}
+
+// Write writes a scan that was held.
+func (in *Ingest) Write() error {
+	if in.recheck.end == nil {
+		return in.err
+	}
+	return in.finish(in.recheck.end)
+}
+
+// without takes doubted endpoints out of what a part covers.
+func (r *recheck) without(space Space, covered *coverage.Set) *coverage.Set {
+	var all []coverage.Range
+	for at := range r.doubted {
+		if position, ok := space.Position(at.Addr(), at.Port()); ok {
+			all = append(all, coverage.Range{Begin: position, End: position + 1})
+		}
+	}
+	if len(all) == 0 {
+		return covered
+	}
+	return covered.Minus(coverage.Of(all...))
+}
+
+// instead are the events of hosts and networks, each once, by address.
+func (r *recheck) instead() (all []results.Change) {
+	told := map[*results.Change]bool{}
+	for _, addr := range slices.SortedFunc(maps.Keys(r.down), netip.Addr.Compare) {
+		if e := r.down[addr]; !told[e] {
+			told[e] = true
+			all = append(all, *e)
+		}
+	}
+	return all
+}
+
+// tell adds to an event how sure it is. It is false where another event stands in its place.
+func (r *recheck) tell(e *results.Change) bool {
+	if r.down[e.Addr] != nil {
+		return false
+	}
+	s, sure := r.sure[netip.AddrPortFrom(e.Addr, e.Port)]
+	if !sure {
+		return true
+	}
+	e.Confirmed, e.Asked, e.PFalse = true, s.Asked, s.PFalse
+	if s.Reason != "" {
+		e.Reason = s.Reason
+	}
+	if s.Kind != results.ChangeNone {
+		e.Change = s.Kind
+	}
+	return true
+}
