@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/diff"
+	"synoptic/results/inventory"
 )
 
 // diffFlags are the words of the command line, not yet understood.
@@ -28,6 +26,9 @@ type diffFlags struct {
 	json     bool
 	exitCode bool
 	quiet    bool
+
+	inventory string // file of a database
+	vantage   string
 
 	settings settings
 }
@@ -42,14 +43,17 @@ which services changed, and which ports nobody can say it of, because a scan
 did not ask them or asked while nothing could answer. BEFORE and AFTER are
 files of JSON lines that synoptic scan has written; the last scan of each
 counts. With one file, its last scan is compared with the one before of the
-same plan. Files may be compressed by gzip or zstd.
+same plan. Files may be compressed by gzip or zstd. With --inventory, they are
+scans that a database has: IDs, dates, ages as 7d, or names as baseline; without,
+its last two.
 
 On a terminal the changes are a table. Redirected, they are JSON lines.`,
 		Example: `  synoptic diff monday.jsonl tuesday.jsonl
   synoptic diff scans.jsonl --since 7d
-  synoptic diff scans.jsonl --exit-code --show opened,service`,
+  synoptic diff scans.jsonl --exit-code --show opened,service
+  synoptic diff --inventory inventory.db 7d`,
 		Args: func(_ *cobra.Command, words []string) error {
-			if len(words) < 1 || len(words) > 2 {
+			if len(words) < 1 && f.inventory == "" || len(words) > 2 {
 				return usage("write: synoptic diff BEFORE AFTER, or one file with several scans", "one or two files are wanted, and %d were given", len(words))
 			}
 			return nil
@@ -67,6 +71,8 @@ On a terminal the changes are a table. Redirected, they are JSON lines.`,
 	fl.Var((*word)(&f.from), "from", "compare with the scan of this `ID`, the beginning of an ID, or first")
 	fl.Var((*word)(&f.to), "to", "compare the scan of this `ID`, the beginning of an ID, or last (default last)")
 	fl.Var((*word)(&f.since), "since", "compare with the newest scan that began `AGE` before: 12h, 1d, 2w")
+	fl.Var((*word)(&f.inventory), "inventory", "compare scans of the inventory in `FILE`")
+	fl.Var((*word)(&f.vantage), "vantage", "with --inventory, of the vantage point `NAME`")
 	fl.Var((*words)(&f.show), "show", "`CHANGES` to list: "+strings.Join(shownChanges, ", ")+" or all, separated by commas (default all but unknown)")
 	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal too")
 	fl.BoolVar(&f.exitCode, "exit-code", false, fmt.Sprintf("end with exit code %d where changes are listed", exitFound))
@@ -76,7 +82,7 @@ On a terminal the changes are a table. Redirected, they are JSON lines.`,
 }
 
 // shownChanges are the changes that a comparison of two scans can find.
-var shownChanges = []string{"opened", "found", "closed", "gone", "shut", "service", "unknown"}
+var shownChanges = []string{"opened", "reopened", "found", "closed", "gone", "shut", "service", "unknown"}
 
 // kinds understands --show.
 func (f *diffFlags) kinds() (shown map[results.ChangeKind]bool, err error) {
@@ -107,24 +113,22 @@ func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
 	if err != nil {
 		return err
 	}
-	if f.since != "" && f.from != "" {
-		return usage("give one of them", "--from and --since are both given")
+	var r *diff.Result
+	var before, after compare
+	if f.inventory != "" {
+		r, before, after, err = f.ofInventory(files, shown[results.ChangeUnknown])
+	} else {
+		r, before, after, err = f.ofFiles(std, log, files)
 	}
-	c, err := f.choose(std, log, files)
 	if err != nil {
 		return err
 	}
-	before, after, err := c.read(log)
-	if err != nil {
-		return err
-	}
-	r := diff.Compare(before, after)
 	r.Changes = slices.DeleteFunc(r.Changes, func(c results.Change) bool { return !shown[c.Change] })
 	if f.json || !term.IsTerminal(int(std.out.Fd())) {
 		err = writeNotices(std.text, r.Changes)
 		f.sumUp(std, log, before, after, r)
 	} else {
-		err = screen.WriteDiff(std.text, before, after, r)
+		err = screen.WriteDiff(std.text, before.words, after.words, r)
 	}
 	if err == nil && f.exitCode && len(r.Changes) > 0 {
 		return exit(exitFound)
@@ -132,12 +136,82 @@ func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
 	return err
 }
 
+// compare is one of the two scans that were compared: its ID, and words for people.
+type compare struct{ id, words string }
+
+// ofFiles compares scans in files.
+func (f *diffFlags) ofFiles(std streams, log *slog.Logger, files []string) (r *diff.Result, before, after compare, err error) {
+	switch {
+	case f.vantage != "":
+		return nil, before, after, usage("give --inventory FILE too, or leave --vantage out", "--vantage without --inventory")
+	case f.since != "" && f.from != "":
+		return nil, before, after, usage("give one of them", "--from and --since are both given")
+	}
+	c, err := f.choose(std, log, files)
+	if err != nil {
+		return nil, before, after, err
+	}
+	old, recent, err := c.read(log)
+	if err != nil {
+		return nil, before, after, err
+	}
+	named := func(s *diff.Scan) compare { return compare{s.ID, screen.ScanWords(s.ID, s.Begun, s.Complete)} }
+	return diff.Compare(old, recent), named(old), named(recent), nil
+}
+
+// ofInventory compares scans of a database.
+func (f *diffFlags) ofInventory(words []string, unknown bool) (r *diff.Result, before, after compare, err error) {
+	if f.from != "" || f.to != "" || f.since != "" {
+		return nil, before, after, usage("write: synoptic diff --inventory FILE BEFORE AFTER", "--from, --to and --since are for files of records")
+	}
+	db, err := readInventory(f.inventory)
+	if err != nil {
+		return nil, before, after, err
+	}
+	defer db.Close()
+	a, b, err := f.twoOf(db, words)
+	if err != nil {
+		return nil, before, after, err
+	}
+	r = &diff.Result{}
+	for c, err := range db.Diff(a, b, unknown) {
+		if err != nil {
+			return nil, before, after, err
+		}
+		r.Changes = append(r.Changes, c)
+	}
+	r.Count()
+	fresh := r.Kinds[results.ChangeOpened] + r.Kinds[results.ChangeReopened] + r.Kinds[results.ChangeFound] + r.Kinds[results.ChangeService]
+	r.Same = uint64(b.Open) - min(fresh, uint64(b.Open))
+	named := func(s inventory.ScanInfo) compare {
+		return compare{s.ScanID, screen.ScanWords(s.ScanID, s.Start, s.Complete)}
+	}
+	return r, named(a), named(b), nil
+}
+
+// twoOf are the scans that the words mean.
+func (f *diffFlags) twoOf(db *inventory.DB, words []string) (a, b inventory.ScanInfo, err error) {
+	if len(words) == 0 {
+		return db.LastTwo(f.vantage)
+	}
+	now := time.Now()
+	if a, err = db.Find(words[0], f.vantage, now); err != nil {
+		return a, b, err
+	}
+	last := lastScan
+	if len(words) == 2 {
+		last = words[1]
+	}
+	b, err = db.Find(last, a.Vantage, now)
+	return a, b, err
+}
+
 // sumUp tells on standard error what the records on standard output come to.
-func (f *diffFlags) sumUp(std streams, log *slog.Logger, before, after *diff.Scan, r *diff.Result) {
+func (f *diffFlags) sumUp(std streams, log *slog.Logger, before, after compare, r *diff.Result) {
 	switch {
 	case f.quiet:
 	case log.Enabled(context.Background(), slog.LevelInfo): // for programs
-		attrs := []any{"before", before.ID, "after", after.ID, "as_before", r.Same}
+		attrs := []any{"before", before.id, "after", after.id, "as_before", r.Same}
 		for k, n := range r.Kinds {
 			if n > 0 {
 				attrs = append(attrs, results.ChangeKind(k).String(), n)
@@ -162,208 +236,4 @@ func writeNotices(w io.Writer, changes []results.Change) error {
 		}
 	}
 	return nil
-}
-
-// scanIn is a scan in a file.
-type scanIn struct {
-	file   string
-	id     string
-	begun  time.Time
-	digest string // of its plan
-}
-
-// compared are the scans that are compared.
-type compared struct{ before, after scanIn }
-
-// choose finds the scans that are meant.
-func (f *diffFlags) choose(std streams, log *slog.Logger, files []string) (c compared, err error) {
-	if slices.Contains(files, "-") {
-		return c, usage("write the records to a file first: they are read more than once", "standard input cannot be compared")
-	}
-	in, err := newInput(files, std.in) // refuses what cannot be read
-	if err != nil {
-		return c, err
-	}
-	in.close()
-	scans := make([][]scanIn, len(files))
-	for i, file := range files {
-		if scans[i], err = scansIn(file, log); err != nil {
-			return c, err
-		}
-	}
-	old, recent := scans[0], scans[len(scans)-1]
-	at := len(recent) - 1
-	if f.to != "" && f.to != lastScan {
-		if at, err = named("--to", f.to, recent); err != nil {
-			return c, err
-		}
-	}
-	c.after = recent[at]
-	if len(files) == 1 {
-		old = recent[:at]
-	}
-	i, err := f.earlier(old, c.after)
-	if err != nil {
-		return c, err
-	}
-	if c.before = old[i]; c.before.id == c.after.id {
-		return c, usage("give files of two scans", "scan %s is both before and after", c.after.id)
-	}
-	return c, nil
-}
-
-// earlier chooses the scan that is compared with a later one.
-func (f *diffFlags) earlier(old []scanIn, after scanIn) (int, error) {
-	switch {
-	case len(old) == 0:
-		return 0, usage("give the file of an earlier scan before it", "scan %s is the first one in the file", after.id)
-	case f.from == "first":
-		return 0, nil
-	case f.from != "":
-		return named("--from", f.from, old)
-	case f.since != "":
-		age, err := parseAge(f.since)
-		if err != nil {
-			return 0, fmt.Errorf("--since: %w", err)
-		}
-		for i := len(old) - 1; i >= 0; i-- {
-			if !old[i].begun.After(after.begun.Add(-age)) {
-				return i, nil
-			}
-		}
-		return 0, usage("the first is of "+old[0].begun.UTC().Format(time.DateTime)+" UTC", "--since %s: no scan began that long before %s", f.since, after.id)
-	}
-	for i := len(old) - 1; i >= 0; i-- {
-		if old[i].digest != "" && old[i].digest == after.digest {
-			return i, nil
-		}
-	}
-	return len(old) - 1, nil
-}
-
-// named finds a scan by its ID.
-func named(flag, id string, scans []scanIn) (int, error) {
-	found := -1
-	for i, s := range scans {
-		switch {
-		case !strings.HasPrefix(s.id, id):
-		case found >= 0:
-			return 0, usage("give more of the ID", "%s %s: several scans begin with it", flag, id)
-		default:
-			found = i
-		}
-	}
-	if found < 0 {
-		return 0, usage("the last one is "+scans[len(scans)-1].id, "%s %s: no such scan", flag, id)
-	}
-	return found, nil
-}
-
-// parseAge reads 90m, 12h, 1d or 2w.
-func parseAge(text string) (time.Duration, error) {
-	units := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-	if n := len(text) - 1; n > 0 && units[text[n]] != 0 {
-		many, err := strconv.ParseFloat(text[:n], 64)
-		if age := many * float64(units[text[n]]); err == nil && age > 0 && age < math.MaxInt64 {
-			return time.Duration(age), nil
-		}
-	} else if age, err := time.ParseDuration(text); err == nil && age > 0 {
-		return age, nil
-	}
-	return 0, usage("write it as 12h, 1d or 2w", "%q is no time span", text)
-}
-
-// scansIn are the scans of a file, in the order in which they begin.
-func scansIn(file string, log *slog.Logger) (all []scanIn, err error) {
-	seen := map[string]bool{}
-	err = each(file, log, func(r *results.Records) {
-		if seen[r.ScanID] {
-			return
-		}
-		seen[r.ScanID] = true
-		s := scanIn{file: file, id: r.ScanID}
-		if r.Start != nil {
-			s.begun, s.digest = time.Time(r.Start.Time), r.Start.PlanDigest
-		}
-		all = append(all, s)
-	})
-	if err == nil && len(all) == 0 {
-		err = failure{usage("diff reads the JSON lines that synoptic scan writes with -o FILE", "no record in %s", file)}
-	}
-	return all, err
-}
-
-// each reads a file.
-func each(file string, log *slog.Logger, f func(*results.Records)) error {
-	in := input{files: []string{file}, log: log}
-	defer in.close()
-	for r := new(results.Records); ; {
-		switch err := in.read(r); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return failure{err}
-		}
-		f(r)
-	}
-}
-
-// read reads what matters of the two scans: of the earlier one twice, as only ports that are open later matter that were not before.
-func (c *compared) read(log *slog.Logger) (before, after *diff.Scan, err error) {
-	before, after = diff.NewScan(), diff.NewScan()
-	if err := load(c.before, before, nil, log); err != nil {
-		return nil, nil, err
-	}
-	if err := load(c.after, after, before, log); err != nil {
-		return nil, nil, err
-	}
-	err = each(c.before.file, nil, func(r *results.Records) {
-		if r.ScanID == c.before.id {
-			before.Others(r.Ports, after)
-		}
-	})
-	return before, after, err
-}
-
-// load reads a scan: its open ports, and others that are open in the one beside it.
-func load(from scanIn, into, beside *diff.Scan, log *slog.Logger) error {
-	var asked results.Assembly
-	into.ID = from.id
-	err := each(from.file, nil, func(r *results.Records) {
-		if r.ScanID != from.id {
-			return
-		}
-		into.Open(r.Ports)
-		if beside != nil {
-			into.Others(r.Ports, beside)
-		}
-		for _, n := range r.Notices {
-			asked.Add(n)
-		}
-		if r.Start != nil {
-			into.Start(r.Start)
-		}
-		if r.End != nil {
-			into.End(r.End)
-			asked.End(r.End)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	into.Parts, err = askedParts(&asked)
-	tellUnasked(from.id, into, err, log)
-	return nil
-}
-
-// tellUnasked warns where nothing can be said of ports without a record.
-func tellUnasked(id string, s *diff.Scan, damaged error, log *slog.Logger) {
-	switch {
-	case damaged != nil:
-		log.Warn(fmt.Sprintf("scan %s: its records do not tell all of what it asked: %v", id, damaged), "scan_id", id)
-	case len(s.Parts) == 0:
-		log.Warn(fmt.Sprintf("scan %s: its records do not tell what it asked", id), hintKey, "of ports without a record nothing is known: scans of synoptic 0.1.0 and before were so", "scan_id", id)
-	case s.Ended.IsZero():
-		log.Warn(fmt.Sprintf("scan %s: %s: of ports without a record nothing is known", id, cutOff), "scan_id", id)
-	}
 }

@@ -116,7 +116,7 @@ func (s *inventoried) Notices(batch []results.Notice) error {
 func (s *inventoried) End(x *results.ScanEnd) error {
 	s.keep(func() error { return s.in.End(x) })
 	s.end = x
-	return s.Sink.Flush()
+	return s.Flush()
 }
 
 func (s *inventoried) keep(f func() error) {

@@ -58,10 +58,16 @@ func Compare(before, after *Scan) *Result {
 	slices.SortFunc(r.Changes, func(a, b results.Change) int {
 		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port))
 	})
+	r.Count()
+	return r
+}
+
+// Count counts the changes by their kinds.
+func (r *Result) Count() {
+	r.Kinds = Kinds{}
 	for i := range r.Changes {
 		r.Kinds[r.Changes[i].Change]++
 	}
-	return r
 }
 
 // change is one of a port, as far as it depends on nothing but the scans and the port.

@@ -10,8 +10,8 @@ import (
 	"synoptic/results/diff"
 )
 
-// WriteDiff writes to a person what is otherwise in one scan than in another.
-func WriteDiff(w io.Writer, before, after *diff.Scan, r *diff.Result) error {
+// WriteDiff writes to a person what is otherwise in one scan than in another, which are named by ScanWords.
+func WriteDiff(w io.Writer, before, after string, r *diff.Result) error {
 	rows := [][]string{{"CHANGE", "ADDRESS", "PORT", "BEFORE", "AFTER", "WHEN (UTC)", "SERVICE"}}
 	for i := range r.Changes {
 		rows = append(rows, changeRow(&r.Changes[i]))
@@ -20,7 +20,7 @@ func WriteDiff(w io.Writer, before, after *diff.Scan, r *diff.Result) error {
 	if len(r.Changes) > 0 {
 		b.WriteString(aligned(rows))
 	}
-	fmt.Fprintf(&b, "%s ─▶ %s: %s\n", scanWords(before), scanWords(after), DiffWords(r))
+	fmt.Fprintf(&b, "%s ─▶ %s: %s\n", before, after, DiffWords(r))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -57,13 +57,13 @@ func window(c *results.Change) string {
 	return to
 }
 
-// scanWords name a scan.
-func scanWords(s *diff.Scan) string {
-	words := s.ID[:min(len(s.ID), 8)]
-	if !s.Begun.IsZero() {
-		words += s.Begun.UTC().Format(" of 2006-01-02 15:04")
+// ScanWords name a scan.
+func ScanWords(id string, begun time.Time, complete bool) string {
+	words := id[:min(len(id), 8)]
+	if !begun.IsZero() {
+		words += begun.UTC().Format(" of 2006-01-02 15:04")
 	}
-	if !s.Complete {
+	if !complete {
 		words += " (not complete)"
 	}
 	return Printable(words)
