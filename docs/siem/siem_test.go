@@ -83,13 +83,22 @@ func sample(t *testing.T, name string, complete bool, ports ...results.Port) str
 	end := results.ScanEnd{Time: results.Time(begun.Add(time.Minute)), ScanID: id, Complete: complete, Outputs: []results.Delivery{{Output: "jsonl:-", Delivered: 3}}, Evidence: &results.Evidence{State: results.EvidenceStateHeld}}
 	for _, err := range []error{
 		e.Start(&results.ScanStart{Time: results.Time(begun), ScanID: id, Version: "1", Args: []string{"scan", `"ts":"`}, Source: "10.0.0.5", Scope: &results.Scope{}}),
-		e.Ports(ports), e.Events(someEvents(begun)), e.Hosts([]results.Host{host}), e.End(&end), w.Flush(), e.Close(),
+		e.Ports(ports), e.Events(someEvents(begun)), e.Notices(someChanges(begun, id)), e.Hosts([]results.Host{host}), e.End(&end), w.Flush(), e.Close(),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	return out.String()
+}
+
+// someChanges are a port that has opened, with all that is said of one.
+func someChanges(at time.Time, scanID string) []results.Notice {
+	when := results.Time(at)
+	return []results.Notice{&results.Change{
+		Time: when, ScanID: scanID, Change: results.ChangeOpened, Addr: netip.MustParseAddr("10.20.3.8"), Port: 22, Proto: "tcp", Vantage: "dmz", Before: "closed", After: "open",
+		NotBefore: &when, NotAfter: &when, Reason: "handshake", Confirmed: true, Asked: 3, Service: "ssh",
+	}}
 }
 
 // someEvents are an outage and a loss.
@@ -185,6 +194,9 @@ func TestNativeFieldsExist(t *testing.T) {
 		"new-open-ports.jq":    regexp.MustCompile(`\$r\.(\w+)`),
 		"new-open-ports.kql":   regexp.MustCompile(`\br\.(\w+)`),
 		"new-open-ports.spl":   regexp.MustCompile(`(?:^|[ (])(type|state|ip|port|service|event_id)\b`),
+		"changes.spl":          regexp.MustCompile(`(?:^|[ (])(type|vantage|change|ip|prefix|port|service|service_before|before|after|not_before|not_after|reason|scan_id|event_id)\b`),
+		"changes.kql":          regexp.MustCompile(`\br\.(\w+)`),
+		"dead-man.spl":         regexp.MustCompile(`(?:^|[ (])(type|complete)=`),
 		"evidence.kql":         regexp.MustCompile(`\br\.(\w+)`),
 		"evidence.spl":         regexp.MustCompile(`(?:^|[ (])(type|scan_id|event|event_id|extent|cause|iface|next_hop|prefix|unknown|message)\b`),
 		"wazuh-rules.xml":      regexp.MustCompile(`(?:field name="|\$\()(\w+)`),
@@ -217,18 +229,21 @@ func TestECSFieldsExist(t *testing.T) {
 		actions[event["event"].(map[string]any)["action"]] = true
 	}
 	use := regexp.MustCompile(`[a-z_@]+(?:\.[a-z_]+)+|@timestamp`)
-	for _, name := range []string{"new-open-ports.esql", "evidence.esql"} {
+	for _, name := range []string{"new-open-ports.esql", "changes.esql", "evidence.esql"} {
 		query := strings.TrimPrefix(read(t, name), "FROM logs-synoptic.result-*\n")
 		for _, field := range use.FindAllString(query, -1) {
 			if !have[field] {
 				t.Errorf("%s uses %q, which no event has", name, field)
 			}
 		}
-		asked := regexp.MustCompile(`"((?:port|evidence)-[a-z-]+)"`).FindAllStringSubmatch(query, -1)
+		asked := regexp.MustCompile(`"((?:port|evidence|service|host|net)-[a-z-]+)"`).FindAllStringSubmatch(query, -1)
 		for _, a := range asked {
 			known := actions[a[1]]
 			for k := results.EventNone + 1; k.String() != ""; k++ {
 				known = known || a[1] == "evidence-"+k.String()
+			}
+			for k := results.ChangeNone + 1; k < results.NumChangeKinds; k++ {
+				known = known || a[1] == k.Action()
 			}
 			if !known {
 				t.Errorf("no event has the action %q that %s asks for", a[1], name)
