@@ -152,6 +152,20 @@ func (s *scene) nights(ctx context.Context) error {
 			}
 		}
 	}
+	return s.kept(ctx)
+}
+
+// kept is what comes of these scans: one file of both, an inventory, and a policy that allows what was open in the first night.
+func (s *scene) kept(ctx context.Context) error {
+	for _, line := range []string{
+		"cat yesterday.jsonl today.jsonl > sweeps.jsonl",
+		"synoptic inventory import inventory.db sweeps.jsonl > imported",
+		"synoptic policy init yesterday.jsonl > policy.yaml",
+	} {
+		if out, err := s.command(ctx, line).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", line, err, out)
+		}
+	}
 	return nil
 }
 

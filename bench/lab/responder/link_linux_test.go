@@ -63,6 +63,9 @@ func scan(t *testing.T, args ...string) (r report) {
 	}
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	for _, line := range lines[1 : len(lines)-1] {
+		if !bytes.Contains(line, []byte(`"type":"port"`)) {
+			continue
+		}
 		var port bench.Port
 		if err := json.Unmarshal(line, &port); err != nil {
 			t.Fatal(err)
