@@ -69,8 +69,9 @@ func (k *ChangeKind) UnmarshalText(name []byte) error {
 
 // Change is something that one scan shows otherwise than those before. Zero fields are left out of the record.
 type Change struct {
-	Time     Time         `json:"ts"`      // of what shows it
-	ScanID   string       `json:"scan_id"` // of the scan that shows it first
+	Time     Time         `json:"ts"`                      // of what shows it
+	ScanID   string       `json:"scan_id"`                 // of the scan in whose records it stands,
+	First    string       `json:"first_scan_id,omitempty"` // and of the one that showed it first, where that is another one
 	Change   ChangeKind   `json:"change"`
 	Addr     netip.Addr   `json:"ip,omitzero"`
 	Port     uint16       `json:"port,omitempty"`
@@ -127,7 +128,11 @@ func (c *Change) Message() string {
 // EventID of the change, which is the same however often the same change is told: of the endpoint, what it was and is, and the scan
 // that shows it first.
 func (c *Change) EventID() EventID {
-	m := append([]byte(c.ScanID), "|change"...)
+	m := []byte(c.ScanID)
+	if c.First != "" {
+		m = appendWord(nil, cut(c.First, maxScanID))[1:]
+	}
+	m = append(m, "|change"...)
 	m = append(appendWord(m, cut(c.Vantage, roomScanner)), '|')
 	m = append(append(m, c.Change.String()...), '|')
 	if c.Addr.IsValid() {
@@ -155,6 +160,7 @@ func (c *Change) AppendJSON(b []byte) ([]byte, error) {
 // Fit is what it is of a ScanStart.
 func (c *Change) Fit() *Change {
 	fit := *c
+	fit.First = cut(c.First, maxScanID)
 	fit.Vantage, fit.Hostname = cut(c.Vantage, roomScanner), cut(c.Hostname, roomHostname)
 	for _, word := range []*string{&fit.Proto, &fit.Before, &fit.After, &fit.Reason} {
 		*word = cut(*word, roomName)

@@ -133,6 +133,12 @@ func (l *live) await(ctx context.Context) {
 	}
 }
 
+// Await waits while the scan is paused, also when it is over.
+func (s *Scan) Await(ctx context.Context) { s.live.await(ctx) }
+
+// Excludes tells whether an address was excluded while the scan ran.
+func (s *Scan) Excludes(addr netip.Addr) bool { return s.live.excludes(addr) }
+
 // Excluded is what an exclusion comes to.
 type Excluded struct {
 	Addresses uint64 `json:"addresses"` // of the targets

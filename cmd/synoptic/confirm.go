@@ -8,40 +8,66 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/inventory"
+	"synoptic/results/sink"
+	"synoptic/results/sink/format"
+	"synoptic/scan"
 	"synoptic/scan/confirm"
 	"synoptic/scan/plan"
 )
 
 // finish asks again what the scan shows otherwise than the inventory knows, writes the scan into it, and gives the outputs what has
 // changed, then the closing record. The error is of the outputs; the inventory's is told by tell.
-func (k *kept) finish(ctx context.Context, p *plan.Plan, say func(string)) error {
+func (k *kept) finish(ctx context.Context, s *scan.Scan, p *plan.Plan, view *screen.View, failed bool) error {
 	if k == nil || k.sink.end == nil {
 		return nil
 	}
-	k.sink.keep(func() error { return k.confirm(ctx, p, say) })
+	out := k.sink.Sink
+	var asked error
+	if !failed {
+		k.sink.keep(func() error { asked = k.confirm(ctx, s, p, view); return asked })
+	}
 	k.sink.keep(k.sink.in.Write)
 	var events []results.Notice
 	k.sink.keep(func() (err error) { events, err = k.events(); return err })
-	return errors.Join(k.sink.Sink.Notices(events), k.sink.Sink.End(k.sink.end))
+	coverage := k.coverage()
+	return errors.Join(out.Ports(k.again), out.Notices(append(coverage, events...)), out.End(k.sink.end))
+}
+
+// coverage are the records of what was covered, which were held back, without what is not known by now: so the records say what the inventory says.
+func (k *kept) coverage() []results.Notice {
+	if k.doubted == 0 {
+		return k.sink.held
+	}
+	sets, known := k.sink.in.Covered()
+	if !known {
+		return k.sink.held
+	}
+	end := *k.sink.end
+	end.Covered = nil
+	notices := end.Cover(sets)
+	k.sink.end = &end
+	return notices
 }
 
 // numControls ports that have answered are asked along, so that silence says something.
 const numControls = 16
 
-// mostConfirmed bounds what is asked again. Where more is otherwise, it is the plan that is, or the network: the next scan knows more.
+// mostConfirmed bounds what is asked again. Where more is otherwise, it is the plan that is, or the network: nothing of it is believed, and the
+// next scan is held against the same.
 const mostConfirmed = 1 << 16
 
 // confirm asks again. What comes of it is the ingest's.
-func (k *kept) confirm(ctx context.Context, p *plan.Plan, say func(string)) error {
+func (k *kept) confirm(ctx context.Context, s *scan.Scan, p *plan.Plan, view *screen.View) error {
 	in := k.sink.in
 	opened, ended, err := in.Candidates()
-	if err != nil || len(opened)+len(ended) == 0 || len(k.delays) == 0 || len(opened)+len(ended) > mostConfirmed {
+	if err != nil || len(opened)+len(ended) == 0 || len(k.delays) == 0 {
 		return err
 	}
 	var all []confirm.Candidate
@@ -51,55 +77,94 @@ func (k *kept) confirm(ctx context.Context, p *plan.Plan, say func(string)) erro
 	for _, at := range ended {
 		all = append(all, confirm.Candidate{At: at})
 	}
+	if len(all) > mostConfirmed {
+		for _, c := range all {
+			k.doubt(c.At)
+		}
+		view.Log().Warn(fmt.Sprintf("%s otherwise than the inventory knows: too many to be asked again, so none of it is believed", screen.Count(uint64(len(all)), "port is", "ports are")),
+			hintKey, "a network that was renumbered, or a firewall? Scan again with --confirm none to believe it")
+		return nil
+	}
 	var times []string
 	for _, d := range k.delays {
 		times = append(times, screen.Clock(d))
 	}
-	say(fmt.Sprintf("%s otherwise than the inventory knows: asked again after %s", screen.Count(uint64(len(all)), "port is", "ports are"), strings.Join(times, ", ")))
+	view.Say(fmt.Sprintf("%s otherwise than the inventory knows: asked again after %s", screen.Count(uint64(len(all)), "port is", "ports are"), strings.Join(times, ", ")))
 	c := confirm.DefaultConfig()
 	c.Delays, c.Before, c.Loss = k.delays, p.Asked.Attempts, math.NaN()
+	if p.Asked.TargetRecall > 0 {
+		c.Before = 1 // at least
+	}
 	if loss := k.sink.end.LossEstimate; loss != nil {
 		c.Loss = loss.High
 	}
-	ask := confirm.Scans{Config: p.Asked, Controls: in.Controls(numControls)}
+	ask := confirm.Scans{Config: p.Asked, Controls: in.Controls(numControls), Excluded: s.Excludes, Await: s.Await}
 	ask.Config.Verify = true
 	findings, err := confirm.Run(ctx, c, all, ask.Ask)
 	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("ask again what has changed: %w", err)
+		view.Log().Warn(fmt.Sprintf("what has changed could not be asked again: %v", err))
 	}
-	k.settle(findings)
+	if err := k.settle(findings); err != nil {
+		return err
+	}
+	if k.doubted > 0 {
+		view.Log().Warn(fmt.Sprintf("%s not be asked again, or not judged: nothing of it is believed, and the next scan asks again", screen.Count(uint64(k.doubted), "port could", "ports could")))
+	}
 	return nil
 }
 
+// interrupted tells that somebody stopped the program before all was asked again.
+func (k *kept) interrupted(ctx context.Context) bool { return k != nil && k.doubted > 0 && ctx.Err() != nil }
+
+// doubt says that nothing is known of an endpoint.
+func (k *kept) doubt(at netip.AddrPort) {
+	k.doubted++
+	k.sink.in.Doubt(at)
+}
+
 // settle tells the ingest what came of asking again.
-func (k *kept) settle(findings []confirm.Finding) {
+func (k *kept) settle(findings []confirm.Finding) error {
 	in := k.sink.in
 	for i := range findings {
 		switch f := &findings[i]; {
 		case f.Verdict == confirm.Refuted && !f.Opened:
 			in.StillOpen(f.At, f.Decided.UnixNano(), f.Reason)
-		case f.Verdict != confirm.Confirmed:
+			k.again = append(k.again, results.Port{Time: f.Decided.UnixNano(), Addr: f.At.Addr(), Port: f.At.Port(), Reason: f.Reason})
+		case f.Verdict == confirm.Undecided:
+			k.doubt(f.At)
+		case f.Verdict == confirm.Refuted:
 			in.Doubt(f.At)
 		}
 	}
-	known := &knownNets{db: k.db, vantage: in.Vantage(), nets: map[netip.Prefix][]inventory.Interval{}}
-	for _, g := range confirm.Groups(findings, known) {
+	now := time.Now()
+	known := &knownNets{db: k.db, vantage: in.Vantage(), now: now, nets: map[netip.Prefix][]inventory.Interval{}}
+	groups := confirm.Groups(findings, known, now)
+	if known.err != nil {
+		return known.err
+	}
+	for _, g := range groups {
+		event := groupEvent(&g)
 		for _, f := range g.Findings {
 			in.Sure(f.At, surety(&f, g.Kind))
-		}
-		if g.Kind != results.ChangeHostDown && g.Kind != results.ChangeNetDark {
-			continue
-		}
-		event := &results.Change{
-			Time: results.Time(g.Findings[0].Decided), Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true,
-			Reason: results.NoResponse.String(), NotAfter: new(results.Time(g.Findings[0].Decided)),
-		}
-		for _, f := range g.Findings {
-			in.Instead(f.At.Addr(), event)
+			if event != nil || g.Quiet {
+				in.Instead(f.At, event)
+			}
 			if g.Stays {
-				in.Doubt(f.At)
+				k.doubt(f.At)
 			}
 		}
+	}
+	return nil
+}
+
+// groupEvent is the event of a host or a network; nil where it is of a port.
+func groupEvent(g *confirm.Group) *results.Change {
+	if g.Kind != results.ChangeHostDown && g.Kind != results.ChangeNetDark {
+		return nil
+	}
+	at := results.Time(g.Findings[0].Decided)
+	return &results.Change{
+		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: results.NoResponse.String(), NotAfter: &at,
 	}
 }
 
@@ -115,6 +180,9 @@ func surety(f *confirm.Finding, kind results.ChangeKind) inventory.Surety {
 	if kind == results.ChangeFlapping {
 		s.Kind = kind
 	}
+	if !f.Opened {
+		s.Answer = f.Reason
+	}
 	return s
 }
 
@@ -122,23 +190,26 @@ func surety(f *confirm.Finding, kind results.ChangeKind) inventory.Surety {
 type knownNets struct {
 	db      *inventory.DB
 	vantage string
+	now     time.Time
 	nets    map[netip.Prefix][]inventory.Interval
+	err     error
 }
 
-// of are the intervals of a network, of this vantage point. A database that cannot be read shows nothing, and fails where it is written.
+// of are the intervals of a network, of this vantage point, that are open or have ended within two days.
 func (k *knownNets) of(net netip.Prefix) []inventory.Interval {
-	if all, ok := k.nets[net]; ok {
+	if all, ok := k.nets[net]; ok || k.err != nil {
 		return all
 	}
-	all, _ := k.db.History(net, 0, time.Time{})
-	kept := all[:0]
-	for _, i := range all {
-		if i.Vantage == k.vantage {
-			kept = append(kept, i)
-		}
+	all, err := k.db.History(net, 0, time.Time{})
+	if err != nil {
+		k.err = err
+		return nil
 	}
-	k.nets[net] = kept
-	return kept
+	all = slices.DeleteFunc(all, func(i inventory.Interval) bool {
+		return i.Vantage != k.vantage || !i.Open() && k.now.Sub(i.Until) > 48*time.Hour
+	})
+	k.nets[net] = all
+	return all
 }
 
 // Open is how many ports of an address were open.
@@ -149,6 +220,16 @@ func (k *knownNets) Open(addr netip.Addr) (n int) {
 		}
 	}
 	return n
+}
+
+// Seen is when any port of an address was seen open last.
+func (k *knownNets) Seen(addr netip.Addr) (last time.Time) {
+	for _, i := range k.of(confirm.NetOf(addr)) {
+		if i.Addr == addr && i.Open() && i.Last.After(last) {
+			last = i.Last
+		}
+	}
+	return last
 }
 
 // Hosts is how many addresses of a network had open ports.
@@ -162,20 +243,20 @@ func (k *knownNets) Hosts(net netip.Prefix) int {
 	return len(hosts)
 }
 
-// Changes is how often a port has opened or ended within a day.
-func (k *knownNets) Changes(at netip.AddrPort) (n int) {
-	since := time.Now().Add(-24 * time.Hour)
+// Changes are the moments at which a port has opened or ended. That it was found first is none.
+func (k *knownNets) Changes(at netip.AddrPort) (all []time.Time) {
 	for _, i := range k.of(confirm.NetOf(at.Addr())) {
 		if i.Addr != at.Addr() || i.Port != at.Port() {
 			continue
 		}
 		for _, t := range []time.Time{i.First, i.Until} {
-			if t.After(since) {
-				n++
+			if !t.IsZero() && k.now.Sub(t) < 48*time.Hour {
+				all = append(all, t)
 			}
 		}
 	}
-	return n
+	slices.SortFunc(all, time.Time.Compare)
+	return all
 }
 
 // mostEvents are given to the outputs at a time.
@@ -201,19 +282,31 @@ func (k *kept) events() (all []results.Notice, err error) {
 		case err != nil:
 			return nil, err
 		}
-		all = append(all, into.Notices...)
+		for _, n := range into.Notices {
+			c, ok := n.(*results.Change)
+			if ok && c.ScanID != k.sink.end.ScanID { // an output did not take it then
+				c.First, c.ScanID = c.ScanID, k.sink.end.ScanID
+			}
+			all = append(all, n)
+		}
 	}
 }
 
-// delivered takes the events that every output has out of the outbox.
+// delivered takes the events out of the outbox that every output has which has a place for them. A table on a terminal has none.
 func (k *kept) delivered(outputs []results.Delivery) {
 	if k == nil || k.told == 0 {
 		return
 	}
+	took := false
 	for i := range outputs {
 		if outputs[i].Undelivered() > 0 {
 			return
 		}
+		name, _ := sink.Split(outputs[i].Output)
+		f, known := format.Lookup(name)
+		took = took || known && f.Messages
 	}
-	k.sink.keep(func() error { return k.db.Delivered(k.told) })
+	if took {
+		k.sink.keep(func() error { return k.db.Delivered(k.told) })
+	}
 }

@@ -153,7 +153,7 @@ func TestConfirmIsStopped(t *testing.T) {
 	}
 	begun := time.Now()
 	s.Process.Signal(os.Interrupt)
-	if code := s.end(); code != 0 && code != exitStopped || time.Since(begun) > 20*time.Second {
+	if code := s.end(); code != exitStopped || time.Since(begun) > 20*time.Second || !strings.Contains(s.said.String(), "1 port could not be asked again") {
 		t.Errorf("exit %d after %v: %s", code, time.Since(begun), &s.said)
 	}
 	if got := e.told(); len(got) > 0 {
@@ -167,6 +167,41 @@ func TestConfirmIsStopped(t *testing.T) {
 	}
 	if got, want := e.told(), []string{"closed " + e.ports[0] + " refused true"}; !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// The records alone give the same inventory, what was asked again with them; without records of closed ports, too, a RST says how a port ended.
+func TestConfirmStandsInTheRecords(t *testing.T) {
+	e := newEstate(t, 3)
+	args := func(more ...string) []string {
+		a := e.args(more...)
+		a[slices.Index(a, "open,closed")] = "open"
+		return a
+	}
+	if o := synoptic(t, args("-q")...); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	e.told()
+	e.shut(0)
+	e.shut(1)
+	s := start(t, args("--confirm", "1s")...)
+	for !strings.Contains(s.line(t), "2 ports are otherwise") {
+	}
+	e.reopen(1)
+	if code := s.end(); code != 0 {
+		t.Errorf("exit %d: %s", code, &s.said)
+	}
+	if got, want := e.told(), []string{"closed " + e.ports[0] + " refused true"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	again := *e
+	again.dir = t.TempDir()
+	if o := synoptic(t, "inventory", "import", filepath.Join(again.dir, "i.db"), filepath.Join(e.dir, "records.jsonl"), "--vantage", "here"); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	want, _ := e.known()
+	if got, _ := again.known(); !slices.Equal(got, want) || !slices.Equal(got, e.numbers(1, 2)) {
+		t.Errorf("by the records %q, known %q", got, want)
 	}
 }
 
@@ -189,11 +224,45 @@ func TestEventsWaitForOutputs(t *testing.T) {
 	if _, waiting := e.known(); waiting != 1 {
 		t.Errorf("%d events wait", waiting)
 	}
+	list := slices.Clone(e.args("-q", "--confirm", "none"))
+	list[slices.Index(list, "-o")+1] = "list:" + filepath.Join(e.dir, "list") // which has no place for events
+	if o := synoptic(t, list...); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	if _, waiting := e.known(); waiting != 1 {
+		t.Errorf("%d events wait behind a list", waiting)
+	}
 	if o := synoptic(t, e.args("-q", "--confirm", "none")...); o.code != 0 {
 		t.Fatal(o.stderr)
 	}
 	if got := e.told(); !slices.Equal(got, want) {
 		t.Errorf("told again %q, want %q", got, want)
+	}
+	// It stands in the records of a scan that did not show it first, and whoever reads them takes no harm.
+	file := filepath.Join(e.dir, "records.jsonl")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]int{}
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, `"type":"change"`) {
+			var r struct {
+				ID string `json:"event_id"`
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatal(err)
+			}
+			ids[r.ID]++
+		}
+	}
+	if len(ids) != 1 {
+		t.Errorf("the event has the IDs %v", ids)
+	}
+	for _, args := range [][]string{{"convert", file}, {"diff", file}, {"inventory", "import", filepath.Join(e.dir, "other.db"), file}, {"report", file, "-o", filepath.Join(e.dir, "r.html")}} {
+		if o := synoptic(t, args...); o.code != 0 {
+			t.Errorf("%s: exit %d: %s", args[0], o.code, o.stderr)
+		}
 	}
 	if _, waiting := e.known(); waiting != 0 {
 		t.Errorf("%d events wait", waiting)

@@ -57,6 +57,8 @@ func madeUpStart(r *results.Records) *results.ScanStart {
 		s.Time = results.Time(time.Unix(0, r.Events[0].Time))
 	case len(r.Hosts) > 0:
 		s.Time = results.Time(time.Unix(0, r.Hosts[0].First))
+	case len(r.Notices) > 0:
+		s.Time = r.Notices[0].When()
 	case r.End != nil:
 		s.Time, s.Probes, s.Backend = r.End.Time, r.End.Probes, r.End.Backend
 	}

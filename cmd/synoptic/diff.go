@@ -44,8 +44,8 @@ did not ask them or asked while nothing could answer. BEFORE and AFTER are
 files of JSON lines that synoptic scan has written; the last scan of each
 counts. With one file, its last scan is compared with the one before of the
 same plan. Files may be compressed by gzip or zstd. With --inventory, they are
-scans that a database has: IDs, dates, ages as 7d, or names as baseline; without,
-its last two.
+scans that a database has: IDs, dates, ages as 7d, or names as baseline. Without
+them its last two are compared.
 
 On a terminal the changes are a table. Redirected, they are JSON lines.`,
 		Example: `  synoptic diff monday.jsonl tuesday.jsonl
@@ -172,6 +172,9 @@ func (f *diffFlags) ofInventory(words []string, unknown bool) (r *diff.Result, b
 	a, b, err := f.twoOf(db, words)
 	if err != nil {
 		return nil, before, after, err
+	}
+	if b.Start.Before(a.Start) { // changes go from the older to the newer
+		a, b = b, a
 	}
 	r = &diff.Result{}
 	for c, err := range db.Diff(a, b, unknown) {

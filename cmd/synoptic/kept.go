@@ -17,6 +17,9 @@ type kept struct {
 	sink   *inventoried
 	delays []time.Duration // when to ask again what is otherwise than was known; none: not at all
 	told   int64           // the last event of the outbox that the outputs were given
+
+	again   []results.Port // that are open, as was found when they were asked again
+	doubted int            // endpoints of which nothing is known after that
 }
 
 // openKept opens the inventory before the first probe.
@@ -84,9 +87,10 @@ func (k *kept) tell(log *slog.Logger) bool { return k == nil || k.sink.tell(log)
 // nothing else.
 type inventoried struct {
 	results.Sink
-	in  *inventory.Ingest
-	err error
-	end *results.ScanEnd // nil: the scan has not ended
+	in   *inventory.Ingest
+	err  error
+	end  *results.ScanEnd // nil: the scan has not ended
+	held []results.Notice // what it has covered: records that stand before it
 }
 
 func (s *inventoried) Unwrap() results.Sink { return s.Sink }
@@ -107,9 +111,18 @@ func (s *inventoried) Hosts(batch []results.Host) error {
 	return s.Sink.Hosts(batch)
 }
 
+// Notices holds back what the scan has covered, for it may be less when what is otherwise was asked again.
 func (s *inventoried) Notices(batch []results.Notice) error {
 	s.keep(func() error { return s.in.Notices(batch) })
-	return s.Sink.Notices(batch)
+	var now []results.Notice
+	for _, n := range batch {
+		if _, ok := n.(*results.CoveragePiece); ok {
+			s.held = append(s.held, n)
+		} else {
+			now = append(now, n)
+		}
+	}
+	return s.Sink.Notices(now)
 }
 
 // End holds the closing record back: what is otherwise than was known is asked again before, see kept.finish.

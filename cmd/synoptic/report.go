@@ -169,8 +169,12 @@ func recordTime(r *results.Records) int64 {
 		return r.Ports[0].Time
 	case len(r.Events) > 0:
 		return r.Events[0].Time
+	case len(r.Notices) > 0:
+		return time.Time(r.Notices[0].When()).UnixNano()
+	case len(r.Hosts) > 0:
+		return r.Hosts[0].Last
 	}
-	return r.Hosts[0].Last
+	return 0
 }
 
 // readLedger reads all records.

@@ -235,7 +235,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	stop.scan()
 	told := &teller{Tee: outputs, log: view.Log(), note: view.Note, named: len(p.Asked.Beacons) > 0}
 	end, err := s.Run(ctx, kept.before(stamp(told, tagged)))
-	err = errors.Join(err, kept.finish(ctx, p, view.Say))
+	err = errors.Join(err, kept.finish(ctx, s, p, view, err != nil))
 	if end == nil {
 		gone(nil) // nothing was scanned: what waits from earlier scans goes on waiting
 	}
@@ -272,6 +272,9 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	}
 	if lost || outputs.Broken() && !enough { // which was said when it happened
 		return exit(exitFailure)
+	}
+	if kept.interrupted(ctx) {
+		return exit(exitStopped)
 	}
 	if code := exitCode(end, ctx.Err() != nil, waiting(outputs), f.minCoverage); code != exitComplete {
 		return exit(code)

@@ -197,8 +197,7 @@ func (u *update) services() error {
 // setService begins the interval of a service, and ends that of the one before; before is 0 where none was known.
 func (u *update) setService(s *sighting, before, now int64) error {
 	sweep := u.t.sweeps[u.at].id
-	since, err := number(u.db.conn, `UPDATE service SET until = ? WHERE ep = ? AND until IS NULL RETURNING since`, sweep, s.key)
-	if err != nil {
+	if err := run(u.db.conn, `UPDATE service SET until = ? WHERE ep = ? AND until IS NULL`, sweep, s.key); err != nil {
 		return err
 	}
 	if err := run(u.db.conn, `INSERT OR REPLACE INTO service VALUES (?, ?, NULL, ?)`, s.key, sweep, now); err != nil {
@@ -211,10 +210,9 @@ func (u *update) setService(s *sighting, before, now int64) error {
 	if err != nil {
 		return err
 	}
-	t0, _ := u.t.times(at, u.t.index[since])
 	u.events = append(u.events, results.Change{
 		Time: moment(s.at), ScanID: u.in.start.ScanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
-		Vantage: u.in.scan.Vantage, Before: stateOpen, After: stateOpen, NotBefore: when(t0), NotAfter: when(s.at), Reason: "banner",
+		Vantage: u.in.scan.Vantage, Before: stateOpen, After: stateOpen, NotAfter: when(s.at), Reason: "banner",
 		Service: u.protos[now], ServiceBefore: u.protos[before],
 	})
 	return nil
@@ -223,7 +221,7 @@ func (u *update) setService(s *sighting, before, now int64) error {
 // writeEvents puts the changes into the outbox. One that is there is the same change, told again.
 func (u *update) writeEvents() error {
 	if u.tells() {
-		for _, e := range u.in.recheck.instead() {
+		for _, e := range u.in.recheck.events() {
 			e.ScanID, e.Vantage = u.in.start.ScanID, u.in.scan.Vantage
 			u.events = append(u.events, e)
 		}

@@ -51,7 +51,12 @@ type NoScanError struct {
 	hint string
 }
 
-func (e *NoScanError) Error() string { return fmt.Sprintf("scan %q: %s", e.Word, e.msg) }
+func (e *NoScanError) Error() string {
+	if e.Word == "" {
+		return e.msg
+	}
+	return fmt.Sprintf("scan %q: %s", e.Word, e.msg)
+}
 
 // Hint says how to mend it.
 func (e *NoScanError) Hint() string { return e.hint }
@@ -71,7 +76,13 @@ func (db *DB) Find(word, vantage string, now time.Time) (ScanInfo, error) {
 	if err != nil {
 		return ScanInfo{}, db.failed(err)
 	}
-	if until, is := momentOf(word, now); is && named == "" {
+	until, isMoment := momentOf(word, now)
+	if isMoment = isMoment && named == ""; isMoment || word == "last" {
+		if err := several(all, word); err != nil {
+			return ScanInfo{}, err
+		}
+	}
+	if isMoment {
 		return lastUntil(all, word, until)
 	}
 	if word == "last" {
@@ -154,6 +165,9 @@ func (db *DB) SetName(name string, scan ScanInfo) error {
 // LastTwo are the scans that a diff without words compares: the newest of a vantage, and the last of the sweep before.
 func (db *DB) LastTwo(vantage string) (a, b ScanInfo, err error) {
 	all, err := db.Scans(vantage)
+	if err == nil {
+		err = several(all, "")
+	}
 	if err != nil {
 		return a, b, err
 	}
@@ -169,4 +183,18 @@ func (db *DB) LastTwo(vantage string) (a, b ScanInfo, err error) {
 		return a, b, &NoScanError{"", "there are no two sweeps to compare", "import another scan"}
 	}
 	return a, b, nil
+}
+
+// several refuses to choose among scans of several vantages.
+func several(all []ScanInfo, word string) error {
+	var names []string
+	for i, s := range all {
+		if i == 0 || s.vantage != all[i-1].vantage {
+			names = append(names, s.Vantage)
+		}
+	}
+	if len(names) < 2 {
+		return nil
+	}
+	return &NoScanError{word, "the inventory has scans of several vantages", "choose one of " + strings.Join(names, ", ")}
 }

@@ -10,14 +10,14 @@ import (
 )
 
 // What a scan shows otherwise than was known is asked again before it is written. A scan whose Scan.Hold is set is held at its
-// End: Candidates says what to ask, StillOpen, Doubt, Sure and Down what came of it, and Write writes.
+// End: Candidates says what to ask, StillOpen, Doubt, Sure and Instead what came of it, and Write writes.
 
 // recheck is what came of asking again.
 type recheck struct {
 	end     *results.ScanEnd
 	doubted map[netip.AddrPort]bool // as if they had not been asked
 	sure    map[netip.AddrPort]Surety
-	down    map[netip.Addr]*results.Change // of hosts or networks, in the place of those of their ports
+	instead map[netip.AddrPort]*results.Change // of hosts or networks, in the place of those of their ports; nil: nobody is told
 }
 
 // Surety is how sure a change is.
@@ -26,6 +26,7 @@ type Surety struct {
 	Asked  int                // attempts besides the scan's
 	PFalse *float64           // how likely lost answers explain it; nil where that is no question
 	Kind   results.ChangeKind // ChangeFlapping in the place of what it is; ChangeNone: as it is
+	Answer results.Reason     // what came last, of an endpoint that has ended
 }
 
 // Candidates are endpoints that the scan, which has ended, shows otherwise than was known: opened are those that are open and were not
@@ -58,7 +59,17 @@ func (in *Ingest) Candidates() (opened, ended []netip.AddrPort, err error) {
 		if err != nil {
 			return nil, nil, in.db.failed(err)
 		}
-		if !was && !in.isSuspect(at.Addr()) && t.lastAsked(key(id)<<48|s.key, at, len(t.sweeps)) >= 0 {
+		if was || in.isSuspect(at.Addr()) {
+			continue
+		}
+		k, known, err := in.db.findKey(id, at)
+		if err != nil {
+			return nil, nil, in.db.failed(err)
+		}
+		if !known {
+			k = key6(id, 0, at.Port()) // of no address: nothing is said of it
+		}
+		if t.lastAsked(k, at, len(t.sweeps)) >= 0 {
 			opened = append(opened, at)
 		}
 	}
@@ -141,18 +152,38 @@ func (in *Ingest) Doubt(at netip.AddrPort) {
 
 // Sure says how sure the change of an endpoint is.
 func (in *Ingest) Sure(at netip.AddrPort, s Surety) {
+	if s.Answer.State()&(results.Closed|results.Filtered) != 0 {
+		in.refused[at] = s.Answer
+	}
 	if in.recheck.sure == nil {
 		in.recheck.sure = map[netip.AddrPort]Surety{}
 	}
 	in.recheck.sure[at] = s
 }
 
-// Instead has an event told in the place of those of the ports of an address.
-func (in *Ingest) Instead(addr netip.Addr, event *results.Change) {
-	if in.recheck.down == nil {
-		in.recheck.down = map[netip.Addr]*results.Change{}
+// Instead has an event told in the place of that of an endpoint; nil: none is told.
+func (in *Ingest) Instead(at netip.AddrPort, event *results.Change) {
+	if in.recheck.instead == nil {
+		in.recheck.instead = map[netip.AddrPort]*results.Change{}
 	}
-	in.recheck.down[addr] = event
+	in.recheck.instead[at] = event
+}
+
+// Covered are the positions of each of the scan's parts that it has asked while evidence held, without those of endpoints of which nothing
+// is known by now; false where its records do not say.
+func (in *Ingest) Covered() (all []*coverage.Set, known bool) {
+	asked, err := in.asked.Parts()
+	if err != nil || len(asked) == 0 {
+		return nil, false
+	}
+	for i, a := range asked {
+		space, err := in.db.config.Spaces(a.Text, a.Seed)
+		if err != nil || a.Part != i+1 {
+			return nil, false
+		}
+		all = append(all, in.recheck.without(space, a.Covered))
+	}
+	return all, true
 }
 
 // Write writes a scan that was held.
@@ -177,11 +208,11 @@ func (r *recheck) without(space Space, covered *coverage.Set) *coverage.Set {
 	return covered.Minus(coverage.Of(all...))
 }
 
-// instead are the events of hosts and networks, each once, by address.
-func (r *recheck) instead() (all []results.Change) {
+// events are those of hosts and networks, each once, by address.
+func (r *recheck) events() (all []results.Change) {
 	told := map[*results.Change]bool{}
-	for _, addr := range slices.SortedFunc(maps.Keys(r.down), netip.Addr.Compare) {
-		if e := r.down[addr]; !told[e] {
+	for _, at := range slices.SortedFunc(maps.Keys(r.instead), netip.AddrPort.Compare) {
+		if e := r.instead[at]; e != nil && !told[e] {
 			told[e] = true
 			all = append(all, *e)
 		}
@@ -191,10 +222,11 @@ func (r *recheck) instead() (all []results.Change) {
 
 // tell adds to an event how sure it is. It is false where another event stands in its place.
 func (r *recheck) tell(e *results.Change) bool {
-	if r.down[e.Addr] != nil {
+	at := netip.AddrPortFrom(e.Addr, e.Port)
+	if _, other := r.instead[at]; other {
 		return false
 	}
-	s, sure := r.sure[netip.AddrPortFrom(e.Addr, e.Port)]
+	s, sure := r.sure[at]
 	if !sure {
 		return true
 	}

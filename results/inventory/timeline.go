@@ -137,11 +137,11 @@ func (t *timeline) covers(p *piece, at netip.AddrPort) bool {
 		if q.covered.NumRanges() == 0 {
 			continue
 		}
-		if q.whole() {
-			if t.inside(q, at) {
-				return true
-			}
+		if !t.inside(q, at) { // which any order of the plan says
 			continue
+		}
+		if q.whole() {
+			return true
 		}
 		space, err := t.db.space(q.space, q.seed)
 		if err != nil {

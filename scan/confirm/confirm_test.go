@@ -124,7 +124,17 @@ func TestRunIsStopped(t *testing.T) {
 // before is what was known.
 type before struct {
 	open    map[string]int
-	changes map[string]int
+	changes map[string]int           // within the last day, the newest an hour ago, each an hour before
+	seen    map[string]time.Duration // how long ago: 24 h where it is not said
+}
+
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+func (b *before) Seen(a netip.Addr) time.Time {
+	if ago, ok := b.seen[a.String()]; ok {
+		return noon.Add(-ago)
+	}
+	return noon.Add(-24 * time.Hour)
 }
 
 func (b *before) Open(a netip.Addr) int { return b.open[a.String()] }
@@ -138,7 +148,12 @@ func (b *before) Hosts(p netip.Prefix) (n int) {
 	return n
 }
 
-func (b *before) Changes(p netip.AddrPort) int { return b.changes[p.String()] }
+func (b *before) Changes(p netip.AddrPort) (all []time.Time) {
+	for n := b.changes[p.String()]; n > 0; n-- {
+		all = append(all, noon.Add(-time.Duration(n)*time.Hour))
+	}
+	return all
+}
 
 // All ports of a host are one host, much of a network is one network, and what changes all the time is told of so.
 func TestGroups(t *testing.T) {
@@ -147,8 +162,10 @@ func TestGroups(t *testing.T) {
 			"10.0.0.1": 2, "10.0.0.2": 3, "10.0.0.3": 1,
 			"10.0.1.1": 1, "10.0.1.2": 2, "10.0.1.3": 1, "10.0.1.4": 1, "10.0.1.5": 1, "10.0.1.6": 1, "10.0.1.7": 1, "10.0.1.8": 1,
 			"10.0.2.1": 1, "10.0.2.2": 1, "10.0.2.3": 1, "10.0.2.4": 1, "10.0.2.5": 1, "fd00::1": 2,
+			"10.0.3.1": 2, "10.0.4.1": 1, "10.0.4.2": 1, "10.0.4.3": 1, "10.0.4.4": 1, "10.0.4.5": 1,
 		},
-		changes: map[string]int{"10.0.0.9:80": 4, "10.0.0.8:80": 3},
+		changes: map[string]int{"10.0.0.9:80": 4, "10.0.0.8:80": 3, "10.0.0.7:80": 5},
+		seen:    map[string]time.Duration{"10.0.4.1": 80 * time.Hour, "10.0.4.2": 80 * time.Hour},
 	}
 	gone := func(text string) Finding {
 		return Finding{Candidate: Candidate{at(text), false}, Verdict: Confirmed, Reason: results.NoResponse}
@@ -164,13 +181,18 @@ func TestGroups(t *testing.T) {
 		gone("10.0.0.1:22"), gone("10.0.0.1:80"), refuted, // a host with two ports
 		gone("10.0.0.2:22"), gone("10.0.0.2:80"), closed("10.0.0.2:443"), // a RST: it is there
 		gone("10.0.0.3:22"), // its only port
-		opened("10.0.0.9:80"), opened("10.0.0.8:80"),
+		opened("10.0.0.9:80"), opened("10.0.0.8:80"), opened("10.0.0.7:80"),
+		gone("10.0.3.1:22"), gone("10.0.3.1:80"), opened("10.0.3.1:8443"), // it is there
+		gone("10.0.4.1:80"), gone("10.0.4.2:80"), // two of five, for more than three days
 		gone("10.0.1.1:80"), gone("10.0.1.2:80"), gone("10.0.1.2:81"), opened("10.0.1.9:80"), // two of eight hosts
 		gone("[fd00::1]:22"), gone("[fd00::1]:80"),
-	}, known)
+	}, known, noon)
 	var words []string
 	for _, g := range got {
 		word := g.Kind.String() + " " + g.first().String()
+		if g.Quiet {
+			word = "quiet " + word
+		}
 		switch g.Kind {
 		case results.ChangeHostDown:
 			word = "host-down " + g.Addr.String()
@@ -186,8 +208,8 @@ func TestGroups(t *testing.T) {
 		words = append(words, word)
 	}
 	want := []string{
-		"host-down 10.0.0.1+", " 10.0.0.2:22", " 10.0.0.2:80", " 10.0.0.2:443", " 10.0.0.3:22", " 10.0.0.8:80", "flapping 10.0.0.9:80",
-		"net-dark 10.0.1.0/24++", " 10.0.1.9:80", " 10.0.2.1:80", "host-down fd00::1+",
+		"host-down 10.0.0.1+", " 10.0.0.2:22", " 10.0.0.2:80", " 10.0.0.2:443", " 10.0.0.3:22", "quiet flapping 10.0.0.7:80", " 10.0.0.8:80", "flapping 10.0.0.9:80",
+		"net-dark 10.0.1.0/24++", " 10.0.1.9:80", " 10.0.2.1:80", " 10.0.3.1:22", " 10.0.3.1:80", " 10.0.3.1:8443", " 10.0.4.1:80", " 10.0.4.2:80", "host-down fd00::1+",
 	}
 	if !slices.Equal(words, want) {
 		t.Errorf("got  %q\nwant %q", words, want)

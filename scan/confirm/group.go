@@ -3,6 +3,7 @@ package confirm
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"synoptic/results"
 )
@@ -13,8 +14,10 @@ type Known interface {
 	Open(addr netip.Addr) int
 	// Hosts is how many addresses of a prefix, a /24 or a /64, had open ports.
 	Hosts(prefix netip.Prefix) int
-	// Changes is how often a port has opened or ended within Unrest.
-	Changes(at netip.AddrPort) int
+	// Seen is when any port of an address was seen open last; the zero time where that is not known.
+	Seen(addr netip.Addr) time.Time
+	// Changes are the moments at which a port has opened or ended, as far as they lie within the last two days.
+	Changes(at netip.AddrPort) []time.Time
 }
 
 // Group is what one event tells: of a port, a host or a network.
@@ -25,6 +28,8 @@ type Group struct {
 	Findings []Finding          // that it is made of
 	// Stays says that the ports stay as they were known: what happened is not of the ports.
 	Stays bool
+	// Quiet says that nobody is told: it was, a short time ago.
+	Quiet bool
 }
 
 const (
@@ -33,17 +38,20 @@ const (
 	leastHosts = 5
 	// leastPorts are what a host has to have had open for its silence to be the host's.
 	leastPorts = 2
-	// mostChanges of a port within a day are told one by one.
+	// darkFor is how long a network may be dark: then its hosts have gone.
+	darkFor = 72 * time.Hour
+	// mostChanges of a port within unrest are told one by one.
 	mostChanges = 4
+	unrest      = 24 * time.Hour
 )
 
 // Groups makes events of findings that are confirmed: all ports of a host that are gone at once are one host, much of a network
 // one network, and a port that changes all the time is told of once. They are by address and port.
-func Groups(findings []Finding, known Known) (all []Group) {
+func Groups(findings []Finding, known Known, now time.Time) (all []Group) {
 	confirmed := slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Verdict != Confirmed })
 	slices.SortFunc(confirmed, func(a, b Finding) int { return a.At.Compare(b.At) })
 	down := silentHosts(confirmed, known)
-	dark := darkNets(down, known)
+	dark := darkNets(down, known, now)
 	told := map[netip.Prefix]*Group{}
 	for len(confirmed) > 0 {
 		addr := confirmed[0].At.Addr()
@@ -66,7 +74,7 @@ func Groups(findings []Finding, known Known) (all []Group) {
 			all = append(all, Group{Kind: results.ChangeHostDown, Addr: addr, Findings: host})
 		default:
 			for i := range host {
-				all = append(all, single(host[i:i+1:i+1], known))
+				all = append(all, single(host[i:i+1:i+1], known, now))
 			}
 		}
 	}
@@ -80,33 +88,49 @@ func Groups(findings []Finding, known Known) (all []Group) {
 func (g *Group) first() netip.AddrPort { return g.Findings[0].At }
 
 // single is the event of one port.
-func single(f []Finding, known Known) Group {
-	if known.Changes(f[0].At) >= mostChanges {
-		return Group{Kind: results.ChangeFlapping, Findings: f}
+func single(f []Finding, known Known, now time.Time) Group {
+	times := known.Changes(f[0].At)
+	within := func(t time.Time) (n int) {
+		for _, x := range times {
+			if x.Before(t) && t.Sub(x) < unrest {
+				n++
+			}
+		}
+		return n
 	}
-	return Group{Findings: f}
+	if within(now) < mostChanges {
+		return Group{Findings: f}
+	}
+	g := Group{Kind: results.ChangeFlapping, Findings: f}
+	for _, x := range times { // it was told at one of these
+		g.Quiet = g.Quiet || now.Sub(x) < unrest && within(x) >= mostChanges
+	}
+	return g
 }
 
-// silentHosts are those of which every port that was open is gone, none by a RST.
+// silentHosts are those of which every port that was open is gone, none by a RST, and none has opened.
 func silentHosts(confirmed []Finding, known Known) map[netip.Addr]bool {
-	gone := map[netip.Addr]int{}
+	gone, there := map[netip.Addr]int{}, map[netip.Addr]bool{}
 	for _, f := range confirmed {
-		if !f.Opened && f.Reason.State() != results.Closed {
+		switch {
+		case f.Opened, f.Reason.State() == results.Closed:
+			there[f.At.Addr()] = true
+		default:
 			gone[f.At.Addr()]++
 		}
 	}
 	down := map[netip.Addr]bool{}
 	for addr, n := range gone {
-		down[addr] = n >= known.Open(addr)
+		down[addr] = !there[addr] && n >= known.Open(addr)
 	}
 	return down
 }
 
-// darkNets are networks of which so many hosts are silent.
-func darkNets(down map[netip.Addr]bool, known Known) map[netip.Prefix]bool {
+// darkNets are networks of which so many hosts are silent, and have not been so for days.
+func darkNets(down map[netip.Addr]bool, known Known, now time.Time) map[netip.Prefix]bool {
 	hosts := map[netip.Prefix]int{}
 	for addr, silent := range down {
-		if silent {
+		if silent && now.Sub(known.Seen(addr)) < darkFor {
 			hosts[NetOf(addr)]++
 		}
 	}

@@ -3,6 +3,7 @@ package confirm
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"synoptic/results"
 	"synoptic/scan"
@@ -19,11 +20,21 @@ type Scans struct {
 	// that cannot be reached.
 	Controls []netip.AddrPort
 	Options  scan.Options
+	// Excluded are addresses that nobody may ask any more; nil: none. Await waits while somebody has paused.
+	Excluded func(netip.Addr) bool
+	Await    func(context.Context)
 }
 
 // Ask is an Ask.
 func (s *Scans) Ask(ctx context.Context, ports []netip.AddrPort, attempts int) (map[netip.AddrPort]Answer, error) {
-	space, err := pairs(ports, s.Controls)
+	if s.Await != nil {
+		s.Await(ctx)
+	}
+	controls := s.allowed(s.Controls)
+	if ports = s.allowed(ports); len(ports) == 0 {
+		return nil, nil
+	}
+	space, err := pairs(ports, controls)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +42,7 @@ func (s *Scans) Ask(ctx context.Context, ports []netip.AddrPort, attempts int) (
 	c.Targets = &target.Targets{Space: space}
 	c.ShardI, c.ShardOf, c.Seed, c.Attempts, c.TargetRecall = 0, 0, 0, attempts, 0
 	c.Show, c.ShowHosts, c.Frames, c.Canaries = results.Open|results.Closed|results.Filtered|results.Unknown, false, false, false
-	c.Beacons = s.Controls
+	c.Beacons = controls
 	p, err := plan.New(c)
 	if err != nil {
 		return nil, err
@@ -55,6 +66,14 @@ func (s *Scans) Ask(ctx context.Context, ports []netip.AddrPort, attempts int) (
 		forgetSilent(answers)
 	}
 	return answers, nil
+}
+
+// allowed are those that may be asked.
+func (s *Scans) allowed(ports []netip.AddrPort) []netip.AddrPort {
+	if s.Excluded == nil {
+		return ports
+	}
+	return slices.DeleteFunc(slices.Clone(ports), func(at netip.AddrPort) bool { return s.Excluded(at.Addr()) })
 }
 
 // shaken tells whether a handshake was completed.

@@ -151,7 +151,7 @@ type everywhere struct{}
 
 func (everywhere) Position(netip.Addr, uint16) (uint64, bool) { return 0, true }
 
-// Open, Hosts and Changes are what confirm.Known wants.
+// Open, Hosts, Changes and Seen are what confirm.Known wants.
 func (e *estate) Open(a netip.Addr) (n int) {
 	for port := range e.known {
 		if port.Addr() == a {
@@ -171,7 +171,9 @@ func (e *estate) Hosts(p netip.Prefix) int {
 	return len(hosts)
 }
 
-func (e *estate) Changes(netip.AddrPort) int { return 0 }
+func (e *estate) Changes(netip.AddrPort) []time.Time { return nil }
+
+func (e *estate) Seen(netip.Addr) time.Time { return time.Now() }
 
 // day sweeps once, makes sure, and tells what has changed.
 func (e *estate) day(day int) (candidates int) {
@@ -203,7 +205,7 @@ func (e *estate) day(day int) (candidates int) {
 		e.t.Fatal(err)
 	}
 	e.told = map[netip.AddrPort]string{}
-	for _, g := range confirm.Groups(findings, e) {
+	for _, g := range confirm.Groups(findings, e, time.Now()) {
 		if g.Kind != results.ChangeNone {
 			e.t.Errorf("day %d: %v of %v", day, g.Kind, g.Findings)
 		}

@@ -21,6 +21,8 @@ type Records struct {
 	Told      []results.Event
 	ToldAfter []int // so many of All
 	Summaries []results.Host
+	Noticed   []results.Notice
+	NoticedAt [][2]int         // so many of All and Summaries, and of Told, came before
 	Asked     results.Assembly // what notices and the closing record say
 	Closing   *results.ScanEnd
 	Broken    []error // the contract
@@ -92,6 +94,7 @@ func (r *Records) Notices(batch []results.Notice) error {
 	defer r.enter("Notices", true, false)()
 	for _, n := range batch {
 		r.Asked.Add(n)
+		r.Noticed, r.NoticedAt = append(r.Noticed, n), append(r.NoticedAt, [2]int{len(r.All) + len(r.Summaries), len(r.Told)})
 	}
 	return nil
 }

@@ -214,7 +214,9 @@ func (o *outcome) checkUnknown(part *results.AskedPart) error {
 		}
 	}
 	unknown := coverage.Of(all...)
-	if want := coverage.Of(coverage.Range{Begin: part.Begin, End: part.End}).Minus(part.Covered); !unknown.Equal(want) {
+	// Of a scan that was given up a chunk is not covered, though some of its ports have answered.
+	want := coverage.Of(coverage.Range{Begin: part.Begin, End: part.End}).Minus(part.Covered)
+	if o.records.Closing.Complete && !unknown.Equal(want) || unknown.Minus(want).Len() > 0 {
 		return fmt.Errorf("records of unknown ports are at %v, not covered is %v", unknown, want)
 	}
 	return nil

@@ -65,10 +65,20 @@ func (r *Records) lines(t *testing.T) (b []byte) {
 		t.Fatal(err)
 	}
 	b = append(b, '\n')
-	told := 0
+	told, noticed := 0, 0
+	notices := func(before int) {
+		for ; noticed < len(r.Noticed) && r.NoticedAt[noticed][0] <= before && r.NoticedAt[noticed][1] <= told; noticed++ {
+			if b, err = r.Noticed[noticed].AppendJSON(b); err != nil {
+				t.Fatal(err)
+			}
+			b = append(b, '\n')
+		}
+	}
 	events := func(after int) {
-		for ; told < len(r.Told) && r.ToldAfter[told] <= after; told++ {
+		notices(after)
+		for ; told < len(r.Told) && r.ToldAfter[told] <= after; notices(after) {
 			b = append(r.Told[told].AppendJSON(b, r.Opening.ScanID), '\n')
+			told++
 		}
 	}
 	for i := range r.All {
@@ -79,6 +89,7 @@ func (r *Records) lines(t *testing.T) (b []byte) {
 	for i := range r.Summaries {
 		b = append(r.Summaries[i].AppendJSON(b, r.Opening.ScanID), '\n')
 	}
+	notices(len(r.All) + len(r.Summaries))
 	if b, err = r.Closing.AppendJSON(b); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // sampleChange has every field.
 var sampleChange = results.Change{
-	Time: results.Time(time.Unix(1795342333, 123456789)), ScanID: testScanID, Change: results.ChangeOpened,
+	Time: results.Time(time.Unix(1795342333, 123456789)), ScanID: testScanID, First: strings.Repeat("ab", 16), Change: results.ChangeOpened,
 	Addr: netip.MustParseAddr("10.20.3.7"), Port: 8443, Proto: "tcp", Vantage: "dmz-scan01", Hostname: "app.example", Before: "closed", After: "open",
 	NotBefore: new(results.Time(time.Unix(1795255933, 5))), NotAfter: new(results.Time(time.Unix(1795342333, 123456789))),
 	Reason: "handshake", Confirmed: true, Asked: 4, PFalse: new(1e-12), Service: "ssh SSH-2.0-OpenSSH_9.3", Tags: sampleTags,
@@ -70,7 +70,7 @@ func TestECSChange(t *testing.T) {
 		`"kind":"event","category":["network"],"type":["info"],"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},` +
 		`"destination":{"address":"10.20.3.7","ip":"10.20.3.7","domain":"app.example","port":8443},"network":{"type":"ipv4","transport":"tcp","iana_number":"6"},` +
 		`"related":{"ip":["10.20.3.7"],"hosts":["app.example"]},"labels":` + string(sampleTags) + `,` +
-		`"synoptic":{"scan_id":"` + testScanID + `","change":"opened","vantage":"dmz-scan01","before":"closed","after":"open","confirmed":true,"asked":4,"p_false":1e-12,"service":"ssh SSH-2.0-OpenSSH_9.3"},` +
+		`"synoptic":{"scan_id":"` + testScanID + `","first_scan_id":"` + sampleChange.First + `","change":"opened","vantage":"dmz-scan01","before":"closed","after":"open","confirmed":true,"asked":4,"p_false":1e-12,"service":"ssh SSH-2.0-OpenSSH_9.3"},` +
 		`"ecs":{"version":"9.4.0"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner","hostname":"scan01"}}` + "\n"
 	if lines[1] != want || events[1].ID != sampleChange.EventID() || events[1].Records != 1 {
 		t.Errorf("got  %s\nwant %s", lines[1], want)
@@ -82,7 +82,7 @@ func TestOCSFChange(t *testing.T) {
 	for _, want := range []string{
 		`"class_uid":6007`, `"severity_id":2`, `"activity_id":99,"type_uid":600799`, `"activity_name":"port-opened"`, `"time":1795342333123`, `"start_time":1795255933000`, `"end_time":1795342333123`,
 		`"status_detail":"handshake"`, `"uid":"` + sampleChange.EventID().String() + `"`,
-		`"unmapped":{"ip":"10.20.3.7","port":8443,"proto":"tcp","hostname":"app.example","tags":` + string(sampleTags) + `,"scan_id":"` + testScanID + `","change":"opened"`,
+		`"unmapped":{"ip":"10.20.3.7","port":8443,"proto":"tcp","hostname":"app.example","tags":` + string(sampleTags) + `,"scan_id":"` + testScanID + `","first_scan_id":"` + sampleChange.First + `","change":"opened"`,
 	} {
 		if !strings.Contains(lines[1], want) {
 			t.Errorf("no %s in %s", want, lines[1])
