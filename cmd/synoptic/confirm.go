@@ -114,7 +114,9 @@ func (k *kept) confirm(ctx context.Context, s *scan.Scan, p *plan.Plan, view *sc
 }
 
 // interrupted tells that somebody stopped the program before all was asked again.
-func (k *kept) interrupted(ctx context.Context) bool { return k != nil && k.doubted > 0 && ctx.Err() != nil }
+func (k *kept) interrupted(ctx context.Context) bool {
+	return k != nil && k.doubted > 0 && ctx.Err() != nil
+}
 
 // doubt says that nothing is known of an endpoint.
 func (k *kept) doubt(at netip.AddrPort) {
