@@ -14,6 +14,7 @@ import (
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
+	"synoptic/results/diff"
 	"synoptic/results/inventory"
 	"synoptic/results/sink"
 	"synoptic/results/sink/format"
@@ -37,7 +38,26 @@ func (k *kept) finish(ctx context.Context, s *scan.Scan, p *plan.Plan, view *scr
 	var events []results.Notice
 	k.sink.keep(func() (err error) { events, err = k.events(); return err })
 	coverage := k.coverage()
+	k.sumUp(view, events)
 	return errors.Join(out.Ports(k.again), out.Notices(append(coverage, events...)), out.End(k.sink.end))
+}
+
+// sumUp says what has changed.
+func (k *kept) sumUp(view *screen.View, events []results.Notice) {
+	r := diff.Result{}
+	for _, n := range events {
+		if c, ok := n.(*results.Change); ok {
+			r.Changes = append(r.Changes, *c)
+		}
+	}
+	r.Count()
+	switch d := k.sink.in.Outcome(); {
+	case k.sink.err != nil || d.Already:
+	case len(r.Changes) == 0:
+		view.Say("inventory: no change to tell")
+	default:
+		view.Say("inventory: " + screen.KindWords(&r))
+	}
 }
 
 // coverage are the records of what was covered, which were held back, without what is not known by now: so the records say what the inventory says.
@@ -96,7 +116,7 @@ func (k *kept) confirm(ctx context.Context, s *scan.Scan, p *plan.Plan, view *sc
 		c.Before = 1 // at least
 	}
 	if loss := k.sink.end.LossEstimate; loss != nil {
-		c.Loss = loss.High
+		c.Loss = confirm.Loss(loss.Value, loss.High)
 	}
 	ask := confirm.Scans{Config: p.Asked, Controls: in.Controls(numControls), Excluded: s.Excludes, Await: s.Await}
 	ask.Config.Verify = true

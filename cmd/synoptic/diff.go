@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type diffFlags struct {
 	json     bool
 	exitCode bool
 	quiet    bool
+	bad      uint64 // lines of the files, and ends of files, that could not be read
 
 	inventory string // file of a database
 	vantage   string
@@ -53,7 +55,7 @@ On a terminal the changes are a table. Redirected, they are JSON lines.`,
   synoptic diff scans.jsonl --exit-code --show opened,service
   synoptic diff --inventory inventory.db 7d`,
 		Args: func(_ *cobra.Command, words []string) error {
-			if len(words) < 1 && f.inventory == "" || len(words) > 2 {
+			if len(words) > 2 {
 				return usage("write: synoptic diff BEFORE AFTER, or one file with several scans", "one or two files are wanted, and %d were given", len(words))
 			}
 			return nil
@@ -115,8 +117,8 @@ func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
 	}
 	var r *diff.Result
 	var before, after compare
-	if f.inventory != "" {
-		r, before, after, err = f.ofInventory(files, shown[results.ChangeUnknown])
+	if f.inventory != "" && !areFiles(files) { // which a profile or the environment may name as well
+		r, before, after, err = f.ofInventory(files)
 	} else {
 		r, before, after, err = f.ofFiles(std, log, files)
 	}
@@ -130,10 +132,25 @@ func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
 	} else {
 		err = screen.WriteDiff(std.text, before.words, after.words, r)
 	}
-	if err == nil && f.exitCode && len(r.Changes) > 0 {
+	switch {
+	case err != nil:
+		return err
+	case f.bad > 0:
+		return failure{fmt.Errorf("%s not understood and left out", screen.Count(f.bad, "line was", "lines were"))}
+	case f.exitCode && len(r.Changes) > 0:
 		return exit(exitFound)
 	}
-	return err
+	return nil
+}
+
+// areFiles tells whether words name files, and not scans of a database.
+func areFiles(words []string) bool {
+	for _, w := range words {
+		if info, err := os.Stat(w); err != nil || info.IsDir() {
+			return false
+		}
+	}
+	return len(words) > 0
 }
 
 // compare is one of the two scans that were compared: its ID, and words for people.
@@ -142,7 +159,9 @@ type compare struct{ id, words string }
 // ofFiles compares scans in files.
 func (f *diffFlags) ofFiles(std streams, log *slog.Logger, files []string) (r *diff.Result, before, after compare, err error) {
 	switch {
-	case f.vantage != "":
+	case len(files) == 0:
+		return nil, before, after, usage("write: synoptic diff BEFORE AFTER, or one file with several scans", "one or two files are wanted, and none was given")
+	case f.vantage != "" && f.inventory == "":
 		return nil, before, after, usage("give --inventory FILE too, or leave --vantage out", "--vantage without --inventory")
 	case f.since != "" && f.from != "":
 		return nil, before, after, usage("give one of them", "--from and --since are both given")
@@ -160,7 +179,7 @@ func (f *diffFlags) ofFiles(std streams, log *slog.Logger, files []string) (r *d
 }
 
 // ofInventory compares scans of a database.
-func (f *diffFlags) ofInventory(words []string, unknown bool) (r *diff.Result, before, after compare, err error) {
+func (f *diffFlags) ofInventory(words []string) (r *diff.Result, before, after compare, err error) {
 	if f.from != "" || f.to != "" || f.since != "" {
 		return nil, before, after, usage("write: synoptic diff --inventory FILE BEFORE AFTER", "--from, --to and --since are for files of records")
 	}
@@ -177,7 +196,7 @@ func (f *diffFlags) ofInventory(words []string, unknown bool) (r *diff.Result, b
 		a, b = b, a
 	}
 	r = &diff.Result{}
-	for c, err := range db.Diff(a, b, unknown) {
+	for c, err := range db.Diff(a, b, true) {
 		if err != nil {
 			return nil, before, after, err
 		}

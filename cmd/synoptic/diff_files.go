@@ -38,9 +38,11 @@ func (f *diffFlags) choose(std streams, log *slog.Logger, files []string) (c com
 	in.close()
 	scans := make([][]scanIn, len(files))
 	for i, file := range files {
-		if scans[i], err = scansIn(file, log); err != nil {
+		var bad uint64
+		if scans[i], bad, err = scansIn(file, log); err != nil {
 			return c, err
 		}
+		f.bad += bad
 	}
 	old, recent := scans[0], scans[len(scans)-1]
 	at := len(recent) - 1
@@ -125,9 +127,9 @@ func parseAge(text string) (time.Duration, error) {
 }
 
 // scansIn are the scans of a file, in the order in which they begin.
-func scansIn(file string, log *slog.Logger) (all []scanIn, err error) {
+func scansIn(file string, log *slog.Logger) (all []scanIn, bad uint64, err error) {
 	seen := map[string]bool{}
-	err = each(file, log, func(r *results.Records) {
+	bad, err = each(file, log, func(r *results.Records) {
 		if seen[r.ScanID] {
 			return
 		}
@@ -141,19 +143,19 @@ func scansIn(file string, log *slog.Logger) (all []scanIn, err error) {
 	if err == nil && len(all) == 0 {
 		err = failure{usage("diff reads the JSON lines that synoptic scan writes with -o FILE", "no record in %s", file)}
 	}
-	return all, err
+	return all, bad, err
 }
 
-// each reads a file.
-func each(file string, log *slog.Logger, f func(*results.Records)) error {
+// each reads a file, and counts the lines that could not be read.
+func each(file string, log *slog.Logger, f func(*results.Records)) (bad uint64, err error) {
 	in := input{files: []string{file}, log: log}
 	defer in.close()
 	for r := new(results.Records); ; {
 		switch err := in.read(r); {
 		case errors.Is(err, io.EOF):
-			return nil
+			return in.bad, nil
 		case err != nil:
-			return failure{err}
+			return in.bad, failure{err}
 		}
 		f(r)
 	}
@@ -168,7 +170,7 @@ func (c *compared) read(log *slog.Logger) (before, after *diff.Scan, err error) 
 	if err := load(c.after, after, before, log); err != nil {
 		return nil, nil, err
 	}
-	err = each(c.before.file, nil, func(r *results.Records) {
+	_, err = each(c.before.file, nil, func(r *results.Records) {
 		if r.ScanID == c.before.id {
 			before.Others(r.Ports, after)
 		}
@@ -180,7 +182,7 @@ func (c *compared) read(log *slog.Logger) (before, after *diff.Scan, err error) 
 func load(from scanIn, into, beside *diff.Scan, log *slog.Logger) error {
 	var asked results.Assembly
 	into.ID = from.id
-	err := each(from.file, nil, func(r *results.Records) {
+	_, err := each(from.file, nil, func(r *results.Records) {
 		if r.ScanID != from.id {
 			return
 		}

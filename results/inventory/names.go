@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,12 +52,7 @@ type NoScanError struct {
 	hint string
 }
 
-func (e *NoScanError) Error() string {
-	if e.Word == "" {
-		return e.msg
-	}
-	return fmt.Sprintf("scan %q: %s", e.Word, e.msg)
-}
+func (e *NoScanError) Error() string { return fmt.Sprintf("scan %q: %s", e.Word, e.msg) }
 
 // Hint says how to mend it.
 func (e *NoScanError) Hint() string { return e.hint }
@@ -78,8 +74,8 @@ func (db *DB) Find(word, vantage string, now time.Time) (ScanInfo, error) {
 	}
 	until, isMoment := momentOf(word, now)
 	if isMoment = isMoment && named == ""; isMoment || word == "last" {
-		if err := several(all, word); err != nil {
-			return ScanInfo{}, err
+		if names := vantagesOf(all); len(names) > 1 {
+			return ScanInfo{}, &NoScanError{word, severalVantages, "choose one of " + strings.Join(names, ", ")}
 		}
 	}
 	if isMoment {
@@ -162,39 +158,60 @@ func (db *DB) SetName(name string, scan ScanInfo) error {
 	return db.failed(run(db.conn, `INSERT OR REPLACE INTO name VALUES (?, ?)`, name, scan.ScanID))
 }
 
-// LastTwo are the scans that a diff without words compares: the newest of a vantage, and the last of the sweep before.
+// LastTwo are the scans that a diff without words compares: the newest of a vantage, and the last of the sweep before that has asked the same, or,
+// where none has, of the sweep before.
 func (db *DB) LastTwo(vantage string) (a, b ScanInfo, err error) {
 	all, err := db.Scans(vantage)
-	if err == nil {
-		err = several(all, "")
-	}
 	if err != nil {
 		return a, b, err
 	}
+	if names := vantagesOf(all); len(names) > 1 {
+		return a, b, &Error{Path: db.path, msg: severalVantages, hint: "choose one of " + strings.Join(names, ", ")}
+	}
 	if len(all) > 0 {
 		b = all[len(all)-1]
-		for _, s := range all {
-			if s.vantage == b.vantage && s.sweep != b.sweep {
+		plans, err := db.plansOf(b)
+		if err != nil {
+			return a, b, err
+		}
+		same := false
+		for i := len(all) - 1; i >= 0 && !same; i-- {
+			s := all[i]
+			if s.vantage != b.vantage || s.sweep == b.sweep {
+				continue
+			}
+			its, err := db.plansOf(s)
+			if err != nil {
+				return a, b, err
+			}
+			if same = slices.Equal(its, plans); same || a.ScanID == "" {
 				a = s
 			}
 		}
 	}
 	if a.ScanID == "" {
-		return a, b, &NoScanError{"", "there are no two sweeps to compare", "import another scan"}
+		return a, b, &Error{Path: db.path, msg: "there are no two sweeps to compare", hint: "the next scan can be compared with the first"}
 	}
 	return a, b, nil
 }
 
-// several refuses to choose among scans of several vantages.
-func several(all []ScanInfo, word string) error {
-	var names []string
+const severalVantages = "it has scans of several vantages"
+
+// vantagesOf are those of scans, which come by their vantages.
+func vantagesOf(all []ScanInfo) (names []string) {
 	for i, s := range all {
 		if i == 0 || s.vantage != all[i-1].vantage {
 			names = append(names, s.Vantage)
 		}
 	}
-	if len(names) < 2 {
+	return names
+}
+
+// plansOf are the rows of the plans that a scan walked through.
+func (db *DB) plansOf(scan ScanInfo) (rows []int64, err error) {
+	err = each(db.conn, `SELECT DISTINCT space FROM part WHERE scan = ? ORDER BY space`, func(s *sqlite3.Stmt) error {
+		rows = append(rows, s.ColumnInt64(0))
 		return nil
-	}
-	return &NoScanError{word, "the inventory has scans of several vantages", "choose one of " + strings.Join(names, ", ")}
+	}, scan.row)
+	return rows, db.failed(err)
 }

@@ -78,7 +78,13 @@ func Open(path string, c Config) (*DB, error) {
 		}
 		f.Close()
 	}
-	return open(path, c, sqlite3.OPEN_READWRITE)
+	db, err := open(path, c, sqlite3.OPEN_READWRITE)
+	if info, statErr := os.Stat(path); err == nil && statErr == nil {
+		for _, beside := range []string{"-wal", "-shm"} { // which hold what the file is going to
+			_ = os.Chmod(path+beside, info.Mode().Perm()) // another's: it is as its owner wants it
+		}
+	}
+	return db, err
 }
 
 // OpenReader opens a database that is there, for reading. Others may write to it meanwhile.

@@ -69,9 +69,13 @@ func DefaultConfig() Config {
 const (
 	// leastLoss is assumed where less was measured: what was not seen in a thousand probes may be one in a thousand.
 	leastLoss = 1e-3
-	// unknownLoss is assumed where none could be measured: more than that would have shown.
-	unknownLoss = 0.1
+	// unknownLoss is assumed where none could be measured, or only of a few probes: more than that would have shown.
+	unknownLoss = 0.05
 )
+
+// Loss is how likely an attempt is lost, for Config, by an estimate and the upper end of its 95 % interval. Of few probes that end is
+// high whatever the network is like.
+func Loss(value, high float64) float64 { return min(high, max(2*value, unknownLoss)) }
 
 // Run asks until each candidate is decided, or was asked as often as it is to be. Where ctx ends, what is left is undecided. The error is
 // of Ask.

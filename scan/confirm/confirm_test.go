@@ -86,7 +86,7 @@ func TestSilence(t *testing.T) {
 	for _, c := range []struct {
 		loss float64
 		want Verdict
-	}{{0, Confirmed}, {math.NaN(), Confirmed}, {0.1, Confirmed}, {0.17, Confirmed}, {0.2, Undecided}, {1, Undecided}} {
+	}{{0, Confirmed}, {math.NaN(), Confirmed}, {0.1, Confirmed}, {Loss(0, 0.3), Confirmed}, {Loss(0.01, 0.012), Confirmed}, {Loss(0.3, 0.4), Undecided}, {0.17, Confirmed}, {0.2, Undecided}, {1, Undecided}} {
 		synctest.Test(t, func(t *testing.T) {
 			config := DefaultConfig()
 			config.Before, config.Loss = 3, c.loss

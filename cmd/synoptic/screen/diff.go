@@ -69,8 +69,8 @@ func ScanWords(id string, begun time.Time, complete bool) string {
 	return Printable(words)
 }
 
-// DiffWords sum up what is otherwise.
-func DiffWords(r *diff.Result) string {
+// KindWords are how many changes there are of each kind.
+func KindWords(r *diff.Result) string {
 	var words []string
 	for k, n := range r.Kinds {
 		if n > 0 {
@@ -78,8 +78,14 @@ func DiffWords(r *diff.Result) string {
 		}
 	}
 	if len(words) == 0 {
-		words = append(words, "no change")
+		return "no change"
 	}
+	return strings.Join(words, ", ")
+}
+
+// DiffWords sum up what is otherwise.
+func DiffWords(r *diff.Result) string {
+	words := []string{KindWords(r)}
 	words = append(words, Count(r.Same, "open port", "open ports")+" as before")
 	if r.Suspect > 0 {
 		words = append(words, Count(uint64(r.Suspect), "host", "hosts")+" not compared: whether their ports are open is not to be believed")
