@@ -346,7 +346,11 @@ func TestSize(t *testing.T) {
 		Prefix: netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 8+bits.TrailingZeros(uint(part))), Endpoints: 1_000_000 / part, Scans: 30, Changes: 500 / part,
 	})
 	page := written(t, in)
-	if len(page) > 4_000_000/part+50_000 {
+	most := 4_000_000
+	if part > 1 { // the page itself, and what compresses less well in small
+		most = most/part + 85_000
+	}
+	if len(page) > most {
 		t.Errorf("%d bytes of a /8's part 1/%d", len(page), part)
 	}
 	t.Logf("%d bytes of a /8's part 1/%d", len(page), part)
