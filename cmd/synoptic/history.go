@@ -114,7 +114,7 @@ func runHistory(f *inventoryFlags, path, what, since string, std streams, now ti
 		_, err := fmt.Fprintln(std.text, "nothing is known to have been open")
 		return err
 	}
-	return columnsOf(std.text, rows)
+	return screen.WriteGrid(std.text, rows[0], rows[1:], 0)
 }
 
 // stateOf is "open", or how the interval ended.

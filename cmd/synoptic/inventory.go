@@ -107,29 +107,6 @@ func ago(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// columnsOf writes rows in columns, the first row as their heads.
-func columnsOf(w io.Writer, rows [][]string) error {
-	var width []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], len(cell))
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		line := ""
-		for i, cell := range row {
-			line += cell + strings.Repeat(" ", width[i]-len(cell)+2)
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
 // hostName is the vantage of scans that name none.
 func hostName() string {
 	name, _ := os.Hostname() // a vantage without one is "local"

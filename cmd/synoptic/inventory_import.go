@@ -212,7 +212,7 @@ func (m *importer) write(lines bool, w io.Writer) error {
 	if lines || len(rows) == 1 {
 		return nil
 	}
-	return columnsOf(w, rows)
+	return screen.WriteGrid(w, rows[0], rows[1:], 0)
 }
 
 // shortID is as much of a scan's ID as people need.

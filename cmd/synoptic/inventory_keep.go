@@ -89,7 +89,7 @@ func runStats(f *inventoryFlags, path string, verify bool, std streams) error {
 	for _, v := range s.Vantages {
 		rows = append(rows, []string{screen.Printable(v.Name), fmt.Sprint(v.Sweeps), fmt.Sprint(v.Scans), fmt.Sprint(v.Open), fmt.Sprint(v.Suspects), ago(v.First), ago(v.Last)})
 	}
-	return columnsOf(std.text, rows)
+	return screen.WriteGrid(std.text, rows[0], rows[1:], 0)
 }
 
 func newPruneCommand(std streams) *cobra.Command {
@@ -240,7 +240,7 @@ func listAcks(f *inventoryFlags, path string, std streams) error {
 	if f.lines(std) {
 		return nil
 	}
-	return columnsOf(std.text, rows)
+	return screen.WriteGrid(std.text, rows[0], rows[1:], 0)
 }
 
 func newBaselineCommand(std streams) *cobra.Command {

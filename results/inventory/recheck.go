@@ -7,6 +7,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/coverage"
+	"synoptic/results/diff"
 )
 
 // What a scan shows otherwise than was known is asked again before it is written. A scan whose Scan.Hold is set is held at its
@@ -79,7 +80,7 @@ func (in *Ingest) Candidates() (opened, ended []netip.AddrPort, err error) {
 		if err != nil {
 			return nil, nil, in.db.failed(err)
 		}
-		if !seen[in.keyOf(at.Addr(), at.Port())] && !in.isSuspect(at.Addr()) && covered(at) {
+		if !seen[in.keyOf(at.Addr(), at.Port())] && !in.isSuspect(at.Addr()) && covered.Covers(at.Addr(), at.Port()) {
 			ended = append(ended, at)
 		}
 	}
@@ -114,27 +115,15 @@ func (in *Ingest) isSuspect(a netip.Addr) bool {
 	return suspected
 }
 
-// covered tells of an endpoint whether the scan has asked it while evidence held.
-func (in *Ingest) covered() func(netip.AddrPort) bool {
+// covered are the parts that the scan has asked, as far as its records say.
+func (in *Ingest) covered() (parts diff.Parts) {
 	asked, _ := in.asked.Parts()
-	type walked struct {
-		space   Space
-		covered *coverage.Set
-	}
-	var parts []walked
 	for _, a := range asked {
 		if space, err := in.db.config.Spaces(a.Text, a.Seed); err == nil {
-			parts = append(parts, walked{space, a.Covered})
+			parts = append(parts, diff.Part{Space: space, Covered: a.Covered})
 		}
 	}
-	return func(at netip.AddrPort) bool {
-		for _, p := range parts {
-			if position, ok := p.space.Position(at.Addr(), at.Port()); ok {
-				return p.covered.Contains(position)
-			}
-		}
-		return false
-	}
+	return parts
 }
 
 // StillOpen says that an endpoint that the scan did not see is open all the same.

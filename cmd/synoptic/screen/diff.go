@@ -18,7 +18,9 @@ func WriteDiff(w io.Writer, before, after string, r *diff.Result) error {
 	}
 	var b strings.Builder
 	if len(r.Changes) > 0 {
-		b.WriteString(aligned(rows))
+		if err := WriteGrid(&b, rows[0], rows[1:], 0); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(&b, "%s ─▶ %s: %s\n", before, after, DiffWords(r))
 	_, err := io.WriteString(w, b.String())
@@ -91,23 +93,4 @@ func DiffWords(r *diff.Result) string {
 		words = append(words, Count(uint64(r.Suspect), "host", "hosts")+" not compared: whether their ports are open is not to be believed")
 	}
 	return strings.Join(words, ", ")
-}
-
-// aligned are rows whose columns are as wide as their widest cell.
-func aligned(rows [][]string) string {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], width(cell))
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			line.WriteString(pad(cell, widths[i]) + gap)
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
-	return b.String()
 }
