@@ -17,6 +17,7 @@ import (
 //	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
 //	scan_end    scan_id, "scan_end"
 //	delivery    scan_id, "delivery"
+//	supervision "supervision", vantage point, time in ns since the Unix epoch
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.
