@@ -17,7 +17,7 @@ type encoder struct {
 	w   *bufio.Writer
 	sum uint32
 	err error
-	buf [8]byte
+	buf [entryLen]byte
 }
 
 func (e *encoder) bytes(b []byte) {
@@ -30,7 +30,7 @@ func (e *encoder) bytes(b []byte) {
 func (e *encoder) u64(values ...uint64) {
 	for _, v := range values {
 		binary.BigEndian.PutUint64(e.buf[:], v)
-		e.bytes(e.buf[:])
+		e.bytes(e.buf[:8])
 	}
 }
 
@@ -49,6 +49,15 @@ func (e *encoder) f64(values ...float64) {
 func (e *encoder) text(s string) {
 	e.u64(uint64(len(s)))
 	e.bytes([]byte(s))
+}
+
+// entryLen is what an endpoint takes in a snapshot.
+const entryLen = 12
+
+func (e *encoder) entry(x *entry) {
+	binary.BigEndian.PutUint64(e.buf[:], x.meta)
+	binary.BigEndian.PutUint32(e.buf[8:], x.asked)
+	e.bytes(e.buf[:])
 }
 
 // end writes the sum.
@@ -71,7 +80,7 @@ type decoder struct {
 	r   *bufio.Reader
 	sum uint32
 	err error
-	buf [8]byte
+	buf [entryLen]byte
 }
 
 func (d *decoder) fill(b []byte) {
@@ -91,8 +100,13 @@ func (d *decoder) fill(b []byte) {
 }
 
 func (d *decoder) u64() uint64 {
-	d.fill(d.buf[:])
+	d.fill(d.buf[:8])
 	return binary.BigEndian.Uint64(d.buf[:])
+}
+
+func (d *decoder) entry() entry {
+	d.fill(d.buf[:])
+	return entry{meta: binary.BigEndian.Uint64(d.buf[:]), asked: binary.BigEndian.Uint32(d.buf[8:])}
 }
 
 func (d *decoder) i64() int64   { return int64(d.u64()) }

@@ -13,5 +13,5 @@
 // from whether answers have changed since the last time: gamma.go.
 //
 // The package is a pure function of what it is told: it knows neither a clock, nor sockets, nor files. Times are nanoseconds since
-// the Unix epoch; one that lies before the last counts as the last. One goroutine at a time calls a Planner's methods.
+// the Unix epoch, of a clock that does not go back: one that lies before the last counts as the last, and nothing is due until it is reached. One goroutine at a time calls a Planner's methods.
 package monitor

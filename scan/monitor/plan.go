@@ -44,11 +44,14 @@ type Summary struct {
 	Networks []NetworkSummary
 	// Closed are targets that cannot be kept while a window lasts, as it is longer.
 	Closed []ClosedTarget
-	// Every is how often an endpoint is asked in the tiers; 0: never, or there is none.
-	Every [numTiers]time.Duration
+	// Every is how often an endpoint of each tier is asked while its windows are open, by network; 0: there is none.
+	Every [numTiers]Interval
 	// Detect is the mean time until a change is seen, if changes are as expected and the windows are open.
 	Detect time.Duration
 }
+
+// Interval is from the shortest to the longest.
+type Interval struct{ Short, Long time.Duration }
 
 // NetworkSummary is of a network with a ceiling.
 type NetworkSummary struct {
@@ -129,7 +132,11 @@ func (s *Summary) expect(parts []part, kinds []Tier) {
 	for _, p := range parts {
 		for j, d := range p.demands {
 			if f := p.f[j]; f > 0 {
-				s.Every[kinds[k]] = max(s.Every[kinds[k]], seconds(1/f))
+				every, t := &s.Every[kinds[k]], seconds(1/f)
+				if every.Long == 0 || t < every.Short {
+					every.Short = t
+				}
+				every.Long = max(every.Long, t)
 				late += d.n * d.lambda / (2 * f)
 			}
 			changes += d.n * d.lambda
@@ -225,8 +232,12 @@ func (s *Summary) String() string {
 		fmt.Fprintf(&b, "window     %s of %v cannot be kept while a window lasts (%s)\n", t.Key, t.Age, where)
 	}
 	for t := TierOpen; t < numTiers; t++ {
-		if s.Every[t] > 0 {
-			fmt.Fprintf(&b, "%-10s every %v\n", t, s.Every[t])
+		switch every := s.Every[t]; {
+		case every.Long == 0:
+		case every.Long == every.Short:
+			fmt.Fprintf(&b, "%-10s every %v\n", t, every.Long)
+		default:
+			fmt.Fprintf(&b, "%-10s every %v to %v, by network\n", t, every.Short, every.Long)
 		}
 	}
 	fmt.Fprintf(&b, "detection  %v on average, where changes are as expected\n", s.Detect)

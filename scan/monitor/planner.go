@@ -38,7 +38,7 @@ const (
 )
 
 // Planner decides what is probed next. It takes 22 to 28 bytes for each endpoint of tiers 1 and 2, 38 MB at most for what it has learnt,
-// 16 KB for each network with limits of its own, and some 100 bytes for each probe in flight and each endpoint in the confirm queue.
+// 30 KB for each network with limits of its own, and some 100 bytes for each probe in flight and each endpoint in the confirm queue.
 type Planner struct {
 	config Config
 	space  *target.Space

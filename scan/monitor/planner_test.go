@@ -67,6 +67,7 @@ func watch(p *Planner, from *int64, d time.Duration, answer func(e Endpoint, now
 // drawConfig draws limits for the space of drawSpace.
 func drawConfig(t *rapid.T) Config {
 	c := config(rapid.SampledFrom([]float64{0.5, 20, 150, 1000}).Draw(t, "budget"))
+	c.Predicted = rapid.SampledFrom([]int{0, 5, 1000}).Draw(t, "most predicted")
 	c.Exploration = rapid.SampledFrom([]float64{0, 0.1, 0.5}).Draw(t, "exploration")
 	c.Weight = rapid.SampledFrom([]float64{2, math.Inf(1)}).Draw(t, "weight")
 	if rapid.Bool().Draw(t, "confirms at once") {

@@ -175,6 +175,14 @@ func (m *model) each(p *Planner, give func(index uint64, score float64)) {
 func (m *model) inNetwork(p *Planner, open []uint64, net uint64, hosts int, byPort []int, give func(uint64, float64)) {
 	const most = 256 // addresses around the open ones: a /24; of a /64, those nearest
 	first, last := open[0]/m.ports, open[len(open)-1]/m.ports
+	if slices.Max(byPort) < fewHosts { // nothing is likely but on the same hosts
+		for len(open) > 0 {
+			var host []uint64
+			host, open = m.host(open)
+			m.onAddress(host[0]/m.ports, host, hosts, 0, byPort, give)
+		}
+		return
+	}
 	in := func(host uint64) bool {
 		addr, _ := p.space.At(host * m.ports)
 		return network(addr) == net
@@ -191,21 +199,23 @@ func (m *model) inNetwork(p *Planner, open []uint64, net uint64, hosts int, byPo
 		if len(open) > 0 && open[0]/m.ports == h {
 			host, open = m.host(open)
 		}
-		for port := range m.ports {
-			index := h*m.ports + port
-			if slices.Contains(host, index) {
-				continue
-			}
-			score := 0.0
-			switch n := byPort[port]; {
-			case n >= fewHosts && len(host) > 0:
-				score = float64(n) / float64(hosts)
-			case n >= fewHosts:
-				score = float64(n) / float64(last-first+1)
-			}
-			if score = max(score, m.onHost(host, port)); score > 0 {
-				give(index, score)
-			}
+		m.onAddress(h, host, hosts, int(last-first+1), byPort, give)
+	}
+}
+
+// onAddress goes over the ports of an address, on which those of host are open.
+func (m *model) onAddress(h uint64, host []uint64, hosts, addresses int, byPort []int, give func(uint64, float64)) {
+	for port := range m.ports {
+		index := h*m.ports + port
+		score := 0.0
+		switch n := byPort[port]; {
+		case n >= fewHosts && len(host) > 0:
+			score = float64(n) / float64(hosts)
+		case n >= fewHosts:
+			score = float64(n) / float64(addresses)
+		}
+		if score = max(score, m.onHost(host, port)); score > 0 && !slices.Contains(host, index) {
+			give(index, score)
 		}
 	}
 }

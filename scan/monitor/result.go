@@ -152,9 +152,7 @@ func (p *Planner) change(r *answer, d *doubt) Change {
 		if p.openIn[net]--; p.openIn[net] == 0 {
 			delete(p.openIn, net)
 		}
-		e := p.table.at(id)
-		e.setTurn(p.turn) // what was open is likely to open again
-		p.move(id, r.index, r.addr.Addr(), r.addr.Port(), e.meta&^flagOpen, -1)
+		p.end(id, r)
 	} else {
 		p.openIn[net]++
 		if id == 0 {
@@ -166,6 +164,22 @@ func (p *Planner) change(r *answer, d *doubt) Change {
 	}
 	p.see(r, s, true, d.first-d.before)
 	return c
+}
+
+// end makes an open endpoint a predicted one, for what was open is likely to open again; or leaves it to the cycle, where there are enough.
+func (p *Planner) end(id uint32, r *answer) {
+	e := p.table.at(id)
+	if e.meta&flagNeeded == 0 && p.predicted >= p.config.Predicted {
+		z := p.zoneOfAddr(r.addr.Addr())
+		if z.tracked--; e.meta&flagFresh != 0 {
+			z.fresh--
+		}
+		p.table.drop(r.index)
+		e.meta |= flagDead // until its turn
+		return
+	}
+	e.setTurn(p.turn)
+	p.move(id, r.index, r.addr.Addr(), r.addr.Port(), e.meta&^flagOpen, -1)
 }
 
 // see has the learner learn.

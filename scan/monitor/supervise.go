@@ -84,7 +84,7 @@ func (a *ages) record() results.Ages {
 // Supervise gives the figures of the moment, for a record or for metrics; used is the rate since it was called last. It looks at every
 // endpoint of tiers 1 and 2: some 10 ms for a million. The record lacks Vantage, which the caller knows.
 func (p *Planner) Supervise(now int64) results.Supervision {
-	p.now = max(p.now, now)
+	p.advance(now)
 	var by [numTiers]ages
 	for id := uint32(1); id <= p.table.last; id++ {
 		e := p.table.at(id)

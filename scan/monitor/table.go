@@ -119,7 +119,7 @@ func (t *table) release(id uint32) {
 // put makes an entry be found; its index must not be there yet.
 func (t *table) put(id uint32) {
 	if (t.n+1)*8 > len(t.slots)*7 {
-		t.grow()
+		t.grow(len(t.slots) + len(t.slots)/3)
 	}
 	t.place(id)
 	t.n++
@@ -133,9 +133,16 @@ func (t *table) place(id uint32) {
 	t.slots[s] = id
 }
 
-func (t *table) grow() {
+// reserve makes room for so many entries.
+func (t *table) reserve(n int) {
+	if slots := n + n/6; slots > len(t.slots) {
+		t.grow(slots)
+	}
+}
+
+func (t *table) grow(slots int) {
 	old := t.slots
-	t.slots = make([]uint32, max(1024, len(old)+len(old)/3))
+	t.slots = make([]uint32, max(1024, slots))
 	for _, id := range old {
 		if id != 0 {
 			t.place(id)

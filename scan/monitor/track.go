@@ -55,7 +55,7 @@ func (p *Planner) Release(ap netip.AddrPort) {
 
 // Request has an endpoint asked before all others, as soon as its network may be. False: it is not in the space, or too many are waiting.
 func (p *Planner) Request(ap netip.AddrPort, now int64) bool {
-	p.now = max(p.now, now)
+	p.advance(now)
 	index, ok := p.space.Index(ap.Addr(), ap.Port())
 	if !ok {
 		return false
