@@ -331,6 +331,59 @@ func TestNothingStarves(t *testing.T) {
 	})
 }
 
+// A network that could take more gets nearly its ceiling, and no second has more.
+func TestCeiling(t *testing.T) {
+	space := spaceOf(t, "22,80,443", "10.0.0.0/18")
+	slow := netip.MustParsePrefix("10.0.16.0/20")
+	for _, ceiling := range []float64{0.5, 7, 40} {
+		c := config(200)
+		c.Networks = []Network{{Prefix: slow, MaxRate: ceiling}}
+		p := newPlanner(t, c, space)
+		for i := range uint64(3000) {
+			p.Track(addrPort(space, i*16), KnownOpen, 0)
+		}
+		now := monday
+		var times []int64
+		all, inSlow := 0, 0
+		watch(p, &now, 10*time.Minute, func(e Endpoint, now int64) {
+			all++
+			if slow.Contains(e.Addr.Addr()) {
+				inSlow++
+				for times = append(times, now); times[0] <= now-second; {
+					times = times[1:]
+				}
+				if float64(len(times)) > 1+ceiling {
+					t.Fatalf("%d probes within a second, %v allowed", len(times), ceiling)
+				}
+			}
+			p.Result(e.Addr, results.Open, now)
+		})
+		if float64(all) < 200*600*0.99 || float64(inSlow) < ceiling*600*0.95 {
+			t.Errorf("%d probes in all, %d in a network that may have %v a second", all, inSlow, ceiling)
+		}
+	}
+}
+
+// A flood of differences has half of the budget at most, so that the rest goes on.
+func TestFloodOfDifferences(t *testing.T) {
+	space := spaceOf(t, "22,80,443", "10.0.0.0/18")
+	p := newPlanner(t, config(100), space)
+	for i := range uint64(20_000) {
+		p.Track(addrPort(space, 2*i), KnownOpen, 0)
+	}
+	now, confirms, all := monday, 0, 0
+	watch(p, &now, 20*time.Minute, func(e Endpoint, now int64) {
+		all++
+		if e.Tier == TierConfirm {
+			confirms++
+		}
+		p.Result(e.Addr, 0, now)
+	})
+	if share := float64(confirms) / float64(all); share > 0.51 || share < 0.4 || float64(all) < 100*1200*0.99 {
+		t.Errorf("%v of %d were to confirm", share, all)
+	}
+}
+
 // One seed, one way; another seed, another one.
 func TestDeterminism(t *testing.T) {
 	space := spaceOf(t, "22,80,443", "10.0.0.0/24")

@@ -14,7 +14,7 @@ import (
 // busyPlanner has something of everything, and nothing in flight.
 func busyPlanner(t testing.TB) (*Planner, int64) {
 	c := config(50)
-	c.Networks = []Network{{Prefix: netip.MustParsePrefix("10.0.0.128/25"), MaxRate: 10}}
+	c.Networks = []Network{{Prefix: netip.MustParsePrefix("10.0.0.128/25"), MaxRate: 1}}
 	p := newPlanner(t, c, spaceOf(t, "22,80,443", "10.0.0.0/23"))
 	for i := uint64(0); i < 300; i += 3 {
 		p.Track(addrPort(p.space, i), Standing(i%2)*Likely, 0)
@@ -86,6 +86,15 @@ func TestRestoreUnderOtherLimits(t *testing.T) {
 	q := reload(t, p, c, p.space)
 	if q.table.n != p.table.n || len(q.doubts) != len(p.doubts) || q.predicted != p.predicted {
 		t.Errorf("%d endpoints of %d, %d doubts of %d", q.table.n, p.table.n, len(q.doubts), len(p.doubts))
+	}
+	behind, ahead := &p.zones[0].cycle, &p.zones[1].cycle
+	if behind.number >= ahead.number {
+		t.Fatal("no network is behind: the test shows nothing")
+	}
+	for _, z := range q.zones {
+		if z.cycle.number != behind.number || z.cycle.cursor != behind.cursor {
+			t.Errorf("%v is at %d of cycle %d", z.prefix, z.cycle.cursor, z.cycle.number)
+		}
 	}
 	asked := map[netip.AddrPort]bool{}
 	watch(q, &now, 30*time.Minute, func(e Endpoint, now int64) {
