@@ -2,9 +2,9 @@
 // changes are seen, how old endpoints get, how even the rate is, over a week of a clock that is moved. The network is that of the design, a /8
 // on ten ports, with 1.7 million of 168 million endpoints open and 5 million predicted, by a scale; the budget is scaled likewise.
 //
-//	go run ./bench/monitor                 the table at 1/64, some ten minutes
+//	go run ./bench/monitor                 the table at 1/64, some ten minutes of processor time
 //	go run ./bench/monitor -scale 256      faster, and noisier
-//	go run ./bench/monitor -only restart   the rows whose name holds a text
+//	go run ./bench/monitor -only restart   the rows whose rate and name hold a text
 //	go run ./bench/monitor -memory         what a planner of full size takes
 //
 // With -write the result goes into docs/monitor.md as well. The exit code is 1 where a row does not keep what it must.
@@ -28,7 +28,7 @@ func main() {
 	log.SetFlags(0)
 	scale := flag.Uint64("scale", 64, "make the network and the budget that much smaller: a power of two up to 4096")
 	days := flag.Float64("days", 7, "days of the moved clock")
-	only := flag.String("only", "", "rows whose name holds this")
+	only := flag.String("only", "", "rows whose rate and name hold this, such as 3889 or restart")
 	seed := flag.Uint64("seed", 1, "of the network and of the cycle")
 	full := flag.Bool("memory", false, "measure a planner of full size instead")
 	write := flag.Bool("write", false, "put the result into "+document+" too")
@@ -37,7 +37,9 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	section, text, ok, err := "memory", "", true, error(nil)
+	var text string
+	var err error
+	section, ok := "memory", true
 	if *full {
 		text, err = size()
 	} else {
@@ -71,7 +73,7 @@ func table(scale uint64, days float64, seed uint64, only string) (text string, o
 	say("| probes/s | how | changes | seen after, mean | confirmed after | oldest open | oldest other | any second, by the budget | false | |\n")
 	say("|---:|---|---:|---:|---:|---:|---:|---|---:|---|\n")
 	for _, r := range rows() {
-		if !strings.Contains(r.name, only) {
+		if !strings.Contains(fmt.Sprintf("%.0f %s", r.budget, r.name), only) {
 			continue
 		}
 		c := r.config(scale)

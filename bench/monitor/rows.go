@@ -64,7 +64,7 @@ func rows() (all []row) {
 		}
 		c.Monitor.Windows = w.Windows
 	})
-	shut.openAge, shut.detect = 11*time.Hour, 5*time.Hour
+	shut.openAge, shut.age, shut.detect = 11*time.Hour+10*time.Minute, 24*time.Hour, 5*time.Hour
 	return append(all, loss, blind, again, shut)
 }
 

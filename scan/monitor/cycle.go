@@ -18,6 +18,7 @@ type cycle struct {
 	retry   retrying
 	inHoles uint64 // positions
 	lost    uint64 // positions of this cycle that are not asked again before the next
+	lostOld uint64 // and of the one before
 }
 
 const (
@@ -36,6 +37,7 @@ type hole struct {
 	first, last uint64
 	n           uint64
 	due         int64
+	cycle       uint64 // in which they were handed out: another one may have begun
 }
 
 // retrying is the hole that is being asked.
@@ -53,14 +55,10 @@ func partOf(position, positions uint64) int {
 	return int(min(hi, markLen-1))
 }
 
-// restart begins a cycle.
+// restart begins a cycle. What counts as not asked in the one before is still asked again.
 func (c *cycle) restart(now int64) {
 	c.cursor, c.begun, c.last, c.marked = 0, now, noPosition, 0
-	for k := range c.holes {
-		c.holes[k], c.given[k] = nil, 0
-	}
-	c.retry = retrying{}
-	c.inHoles, c.lost = 0, 0
+	c.lost, c.lostOld = 0, c.lost
 }
 
 // pass notes that the cursor has come to a position.
@@ -84,14 +82,15 @@ func (c *cycle) passed(position, positions uint64) int64 {
 	return c.marks[k]
 }
 
-// unasked takes back a position that was handed out, prev being the one handed out before it. tries is how often that has happened.
-func (c *cycle) unasked(position, prev uint64, tries int, now int64) {
+// unasked takes back a position that was handed out.
+func (c *cycle) unasked(f *flight, now int64) {
+	position, tries := f.position, int(f.tries)
 	if tries >= holeTries {
 		c.lost++
 		return
 	}
 	q := c.holes[tries]
-	if n := len(q); n > c.given[tries] && prev != noPosition && q[n-1].last == prev {
+	if n := len(q); n > c.given[tries] && f.prev != noPosition && q[n-1].last == f.prev && q[n-1].cycle == f.cycle {
 		q[n-1].last = position
 		q[n-1].n++
 		c.inHoles++
@@ -101,7 +100,7 @@ func (c *cycle) unasked(position, prev uint64, tries int, now int64) {
 		c.lost++
 		return
 	}
-	c.holes[tries] = append(q, hole{position, position, 1, now + holeWaits[tries]})
+	c.holes[tries] = append(q, hole{position, position, 1, now + holeWaits[tries], f.cycle})
 	c.inHoles++
 }
 
@@ -129,9 +128,9 @@ func (c *cycle) due(now int64) bool {
 	return false
 }
 
-// missed is how many positions of this cycle count as not asked by now.
-func (c *cycle) missed() uint64 {
-	n := c.inHoles + c.lost
+// missed is how many positions count as not asked by now, of this cycle or of the one before where this one has not come to them.
+func (c *cycle) missed(positions uint64) uint64 {
+	n := c.inHoles + c.lost + uint64(float64(c.lostOld)*(1-float64(c.cursor)/float64(positions)))
 	if c.retry.active {
 		n += c.retry.n // more than are left of it
 	}
@@ -147,11 +146,14 @@ func (p *Planner) fromCycle(g *group) (f flight, index uint64, ok bool) {
 	z, c, now := g.zone, &g.zone.cycle, p.now
 	for range scanned {
 		var position uint64
-		if retry := c.due(now); retry {
+		if c.due(now) {
 			position = c.retry.next
-			f = flight{tier: TierCycle, position: position, prev: c.retry.given, tries: uint8(c.retry.tries)}
+			f = flight{tier: TierCycle, position: position, prev: c.retry.given, tries: uint8(c.retry.tries), cycle: c.retry.cycle}
 			if c.retry.next++; c.retry.next > c.retry.last {
 				c.retry.active = false
+			}
+			if f.cycle != c.number && position < c.cursor { // asked since, in its turn
+				continue
 			}
 		} else {
 			if c.cursor == p.n {
@@ -160,7 +162,7 @@ func (p *Planner) fromCycle(g *group) (f flight, index uint64, ok bool) {
 			position = c.cursor
 			c.cursor++
 			c.pass(position, p.n, now)
-			f = flight{tier: TierCycle, position: position, prev: c.last}
+			f = flight{tier: TierCycle, position: position, prev: c.last, cycle: c.number}
 		}
 		index = p.order.Index(position)
 		if len(p.zones) > 1 && p.zoneOf(index) != z || p.covered(z, index) {
@@ -171,7 +173,7 @@ func (p *Planner) fromCycle(g *group) (f flight, index uint64, ok bool) {
 		} else {
 			c.retry.given = position
 		}
-		f.before, f.cycle = c.askedBefore(position, p.n), uint32(c.number)
+		f.before = c.askedBefore(position, p.n)
 		return f, index, true
 	}
 	return flight{}, 0, false

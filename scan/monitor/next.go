@@ -131,18 +131,17 @@ func (p *Planner) oneOfQueue() (Endpoint, bool) {
 	return p.hand(first, t.index, flight{tier: TierConfirm, before: d.before, tries: d.tries, prev: noPosition}, d.reason), true
 }
 
-// oneOfGroups gives the next of the group that has got least of its share: smooth weighted round robin. Groups that cannot give anything at the
-// moment go on collecting, within bounds.
+// oneOfGroups gives the next endpoint of the group that has to be served first. That is weighted fair queueing: a group of weight w is to be
+// served every 1/w probes, the earliest deadline goes first, and the virtual time is that of the latest deadline served (Demers,
+// Keshav and Shenker, "Analysis and Simulation of a Fair Queueing Algorithm", SIGCOMM 1989). So a group of a single endpoint is late by as many probes as
+// there are groups, and no more. One that could give nothing for a while catches up with mostBehind probes at most.
 func (p *Planner) oneOfGroups() (Endpoint, bool) {
-	const mostCredit = 64
+	const mostBehind = 64
 	call := p.counts.Sent + 1
-	for _, g := range p.active {
-		g.credit = min(g.credit+g.weight, mostCredit)
-	}
 	for {
 		var best *group
 		for _, g := range p.active {
-			if g.call != call && g.zone.bucket.tokens >= 1 && (best == nil || g.credit > best.credit) {
+			if g.weight > 0 && g.call != call && g.zone.bucket.tokens >= 1 && (best == nil || g.next < best.next) {
 				best = g
 			}
 		}
@@ -154,7 +153,8 @@ func (p *Planner) oneOfGroups() (Endpoint, bool) {
 			from = p.fromCycle
 		}
 		if f, index, ok := from(best); ok {
-			best.credit = max(best.credit-1, -mostCredit)
+			p.virtual = max(p.virtual, best.next)
+			best.next = max(best.next, p.virtual-mostBehind/best.weight) + 1/best.weight
 			return p.hand(best.zone, index, f, ReasonTurn), true
 		}
 		best.call = call

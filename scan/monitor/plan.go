@@ -232,9 +232,9 @@ func (s *Summary) String() string {
 		fmt.Fprintf(&b, "window     %s of %v cannot be kept while a window lasts (%s)\n", t.Key, t.Age, where)
 	}
 	for t := TierOpen; t < numTiers; t++ {
-		switch every := s.Every[t]; {
-		case every.Long == 0:
-		case every.Long == every.Short:
+		switch every := s.Every[t]; every.Long {
+		case 0:
+		case every.Short:
 			fmt.Fprintf(&b, "%-10s every %v\n", t, every.Long)
 		default:
 			fmt.Fprintf(&b, "%-10s every %v to %v, by network\n", t, every.Short, every.Long)

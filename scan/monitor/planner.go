@@ -58,6 +58,7 @@ type Planner struct {
 	now, started int64
 	bucket       bucket
 	work         bucket // of tiers 1 to 3, where they cannot use the whole budget
+	virtual      float64
 	confirms     confirmShare
 	active       []*group
 	replanAt     int64
@@ -76,7 +77,7 @@ type flight struct {
 	before   int64  // of the cycle: when the position was asked before
 	position uint64 // of the cycle
 	prev     uint64 // of the cycle: the position handed out before it in its zone
-	cycle    uint32 // its number
+	cycle    uint64 // its number
 	tier     Tier
 	tries    uint8 // how often it has counted as not asked
 }
@@ -118,9 +119,9 @@ type group struct {
 	// Endpoints are asked in rounds, each as long as 1/f. A round's rate is that of the endpoints that it began with, or of more if more
 	// have come; so those that leave for another level do not slow down those behind them.
 	round, left int
-	weight      float64 // its share of the probes of tiers 1 to 3
-	credit      float64
-	call        uint64 // of Next, in which it had nothing to give
+	weight      float64 // its share of the probes of tiers 1 to 3; 0: it has none
+	next        float64 // by when the next one is to be asked, in Planner.virtual time
+	call        uint64  // of Next, in which it had nothing to give
 }
 
 // bucket is a token bucket.

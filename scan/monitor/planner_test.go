@@ -175,7 +175,8 @@ func TestLimitsHold(t *testing.T) {
 			for range rapid.IntRange(1, 300).Draw(t, "ticks") {
 				for _, e := range p.Next(now, 1<<20, nil) {
 					s.take(p, e, now)
-					cycle := p.zoneOfAddr(e.Addr.Addr()).cycle.number
+					index, _ := space.Index(e.Addr.Addr(), e.Addr.Port())
+					cycle := p.flights[index].cycle
 					if e.Tier == TierCycle {
 						if at, there := counted[once{e.Addr, cycle}]; there && now-at <= lostAfter {
 							t.Fatalf("%v is asked twice in cycle %d", e, cycle)
@@ -333,6 +334,9 @@ func TestNothingStarves(t *testing.T) {
 
 // A network that could take more gets nearly its ceiling, and no second has more.
 func TestCeiling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
 	space := spaceOf(t, "22,80,443", "10.0.0.0/18")
 	slow := netip.MustParsePrefix("10.0.16.0/20")
 	for _, ceiling := range []float64{0.5, 7, 40} {
@@ -364,8 +368,49 @@ func TestCeiling(t *testing.T) {
 	}
 }
 
+// An endpoint that is alone in its queue is not late for that: here shut ones that have to be open, each of another λ, beside thousands.
+func TestLoneEndpoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
+	c := config(20)
+	c.Exploration = 0
+	space := spaceOf(t, "22,80,443", "10.0.0.0/20")
+	p := newPlanner(t, c, space)
+	for i := range uint64(4000) {
+		p.Track(addrPort(space, 3*i), KnownOpen, 0)
+	}
+	lone := map[netip.AddrPort]int64{}
+	for level := 4; level < 24; level += 2 {
+		ap := addrPort(space, uint64(3*level*40+1))
+		addr, port := ap.Addr(), ap.Port()
+		g := expected(lambdaOf(level), 1e6)
+		p.learn.class(network(addr), port, standsPredicted).gamma = g
+		p.Track(ap, Required, 0)
+		lone[ap] = monday
+	}
+	now, oldest := monday, time.Duration(0)
+	watch(p, &now, 5*time.Hour, func(e Endpoint, now int64) {
+		state := results.Closed
+		if i, _ := space.Index(e.Addr.Addr(), e.Addr.Port()); i%3 == 0 && i < 12_000 {
+			state = results.Open
+		}
+		if last, ok := lone[e.Addr]; ok {
+			oldest = max(oldest, time.Duration(now-last))
+			lone[e.Addr] = now
+		}
+		p.Result(e.Addr, state, now)
+	})
+	if oldest > c.OpenMaxAge || oldest < c.OpenMaxAge*9/10 {
+		t.Errorf("one was asked %v after the last time", oldest)
+	}
+}
+
 // A flood of differences has half of the budget at most, so that the rest goes on.
 func TestFloodOfDifferences(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
 	space := spaceOf(t, "22,80,443", "10.0.0.0/18")
 	p := newPlanner(t, config(100), space)
 	for i := range uint64(20_000) {

@@ -79,6 +79,9 @@ func TestPredict(t *testing.T) {
 
 // What is not named any more is left to the cycle, which goes on asking it in time.
 func TestPredictionsEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
 	p, _ := patterned(t, 500)
 	p.Predict()
 	before := p.predicted

@@ -50,12 +50,27 @@ func (p *Planner) share(parts []part, total float64) {
 	k := 0
 	for i := range parts {
 		for j, d := range parts[i].demands {
+			weight := 0.0
 			if total > 0 {
-				p.active[k].weight = d.n * parts[i].f[j] / total
+				weight = d.n * parts[i].f[j] / total
 			}
+			p.weigh(p.active[k], weight)
 			k++
 		}
 	}
+}
+
+// weigh gives a group another weight: what it still has to wait gets longer or shorter by that. One that had none waits for as long as it will from
+// then on.
+func (p *Planner) weigh(g *group, weight float64) {
+	switch {
+	case weight <= 0:
+	case g.weight == 0:
+		g.next = p.virtual + 1/weight
+	case g.next > p.virtual:
+		g.next = p.virtual + (g.next-p.virtual)*g.weight/weight
+	}
+	g.weight = weight
 }
 
 // exploration is how often the cycle asks each position at least, so that it gets its share of the budget.
@@ -78,7 +93,7 @@ func (p *Planner) demandsOf(z *zone, explore float64) (demands []demand) {
 		for l := range z.tiers[t] {
 			g := &z.tiers[t][l]
 			if g.n == 0 {
-				g.round, g.left, g.credit = 0, 0, 0
+				g.round, g.left, g.weight = 0, 0, 0
 				continue
 			}
 			if g.n > g.round {

@@ -204,9 +204,7 @@ func (p *Planner) unasked(index uint64, f flight) {
 		d.due = p.now + int64(d.tries)*againWait
 		p.doubted(z, index, d)
 	case id == 0 && f.tier == TierCycle:
-		if f.cycle == uint32(z.cycle.number) {
-			z.cycle.unasked(f.position, f.prev, int(f.tries), p.now)
-		}
+		z.cycle.unasked(&f, p.now)
 	case f.tries < holeTries:
 		p.doubted(z, index, doubt{reason: ReasonUnknown, tries: f.tries + 1, due: p.now + againWait})
 	}

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -235,6 +236,38 @@ func TestHolesAreAskedAgain(t *testing.T) {
 	for ap, n := range asked {
 		if blind[ap] && n < 2 || !blind[ap] && n != 1 {
 			t.Errorf("%v was asked %d times, not judged: %v", ap, n, blind[ap])
+		}
+	}
+}
+
+// What nobody could judge at the end of a cycle is asked again in the next, before its turn there; until then it is as old as it was.
+func TestHolesOutliveTheirCycle(t *testing.T) {
+	p := newPlanner(t, config(0.1), spaceOf(t, "22,80", "10.0.0.0/25"))
+	cycle := &p.zones[0].cycle
+	asked, blind := map[netip.AddrPort][]int64{}, map[netip.AddrPort]bool{}
+	now, wrapped := monday, int64(0)
+	watch(p, &now, 3*time.Hour, func(e Endpoint, now int64) {
+		if wrapped == 0 && cycle.number == 1 {
+			wrapped = now
+		}
+		asked[e.Addr] = append(asked[e.Addr], now)
+		state := results.Closed
+		if cycle.number == 0 && cycle.cursor > p.n-30 {
+			state, blind[e.Addr] = results.Unknown, true
+		}
+		p.Result(e.Addr, state, now)
+		if wrapped == now {
+			if f := p.Supervise(now); f.Tiers[2].Ages.Max < (now-monday)/second-1 {
+				t.Errorf("at the end of the cycle the oldest is %d s old, of %d", f.Tiers[2].Ages.Max, (now-monday)/second)
+			}
+		}
+	})
+	if wrapped == 0 || len(blind) < 20 {
+		t.Fatalf("%d were not judged", len(blind))
+	}
+	for ap := range blind {
+		if !slices.ContainsFunc(asked[ap], func(at int64) bool { return at > wrapped && at < wrapped+int64(10*time.Minute) }) {
+			t.Errorf("%v was asked at %v, the cycle ended at %v", ap, asked[ap], wrapped)
 		}
 	}
 }

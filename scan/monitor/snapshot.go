@@ -33,7 +33,7 @@ func (p *Planner) Snapshot(w io.Writer) error {
 	e.bytes(digest[:])
 	e.i64(p.now, p.started, p.table.epoch, p.replanAt, p.meter.since)
 	e.u64(p.turn, p.meter.sent, p.confirms.sent)
-	e.f64(p.bucket.tokens, p.work.tokens, p.confirms.credit, p.confirms.recent)
+	e.f64(p.virtual, p.bucket.tokens, p.work.tokens, p.confirms.credit, p.confirms.recent)
 	c := p.counts
 	e.u64(c.Sent, c.Answered, c.Unknown, c.Stray, c.Changes, c.Dropped)
 	e.u64(uint64(p.table.n), uint64(len(p.zones)))
@@ -43,7 +43,7 @@ func (p *Planner) Snapshot(w io.Writer) error {
 		z.cycle.write(e)
 	}
 	for _, z := range p.zones {
-		e.f64(z.all.credit)
+		e.f64(z.all.next, z.all.weight)
 		for t := range z.tiers {
 			for l := range z.tiers[t] {
 				p.writeGroup(e, &z.tiers[t][l])
@@ -80,7 +80,7 @@ func (p *Planner) writeGroup(e *encoder, g *group) {
 		return
 	}
 	e.u64(uint64(g.round), uint64(g.left))
-	e.f64(g.credit)
+	e.f64(g.next, g.weight)
 	for id := g.head; id != 0; id = p.table.at(id).next {
 		e.entry(p.table.at(id))
 	}
@@ -100,7 +100,7 @@ func (p *Planner) writeDoubts(e *encoder) {
 	e.u64(uint64(len(p.flights)))
 	for _, index := range slices.Sorted(maps.Keys(p.flights)) {
 		f := p.flights[index]
-		e.u64(index, f.position, f.prev, uint64(f.cycle), uint64(f.tier), uint64(f.tries))
+		e.u64(index, f.position, f.prev, f.cycle, uint64(f.tier), uint64(f.tries))
 		e.i64(f.at, f.before)
 	}
 }
@@ -146,7 +146,7 @@ func Restore(c Config, space *target.Space, snapshot io.Reader) (*Planner, error
 func (p *Planner) read(d *decoder) {
 	p.started, p.table.epoch, p.replanAt, p.meter.since = d.i64(), d.i64(), d.i64(), d.i64()
 	p.turn, p.meter.sent, p.confirms.sent = d.u64()&turnMask, d.u64(), d.u64()
-	p.bucket.tokens, p.work.tokens, p.confirms.credit, p.confirms.recent = d.f64(), d.f64(), d.f64(), d.f64()
+	p.virtual, p.bucket.tokens, p.work.tokens, p.confirms.credit, p.confirms.recent = d.f64(), d.f64(), d.f64(), d.f64(), d.f64()
 	c := &p.counts
 	c.Sent, c.Answered, c.Unknown, c.Stray, c.Changes, c.Dropped = d.u64(), d.u64(), d.u64(), d.u64(), d.u64(), d.u64()
 	tracked := d.count(p.n)
@@ -193,7 +193,7 @@ func (p *Planner) takeCycles(cycles []cycle, same bool) {
 	for k := range last.holes {
 		last.holes[k], last.given[k] = nil, 0
 	}
-	last.lost, last.inHoles, last.retry, last.last = last.missed(), 0, retrying{}, noPosition
+	last.lost, last.inHoles, last.retry, last.last = last.missed(p.n), 0, retrying{}, noPosition
 	for _, z := range p.zones {
 		last.n = float64(z.positions)
 		z.cycle = last
@@ -202,9 +202,9 @@ func (p *Planner) takeCycles(cycles []cycle, same bool) {
 
 // readZone reads the queues of a zone; nil: endpoints go where they belong by now.
 func (p *Planner) readZone(d *decoder, to *zone) {
-	credit := d.f64()
+	next, weight := d.f64(), d.f64()
 	if to != nil {
-		to.all.credit = credit
+		to.all.next, to.all.weight = next, weight
 	}
 	for t := range 2 {
 		for l := range levels {
@@ -212,7 +212,7 @@ func (p *Planner) readZone(d *decoder, to *zone) {
 			if n == 0 {
 				continue
 			}
-			round, left, credit := d.count(2*p.n), d.count(2*p.n), d.f64()
+			round, left, next, weight := d.count(2*p.n), d.count(2*p.n), d.f64(), d.f64()
 			for range n {
 				p.readEntry(d, t, l, to != nil)
 				if d.err != nil {
@@ -221,7 +221,7 @@ func (p *Planner) readZone(d *decoder, to *zone) {
 			}
 			if to != nil {
 				g := &to.tiers[t][l]
-				g.round, g.left, g.credit = round, left, credit
+				g.round, g.left, g.next, g.weight = round, left, next, weight
 			}
 		}
 	}
@@ -278,7 +278,7 @@ func (p *Planner) readDoubts(d *decoder) {
 	}
 	for range d.count(1 << 32) {
 		index := d.u64()
-		f := flight{position: d.u64(), prev: d.u64(), cycle: uint32(d.u64()), tier: Tier(d.u64()), tries: uint8(d.u64()), at: d.i64(), before: d.i64()}
+		f := flight{position: d.u64(), prev: d.u64(), cycle: d.u64(), tier: Tier(d.u64()), tries: uint8(d.u64()), at: d.i64(), before: d.i64()}
 		if d.err == nil && (index >= p.n || f.tier >= numTiers) {
 			d.err = fmt.Errorf("%w: a probe in flight", errDamaged)
 		}
@@ -290,7 +290,7 @@ func (p *Planner) readDoubts(d *decoder) {
 }
 
 func (c *cycle) write(e *encoder) {
-	e.u64(c.cursor, c.number, c.last, uint64(c.marked), c.inHoles, c.lost)
+	e.u64(c.cursor, c.number, c.last, uint64(c.marked), c.inHoles, c.lost, c.lostOld)
 	e.i64(c.begun)
 	e.f64(c.n)
 	e.i64(c.marks[:]...)
@@ -311,12 +311,12 @@ func (c *cycle) write(e *encoder) {
 }
 
 func (h *hole) write(e *encoder) {
-	e.u64(h.first, h.last, h.n)
+	e.u64(h.first, h.last, h.n, h.cycle)
 	e.i64(h.due)
 }
 
 func (c *cycle) read(d *decoder, n uint64) {
-	c.cursor, c.number, c.last, c.marked, c.inHoles, c.lost = d.u64(), d.u64(), d.u64(), d.count(markLen), d.u64(), d.u64()
+	c.cursor, c.number, c.last, c.marked, c.inHoles, c.lost, c.lostOld = d.u64(), d.u64(), d.u64(), d.count(markLen), d.u64(), d.u64(), d.u64()
 	c.begun, c.n = d.i64(), d.f64()
 	for k := range c.marks {
 		c.marks[k] = d.i64()
@@ -338,7 +338,7 @@ func (c *cycle) read(d *decoder, n uint64) {
 }
 
 func readHole(d *decoder, n uint64) hole {
-	h := hole{d.u64(), d.u64(), d.u64(), d.i64()}
+	h := hole{first: d.u64(), last: d.u64(), n: d.u64(), cycle: d.u64(), due: d.i64()}
 	if d.err == nil && (h.first > h.last || h.last >= n) {
 		d.err = fmt.Errorf("%w: positions that were not asked", errDamaged)
 	}

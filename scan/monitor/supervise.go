@@ -121,7 +121,7 @@ func (p *Planner) Supervise(now int64) results.Supervision {
 // cycleAges adds the ages of what only the cycle asks, and of what counts as not asked those from before.
 func (p *Planner) cycleAges(z *zone, a *ages) {
 	n := uint64(untracked(z))
-	missed := min(z.cycle.missed(), n)
+	missed := min(z.cycle.missed(p.n), n)
 	each, more := (n-missed)/markLen, (n-missed)%markLen
 	oldest := p.now
 	for k := range z.cycle.marks {

@@ -44,6 +44,9 @@ func TestWeek(t *testing.T) {
 
 // At the full budget every second, wherever it begins, has it within 1 %; also where one answer in 100 is lost.
 func TestRateHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
 	c := week(64)
 	c.Monitor.Budget, c.Days, c.Loss = 3889, 120.0/86400, 0.01
 	r := run(t, c)
