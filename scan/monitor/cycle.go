@@ -144,7 +144,7 @@ const scanned = 4096
 // where there is none by now.
 func (p *Planner) fromCycle(g *group) (f flight, index uint64, ok bool) {
 	z, c, now := g.zone, &g.zone.cycle, p.now
-	for range scanned {
+	for range min(scanned, p.n) {
 		var position uint64
 		if c.due(now) {
 			position = c.retry.next

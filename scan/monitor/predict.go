@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Predict chooses anew which endpoints are likely to open, from those that are open, and tells how many. Call it once in a cycle; it
-// takes a second or two for a million open endpoints. What two predictions do not name any more is left to the cycle.
+// Predict chooses anew which endpoints are likely to open, from those that are open, and tells how many it has named. Call it once in a cycle: it
+// takes seconds for a million open endpoints (docs/monitor.md, "What it takes"), and nothing is handed out meanwhile. What two predictions do not name any more is left to the cycle.
 //
 // Of an endpoint of port b, the score is the highest of P(b open | a open on the same host), over all ports a of the host, and of the share of
 // the responsive hosts in its /24 (/64) that have b open; where the host is not known to have any port open, of the share of the
