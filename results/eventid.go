@@ -24,6 +24,7 @@ import (
 //	change      scan_id, "change", vantage, its kind, address, prefix, "tcp", port, before, after
 //	listener    host, "listener", network namespace (its name, else its inode), address, interface, port, unit (else the path of the program)
 //	mismatch    host, "mismatch", kind, network namespace likewise, address, port
+//	supervision "supervision", vantage point, time in ns since the Unix epoch
 type EventID [16]byte
 
 // AppendTo appends the 32 hex digits.
