@@ -112,6 +112,15 @@ type recorder struct {
 
 // emit completes a record and appends it to a batch, which it hands over when full.
 func (r *recorder) emit(batch []results.Port, p results.Port) []results.Port {
+	batch = append(batch, r.complete(p))
+	if len(batch) == cap(batch) {
+		return r.queue.put(batch)
+	}
+	return batch
+}
+
+// complete adds to a record what is known of its target.
+func (r *recorder) complete(p results.Port) results.Port {
 	if r.names != nil {
 		p.SetHostnames(r.names.Of(p.Addr, p.Port))
 	}
@@ -123,11 +132,7 @@ func (r *recorder) emit(batch []results.Port, p results.Port) []results.Port {
 	} else if p.Service != "" {
 		p.ServiceSource = results.ServiceIANA
 	}
-	batch = append(batch, p)
-	if len(batch) == cap(batch) {
-		return r.queue.put(batch)
-	}
-	return batch
+	return p
 }
 
 // firstError keeps the first error of a send that was given up; the tally counts them.

@@ -68,6 +68,9 @@ func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
 	if !p.Asked.NoBackoff {
 		ph.refusals = &backoff.Counts{}
 	}
+	if c.Fed {
+		return ph, nil
+	}
 	return ph, ph.renew()
 }
 

@@ -37,6 +37,7 @@ type answers struct {
 	ifaces  interfaceNames
 	frames  *frames // nil where no output keeps any
 	beacons *beacons
+	feed    *feed // nil where a schedule says what is asked
 	fault   *atomic.Bool
 
 	refusals    *backoff.Counts // nil: nobody backs off
@@ -153,14 +154,18 @@ func (a *answers) packet(p *rawsock.Packet) {
 	if a.beacons.answer(r, p.Time, a.refusals) {
 		return
 	}
-	pos, ok := a.id.position(r)
-	if !ok {
-		a.seen.invalid++
-		return
-	}
 	reason := reasonOf(r)
 	if reason == results.ReasonNone {
 		a.seen.invalid++ // probe accepts only what has a reason
+		return
+	}
+	if a.feed != nil {
+		a.fed(reason, p)
+		return
+	}
+	pos, ok := a.id.position(r)
+	if !ok {
+		a.seen.invalid++
 		return
 	}
 	state := reason.State()
@@ -222,8 +227,27 @@ func (a *answers) heard(reason results.Reason, received int64, rtt time.Duration
 // parse reads a packet into the lane's reply.
 func (a *answers) parse(packet []byte) bool { return probe.Parse(packet, &a.reply) == probe.Accepted }
 
-// report makes a record of the reply.
+// fed takes an answer to what an Asker has handed out.
+func (a *answers) fed(reason results.Reason, p *rawsock.Packet) {
+	rtt, ok := a.feed.answered(&a.reply, p.Time)
+	if !ok {
+		a.seen.late++
+		return
+	}
+	a.seen.replies++
+	a.tally.count(0, reason)
+	a.ev.rtts.Observe(a.reply.Target, rtt)
+	a.heard(reason, p.Time, rtt, true)
+	a.feed.came(a.rec.complete(a.record(reason, p, rtt, true)))
+}
+
+// report makes a record of the reply, and hands it over.
 func (a *answers) report(reason results.Reason, p *rawsock.Packet, rtt time.Duration, hasRTT bool) {
+	a.news = a.rec.emit(a.news, a.record(reason, p, rtt, hasRTT))
+}
+
+// record is that of the reply.
+func (a *answers) record(reason results.Reason, p *rawsock.Packet, rtt time.Duration, hasRTT bool) results.Port {
 	r := &a.reply
 	var frame []byte
 	var length uint32
@@ -231,12 +255,12 @@ func (a *answers) report(reason results.Reason, p *rawsock.Packet, rtt time.Dura
 	if a.frames != nil {
 		frame, length, link = a.frames.keep(p)
 	}
-	a.news = a.rec.emit(a.news, results.Port{
+	return results.Port{
 		Time: p.Time, Addr: r.Target, Port: r.Port, Reason: reason,
 		TTL: r.TTL, RTT: rtt, HasRTT: hasRTT, Attempt: a.id.attempt(r) + 1,
 		Suspect: suspectOf(r), Window: r.Window, MSS: r.MSS, Source: r.Local, SourcePort: r.LocalPort, Iface: a.ifaces.name(p), Router: r.Router,
 		Frame: frame, FrameLen: length, Link: link,
-	})
+	}
 }
 
 // suspectOf is what the reply alone gives away: SYN proxies answer so (naabu issue 1733).

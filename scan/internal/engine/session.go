@@ -72,7 +72,8 @@ type Config struct {
 type PhaseConfig struct {
 	Name  string
 	Plan  *plan.Plan
-	Parts int // of a scan, of which this is one, whose loss can be measured; 0 is 1
+	Parts int  // of a scan, of which this is one, whose loss can be measured; 0 is 1
+	Fed   bool // an Asker says what is asked: Session.Feed runs it
 }
 
 // New prepares a session, up to programs in the kernel, of which none is attached yet.
@@ -212,11 +213,7 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	defer func() { ph.ended.Store(time.Now().UnixNano()) }()
 	ph.rec.macs = s.onLinkMACs()
 	s.pacer.Restart()
-	pumpStop, pumpDone := make(chan struct{}), make(chan struct{})
-	crash.Go(func() {
-		ph.rec.queue.pump(sink, pumpStop, func(err error) { cancel(fatal{err}) })
-		close(pumpDone) // not deferred: after a panic sink has not had all
-	})
+	drained := ph.pump(ctx, sink, cancel)
 	err := s.backend.run(ctx, ph)
 	if err != nil {
 		cancel(fatal{err})
@@ -224,8 +221,7 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	if ctx.Err() == nil && !ph.cut {
 		ph.emitSilent(ctx)
 	}
-	close(pumpStop)
-	if !drained(ctx, pumpDone) {
+	if !drained() {
 		return errors.Join(err, ErrUndrained)
 	}
 	if err == nil {
@@ -238,6 +234,19 @@ func (s *Session) Run(ctx context.Context, ph *Phase, sink results.Sink) error {
 	ph.cover(complete)
 	ph.complete.Store(complete)
 	return err
+}
+
+// pump begins to hand the phase's records to sink. What it returns ends that, and tells whether sink has taken all.
+func (ph *Phase) pump(ctx context.Context, sink results.Sink, cancel context.CancelCauseFunc) (drained func() bool) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	crash.Go(func() {
+		ph.rec.queue.pump(sink, stop, func(err error) { cancel(fatal{err}) })
+		close(done) // not deferred: after a panic sink has not had all
+	})
+	return func() bool {
+		close(stop)
+		return taken(ctx, done)
+	}
 }
 
 // ErrUndrained ends a scan whose sink did not take what it was given even after the stop: no record may follow.
@@ -259,8 +268,8 @@ func (s *Session) Close() {
 // drainTime is how long a stopped scan waits for a sink that is no Unblocker to take what it was given.
 const drainTime = 700 * time.Millisecond
 
-// drained waits for the pump: without limit, but for a short time only once the scan is told to stop.
-func drained(ctx context.Context, pump <-chan struct{}) bool {
+// taken waits for the pump: without limit, but for a short time only once the scan is told to stop.
+func taken(ctx context.Context, pump <-chan struct{}) bool {
 	select {
 	case <-pump:
 		return true
