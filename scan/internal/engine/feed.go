@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -34,8 +33,8 @@ type Asker interface {
 //	                                    ├─▶ silent, and trusted by then ──────▶ Asker
 //	                                    └─▶ outage, lost part, nothing left: not asked ─▶ Asker
 //
-// It has no result map, for endpoints are asked again and again, and no retries: who hands them out knows what silence is worth. A source port
-// of the scan's, drawn anew for each probe, tells an answer from a late one to the probe before.
+// It has no result map, for endpoints are asked again and again, and no retries: who hands them out knows what silence is worth. The source
+// port tells an answer from a late one to the probe before.
 type feed struct {
 	session *Session
 	phase   *Phase
@@ -170,6 +169,7 @@ func (f *feed) ask(ctx context.Context, endpoints []netip.AddrPort) {
 	for _, e := range f.out {
 		e.begin()
 	}
+	now := time.Now().UnixNano()
 	for _, at := range endpoints {
 		path := f.way(at)
 		if path < 0 {
@@ -182,15 +182,15 @@ func (f *feed) ask(ctx context.Context, endpoints []netip.AddrPort) {
 			f.flush(ctx, path)
 			e.begin()
 		}
-		if sport := f.sourcePort(); e.craft(f.session.key, at.Addr(), sport, at.Port()) {
+		if sport := f.sourcePort(now); e.craft(f.session.key, at.Addr(), sport, at.Port()) {
 			e.n++
 			f.batches[path] = append(f.batches[path], at)
-			f.launched(at, sport)
+			f.launched(at, now, sport)
 			continue
 		}
 		f.session.pacer.Return(1)
 		f.phase.tally.noARP.Add(1)
-		f.came(results.Port{Time: time.Now().UnixNano(), Addr: at.Addr(), Port: at.Port(), Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
+		f.came(results.Port{Time: now, Addr: at.Addr(), Port: at.Port(), Reason: results.NoARP, Source: e.path.Src, Iface: e.path.Link.Name})
 	}
 	for path := range f.out {
 		f.flush(ctx, path)
@@ -220,10 +220,14 @@ func (f *feed) way(at netip.AddrPort) int {
 	return path
 }
 
-// sourcePort is one of those that probes have.
-func (f *feed) sourcePort() uint16 {
+// feedPorts is how many source ports take turns, a second each. A SYN-ACK comes again 1, 3, 7, 15, 31 and 63 s later where our RST has been
+// lost (tcp_synack_retries of Linux, ip-sysctl.rst): modulo 13 none of these is 0, so it is to another port than a probe of that moment.
+const feedPorts = 13
+
+// sourcePort is that of a probe at a Unix time in ns.
+func (f *feed) sourcePort(now int64) uint16 {
 	ports := f.phase.id.ports
-	return ports.Min + uint16(rand.IntN(int(ports.Max-ports.Min))) // the last is the beacons'
+	return ports.Min + uint16(now/int64(time.Second)%min(feedPorts, int64(ports.Max-ports.Min))) // the last is the beacons'
 }
 
 // flush hands a path's batch to the kernel. What it does not take was not asked.
@@ -266,11 +270,11 @@ func (f *feed) flush(ctx context.Context, path int) {
 }
 
 // launched takes note of a probe, before it leaves: an answer may come before the call returns.
-func (f *feed) launched(to netip.AddrPort, sport uint16) {
+func (f *feed) launched(to netip.AddrPort, now int64, sport uint16) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.number++
-	f.flights[to] = shot{number: f.number, at: time.Now().UnixNano(), sport: sport}
+	f.flights[to] = shot{number: f.number, at: now, sport: sport}
 	f.order = append(f.order, launch{to, f.number})
 }
 
