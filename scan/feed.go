@@ -47,6 +47,12 @@ func (f *Feed) Run(ctx context.Context, asker Asker, sink results.Sink) error {
 	return f.session.Feed(ctx, asker, sink)
 }
 
+// Pause has nothing leave any more, beacons included, until Resume.
+func (f *Feed) Pause() { f.session.Pacer().Pause() }
+
+// Resume goes on.
+func (f *Feed) Resume() { f.session.Pacer().Resume() }
+
 // FeedStatus is what a Feed has counted.
 type FeedStatus struct {
 	Sent, Invalid, Late, Drops, Errors uint64

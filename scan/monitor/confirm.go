@@ -106,7 +106,8 @@ func (p *Planner) isDark(net uint64) bool {
 	return d != nil && len(d.hosts) >= darkHosts && d.endpoints*darkShare > int(p.openIn[net])
 }
 
-func (p *Planner) darken(addr netip.Addr) {
+// darken counts a silent endpoint, and tells whether it is the first of its host.
+func (p *Planner) darken(addr netip.Addr) (first bool) {
 	net := network(addr)
 	d := p.dark[net]
 	if d == nil {
@@ -115,6 +116,7 @@ func (p *Planner) darken(addr netip.Addr) {
 	}
 	d.hosts[addr]++
 	d.endpoints++
+	return d.hosts[addr] == 1
 }
 
 func (p *Planner) lighten(addr netip.Addr) {

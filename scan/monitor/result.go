@@ -99,11 +99,13 @@ func (p *Planner) compare(r *answer) (Change, bool) {
 	return Change{}, false
 }
 
-// countDark notes that an open endpoint is silent.
+// countDark notes that an open endpoint is silent, and has the others of its host asked.
 func (p *Planner) countDark(r *answer, d *doubt) {
 	if d.reason == ReasonEnded && !d.counted && r.state != results.Closed {
 		d.counted = true
-		p.darken(r.addr.Addr())
+		if p.darken(r.addr.Addr()) {
+			p.askSiblings(r.addr.Addr(), r.index)
+		}
 	}
 }
 

@@ -122,9 +122,10 @@ func (p *Planner) Supervise(now int64) results.Supervision {
 func (p *Planner) cycleAges(z *zone, a *ages) {
 	n := uint64(untracked(z))
 	missed := min(z.cycle.missed(p.n), n)
-	each, more := (n-missed)/markLen, (n-missed)%markLen
+	parts := partOf(p.n-1, p.n) + 1
+	each, more := (n-missed)/uint64(parts), (n-missed)%uint64(parts)
 	oldest := p.now
-	for k := range z.cycle.marks {
+	for k := range z.cycle.marks[:parts] {
 		count := each
 		if uint64(k) < more {
 			count++

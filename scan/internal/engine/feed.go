@@ -385,8 +385,11 @@ func (f *feed) takeBack(since time.Time) {
 	f.phase.tally.again.Add(f.lostIf(func(_ netip.AddrPort, s shot) bool { return s.at > since.UnixNano() }))
 }
 
-// lose says that a part has stopped answering.
+// lose says that a part has stopped answering. That a host does is what whoever asks wants to know: it is no evidence that is lost.
 func (f *feed) lose(p *beacon.Part) (unknown uint64) {
+	if p.Scope == beacon.Host {
+		return 0
+	}
 	f.mu.Lock()
 	f.parts = append(f.parts, *p)
 	f.mu.Unlock()

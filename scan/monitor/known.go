@@ -1,0 +1,116 @@
+package monitor
+
+import (
+	"iter"
+	"net/netip"
+)
+
+// Now is the latest time that the planner was told. A clock that begins behind it, after a restart, has to catch up: nothing is due before.
+func (p *Planner) Now() int64 { return p.now }
+
+// Begun is when the planner was made, a restored one's first ancestor: no endpoint was asked by it before. A Change whose NotBefore is not later
+// shows an endpoint that was not asked before.
+func (p *Planner) Begun() int64 { return p.started }
+
+// Rests tells whether windows let nothing be asked at the time that the planner was told last.
+func (p *Planner) Rests() bool {
+	for _, z := range p.zones {
+		if z.open && z.positions > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// RestsOf tells so of one address.
+func (p *Planner) RestsOf(addr netip.Addr) bool { return !p.zoneOfAddr(addr.Unmap()).open }
+
+// Open yields the endpoints that are known to be open, in no order.
+func (p *Planner) Open() iter.Seq[netip.AddrPort] {
+	return func(yield func(netip.AddrPort) bool) {
+		for _, id := range p.table.slots {
+			if id == 0 {
+				continue
+			}
+			if e := p.table.at(id); e.open() {
+				if addr, port := p.space.At(e.index()); !yield(netip.AddrPortFrom(addr, port)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Shut takes back that an endpoint is known to be open: it is found anew when it answers.
+func (p *Planner) Shut(ap netip.AddrPort) {
+	index, ok := p.space.Index(ap.Addr(), ap.Port())
+	if !ok {
+		return
+	}
+	id := p.table.find(index)
+	if id == 0 || !p.table.at(id).open() {
+		return
+	}
+	addr := ap.Addr().Unmap()
+	if d, doubted := p.doubts[index]; doubted && d.reason == ReasonEnded {
+		p.resolve(addr, index, &d)
+	}
+	net := network(addr)
+	if p.openIn[net]--; p.openIn[net] == 0 {
+		delete(p.openIn, net)
+	}
+	p.move(id, index, addr, ap.Port(), p.table.at(id).meta&^flagOpen, -1)
+}
+
+// Dark is a network, a /24 or a /64, much of which is silent at once.
+type Dark struct {
+	Host      netip.Addr // one of its silent hosts
+	Hosts     int
+	Endpoints int
+}
+
+// Dark yields those of the moment: of them nothing is confirmed as gone.
+func (p *Planner) Dark() iter.Seq[Dark] {
+	return func(yield func(Dark) bool) {
+		for net, d := range p.dark {
+			if !p.isDark(net) {
+				continue
+			}
+			for host := range d.hosts {
+				if !yield(Dark{host, len(d.hosts), d.endpoints}) {
+					return
+				}
+				break
+			}
+		}
+	}
+}
+
+// mostSiblings bounds how many endpoints of a host are asked because one of them is silent.
+const mostSiblings = 64
+
+// askSiblings has the other open endpoints of a host asked at once when one of them is silent: so a host that is down is known as that, and
+// not port by port over the time in which each has its turn.
+func (p *Planner) askSiblings(addr netip.Addr, but uint64) {
+	left := mostSiblings
+	ask := func(port uint16) {
+		index, ok := p.space.Index(addr, port)
+		if !ok || index == but || left == 0 {
+			return
+		}
+		if id := p.table.find(index); id == 0 || !p.table.at(id).open() || p.busy(index) {
+			return
+		}
+		if p.doubted(p.zoneOf(index), index, doubt{reason: ReasonRequested, due: p.now}) {
+			left--
+		}
+	}
+	if _, ports := p.space.Product(); ports != nil {
+		for i := range ports.Len() {
+			ask(ports.At(i))
+		}
+	}
+	for port := range p.space.Pairs() {
+		ask(port)
+	}
+}

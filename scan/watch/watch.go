@@ -1,0 +1,342 @@
+package watch
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"synoptic/results"
+	"synoptic/results/coverage"
+	"synoptic/results/crash"
+	"synoptic/scan"
+	"synoptic/scan/gate"
+	"synoptic/scan/monitor"
+	"synoptic/scan/permute"
+	"synoptic/scan/plan"
+)
+
+// Config says what is watched, and who is told.
+type Config struct {
+	// Plan makes the plan of the next feed, of the space of Planner, with its pace and the backend afpacket: routes may be others by now.
+	Plan    func() (*plan.Plan, error)
+	Options scan.Options
+	Planner *monitor.Planner
+	Space   Space
+	Seed    uint64
+
+	Keeper Keeper
+	// Events takes the events of feeds: outages, next hops that move.
+	Events results.Sink
+	// Warn is told what goes wrong and is tried again; nil: nobody is.
+	Warn func(error)
+	// StopFile: while there is such a file nothing is asked. "": there is none.
+	StopFile string
+	// Piece is how long a piece lasts at most; 0 is an hour.
+	Piece time.Duration
+	// Hold is how long ports that have gone silent are held, so that a host that is down is told as that; 0 is two minutes.
+	Hold time.Duration
+}
+
+// Space is what is watched.
+type Space interface {
+	Len() uint64
+	Index(addr netip.Addr, port uint16) (uint64, bool)
+}
+
+// Turned is a change of a port, confirmed.
+type Turned struct {
+	monitor.Change
+	Reason results.Reason // of the last answer; results.NoResponse
+	Fresh  bool           // it was not asked before: since when it is open is not known
+	Loss   float64        // how likely a probe, or its answer, gets lost by what is known of the path
+	Port   results.Port   // of what has opened: its last answer
+}
+
+// Piece is what was done since Begin: a scan, as far as it is.
+type Piece struct {
+	ScanID     string
+	Begin, Now time.Time
+	Sent       uint64
+	Changes    []Turned // that the Keeper does not have yet
+	Last       bool     // no other piece of this ScanID follows
+	// Covered are the positions that were asked while evidence held, with those of all that has changed.
+	Covered *coverage.Set
+}
+
+// Keeper keeps what a monitor finds. One goroutine calls it.
+type Keeper interface {
+	// Keep takes a piece as far as it is. It gives back endpoints that stay open all the same, for what has happened is not of them. After an
+	// error the same changes are given again, with what has come meanwhile.
+	Keep(p *Piece) (stay []netip.AddrPort, err error)
+	// Dark takes a network, much of which has stopped answering.
+	Dark(d monitor.Dark, since time.Time) error
+}
+
+// Monitor is one that runs.
+type Monitor struct {
+	config Config
+	order  *permute.Permutation
+
+	mu      sync.Mutex // of all that follows, the planner's methods included
+	planner *monitor.Planner
+	clock   clock
+	stopped bool // by the stop file
+	feed    *scan.Feed
+	piece   piece
+	kept    time.Time // when the Keeper had all
+	held    []holding
+	dark    map[netip.Addr]*darkness // by the address of the network
+	sent    uint64
+	due     []monitor.Endpoint
+}
+
+const (
+	defaultPiece = time.Hour
+	defaultHold  = 2 * time.Minute
+)
+
+// New prepares a monitor.
+func New(c Config) (*Monitor, error) {
+	order, err := permute.New(c.Space.Len(), c.Seed)
+	if err != nil {
+		return nil, err
+	}
+	if c.Piece == 0 {
+		c.Piece = defaultPiece
+	}
+	if c.Hold == 0 {
+		c.Hold = defaultHold
+	}
+	if c.Warn == nil {
+		c.Warn = func(error) {}
+	}
+	m := &Monitor{config: c, order: order, planner: c.Planner, clock: newClock(time.Now(), c.Planner.Now()), dark: map[netip.Addr]*darkness{}}
+	m.kept = time.Now()
+	m.begin(m.kept)
+	return m, nil
+}
+
+// newScanID is 128 random bits, in hex.
+func newScanID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// Run asks until ctx ends. What has been found is kept before it returns; the error is that of the Keeper, if it does not take it.
+func (m *Monitor) Run(ctx context.Context) (err error) {
+	var going sync.WaitGroup
+	m.look()
+	going.Go(crash.Guarded(func() { m.ask(ctx) }))
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			m.look()
+			_ = m.keep(false) // or a second later: it is said
+		}
+	}
+	going.Wait()
+	for range lastTries {
+		if err = m.keep(true); err == nil {
+			return nil
+		}
+		time.Sleep(keepEvery)
+	}
+	return err
+}
+
+const (
+	keepEvery = time.Second
+	// lastTries is how often it is tried to keep what was found last.
+	lastTries = 5
+	// A feed that has ended is followed by another after a second, then twice as long each time, a minute at most.
+	firstWait, longestWait = time.Second, time.Minute
+	// steady is how long a feed must have run for the next one to follow after a second again.
+	steady = time.Minute
+)
+
+// ask runs one feed after another.
+func (m *Monitor) ask(ctx context.Context) {
+	for wait := firstWait; ctx.Err() == nil; {
+		begun := time.Now()
+		err := m.feedOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(begun) > steady {
+			wait = firstWait
+		}
+		m.config.Warn(fmt.Errorf("%w; next attempt in %v", err, wait))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, longestWait)
+	}
+}
+
+// feedOnce runs a feed to its end.
+func (m *Monitor) feedOnce(ctx context.Context) error {
+	p, err := m.config.Plan()
+	if err != nil {
+		return err
+	}
+	o := m.config.Options
+	o.Rules = append(slices.Clone(o.Rules), gate.RuleFunc(m.rests))
+	f, err := scan.NewFeed(p, o)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.feed = f
+	m.pause()
+	m.mu.Unlock()
+	err = f.Run(ctx, m, m.config.Events)
+	if err == nil {
+		err = errors.New("the feed has ended")
+	}
+	return err
+}
+
+// look looks at the stop file, and at networks that have gone dark.
+func (m *Monitor) look() {
+	stopped := false
+	if f := m.config.StopFile; f != "" {
+		_, err := os.Stat(f)
+		stopped = err == nil
+	}
+	m.mu.Lock()
+	m.stopped = stopped
+	m.planner.Next(m.clock.at(time.Now()), 0, nil) // windows open and close
+	m.pause()
+	tell := m.lookAtDark(time.Now())
+	m.mu.Unlock()
+	for _, d := range tell {
+		if err := m.config.Keeper.Dark(d.Dark, d.since); err != nil {
+			m.config.Warn(err)
+		}
+	}
+}
+
+// pause has the feed stand still, with its beacons, while nothing may be asked.
+func (m *Monitor) pause() {
+	switch {
+	case m.feed == nil:
+	case m.stopped || m.planner.Rests():
+		m.feed.Pause()
+	default:
+		m.feed.Resume()
+	}
+}
+
+// rests is a rule of the gate: nothing leaves for a network, beacons neither, while its windows do not let it be asked.
+func (m *Monitor) rests(_ uint64, addr netip.Addr, _ uint16) gate.Answer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.planner.RestsOf(addr) {
+		return gate.Never
+	}
+	return gate.Go
+}
+
+// darkness is a network that is dark.
+type darkness struct {
+	monitor.Dark
+	since time.Time
+	told  bool
+	seen  bool
+}
+
+// darkFor is how long a network must be dark to be told of.
+const darkFor = time.Minute
+
+// lookAtDark gives the networks that are to be told of.
+func (m *Monitor) lookAtDark(now time.Time) (tell []darkness) {
+	for _, d := range m.dark {
+		d.seen = false
+	}
+	for d := range m.planner.Dark() {
+		net := netOf(d.Host)
+		x := m.dark[net]
+		if x == nil {
+			x = &darkness{since: now}
+			m.dark[net] = x
+		}
+		x.Dark, x.seen = d, true
+		if !x.told && now.Sub(x.since) >= darkFor {
+			x.told = true
+			tell = append(tell, *x)
+		}
+	}
+	for net, d := range m.dark {
+		if !d.seen {
+			delete(m.dark, net)
+		}
+	}
+	return tell
+}
+
+// Next is of scan.Asker.
+func (m *Monitor) Next(now int64, to []netip.AddrPort) []netip.AddrPort {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopped {
+		return to
+	}
+	m.due = m.planner.Next(m.clock.at(time.Now()), mostAtOnce, m.due[:0])
+	for _, e := range m.due {
+		to = append(to, e.Addr)
+	}
+	m.sent += uint64(len(m.due))
+	return to
+}
+
+// mostAtOnce endpoints are handed out at a time.
+const mostAtOnce = 1 << 14
+
+// Take is of scan.Asker.
+func (m *Monitor) Take(answers []results.Port) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	at := m.clock.at(now)
+	var loss float64
+	for i := range answers {
+		p := &answers[i]
+		ap := netip.AddrPortFrom(p.Addr, p.Port)
+		state := p.Reason.State()
+		switch p.Reason {
+		case results.EvidenceLost:
+			state = results.Unknown
+		case results.NoResponse, results.NoARP:
+			state = 0
+		}
+		change, changed := m.planner.Result(ap, state, at)
+		if p.Reason != results.EvidenceLost {
+			m.covered(ap)
+		}
+		if changed {
+			if loss == 0 {
+				loss = m.loss()
+			}
+			fresh := change.After == results.Open && change.NotBefore <= m.planner.Begun()
+			m.hold(now, Turned{Change: change, Reason: p.Reason, Fresh: fresh, Loss: loss, Port: *p})
+		}
+	}
+}
+
+// loss is the share of beacons without an answer, or a bit more where few were sent: at least one in three hundred.
+func (m *Monitor) loss() float64 {
+	e := m.feed.Status().Evidence
+	return (float64(e.Asked-min(e.Answered, e.Asked)) + 1) / (float64(e.Asked) + 300)
+}
