@@ -51,6 +51,8 @@ func do(s Scan, r Request) (a Answer, err error) {
 	case VerbStatus:
 		status := s.Status()
 		a.Status = &status
+	case VerbNow:
+		err = wrong("that is for a monitor", "a scan asks each port in its turn")
 	}
 	return a, err
 }

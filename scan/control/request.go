@@ -23,13 +23,14 @@ const (
 	VerbResume  = "resume"  // it goes on
 	VerbExclude = "exclude" // addresses, prefixes, ranges, octet patterns
 	VerbStatus  = "status"
+	VerbNow     = "now" // of a monitor: addresses, prefixes, ADDRESS:PORT, which are asked at once
 )
 
 // RateAuto lets an automatic rate that was set go by the path again.
 const RateAuto = "auto"
 
 // Verbs are all of them.
-var Verbs = []string{VerbRate, VerbPause, VerbResume, VerbExclude, VerbStatus}
+var Verbs = []string{VerbRate, VerbPause, VerbResume, VerbExclude, VerbStatus, VerbNow}
 
 // Answer is what came of a request. Of the fields behind Hint those are set that the verb is about.
 type Answer struct {
@@ -40,8 +41,10 @@ type Answer struct {
 
 	*Rate
 	*scan.Excluded
-	Paused *bool        `json:"paused,omitempty"`
-	Status *scan.Status `json:"status,omitempty"`
+	Paused    *bool        `json:"paused,omitempty"`
+	Status    *scan.Status `json:"status,omitempty"`
+	Monitor   *Monitored   `json:"monitor,omitempty"`
+	Requested *int         `json:"requested,omitempty"` // endpoints that are asked at once
 }
 
 // Rate is the answer to VerbRate, in probes per second.
@@ -103,6 +106,10 @@ func (r *Request) check() error {
 	case VerbExclude:
 		if len(r.Args) == 0 {
 			return wrong("name addresses, prefixes or ranges", "exclude what?")
+		}
+	case VerbNow:
+		if len(r.Args) == 0 {
+			return wrong("name addresses, prefixes, or ADDRESS:PORT", "ask what now?")
 		}
 	case "":
 		return wrong("verbs are "+strings.Join(Verbs, ", "), "no verb")

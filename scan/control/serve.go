@@ -28,7 +28,8 @@ const (
 
 // Server answers requests.
 type Server struct {
-	Scan Scan
+	Scan    Scan
+	Monitor Monitor // instead of a scan; nil: none
 	// Clean takes secrets out of an answer; nil: there are none in it.
 	Clean func(string) string
 
@@ -127,6 +128,9 @@ func (s *Server) handle(line []byte) Answer {
 	r, err := ParseRequest(line)
 	if err != nil {
 		return Answer{Verb: short(r.Verb), Error: err.Error(), Hint: hintOf(err)}
+	}
+	if s.Monitor != nil {
+		return DoMonitor(s.Monitor, r)
 	}
 	return Do(s.Scan, r)
 }

@@ -105,12 +105,25 @@ func (p *Planner) askSiblings(addr netip.Addr, but uint64) {
 			left--
 		}
 	}
-	if _, ports := p.space.Product(); ports != nil {
-		for i := range ports.Len() {
-			ask(ports.At(i))
-		}
-	}
-	for port := range p.space.Pairs() {
+	for port := range p.Ports() {
 		ask(port)
+	}
+}
+
+// Ports yields the ports that are asked on any address.
+func (p *Planner) Ports() iter.Seq[uint16] {
+	return func(yield func(uint16) bool) {
+		if _, ports := p.space.Product(); ports != nil {
+			for port := range ports.All() {
+				if !yield(port) {
+					return
+				}
+			}
+		}
+		for port := range p.space.Pairs() {
+			if !yield(port) {
+				return
+			}
+		}
 	}
 }

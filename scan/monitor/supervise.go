@@ -81,9 +81,16 @@ func (a *ages) record() results.Ages {
 	return results.Ages{P50: a.percentile(0.5), P99: a.percentile(0.99), Max: a.max}
 }
 
-// Supervise gives the figures of the moment, for a record or for metrics; used is the rate since it was called last. It looks at every
-// endpoint of tiers 1 and 2: some 10 ms for a million. The record lacks Vantage, which the caller knows.
+// Supervise gives the figures of the moment, for a record; used is the rate since it was called last.
 func (p *Planner) Supervise(now int64) results.Supervision {
+	s := p.Figures(now)
+	p.meter = meter{p.now, p.counts.Sent}
+	return s
+}
+
+// Figures are those of the moment; used is the rate since Supervise was called last. It looks at every endpoint of tiers 1 and 2: some 10 ms for
+// a million. The record lacks Vantage, which the caller knows.
+func (p *Planner) Figures(now int64) results.Supervision {
 	p.advance(now)
 	var by [numTiers]ages
 	for id := uint32(1); id <= p.table.last; id++ {
@@ -114,7 +121,6 @@ func (p *Planner) Supervise(now int64) results.Supervision {
 	if dt := p.now - p.meter.since; dt > 0 {
 		s.UsedPPS = float64(p.counts.Sent-p.meter.sent) / (float64(dt) / 1e9)
 	}
-	p.meter = meter{p.now, p.counts.Sent}
 	return s
 }
 

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"io"
+	"iter"
 	"net/netip"
 	"time"
 
@@ -10,17 +11,51 @@ import (
 	"synoptic/scan/monitor"
 )
 
-// Request has endpoints asked before all others, and tells how many of them are watched.
-func (m *Monitor) Request(endpoints ...netip.AddrPort) (n int) {
+// Target is what is to be asked at once: the ports of a prefix that are watched, or one of them.
+type Target struct {
+	Prefix netip.Prefix
+	Port   uint16 // 0: all
+}
+
+// MostRequested is how many bits the addresses of a Target may have: a /20 is 2^12 of them.
+const MostRequested = 12
+
+// Request has endpoints asked before all others, and tells how many of those that it was given are watched.
+func (m *Monitor) Request(targets ...Target) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock.at(time.Now())
-	for _, ap := range endpoints {
-		if m.planner.Request(ap, now) {
-			n++
+	for _, t := range targets {
+		for a := t.Prefix.Masked().Addr(); t.Prefix.Contains(a); a = a.Next() {
+			for port := range m.ports(t.Port) {
+				if m.planner.Request(netip.AddrPortFrom(a, port), now) {
+					n++
+				}
+			}
 		}
 	}
 	return n
+}
+
+// ports are those that are watched somewhere, or one of them.
+func (m *Monitor) ports(one uint16) iter.Seq[uint16] {
+	if one != 0 {
+		return func(yield func(uint16) bool) { yield(one) }
+	}
+	return m.planner.Ports()
+}
+
+// Pause has nothing leave any more, until Resume.
+func (m *Monitor) Pause() { m.setPaused(true) }
+
+// Resume goes on.
+func (m *Monitor) Resume() { m.setPaused(false) }
+
+func (m *Monitor) setPaused(paused bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.paused = paused
+	m.pause()
 }
 
 // Predict chooses anew what is likely to open.
@@ -48,7 +83,10 @@ func (m *Monitor) Snapshot(w io.Writer) error {
 // Status is how a monitor does.
 type Status struct {
 	Counts  monitor.Counts
+	Figures results.Supervision
 	Feed    scan.FeedStatus // of the last one; the zero value before the first
+	Asking  bool            // it runs
+	Paused  bool            // by Pause
 	Stopped bool            // by the stop file
 	Held    int             // changes that the Keeper does not have yet
 	Dark    int             // networks, much of which is silent
@@ -58,7 +96,7 @@ type Status struct {
 func (m *Monitor) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{Counts: m.planner.Counts(), Stopped: m.stopped, Held: len(m.held), Dark: len(m.dark)}
+	s := Status{Counts: m.planner.Counts(), Figures: m.planner.Figures(m.clock.at(time.Now())), Asking: m.asking, Paused: m.paused, Stopped: m.stopped, Held: len(m.held), Dark: len(m.dark)}
 	if m.feed != nil {
 		s.Feed = m.feed.Status()
 	}

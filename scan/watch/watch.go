@@ -88,7 +88,9 @@ type Monitor struct {
 	planner *monitor.Planner
 	clock   clock
 	stopped bool // by the stop file
+	paused  bool // by Pause
 	feed    *scan.Feed
+	asking  bool // it runs
 	piece   piece
 	kept    time.Time // when the Keeper had all
 	held    []holding
@@ -198,10 +200,13 @@ func (m *Monitor) feedOnce(ctx context.Context) error {
 		return err
 	}
 	m.mu.Lock()
-	m.feed = f
+	m.feed, m.asking = f, true
 	m.pause()
 	m.mu.Unlock()
 	err = f.Run(ctx, m, m.config.Events)
+	m.mu.Lock()
+	m.asking = false
+	m.mu.Unlock()
 	if err == nil {
 		err = errors.New("the feed has ended")
 	}
@@ -232,7 +237,7 @@ func (m *Monitor) look() {
 func (m *Monitor) pause() {
 	switch {
 	case m.feed == nil:
-	case m.stopped || m.planner.Rests():
+	case m.stopped || m.paused || m.planner.Rests():
 		m.feed.Pause()
 	default:
 		m.feed.Resume()
@@ -290,7 +295,7 @@ func (m *Monitor) lookAtDark(now time.Time) (tell []darkness) {
 func (m *Monitor) Next(now int64, to []netip.AddrPort) []netip.AddrPort {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stopped {
+	if m.stopped || m.paused {
 		return to
 	}
 	m.due = m.planner.Next(m.clock.at(time.Now()), mostAtOnce, m.due[:0])

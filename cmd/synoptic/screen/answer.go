@@ -26,6 +26,12 @@ func WriteAnswer(w io.Writer, a *control.Answer) {
 		fmt.Fprintln(w, "paused: nothing is sent until resume")
 	case a.Paused != nil:
 		fmt.Fprintln(w, "going on")
+	case a.Requested != nil:
+		fmt.Fprintf(w, "%s asked now\n", Count(uint64(*a.Requested), "port is", "ports are"))
+	case a.Monitor != nil:
+		for _, row := range monitorRows(a.Monitor) {
+			fmt.Fprintf(w, "%-10s %s\n", row[0], Printable(row[1]))
+		}
 	}
 }
 
@@ -92,6 +98,31 @@ func statusRows(s *scan.Status) (rows [][2]string) {
 			}
 		}
 		row("output", "%s: %s", d.Output, strings.Join(words, ", "))
+	}
+	return rows
+}
+
+// monitorRows say how a monitor does.
+func monitorRows(m *control.Monitored) (rows [][2]string) {
+	row := func(name, format string, args ...any) {
+		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
+	}
+	row("watched", "%s, %s open; %s older than is wanted, the oldest asked %s ago", Count(m.Endpoints, "port", "ports"), Number(m.Open), Number(m.Overdue), Clock(time.Duration(m.OldestS)*time.Second))
+	row("rate", "%s of %s", perSecond(m.UsedPPS), perSecond(m.BudgetPPS))
+	row("cycle", "%s done, and %.1f%% of the present one", Number(m.Cycles), 100*m.CycleDone)
+	row("changes", "%s; %s being made sure of", Number(m.Changes), Number(m.Unconfirmed))
+	switch {
+	case m.Stopped:
+		row("paused", "by the stop file")
+	case m.Paused:
+		row("paused", "by synoptic ctl")
+	case m.Outage != "":
+		row("outage", "waiting for %s", m.Outage)
+	case !m.Asking:
+		row("outage", "no probe can be sent")
+	}
+	if m.DarkNetworks > 0 {
+		row("dark", "%s, of which much is silent", Count(uint64(m.DarkNetworks), "network", "networks"))
 	}
 	return rows
 }
