@@ -29,6 +29,9 @@ type VantageStats struct {
 	First, Last time.Time
 }
 
+// countIntervals counts those that ended: eras do not count those that pieces in progress have ended.
+const countIntervals = `SELECT (SELECT coalesce(sum(n), 0) FROM era) + (SELECT coalesce(sum(ended), 0) FROM live JOIN delta USING (sweep))`
+
 // Stats counts.
 func (db *DB) Stats() (s Stats, err error) {
 	s.Schema = SchemaVersion
@@ -36,7 +39,7 @@ func (db *DB) Stats() (s Stats, err error) {
 		`SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`: &s.Bytes,
 		`SELECT count(*) FROM scan`: &s.Scans,
 		`SELECT (SELECT coalesce(sum(n), 0) FROM front) + (SELECT coalesce(sum(opened - ended), 0) FROM live JOIN delta USING (sweep))`: &s.Open,
-		`SELECT (SELECT coalesce(sum(n), 0) FROM era) + (SELECT coalesce(sum(ended), 0) FROM live JOIN delta USING (sweep))`:            &s.Intervals,
+		countIntervals: &s.Intervals,
 		`SELECT coalesce(sum(intervals), 0) FROM folded`: &s.Folded,
 		`SELECT count(*) FROM outbox`:                    &s.Outbox,
 		`SELECT count(*) FROM ack`:                       &s.Acks,

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -29,6 +30,7 @@ type stream struct {
 	at      uint64                     // of the cycle
 	piece   *streamPiece
 	n       int
+	told    map[results.EventID]int // how often
 }
 
 // streamPiece is a piece as its records have it.
@@ -134,6 +136,18 @@ func (s *stream) flush() Piece {
 	return p
 }
 
+// deliver takes what is in the outbox.
+func (s *stream) deliver(db *DB) {
+	all, err := db.Outbox(1 << 20)
+	s.do(err)
+	for _, e := range all {
+		var read results.Records
+		s.do(results.NewReader(bytes.NewReader(append(e.Record, '\n'))).Read(&read))
+		s.told[read.Notices[0].EventID()]++
+		s.do(db.Delivered(e.ID))
+	}
+}
+
 // wrote takes it that the piece was written.
 func (s *stream) wrote(p Piece) {
 	for _, c := range s.waiting {
@@ -216,7 +230,9 @@ func (s *stream) run(w *Watch, db *DB) *Watch {
 		}
 		p := s.flush()
 		s.do(w.Write(p))
-		s.wrote(p)
+		if s.wrote(p); rapid.Bool().Draw(s.t, "deliver") {
+			s.deliver(db)
+		}
 	}
 	s.goOn()
 	s.fail(w, db)

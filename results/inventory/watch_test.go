@@ -21,7 +21,7 @@ func TestWatch(t *testing.T) {
 		db, other := newDB(t), newDB(t)
 		defer func() { db.Close(); other.Close() }()
 		space, _ := newBox([]byte(streamPlan), 7)
-		s := &stream{t: rt, space: space.(*box), now: hours(1), open: map[netip.AddrPort]bool{}, same: map[netip.AddrPort]int64{}, doubts: map[netip.AddrPort]*Turned{}}
+		s := &stream{t: rt, space: space.(*box), now: hours(1), open: map[netip.AddrPort]bool{}, same: map[netip.AddrPort]int64{}, doubts: map[netip.AddrPort]*Turned{}, told: map[results.EventID]int{}}
 		if rapid.Bool().Draw(rt, "known") { // a scan that was there before
 			before := &fakeScan{id: "before", vantage: "m", text: streamPlan, seed: 3, covered: whole(streamPlan, 3), t0: hours(0) + 1, t1: hours(1), open: map[netip.AddrPort]string{}}
 			for _, at := range s.space.all {
@@ -32,7 +32,6 @@ func TestWatch(t *testing.T) {
 			before.into(t, db, Scan{})
 			before.into(t, other, Scan{})
 		}
-		told := map[results.EventID]int{}
 		w := s.watch(db)
 		for range rapid.IntRange(1, 6).Draw(rt, "pieces") {
 			s.begin()
@@ -48,9 +47,7 @@ func TestWatch(t *testing.T) {
 			if err := db.Check(); err != nil {
 				rt.Fatal(err)
 			}
-			for _, e := range events(t, db) {
-				told[e.EventID()]++
-			}
+			s.deliver(db)
 			s.piece.open = s.open
 			s.piece.into(rt, other, s.space)
 		}
@@ -58,12 +55,12 @@ func TestWatch(t *testing.T) {
 			rt.Fatalf("written while it went on:\n%s\nas records:\n%s", a, b)
 		}
 		for _, c := range s.turned {
-			if id := c.Event.EventID(); told[id] != 1 {
-				rt.Fatalf("%v was told %d times", c.At, told[id])
+			if id := c.Event.EventID(); s.told[id] != 1 {
+				rt.Fatalf("%v was told %d times", c.At, s.told[id])
 			}
 		}
-		if len(told) != len(s.turned) {
-			rt.Fatalf("%d events of %d changes", len(told), len(s.turned))
+		if len(s.told) != len(s.turned) {
+			rt.Fatalf("%d events of %d changes", len(s.told), len(s.turned))
 		}
 		s.compareTimes(db)
 	})
