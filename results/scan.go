@@ -49,6 +49,7 @@ type ScanStart struct {
 	Show          []string `json:"show,omitempty"` // states of which every port has a record: of a port without one, that it has another
 	Probes        uint64   `json:"probes"`         // positions of this scan or shard
 	Shard         string   `json:"shard,omitempty"`
+	Monitor       bool     `json:"monitor,omitempty"` // a piece of a monitor's stream, and no scan that ends with its plan
 	Seed          uint64   `json:"seed"`
 	PlanDigest    string   `json:"plan_digest,omitempty"` // SHA-256 in hex, as the two below: scan/plan's digest.go
 	TargetsDigest string   `json:"targets_digest,omitempty"`

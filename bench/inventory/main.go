@@ -70,7 +70,10 @@ func (b *year) run(write bool) error {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "inventory.db")
-	config := inventory.Config{Spaces: func(text []byte, seed uint64) (inventory.Space, error) { return spec.Read(text, seed) }}
+	config := inventory.Config{Spaces: func(text []byte) (inventory.Order, error) {
+		s, err := spec.Read(text, 0)
+		return func(seed uint64) (inventory.Space, error) { return s.WithSeed(seed) }, err
+	}}
 	if b.db, err = inventory.Open(path, config); err != nil {
 		return err
 	}

@@ -72,7 +72,10 @@ func openInventory(path string) (*inventory.DB, error) { return inventory.Open(p
 func readInventory(path string) (*inventory.DB, error) { return inventory.OpenReader(path, plansOf()) }
 
 func plansOf() inventory.Config {
-	return inventory.Config{Spaces: func(text []byte, seed uint64) (inventory.Space, error) { return spec.Read(text, seed) }}
+	return inventory.Config{Spaces: func(text []byte) (inventory.Order, error) {
+		s, err := spec.Read(text, 0)
+		return func(seed uint64) (inventory.Space, error) { return s.WithSeed(seed) }, err
+	}}
 }
 
 // needsWords wants at least, and at most, so many words, which are named by their order.

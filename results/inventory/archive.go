@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"slices"
+
 	"github.com/ncruces/go-sqlite3"
 )
 
@@ -30,12 +32,14 @@ type archive struct {
 	eras   []*era
 	insert *sqlite3.Stmt
 	find   *sqlite3.Stmt
+	lazy   bool // of a piece in progress: filters are written when it ends
 }
 
 type era struct {
-	id, n  int64
-	filter []byte
-	dirty  bool
+	id, n   int64
+	filter  []byte
+	dirty   bool
+	pending int64 // rows that a piece in progress has added: the table counts them when the piece ends
 }
 
 const (
@@ -64,7 +68,72 @@ func newArchive(db *DB) (a *archive, err error) {
 		a.insert.Close()
 		return nil, err
 	}
+	if err := a.overlay(db); err != nil {
+		a.close()
+		return nil, err
+	}
 	return a, nil
+}
+
+// overlay adds to the filters what pieces in progress have ended.
+func (a *archive) overlay(db *DB) error {
+	sweeps, err := db.allLive()
+	if err != nil {
+		return err
+	}
+	for _, sweep := range sweeps {
+		changes, err := db.delta(sweep)
+		if err != nil {
+			return err
+		}
+		for i := range changes {
+			if changes[i].opened {
+				continue
+			}
+			e, err := a.eraOf(changes[i].key, sweep)
+			if err != nil {
+				return err
+			}
+			e.take(changes[i].key)
+			e.pending++
+		}
+	}
+	return nil
+}
+
+// eraOf is the era of the interval of an endpoint that a sweep has ended: most often the newest.
+func (a *archive) eraOf(k key, until int64) (*era, error) {
+	for _, e := range slices.Backward(a.eras) {
+		rows, err := a.rows(e, k, nil)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(rows, func(r pastRow) bool { return r.until == until }) {
+			return e, nil
+		}
+	}
+	return nil, errBlob
+}
+
+// settle has the filters written with what the pieces of a vantage have added, which is the sweep in progress.
+func (a *archive) settle(db *DB, sweep int64) error {
+	changes, err := db.delta(sweep)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		if changes[i].opened {
+			continue
+		}
+		e, err := a.eraOf(changes[i].key, sweep)
+		if err != nil {
+			return err
+		}
+		e.pending--
+		e.n++
+		e.dirty = true
+	}
+	return a.save()
 }
 
 func (a *archive) close() {
@@ -92,18 +161,27 @@ func (e *era) mayHave(k key) bool {
 	return k.bits(func(at uint64) bool { return e.filter[at/8]>>(at%8)&1 != 0 })
 }
 
+func (e *era) take(k key) {
+	k.bits(func(at uint64) bool { e.filter[at/8] |= 1 << (at % 8); return true })
+}
+
+func (e *era) full() bool { return e.n+e.pending >= eraRows }
+
 // add puts a row into the newest era.
 func (a *archive) add(k key, r pastRow) error {
-	if len(a.eras) == 0 || a.eras[len(a.eras)-1].n >= eraRows {
+	if len(a.eras) == 0 || a.eras[len(a.eras)-1].full() {
 		id := int64(1)
 		if len(a.eras) > 0 {
 			id = a.eras[len(a.eras)-1].id + 1
 		}
-		a.eras = append(a.eras, &era{id: id, filter: make([]byte, filterBytes)})
+		a.eras = append(a.eras, &era{id: id, filter: make([]byte, filterBytes), dirty: true})
 	}
 	e := a.eras[len(a.eras)-1]
-	e.n, e.dirty = e.n+1, true
-	k.bits(func(at uint64) bool { e.filter[at/8] |= 1 << (at % 8); return true })
+	if e.take(k); a.lazy {
+		e.pending++
+	} else {
+		e.n, e.dirty = e.n+1, true
+	}
 	gap := any(nil)
 	if r.gap != nil {
 		gap = *r.gap
@@ -120,25 +198,30 @@ func (a *archive) of(k key) (all []pastRow, err error) {
 		if !e.mayHave(k) {
 			continue
 		}
-		if err := bind(a.find, []any{e.id, k}); err != nil {
-			return nil, err
-		}
-		for a.find.Step() {
-			r := pastRow{era: e.id, since: a.find.ColumnInt64(0), until: a.find.ColumnInt64(2), how: how(a.find.ColumnInt(3))}
-			if a.find.ColumnType(1) != sqlite3.NULL {
-				gap := a.find.ColumnInt64(1)
-				r.gap = &gap
-			}
-			all = append(all, r)
-		}
-		if err := a.find.Err(); err != nil {
-			return nil, err
-		}
-		if err := a.find.Reset(); err != nil {
+		if all, err = a.rows(e, k, all); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// rows appends those of an endpoint in an era.
+func (a *archive) rows(e *era, k key, all []pastRow) ([]pastRow, error) {
+	if err := bind(a.find, []any{e.id, k}); err != nil {
+		return nil, err
+	}
+	for a.find.Step() {
+		r := pastRow{era: e.id, since: a.find.ColumnInt64(0), until: a.find.ColumnInt64(2), how: how(a.find.ColumnInt(3))}
+		if a.find.ColumnType(1) != sqlite3.NULL {
+			gap := a.find.ColumnInt64(1)
+			r.gap = &gap
+		}
+		all = append(all, r)
+	}
+	if err := a.find.Err(); err != nil {
+		return nil, err
+	}
+	return all, a.find.Reset()
 }
 
 // remove takes a row away. The filter keeps the endpoint, which costs a look-up.
@@ -160,6 +243,7 @@ func (a *archive) save() error {
 		if err := run(a.conn, `INSERT OR REPLACE INTO era VALUES (?, ?, ?)`, e.id, e.n, a.packer.seal(e.filter)); err != nil {
 			return err
 		}
+		e.dirty = false
 	}
 	return nil
 }

@@ -130,6 +130,9 @@ func (u *update) tellEnded(c *toggle, at netip.AddrPort, svc int64) {
 
 // howEnded says how an endpoint is that was asked and not seen: by its record, or by the records that are not there.
 func (in *Ingest) howEnded(at netip.AddrPort) how {
+	if s, known := in.said[at]; known && s.ended {
+		return s.how
+	}
 	shown := results.ParseStates(in.start.Show)
 	switch reason := in.refused[at]; {
 	case reason.State() == results.Closed:
@@ -159,7 +162,7 @@ func (u *update) services() error {
 	}
 	numbers := make([]int64, len(u.in.protos))
 	for i, name := range u.in.protos {
-		id, err := number(u.db.conn, `INSERT INTO proto (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id`, name)
+		id, err := u.db.protoOf(name)
 		if err != nil {
 			return err
 		}
@@ -218,7 +221,7 @@ func (u *update) setService(s *sighting, before, now int64) error {
 	return nil
 }
 
-// writeEvents puts the changes into the outbox. One that is there is the same change, told again.
+// writeEvents puts the changes into the outbox.
 func (u *update) writeEvents() error {
 	if u.tells() {
 		for _, e := range u.in.recheck.events() {
@@ -226,14 +229,23 @@ func (u *update) writeEvents() error {
 			u.events = append(u.events, e)
 		}
 	}
-	s, _, err := u.db.conn.Prepare(`INSERT OR IGNORE INTO outbox (event_id, record) VALUES (?, ?)`)
+	notices := make([]results.Notice, 0, len(u.events))
+	for i := range u.events {
+		notices = append(notices, &u.events[i])
+	}
+	return u.db.tell(notices)
+}
+
+// tell puts notices into the outbox. One that is there is the same, told again.
+func (db *DB) tell(notices []results.Notice) error {
+	s, _, err := db.conn.Prepare(`INSERT OR IGNORE INTO outbox (event_id, record) VALUES (?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	for i := range u.events {
-		id := u.events[i].EventID()
-		line, err := u.events[i].AppendJSON(nil)
+	for _, n := range notices {
+		id := n.EventID()
+		line, err := n.AppendJSON(nil)
 		if err != nil {
 			return err
 		}

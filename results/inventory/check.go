@@ -1,13 +1,14 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/ncruces/go-sqlite3"
 )
 
-// checkCopies compares what the database has twice: the front with cur, and each delta with the intervals that begin and end with its sweep.
+// checkCopies compares what the database has twice: the front with cur, eras with past, and each delta with the intervals that begin and end with its sweep.
 func (db *DB) checkCopies() error {
 	ids, names, err := db.vantages("")
 	if err != nil {
@@ -17,6 +18,13 @@ func (db *DB) checkCopies() error {
 		if err := db.checkVantage(id); err != nil {
 			return db.damaged(fmt.Errorf("vantage %s: %w", names[i], err))
 		}
+	}
+	counted, err := number(db.conn, countIntervals)
+	if err != nil {
+		return err
+	}
+	if n, err := number(db.conn, `SELECT count(*) FROM past`); err != nil || n != counted {
+		return cmp.Or(err, db.damaged(fmt.Errorf("past has %d intervals, and its eras count %d", n, counted)))
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // addresses were seen first: the change that an endpoint made last
 // between them, where it made an odd number of them. Both are of one vantage; in which order they are given does not matter.
 //
-// Of an endpoint that was open and that the later scan's sweep did not ask, it also yields ChangeUnknown, where unknown is true. These
+// Of an endpoint that was open and that none of the sweeps after the earlier scan's, up to the later scan's, has asked, it also yields ChangeUnknown, where unknown is true. These
 // take a look at each open endpoint, all others only at what has changed.
 func (db *DB) Diff(a, b ScanInfo, unknown bool) iter.Seq2[results.Change, error] {
 	return func(yield func(results.Change, error) bool) {
@@ -44,7 +44,7 @@ func (db *DB) diff(a, b ScanInfo, unknown bool, yield func(results.Change) bool)
 	}
 	others := protos.changes(db, t, a.Vantage, changes)
 	if unknown {
-		missing, err := db.notAsked(t, to, a.Vantage, changes)
+		missing, err := db.notAsked(t, from, to, a.Vantage, changes)
 		if err != nil {
 			return err
 		}
@@ -113,12 +113,13 @@ func (db *DB) netChanges(t *timeline, from, to int) ([]toggle, error) {
 	return slices.DeleteFunc(runs[0], func(c toggle) bool { return c.first != c.opened }), nil
 }
 
-// notAsked are the endpoints that are open after both of two sweeps, between which some changed, and that the later did not ask.
-func (db *DB) notAsked(t *timeline, to int, vantage string, changed []toggle) (all []keyed, err error) {
+// notAsked are the endpoints that are open after both of two sweeps, between which some changed, and that no sweep behind the first, up to the second, asked.
+func (db *DB) notAsked(t *timeline, from, to int, vantage string, changed []toggle) (all []keyed, err error) {
 	open, err := db.openAfter(t, to)
 	if err != nil {
 		return nil, err
 	}
+	asked := t.together(min(from+1, to), to)
 	_, t1 := t.sweeps[to].times()
 	for _, k := range open {
 		at, err := db.addrPort(k)
@@ -126,7 +127,7 @@ func (db *DB) notAsked(t *timeline, to int, vantage string, changed []toggle) (a
 			return nil, err
 		}
 		_, begun := slices.BinarySearchFunc(changed, k, func(c toggle, k key) int { return compare(c.key, k) })
-		if begun || t.coveredBy(at, to) != nil {
+		if begun || t.coversParts(asked, at) {
 			continue
 		}
 		all = append(all, keyed{k, results.Change{

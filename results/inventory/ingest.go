@@ -62,6 +62,7 @@ type Ingest struct {
 	proto    map[string]uint32
 	suspects map[netip.Addr]suspect
 	refused  map[netip.AddrPort]results.Reason // of endpoints that were open: what they answered instead
+	said     map[netip.AddrPort]said           // by the change records of a monitor
 	open     map[int64][]key                   // endpoints that are open by now, of the vantage
 	asked    results.Assembly
 	cut      string // behind the scan's ID
@@ -84,6 +85,9 @@ type suspect struct {
 	reasons results.Suspect
 }
 
+// defaultVantage is the vantage of records that do not name their scanner.
+const defaultVantage = "local"
+
 // Ingest begins to take a scan.
 func (db *DB) Ingest(scan Scan) *Ingest {
 	in := &Ingest{db: db, scan: scan, number6: map[netip.Addr]int64{}, proto: map[string]uint32{}, suspects: map[netip.Addr]suspect{},
@@ -98,7 +102,7 @@ func (in *Ingest) Outcome() Outcome { return in.done }
 func (in *Ingest) begin(s *results.ScanStart) error {
 	in.start = s
 	if in.scan.Vantage == "" {
-		in.scan.Vantage = cmp.Or(s.Scanner, in.scan.Host, "local")
+		in.scan.Vantage = cmp.Or(s.Scanner, in.scan.Host, defaultVantage)
 	}
 	return nil
 }
@@ -131,6 +135,9 @@ func (in *Ingest) hosts(batch []results.Host) error {
 func (in *Ingest) notices(batch []results.Notice) error {
 	for _, n := range batch {
 		in.asked.Add(n)
+		if c, ok := n.(*results.Change); ok && in.start != nil && in.start.Monitor {
+			in.say(c)
+		}
 	}
 	return nil
 }
@@ -239,6 +246,10 @@ func (in *Ingest) write(e *results.ScanEnd) error {
 	if err != nil {
 		return err
 	}
+	in.db.writes++
+	if err := in.db.settle(vantage); err != nil {
+		return err
+	}
 	seen, err := in.sorted(vantage)
 	if err != nil {
 		return err
@@ -247,7 +258,7 @@ func (in *Ingest) write(e *results.ScanEnd) error {
 	if err != nil {
 		return err
 	}
-	p := &piece{scanID: in.start.ScanID + in.cut, t0: time.Time(in.start.Time).UnixNano(), t1: time.Time(e.Time).UnixNano(), loaded: true}
+	p := &piece{scanID: in.start.ScanID + in.cut, t0: time.Time(in.start.Time).UnixNano(), t1: time.Time(e.Time).UnixNano(), loaded: true, monitor: in.start.Monitor}
 	if p.parts, err = in.parts(); err != nil {
 		return err
 	}
@@ -312,7 +323,7 @@ func (in *Ingest) lasting(vantage int64, k key) key {
 func (in *Ingest) parts() (all []part, err error) {
 	asked, doubt := in.asked.Parts()
 	for _, a := range asked {
-		space, err := in.db.config.Spaces(a.Text, a.Seed)
+		order, space, err := in.db.read(a.Text, a.Seed)
 		if err != nil {
 			doubt = errors.Join(doubt, fmt.Errorf("plan of part %d: %w", a.Part, err))
 			continue
@@ -321,7 +332,7 @@ func (in *Ingest) parts() (all []part, err error) {
 		if err != nil {
 			return nil, err
 		}
-		in.db.keep(id, int64(a.Seed), space)
+		in.db.spaces.keep(id, int64(a.Seed), order, space)
 		beyond := coverage.Of(coverage.Range{Begin: space.Len(), End: math.MaxUint64})
 		all = append(all, part{int64(a.Part), id, int64(a.Seed), space.Len(), in.recheck.without(space, a.Covered.Minus(beyond))})
 	}

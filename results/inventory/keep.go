@@ -29,14 +29,17 @@ type VantageStats struct {
 	First, Last time.Time
 }
 
+// countIntervals counts those that ended: eras do not count those that pieces in progress have ended.
+const countIntervals = `SELECT (SELECT coalesce(sum(n), 0) FROM era) + (SELECT coalesce(sum(ended), 0) FROM live JOIN delta USING (sweep))`
+
 // Stats counts.
 func (db *DB) Stats() (s Stats, err error) {
 	s.Schema = SchemaVersion
 	for query, into := range map[string]*int64{
 		`SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`: &s.Bytes,
-		`SELECT count(*) FROM scan`:                      &s.Scans,
-		`SELECT coalesce(sum(n), 0) FROM front`:          &s.Open,
-		`SELECT coalesce(sum(n), 0) FROM era`:            &s.Intervals,
+		`SELECT count(*) FROM scan`: &s.Scans,
+		`SELECT (SELECT coalesce(sum(n), 0) FROM front) + (SELECT coalesce(sum(opened - ended), 0) FROM live JOIN delta USING (sweep))`: &s.Open,
+		countIntervals: &s.Intervals,
 		`SELECT coalesce(sum(intervals), 0) FROM folded`: &s.Folded,
 		`SELECT count(*) FROM outbox`:                    &s.Outbox,
 		`SELECT count(*) FROM ack`:                       &s.Acks,
@@ -46,7 +49,8 @@ func (db *DB) Stats() (s Stats, err error) {
 		}
 	}
 	err = each(db.conn, `SELECT v.name, count(DISTINCT w.id), count(*), min(c.t0), max(c.t1),
-		(SELECT coalesce(sum(n), 0) FROM front WHERE vantage = v.id),
+		(SELECT coalesce(sum(n), 0) FROM front WHERE vantage = v.id)
+		+ (SELECT coalesce(sum(opened - ended), 0) FROM live JOIN delta USING (sweep) WHERE live.vantage = v.id),
 		(SELECT count(*) FROM suspect WHERE until IS NULL AND (host >> 48) & 16383 = v.id)
 		FROM vantage v JOIN sweep w ON w.vantage = v.id JOIN scan c ON c.sweep = w.id GROUP BY v.id ORDER BY v.id`, func(r *sqlite3.Stmt) error {
 		s.Vantages = append(s.Vantages, VantageStats{
@@ -78,6 +82,10 @@ func (db *DB) prune(before time.Time) (forgotten int64, err error) {
 		return 0, err
 	}
 	defer tx.End(&err)
+	db.writes++
+	if err := db.settleAll(); err != nil {
+		return 0, err
+	}
 	err = run(db.conn, `CREATE TEMP TABLE IF NOT EXISTS old AS SELECT 0 AS sweep`)
 	if err == nil {
 		err = run(db.conn, `DELETE FROM old`)

@@ -58,7 +58,7 @@ func scanOf(n int) *fakeScan {
 
 // takeScans goes on from the scan that the database has last, and says of each when it is in.
 func takeScans(path string) error {
-	db, err := Open(path, Config{Spaces: newBox})
+	db, err := Open(path, Config{Spaces: readBox})
 	if err != nil {
 		return err
 	}

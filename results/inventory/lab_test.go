@@ -24,6 +24,11 @@ type box struct {
 	place map[netip.AddrPort]uint64
 }
 
+func readBox(text []byte) (Order, error) {
+	_, err := newBox(text, 0)
+	return func(seed uint64) (Space, error) { return newBox(text, seed) }, err
+}
+
 func newBox(text []byte, seed uint64) (Space, error) {
 	var first, hosts, hosts6, ports int
 	if _, err := fmt.Sscanf(string(text), "box %d %d %d %d", &first, &hosts, &hosts6, &ports); err != nil {
@@ -139,7 +144,7 @@ var empty = sync.OnceValue(func() []byte {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	db, err := Open(filepath.Join(dir, "empty.db"), Config{Spaces: newBox})
+	db, err := Open(filepath.Join(dir, "empty.db"), Config{Spaces: readBox})
 	if err != nil {
 		panic(err)
 	}
@@ -152,7 +157,7 @@ var empty = sync.OnceValue(func() []byte {
 })
 
 func newDBIn(t testing.TB, path string) *DB {
-	db, err := Open(path, Config{Spaces: newBox})
+	db, err := Open(path, Config{Spaces: readBox})
 	check(t, err)
 	t.Cleanup(func() { db.Close() })
 	check(t, db.conn.Exec("PRAGMA synchronous = OFF"))

@@ -293,7 +293,7 @@ func (m *model) compareDiffs(t *rapid.T, db *DB) {
 				}
 				for _, at := range everywhere {
 					was, is := m.after(vantage, i, at), m.after(vantage, j, at)
-					asked := slices.ContainsFunc(sweeps[j], func(s *fakeScan) bool { return s.asked(at) })
+					asked := slices.ContainsFunc(slices.Concat(sweeps[min(i+1, j):j+1]...), func(s *fakeScan) bool { return s.asked(at) })
 					switch {
 					case !was && is:
 						want = append(want, fmt.Sprintf("%v not>open", at))

@@ -25,7 +25,7 @@ type Space interface {
 // Config says how a database is opened.
 type Config struct {
 	// Spaces reads the text of a plan. Needed.
-	Spaces func(text []byte, seed uint64) (Space, error)
+	Spaces func(text []byte) (Order, error)
 	// Wait is how long another writer is waited for; 0 is DefaultWait.
 	Wait time.Duration
 }
@@ -39,11 +39,10 @@ type DB struct {
 	config Config
 	conn   *sqlite3.Conn
 	packer *packer
-	spaces map[spaceKey]Space
-	inside map[int64]Space // by space: one under any seed, for whether an endpoint is in it
+	spaces spaces
+	seek   *sqlite3.Stmt // of covered
+	writes uint64        // transactions that changed what a Watch has read
 }
-
-type spaceKey struct{ space, seed int64 }
 
 // Error is what is wrong with a database as a file. It wraps the cause.
 type Error struct {
@@ -125,7 +124,8 @@ func open(path string, c Config, flags sqlite3.OpenFlag) (db *DB, err error) {
 	if c.Wait == 0 {
 		c.Wait = DefaultWait
 	}
-	db = &DB{path: path, config: c, spaces: map[spaceKey]Space{}, inside: map[int64]Space{}}
+	db = &DB{path: path, config: c}
+	db.spaces.forget()
 	if db.packer, err = newPacker(); err != nil {
 		return nil, err
 	}
@@ -189,6 +189,9 @@ func (db *DB) prepare(readOnly bool) error {
 func (db *DB) Close() error {
 	_ = db.packer.zip.Close()
 	db.packer.unzip.Close()
+	if db.seek != nil {
+		db.seek.Close()
+	}
 	return db.failed(db.conn.Close())
 }
 

@@ -119,7 +119,7 @@ func (in *Ingest) isSuspect(a netip.Addr) bool {
 func (in *Ingest) covered() (parts diff.Parts) {
 	asked, _ := in.asked.Parts()
 	for _, a := range asked {
-		if space, err := in.db.config.Spaces(a.Text, a.Seed); err == nil {
+		if _, space, err := in.db.read(a.Text, a.Seed); err == nil {
 			parts = append(parts, diff.Part{Space: space, Covered: a.Covered})
 		}
 	}
@@ -166,7 +166,7 @@ func (in *Ingest) Covered() (all []*coverage.Set, known bool) {
 		return nil, false
 	}
 	for i, a := range asked {
-		space, err := in.db.config.Spaces(a.Text, a.Seed)
+		_, space, err := in.db.read(a.Text, a.Seed)
 		if err != nil || a.Part != i+1 {
 			return nil, false
 		}

@@ -10,7 +10,7 @@ import (
 const applicationID = 0x53796e49
 
 // steps make the schema of each version out of the one before, from an empty file on. A step that was released never changes.
-var steps = []string{schema1}
+var steps = []string{schema1, schema2}
 
 // SchemaVersion is the version that this program writes, the file's user_version.
 var SchemaVersion = len(steps)
@@ -59,6 +59,13 @@ CREATE VIEW was_open AS
         c.ep & 65535 AS port, v.name AS vantage, c.since, c.since - c.gap AS after, c.ended >> 2 AS until,
         CASE c.ended & 3 WHEN 0 THEN 'shut' WHEN 1 THEN 'closed' WHEN 2 THEN 'gone' ELSE 'unreachable' END AS how
  FROM past c JOIN vantage v ON v.id = (c.ep >> 48) & 16383;
+`
+
+// A monitor's stream is written while it goes on: live has the sweep of the piece in progress, whose changes are in cur, past and delta, and not yet in
+// front and era.
+const schema2 = `
+ALTER TABLE scan ADD COLUMN monitor INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE live (vantage INTEGER PRIMARY KEY REFERENCES vantage, sweep INTEGER NOT NULL REFERENCES sweep) STRICT;
 `
 
 // migrate brings the schema from a version to the newest in one transaction.

@@ -84,19 +84,44 @@ func (db *DB) protos() (map[int64]string, error) {
 	return all, each(db.conn, `SELECT id, name FROM proto`, func(s *sqlite3.Stmt) error { all[s.ColumnInt64(0)] = s.ColumnText(1); return nil })
 }
 
+// protoOf is the row of a service, which it gets here at first.
+func (db *DB) protoOf(name string) (int64, error) {
+	return number(db.conn, `INSERT INTO proto (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id`, name)
+}
+
 // spaceOf is the row of a plan's text.
 func (db *DB) spaceOf(plan *results.Plan, space Space) (int64, error) {
 	return number(db.conn, `INSERT INTO space (sha256, spec, n) VALUES (?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET n = n RETURNING id`,
 		plan.SHA256, string(plan.Text), int64(space.Len()))
 }
 
-// front are the keys of a vantage's open endpoints, ascending: what table cur has, to be read at once.
+// front are the keys of a vantage's open endpoints, ascending: what table cur has, to be read at once. What a piece in progress has
+// changed is not in the blob.
 func (db *DB) front(vantage int64) (keys []key, err error) {
 	err = each(db.conn, `SELECT blob FROM front WHERE vantage = ?`, func(s *sqlite3.Stmt) error {
 		keys, err = db.packer.unpackKeys(s.ColumnRawBlob(0))
 		return err
 	}, vantage)
-	return keys, err
+	if err != nil {
+		return nil, err
+	}
+	sweep, err := db.live(vantage)
+	if err != nil || sweep == 0 {
+		return keys, err
+	}
+	changes, err := db.delta(sweep)
+	if err != nil {
+		return nil, err
+	}
+	var without, with []key
+	for i := range changes {
+		if changes[i].opened {
+			with = append(with, changes[i].key)
+		} else {
+			without = append(without, changes[i].key)
+		}
+	}
+	return edited(keys, without, with), nil
 }
 
 func (db *DB) setFront(vantage int64, keys []key) error {
@@ -105,8 +130,8 @@ func (db *DB) setFront(vantage int64, keys []key) error {
 
 // forget drops what was read in a transaction that was rolled back.
 func (db *DB) forget() {
-	clear(db.spaces)
-	clear(db.inside)
+	db.spaces.forget()
+	db.writes++
 }
 
 // place finds the sweep of a new scan, or makes it, and returns its index.
@@ -139,6 +164,9 @@ func (t *timeline) place(p *piece, byTime bool) (int, error) {
 func (t *timeline) continues(s *sweep, p *piece) bool {
 	some := false
 	for _, q := range s.pieces {
+		if q.monitor || p.monitor {
+			return false
+		}
 		parts := t.sets(q)
 		if len(parts) != len(p.parts) {
 			return false
@@ -164,9 +192,9 @@ func (t *timeline) store(at int, p *piece, start *results.ScanStart, e *results.
 		missed = e.MissedOpen.High
 	}
 	var err error
-	p.scan, err = number(t.db.conn, `INSERT INTO scan (scan_id, sweep, t0, t1, probes, sent, open, suspects, rx_drops, missed_hi, coverage, complete, error)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, p.scanID, t.sweeps[at].id, p.t0, p.t1, int64(start.Probes), int64(e.Sent), open,
-		suspects, int64(e.RxDrops), missed, e.Coverage, e.Complete, e.Error)
+	p.scan, err = number(t.db.conn, `INSERT INTO scan (scan_id, sweep, t0, t1, probes, sent, open, suspects, rx_drops, missed_hi, coverage, complete, error, monitor)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, p.scanID, t.sweeps[at].id, p.t0, p.t1, int64(start.Probes), int64(e.Sent), open,
+		suspects, int64(e.RxDrops), missed, e.Coverage, e.Complete, e.Error, p.monitor)
 	if err != nil {
 		return err
 	}

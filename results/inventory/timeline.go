@@ -1,7 +1,8 @@
 package inventory
 
 import (
-	"fmt"
+	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -20,8 +21,9 @@ type timeline struct {
 	suspects map[key][]suspicion
 	err      error // of what is read on demand: to be looked at before anything is believed
 
-	about netip.AddrPort // of memo
-	memo  []membership
+	subject netip.AddrPort // of memo and places
+	memo    []membership
+	places  []place
 }
 
 type sweep struct {
@@ -31,11 +33,13 @@ type sweep struct {
 
 // piece is a scan in its sweep.
 type piece struct {
-	scan   int64 // row
-	scanID string
-	t0, t1 int64 // nanoseconds since the Unix epoch
-	parts  []part
-	loaded bool // the sets of the parts
+	scan    int64 // row
+	scanID  string
+	t0, t1  int64 // nanoseconds since the Unix epoch
+	parts   []part
+	loaded  bool // the sets of the parts
+	seeks   int  // looks into them before
+	monitor bool // a piece of a monitor's stream, a sweep of its own
 
 	first, last *results.Time // t0 and t1, where they were asked for
 }
@@ -50,11 +54,6 @@ type part struct {
 
 func (p *part) whole() bool { return p.covered.Len() == p.n }
 
-type membership struct {
-	space int64
-	in    bool
-}
-
 // suspicion is a run of sweeps in which a host seemed to open every port.
 type suspicion struct{ since, until int64 } // rows of sweeps; until 0: still
 
@@ -62,13 +61,13 @@ type suspicion struct{ since, until int64 } // rows of sweeps; until 0: still
 func (db *DB) timeline(vantage int64) (*timeline, error) {
 	t := &timeline{db: db, vantage: vantage, index: map[int64]int{}, suspects: map[key][]suspicion{}}
 	byScan := map[int64]*piece{}
-	err := each(db.conn, `SELECT w.id, c.id, c.scan_id, c.t0, c.t1 FROM sweep w JOIN scan c ON c.sweep = w.id WHERE w.vantage = ? ORDER BY w.place, c.id`, func(s *sqlite3.Stmt) error {
+	err := each(db.conn, `SELECT w.id, c.id, c.scan_id, c.t0, c.t1, c.monitor FROM sweep w JOIN scan c ON c.sweep = w.id WHERE w.vantage = ? ORDER BY w.place, c.id`, func(s *sqlite3.Stmt) error {
 		id := s.ColumnInt64(0)
 		if len(t.sweeps) == 0 || t.sweeps[len(t.sweeps)-1].id != id {
 			t.index[id] = len(t.sweeps)
 			t.sweeps = append(t.sweeps, &sweep{id: id})
 		}
-		p := &piece{scan: s.ColumnInt64(1), scanID: s.ColumnText(2), t0: s.ColumnInt64(3), t1: s.ColumnInt64(4)}
+		p := &piece{scan: s.ColumnInt64(1), scanID: s.ColumnText(2), t0: s.ColumnInt64(3), t1: s.ColumnInt64(4), monitor: s.ColumnBool(5)}
 		last := t.sweeps[len(t.sweeps)-1]
 		last.pieces = append(last.pieces, p)
 		byScan[p.scan] = p
@@ -131,51 +130,74 @@ func (t *timeline) coveredBy(at netip.AddrPort, sweep int) *piece {
 
 // covers tells whether a scan covers an endpoint. Of a scan that covers all of a space, it need not be known in which order.
 func (t *timeline) covers(p *piece, at netip.AddrPort) bool {
-	parts := t.sets(p)
+	if !p.loaded && p.seeks < mostSeeks {
+		p.seeks++
+		return slices.ContainsFunc(p.parts, func(q part) bool { return t.inside(&q, at) && t.seeks(p, &q, at) })
+	}
+	return t.coversParts(t.sets(p), at)
+}
+
+func (t *timeline) coversParts(parts []part, at netip.AddrPort) bool {
 	for i := range parts {
 		q := &parts[i]
-		if q.covered.NumRanges() == 0 {
-			continue
-		}
-		if !t.inside(q, at) { // which any order of the plan says
+		if q.covered.NumRanges() == 0 || !t.inside(q, at) { // which any order of the plan says
 			continue
 		}
 		if q.whole() {
 			return true
 		}
-		space, err := t.db.space(q.space, q.seed)
-		if err != nil {
-			t.err = err
-			return false
-		}
-		if position, in := space.Position(at.Addr(), at.Port()); in && q.covered.Contains(position) {
+		if position, in := t.position(q, at); in && q.covered.Contains(position) {
 			return true
 		}
 	}
 	return false
 }
 
-// inside tells whether an endpoint is in the space of a part. Of the last endpoint that was asked for, it is known.
-func (t *timeline) inside(q *part, at netip.AddrPort) bool {
-	if at != t.about {
-		t.about, t.memo = at, t.memo[:0]
-	}
-	for _, m := range t.memo {
-		if m.space == q.space {
-			return m.in
+// together are the parts of all sweeps from one to another: what one of them has asked.
+func (t *timeline) together(from, to int) (all []part) {
+	index := map[spaceKey]int{}
+	ranges := [][]coverage.Range{}
+	for i := from; i <= to; i++ {
+		for _, p := range t.sweeps[i].pieces {
+			for _, q := range t.sets(p) {
+				n, known := index[spaceKey{q.space, q.seed}]
+				if !known {
+					n = len(all)
+					index[spaceKey{q.space, q.seed}], all, ranges = n, append(all, q), append(ranges, nil)
+				}
+				ranges[n] = slices.AppendSeq(ranges[n], q.covered.Ranges())
+			}
 		}
 	}
-	space := t.db.inside[q.space]
-	if space == nil {
-		var err error
-		if space, err = t.db.space(q.space, q.seed); err != nil {
-			t.err = err
+	for i := range all {
+		all[i].covered = coverage.Of(ranges[i]...)
+	}
+	slices.SortStableFunc(all, func(a, b part) int { return cmp.Compare(b.covered.Len(), a.covered.Len()) })
+	return all
+}
+
+// mostSeeks is how often what a scan covered is looked into before all of it is read.
+const mostSeeks = 8
+
+// seeks looks into what a scan covered.
+func (t *timeline) seeks(p *piece, q *part, at netip.AddrPort) (found bool) {
+	position, in := t.position(q, at)
+	if !in || t.err != nil {
+		return false
+	}
+	if t.db.seek == nil {
+		t.db.seek, _, t.err = t.db.conn.Prepare(`SELECT "end" FROM covered WHERE scan = ? AND part = ? AND begin <= ? ORDER BY begin DESC LIMIT 1`)
+		if t.err != nil {
 			return false
 		}
 	}
-	_, in := space.Position(at.Addr(), at.Port())
-	t.memo = append(t.memo, membership{q.space, in})
-	return in
+	s := t.db.seek
+	if t.err = bind(s, []any{p.scan, q.number, int64(position)}); t.err != nil {
+		return false
+	}
+	found = s.Step() && uint64(s.ColumnInt64(0)) > position
+	t.err = errors.Join(s.Err(), s.Reset())
+	return found
 }
 
 // suspected tells whether a host seemed to open every port in a sweep.
@@ -212,37 +234,6 @@ func (s *sweep) times() (t0, t1 int64) {
 		t0, t1 = min(t0, p.t0), max(t1, p.t1)
 	}
 	return t0, t1
-}
-
-// space opens a space under a seed, once.
-func (db *DB) space(id, seed int64) (Space, error) {
-	if s := db.spaces[spaceKey{id, seed}]; s != nil {
-		return s, nil
-	}
-	var text []byte
-	err := each(db.conn, `SELECT spec FROM space WHERE id = ?`, func(s *sqlite3.Stmt) error { text = s.ColumnBlob(0, nil); return nil }, id)
-	if err != nil {
-		return nil, err
-	}
-	space, err := db.config.Spaces(text, uint64(seed))
-	if err != nil {
-		return nil, fmt.Errorf("plan %d: %w", id, err)
-	}
-	db.keep(id, seed, space)
-	return space, nil
-}
-
-// maxSpaces bounds how many spaces are kept open: of a large plan one takes megabytes.
-const maxSpaces = 64
-
-func (db *DB) keep(id, seed int64, space Space) {
-	if len(db.spaces) >= maxSpaces {
-		clear(db.spaces)
-	}
-	db.spaces[spaceKey{id, seed}] = space
-	if db.inside[id] == nil {
-		db.inside[id] = space
-	}
 }
 
 // addrPort is the endpoint of a key.

@@ -35,6 +35,11 @@ func (u *update) run() (err error) {
 		return err
 	}
 	defer u.archive.close()
+	return u.with(u.all)
+}
+
+// with calls a function that reads and writes cur.
+func (u *update) with(do func() error) (err error) {
 	for query, s := range map[string]**sqlite3.Stmt{
 		`SELECT since, gap, svc FROM cur WHERE ep = ?`: &u.read,
 		`INSERT INTO cur VALUES (?, ?, ?, ?, 0)`:       &u.insert,
@@ -48,6 +53,11 @@ func (u *update) run() (err error) {
 	if u.protos, err = u.db.protos(); err != nil {
 		return err
 	}
+	return do()
+}
+
+// all changes what the whole scan changes.
+func (u *update) all() error {
 	front, err := u.db.front(u.t.vantage)
 	if err != nil {
 		return err
@@ -111,6 +121,9 @@ func (u *update) appear(s *sighting) error {
 	}
 	at, err := u.db.addrPort(s.key)
 	if err != nil {
+		return err
+	}
+	if err := u.unask(at); err != nil {
 		return err
 	}
 	c := toggle{key: s.key, opened: true, first: true, sweep: now, again: len(before) > 0}
@@ -192,6 +205,9 @@ func (u *update) current(k key) (r curRow, open bool, err error) {
 
 // finish ends the interval of an endpoint with this sweep.
 func (u *update) finish(k key, at netip.AddrPort, row curRow, now int64) error {
+	if err := u.unask(at); err != nil {
+		return err
+	}
 	last := max(u.t.lastAsked(k, at, u.at), u.t.index[row.since])
 	c := toggle{key: k, sweep: now, how: u.in.howEnded(at), gap: now - u.t.sweeps[last].id}
 	u.edit(now, k, &c)
@@ -226,6 +242,19 @@ func (u *update) edit(sweep int64, k key, c *toggle) {
 
 // save writes what is kept besides the rows: filters, deltas, the front, events.
 func (u *update) save(front []key) error {
+	if err := u.saveDeltas(); err != nil {
+		return err
+	}
+	if len(u.appeared)+len(u.vanished) > 0 {
+		if err := u.db.setFront(u.t.vantage, edited(front, u.vanished, u.appeared)); err != nil {
+			return err
+		}
+	}
+	return u.writeEvents()
+}
+
+// saveDeltas writes filters and deltas: of the scan's sweep always.
+func (u *update) saveDeltas() error {
 	if err := u.archive.save(); err != nil {
 		return err
 	}
@@ -238,12 +267,7 @@ func (u *update) save(front []key) error {
 			return err
 		}
 	}
-	if len(u.appeared)+len(u.vanished) > 0 {
-		if err := u.db.setFront(u.t.vantage, edited(front, u.vanished, u.appeared)); err != nil {
-			return err
-		}
-	}
-	return u.writeEvents()
+	return nil
 }
 
 // edited are keys without some and with others. An endpoint that is in both is in the result.

@@ -22,6 +22,9 @@ func NewSpace(space *target.Space, seed uint64) (*Space, error) {
 	return &Space{space, order}, nil
 }
 
+// WithSeed is the same scan with another seed. Both share what they probe.
+func (s *Space) WithSeed(seed uint64) (*Space, error) { return NewSpace(s.space, seed) }
+
 // Position is where a probe stands; false where the scan has no such probe.
 func (s *Space) Position(addr netip.Addr, port uint16) (uint64, bool) {
 	i, ok := s.space.Index(addr, port)
