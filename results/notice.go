@@ -1,7 +1,7 @@
 package results
 
 // Notice is a record about a scan that is neither an answer nor an event of it: what it was going to ask (*PlanPiece), what it has
-// asked (*CoveragePiece), and what is otherwise than before (*Change).
+// asked (*CoveragePiece), what is otherwise than before (*Change), and how fresh what is known is (*Supervision).
 type Notice interface {
 	// Kind is the record's type in JSON.
 	Kind() string
@@ -19,4 +19,6 @@ var notices = map[string]func() (n Notice, scanID *string){
 	kindPlan:     func() (Notice, *string) { p := &PlanPiece{}; return p, &p.ScanID },
 	kindCoverage: func() (Notice, *string) { c := &CoveragePiece{}; return c, &c.ScanID },
 	kindChange:   func() (Notice, *string) { c := &Change{}; return c, &c.ScanID },
+
+	kindSupervision: func() (Notice, *string) { s := &Supervision{}; return s, &s.ScanID },
 }

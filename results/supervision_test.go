@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
@@ -13,7 +14,7 @@ import (
 
 func sampleSupervision() Supervision {
 	return Supervision{
-		Time: 1795342333123456789, Vantage: "dmz-scan01", Endpoints: 168_000_000, Ages: Ages{11200, 82100, 86390}, Overdue: 3, BudgetPPS: 3900, UsedPPS: 3871.0625,
+		Time: Time(time.Unix(0, 1795342333123456789)), ScanID: strings.Repeat("0a", 16), Vantage: "dmz-scan01", Endpoints: 168_000_000, Ages: Ages{11200, 82100, 86390}, Overdue: 3, BudgetPPS: 3900, UsedPPS: 3871.0625,
 		Tiers:       []SupervisedTier{{"open", 1_700_000, Ages{800, 1500, 1620}, 0}, {"predicted", 5_000_000, Ages{2500, 5100, 5160}, 0}, {"cycle", 161_300_000, Ages{41000, 82100, 86390}, 3}},
 		Unconfirmed: 12, Unknown: 700, Changes: 40, Cycle: 6, CycleDone: 0.4375,
 	}
@@ -22,17 +23,17 @@ func sampleSupervision() Supervision {
 // The record, as its readers see it.
 func TestSupervisionJSON(t *testing.T) {
 	s := sampleSupervision()
-	want := `{"v":1,"type":"supervision","ts":"2026-11-22T10:12:13.123456789Z","event_id":"` + s.EventID().String() + `","vantage":"dmz-scan01",` +
+	want := `{"v":1,"type":"supervision","ts":"2026-11-22T10:12:13.123456789Z","scan_id":"` + s.ScanID + `","event_id":"` + s.EventID().String() + `","vantage":"dmz-scan01",` +
 		`"endpoints":168000000,"age_s":{"p50":11200,"p99":82100,"max":86390},"overdue":3,"budget_pps":3900,"used_pps":3871.063,` +
 		`"tiers":[{"tier":"open","endpoints":1700000,"age_s":{"p50":800,"p99":1500,"max":1620},"overdue":0},` +
 		`{"tier":"predicted","endpoints":5000000,"age_s":{"p50":2500,"p99":5100,"max":5160},"overdue":0},` +
 		`{"tier":"cycle","endpoints":161300000,"age_s":{"p50":41000,"p99":82100,"max":86390},"overdue":3}],` +
 		`"unconfirmed":12,"unknown":700,"changes":40,"cycle":6,"cycle_done":0.438}`
-	if got := string(s.AppendJSON(nil)); got != want {
+	if got := jsonOf(t, &s); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	least := Supervision{Time: s.Time}
-	if got := string(least.AppendJSON(nil)); !strings.Contains(got, `"endpoints":0,`) || !strings.Contains(got, `"tiers":[]`) || strings.Contains(got, "vantage") {
+	least := Supervision{Time: s.Time, ScanID: s.ScanID}
+	if got := jsonOf(t, &least); !strings.Contains(got, `"endpoints":0,`) || !strings.Contains(got, `"tiers":[]`) || strings.Contains(got, "vantage") {
 		t.Errorf("the least one: %s", got)
 	}
 }
@@ -41,7 +42,7 @@ func TestSupervisionJSON(t *testing.T) {
 func TestSupervisionEventID(t *testing.T) {
 	first, same, later, elsewhere := sampleSupervision(), sampleSupervision(), sampleSupervision(), sampleSupervision()
 	same.Overdue, same.Tiers = 0, nil
-	later.Time++
+	later.Time = Time(time.Time(later.Time).Add(1))
 	elsewhere.Vantage = "office"
 	if same.EventID() != first.EventID() || later.EventID() == first.EventID() || elsewhere.EventID() == first.EventID() {
 		t.Error("IDs")
@@ -60,7 +61,7 @@ func TestSupervisionsFit(t *testing.T) {
 		for range rapid.IntRange(0, 100).Draw(t, "more tiers") {
 			s.Tiers = append(s.Tiers, s.Tiers[0])
 		}
-		line := s.AppendJSON(nil)
+		line := []byte(jsonOf(t, &s))
 		if len(line)+1 >= maxRecord || !json.Valid(line) {
 			t.Fatalf("%d bytes: %s", len(line), line)
 		}
@@ -71,10 +72,18 @@ func TestSupervisionsFit(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		if fit := s.Fit().AppendJSON(nil); string(fit) != string(line) {
+		if fit := jsonOf(t, s.Fit()); fit != string(line) {
 			t.Fatalf("got  %s\nwant %s", fit, line)
 		}
 	})
+}
+
+func jsonOf(t interface{ Fatal(...any) }, s *Supervision) string {
+	line, err := s.AppendJSON(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(line)
 }
 
 func supervisionSchema(t *testing.T) *jsonschema.Schema {

@@ -108,7 +108,7 @@ func (p *Planner) Figures(now int64) results.Supervision {
 		p.cycleAges(z, &by[TierCycle])
 	}
 	s := results.Supervision{
-		Time: p.now, Endpoints: p.n, BudgetPPS: p.config.Budget,
+		Time: results.Time(time.Unix(0, p.now)), Endpoints: p.n, BudgetPPS: p.config.Budget,
 		Unconfirmed: uint64(len(p.doubts)), Unknown: p.counts.Unknown, Changes: p.counts.Changes,
 	}
 	var all ages

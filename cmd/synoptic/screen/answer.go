@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"synoptic/scan"
 	"synoptic/scan/control"
@@ -107,10 +108,10 @@ func monitorRows(m *control.Monitored) (rows [][2]string) {
 	row := func(name, format string, args ...any) {
 		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
 	}
-	row("watched", "%s, %s open; %s older than is wanted, the oldest asked %s ago", Count(m.Endpoints, "port", "ports"), Number(m.Open), Number(m.Overdue), Clock(time.Duration(m.OldestS)*time.Second))
+	row("watched", "%s, %s open; %s older than is wanted, the oldest asked %s ago", Count(m.Endpoints, "port", "ports"), Grouped(m.Open), Grouped(m.Overdue), Clock(time.Duration(m.OldestS)*time.Second))
 	row("rate", "%s of %s", perSecond(m.UsedPPS), perSecond(m.BudgetPPS))
-	row("cycle", "%s done, and %.1f%% of the present one", Number(m.Cycles), 100*m.CycleDone)
-	row("changes", "%s; %s being made sure of", Number(m.Changes), Number(m.Unconfirmed))
+	row("cycle", "%s done, and %.1f%% of the present one", Grouped(m.Cycles), 100*m.CycleDone)
+	row("changes", "%s; %s being made sure of", Grouped(m.Changes), Grouped(m.Unconfirmed))
 	switch {
 	case m.Stopped:
 		row("paused", "by the stop file")
