@@ -53,6 +53,9 @@ func (f *Feed) Pause() { f.session.Pacer().Pause() }
 // Resume goes on.
 func (f *Feed) Resume() { f.session.Pacer().Resume() }
 
+// BeaconRate is how many of so many probes a second beacons take, in a feed that runs for a while.
+func BeaconRate(rate float64) float64 { return engine.BeaconRate(rate) }
+
 // FeedStatus is what a Feed has counted.
 type FeedStatus struct {
 	Sent, Invalid, Late, Drops, Errors uint64

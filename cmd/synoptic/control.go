@@ -99,10 +99,13 @@ func (o *outside) begin(s *scan.Scan, log *slog.Logger) {
 		server := &control.Server{Scan: s, Clean: secrets.Clean}
 		o.goingOn.Go(crash.Guarded(func() { failed("--control", server.Serve(ctx, o.control)) }))
 	}
-	if len(o.scrapes)+len(o.files) == 0 {
-		return
+	if len(o.scrapes)+len(o.files) > 0 {
+		o.show(ctx, metrics.New(version, s.Status), failed)
 	}
-	registry := metrics.New(version, s.Status)
+}
+
+// show shows metrics.
+func (o *outside) show(ctx context.Context, registry *prometheus.Registry, failed func(what string, err error)) {
 	for _, l := range o.scrapes {
 		o.goingOn.Go(crash.Guarded(func() { failed("--metrics", metrics.Serve(ctx, l, registry)) }))
 	}

@@ -217,6 +217,13 @@ const (
 	pausedPerSecond           = 20.0 // in an outage
 )
 
+// BeaconRate is how many beacons leave a second at a rate, when a phase has run for a while.
+func BeaconRate(rate float64) float64 { return beaconRate(rate, beaconFloor) }
+
+func beaconRate(rate, floor float64) float64 {
+	return min(max(beaconShare*rate, floor), mostOfRate*rate, mostPerSecond)
+}
+
 // rate is how many beacons leave a second.
 func (w *sentinel) rate(now int64) float64 {
 	rate := min(w.session.pacer.Rate(), w.phase.plan.LimitedRate())
@@ -224,7 +231,7 @@ func (w *sentinel) rate(now int64) float64 {
 	if now-w.begun < startTime {
 		floor = startFloor
 	}
-	r := min(max(beaconShare*rate, floor), mostOfRate*rate, mostPerSecond)
+	r := beaconRate(rate, floor)
 	switch {
 	case w.release != nil:
 		return min(pausedPerSecond, max(mostOfRate*rate, min(leastPerSecond, rate)))

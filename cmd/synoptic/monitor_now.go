@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"synoptic/scan/control"
+)
+
+// defaultSocket is where a monitor listens that was told of no other place.
+func defaultSocket() string {
+	dir := os.Getenv("RUNTIME_DIRECTORY") // of systemd's RuntimeDirectory=
+	if dir == "" && os.Geteuid() == 0 {
+		dir = "/run"
+	}
+	if dir == "" {
+		dir = os.Getenv("XDG_RUNTIME_DIR")
+	}
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "synoptic-monitor.sock")
+}
+
+func newNowCommand(std streams) *cobra.Command {
+	var s settings
+	socket := defaultSocket()
+	cmd := &cobra.Command{
+		Use:   "now [flags] ADDRESS...",
+		Short: "Have a monitor ask addresses at once",
+		Long: `Asks the monitor that runs on this host to ask addresses at once: an address, a
+prefix up to a /20, or ADDRESS:PORT. What is otherwise is made sure of and told as
+always. synoptic ctl SOCKET knows more: status, pause, resume.`,
+		Example: `  synoptic monitor now 10.20.3.4
+  synoptic monitor now 10.20.3.0/24 10.20.4.1:443`,
+		Args: func(_ *cobra.Command, words []string) error {
+			if len(words) == 0 {
+				return usage("write: synoptic monitor now ADDRESS...", "ask what now?")
+			}
+			return nil
+		},
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return s.fill(cmd, lookupEnv) },
+		RunE:    func(_ *cobra.Command, words []string) error { return ask(std, socket, control.VerbNow, words) },
+	}
+	cmd.SetFlagErrorFunc(flagError("see synoptic monitor now --help"))
+	cmd.Flags().Var((*word)(&socket), "control", "the monitor's `SOCKET`")
+	return cmd
+}
