@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -159,13 +158,13 @@ func (k *kept) settle(findings []confirm.Finding) error {
 		}
 	}
 	now := time.Now()
-	known := &knownNets{db: k.db, vantage: in.Vantage(), now: now, nets: map[netip.Prefix][]inventory.Interval{}}
+	known := confirm.NewNetworks(intervals(k.db, in.Vantage()), now)
 	groups := confirm.Groups(findings, known, now)
-	if known.err != nil {
-		return known.err
+	if err := known.Err(); err != nil {
+		return err
 	}
 	for _, g := range groups {
-		event := groupEvent(&g)
+		event := g.Event()
 		for _, f := range g.Findings {
 			in.Sure(f.At, surety(&f, g.Kind))
 			if event != nil || g.Quiet {
@@ -177,17 +176,6 @@ func (k *kept) settle(findings []confirm.Finding) error {
 		}
 	}
 	return nil
-}
-
-// groupEvent is the event of a host or a network; nil where it is of a port.
-func groupEvent(g *confirm.Group) *results.Change {
-	if g.Kind != results.ChangeHostDown && g.Kind != results.ChangeNetDark {
-		return nil
-	}
-	at := results.Time(g.Findings[0].Decided)
-	return &results.Change{
-		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: results.NoResponse.String(), NotAfter: &at,
-	}
 }
 
 // surety is what the record of a change says of how it was confirmed.
@@ -208,77 +196,17 @@ func surety(f *confirm.Finding, kind results.ChangeKind) inventory.Surety {
 	return s
 }
 
-// knownNets are what the inventory knew of the networks of candidates.
-type knownNets struct {
-	db      *inventory.DB
-	vantage string
-	now     time.Time
-	nets    map[netip.Prefix][]inventory.Interval
-	err     error
-}
-
-// of are the intervals of a network, of this vantage point, that are open or have ended within two days.
-func (k *knownNets) of(net netip.Prefix) []inventory.Interval {
-	if all, ok := k.nets[net]; ok || k.err != nil {
-		return all
-	}
-	all, err := k.db.History(net, 0, time.Time{})
-	if err != nil {
-		k.err = err
-		return nil
-	}
-	all = slices.DeleteFunc(all, func(i inventory.Interval) bool {
-		return i.Vantage != k.vantage || !i.Open() && k.now.Sub(i.Until) > 48*time.Hour
-	})
-	k.nets[net] = all
-	return all
-}
-
-// Open is how many ports of an address were open.
-func (k *knownNets) Open(addr netip.Addr) (n int) {
-	for _, i := range k.of(confirm.NetOf(addr)) {
-		if i.Addr == addr && i.Open() {
-			n++
-		}
-	}
-	return n
-}
-
-// Seen is when any port of an address was seen open last.
-func (k *knownNets) Seen(addr netip.Addr) (last time.Time) {
-	for _, i := range k.of(confirm.NetOf(addr)) {
-		if i.Addr == addr && i.Open() && i.Last.After(last) {
-			last = i.Last
-		}
-	}
-	return last
-}
-
-// Hosts is how many addresses of a network had open ports.
-func (k *knownNets) Hosts(net netip.Prefix) int {
-	hosts := map[netip.Addr]bool{}
-	for _, i := range k.of(net) {
-		if i.Open() {
-			hosts[i.Addr] = true
-		}
-	}
-	return len(hosts)
-}
-
-// Changes are the moments at which a port has opened or ended. That it was found first is none.
-func (k *knownNets) Changes(at netip.AddrPort) (all []time.Time) {
-	for _, i := range k.of(confirm.NetOf(at.Addr())) {
-		if i.Addr != at.Addr() || i.Port != at.Port() {
-			continue
-		}
-		for _, t := range []time.Time{i.First, i.Until} {
-			if !t.IsZero() && k.now.Sub(t) < 48*time.Hour {
-				all = append(all, t)
+// intervals reads what the inventory knows of a network, seen from a vantage point.
+func intervals(db *inventory.DB, vantage string) func(netip.Prefix) ([]confirm.Interval, error) {
+	return func(network netip.Prefix) (all []confirm.Interval, err error) {
+		known, err := db.History(network, 0, time.Time{})
+		for _, i := range known {
+			if i.Vantage == vantage {
+				all = append(all, confirm.Interval{At: netip.AddrPortFrom(i.Addr, i.Port), First: i.First, Last: i.Last, Until: i.Until})
 			}
 		}
+		return all, err
 	}
-	slices.SortFunc(all, time.Time.Compare)
-	return all
 }
 
 // mostEvents are given to the outputs at a time.

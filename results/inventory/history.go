@@ -71,6 +71,7 @@ func (db *DB) openPorts(vantage string, yield func(Interval) bool) error {
 		if err != nil {
 			return err
 		}
+		t.many = true
 		for _, span := range spansOf(id) {
 			err := each(db.conn, `SELECT ep, since, gap, svc FROM cur WHERE ep BETWEEN ? AND ? ORDER BY ep`, func(s *sqlite3.Stmt) error {
 				one, err := t.interval(s, names[i], protos)

@@ -132,6 +132,12 @@ func intervalsOf(t *rapid.T, db *DB, vantage string) map[netip.AddrPort][]string
 		if err != nil {
 			t.Fatal(err)
 		}
+		slow := line.lastAsked(k, at, len(line.sweeps))
+		line.many = true
+		if quick := line.lastAsked(k, at, len(line.sweeps)); quick != slow {
+			t.Fatalf("%v was asked last in sweep %d, and not in %d", at, slow, quick)
+		}
+		line.many = false
 		for _, s := range u.stretches(rows, row, open) {
 			end, until := len(line.sweeps), any("open")
 			if s.until >= 0 {

@@ -24,6 +24,8 @@ type timeline struct {
 	subject netip.AddrPort // of memo and places
 	memo    []membership
 	places  []place
+	latest  *latest
+	many    bool // endpoints are going to be asked for
 }
 
 type sweep struct {
@@ -212,6 +214,11 @@ func (t *timeline) suspected(k key, sweep int) bool {
 
 // lastAsked is the last sweep before one that asked an endpoint, or -1.
 func (t *timeline) lastAsked(k key, at netip.AddrPort, before int) int {
+	if before == len(t.sweeps) && t.many {
+		if last := t.lastCovered(at); last < 0 || !t.suspected(k, last) {
+			return last
+		}
+	}
 	for i := before - 1; i >= 0; i-- {
 		if t.asked(k, at, i) {
 			return i

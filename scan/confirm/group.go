@@ -32,6 +32,17 @@ type Group struct {
 	Quiet bool
 }
 
+// Event is the record of what has happened to a host or a network, without ScanID and Vantage; nil where it is of a port.
+func (g *Group) Event() *results.Change {
+	if g.Kind != results.ChangeHostDown && g.Kind != results.ChangeNetDark {
+		return nil
+	}
+	at := results.Time(g.Findings[0].Decided)
+	return &results.Change{
+		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: results.NoResponse.String(), NotAfter: &at,
+	}
+}
+
 const (
 	// darkShare of the hosts of a network, more than which have to be silent at once, and leastHosts of them, make that an event of the network.
 	darkShare  = 0.2
