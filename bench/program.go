@@ -37,6 +37,9 @@ func Build() (*Program, error) {
 // Close removes the program.
 func (p *Program) Close() error { return os.RemoveAll(p.dir) }
 
+// Path is where it is.
+func (p *Program) Path() string { return p.path }
+
 // Shared is the program of all tests of a package: it is built when it is first asked for. The zero value is ready.
 type Shared struct {
 	once sync.Once

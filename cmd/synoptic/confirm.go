@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/netip"
 	"strings"
@@ -224,22 +223,7 @@ func (k *kept) events() (all []results.Notice, err error) {
 		lines.WriteByte('\n')
 		k.told = e.ID
 	}
-	reader := results.NewReader(&lines)
-	for into := new(results.Records); ; {
-		switch err := reader.Read(into); {
-		case errors.Is(err, io.EOF):
-			return all, nil
-		case err != nil:
-			return nil, err
-		}
-		for _, n := range into.Notices {
-			c, ok := n.(*results.Change)
-			if ok && c.ScanID != k.sink.end.ScanID { // an output did not take it then
-				c.First, c.ScanID = c.ScanID, k.sink.end.ScanID
-			}
-			all = append(all, n)
-		}
-	}
+	return readEvents(&lines, k.sink.end.ScanID)
 }
 
 // delivered takes the events out of the outbox that every output has which has a place for them. A table on a terminal has none.
@@ -247,16 +231,20 @@ func (k *kept) delivered(outputs []results.Delivery) {
 	if k == nil || k.told == 0 {
 		return
 	}
-	took := false
+	if allDelivered(outputs) {
+		k.sink.keep(func() error { return k.db.Delivered(k.told) })
+	}
+}
+
+// allDelivered tells whether every output has what it was given, and one of them has a place for events. A table on a terminal has none.
+func allDelivered(outputs []results.Delivery) (took bool) {
 	for i := range outputs {
 		if outputs[i].Undelivered() > 0 {
-			return
+			return false
 		}
 		name, _ := sink.Split(outputs[i].Output)
 		f, known := format.Lookup(name)
 		took = took || known && f.Messages
 	}
-	if took {
-		k.sink.keep(func() error { return k.db.Delivered(k.told) })
-	}
+	return took
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
 	"synoptic/scan"
@@ -88,6 +89,11 @@ func (f *outsideFlags) open() (o *outside, err error) {
 
 // begin serves a scan until close is called.
 func (o *outside) begin(s *scan.Scan, log *slog.Logger) {
+	o.serve(&control.Server{Scan: s, Clean: secrets.Clean}, metrics.New(version, s.Status), log)
+}
+
+// serve answers whoever asks, and shows metrics, until close is called.
+func (o *outside) serve(server *control.Server, registry *prometheus.Registry, log *slog.Logger) {
 	ctx, stop := context.WithCancel(context.Background())
 	o.stop = stop
 	failed := func(what string, err error) {
@@ -96,16 +102,8 @@ func (o *outside) begin(s *scan.Scan, log *slog.Logger) {
 		}
 	}
 	if o.control != nil {
-		server := &control.Server{Scan: s, Clean: secrets.Clean}
 		o.goingOn.Go(crash.Guarded(func() { failed("--control", server.Serve(ctx, o.control)) }))
 	}
-	if len(o.scrapes)+len(o.files) > 0 {
-		o.show(ctx, metrics.New(version, s.Status), failed)
-	}
-}
-
-// show shows metrics.
-func (o *outside) show(ctx context.Context, registry *prometheus.Registry, failed func(what string, err error)) {
 	for _, l := range o.scrapes {
 		o.goingOn.Go(crash.Guarded(func() { failed("--metrics", metrics.Serve(ctx, l, registry)) }))
 	}

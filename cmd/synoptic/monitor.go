@@ -213,10 +213,9 @@ func (w *watched) newPlan() (*plan.Plan, error) {
 func (w *watched) standing(db *inventory.DB, vantage string, s *monitorState) (err error) {
 	now := time.Now().UnixNano()
 	known, err := db.Scans(vantage)
-	if err != nil {
+	if _, none := errors.AsType[*inventory.NoScanError](err); err != nil && !none {
 		return err
 	}
-	w.seed = s.Seed
 	w.fresh = s.Fresh
 	if len(s.snapshot) > 0 {
 		w.planner, err = monitor.Restore(w.config, w.plan.Space, bytes.NewReader(s.snapshot))

@@ -232,7 +232,7 @@ func serviceOf(p *results.Port) string {
 
 // deliver gives the outputs the events of the outbox that they were not given yet, and forgets those that all of them have.
 func (k *pieceKeeper) deliver() error {
-	if k.told > 0 && delivered(k.outputs.Deliveries()) {
+	if k.told > 0 && allDelivered(k.outputs.Deliveries()) {
 		if err := k.db.Delivered(k.told); err != nil {
 			return err
 		}

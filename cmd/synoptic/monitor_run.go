@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"synoptic/cmd/synoptic/screen"
@@ -13,6 +15,8 @@ import (
 	"synoptic/results/crash"
 	"synoptic/results/inventory"
 	"synoptic/results/sink"
+	"synoptic/scan/control"
+	"synoptic/scan/metrics"
 	"synoptic/scan/monitor"
 	"synoptic/scan/plan"
 	"synoptic/scan/watch"
@@ -28,14 +32,38 @@ type daemon struct {
 	vantage string
 	outside *outside
 
-	scanID string // of the run: the records that outputs get are those of one scan without an end
-	state  *monitorState
+	scanID  string // of the run: the records that outputs get are those of one scan without an end
+	state   *monitorState
+	atWork atomic.Pointer[atWork]
 }
+
+// atWork is the monitor that runs, until the configuration is read anew, and what keeps its finds.
+type atWork struct {
+	*watch.Monitor
+	keeper *pieceKeeper
+}
+
+// Request is of control.Monitor, as are Pause, Resume and Status.
+func (d *daemon) Request(targets ...watch.Target) int { return d.atWork.Load().Request(targets...) }
+
+// Pause has nothing leave any more.
+func (d *daemon) Pause() { d.atWork.Load().Pause() }
+
+// Resume goes on.
+func (d *daemon) Resume() { d.atWork.Load().Resume() }
+
+// Status is that of the moment.
+func (d *daemon) Status() watch.Status { return d.atWork.Load().Status() }
+
+// kept is what became of what was found.
+func (d *daemon) kept() metrics.Kept { return d.atWork.Load().keeper.counts() }
 
 const (
 	superviseEvery = time.Hour
 	saveEvery      = 5 * time.Minute
-	flushEvery     = 200 * time.Millisecond
+	// predictEvery is how often it is chosen anew at most what is likely to open: once in a cycle, unless that is short.
+	predictEvery = 10 * time.Minute
+	flushOutputs   = 200 * time.Millisecond
 )
 
 // run runs one monitor after another, a new one each time that somebody wants the configuration to be read anew.
@@ -62,12 +90,17 @@ func (d *daemon) run(ctx context.Context, w *watched, load func() (*watched, err
 		}
 		w = next
 	}
-	end := &results.ScanEnd{Time: results.Time(time.Now()), ScanID: d.scanID, Elapsed: time.Since(begun).Seconds(), Sent: sent, Backend: plan.BackendAFPacket}
+	end := &results.ScanEnd{Time: results.Time(time.Now()), ScanID: d.scanID, Duration: time.Since(begun).Seconds(), Probes: sent, Sent: sent, Complete: true, Coverage: 1, Backend: plan.BackendAFPacket}
 	return d.out.End(end)
 }
 
 // watch runs a monitor until ctx ends, or what is watched has changed: then it gives that.
 func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, error), reload <-chan struct{}) (sent uint64, next *watched, err error) {
+	w.seed = d.state.Seed
+	k, err := d.newKeeper(ctx, w)
+	if err != nil {
+		return 0, nil, err
+	}
 	if err := w.standing(d.db, d.vantage, d.state); err != nil {
 		return 0, nil, err
 	}
@@ -77,10 +110,6 @@ func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, e
 	}
 	d.state.Fresh = w.fresh
 	d.tellPlan(w)
-	k, err := d.newKeeper(ctx, w)
-	if err != nil {
-		return 0, nil, err
-	}
 	m, err := watch.New(watch.Config{
 		Plan: w.newPlan, Planner: w.planner, Space: w.plan.Space, Seed: w.seed, Keeper: k, Events: d.out, StopFile: w.config.StopFile,
 		Warn: func(err error) { d.view.Log().Warn(err.Error()) },
@@ -92,11 +121,12 @@ func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, e
 	defer end()
 	var going sync.WaitGroup
 	going.Go(crash.Guarded(func() { next = d.attend(inner, m, load, reload); end() }))
-	d.outside.beginMonitor(m, k.counts, d.view.Log())
+	if first := d.atWork.Swap(&atWork{m, k}) == nil; first {
+		d.outside.serve(&control.Server{Monitor: d, Clean: secrets.Clean}, metrics.NewMonitor(version, d.Status, d.kept), d.view.Log())
+	}
 	err = m.Run(inner)
 	end()
 	going.Wait()
-	d.outside.endMonitor()
 	if err == nil {
 		err = d.save(m)
 	}
@@ -110,7 +140,9 @@ func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, e
 func (d *daemon) tellPlan(w *watched) {
 	summary := monitor.Plan(&w.config, w.planner.Sizes(), time.Now().UnixNano())
 	if !d.flags.quiet {
-		d.view.Say(summary.String())
+		for line := range strings.Lines(summary.String()) {
+			d.view.Say(strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if !summary.Enough() {
 		d.view.Log().Warn("the budget does not suffice: ages are exceeded", hintKey, "raise budget_pps or max_age, or watch less: --dry-run says how much")
@@ -119,11 +151,12 @@ func (d *daemon) tellPlan(w *watched) {
 
 // attend does what is to be done at its time, until ctx ends; or it gives what is to be watched from now on.
 func (d *daemon) attend(ctx context.Context, m *watch.Monitor, load func() (*watched, error), reload <-chan struct{}) (next *watched) {
-	supervise, save, flush := time.NewTicker(superviseEvery), time.NewTicker(saveEvery), time.NewTicker(flushEvery)
+	supervise, save, flush := time.NewTicker(superviseEvery), time.NewTicker(saveEvery), time.NewTicker(flushOutputs)
 	defer supervise.Stop()
 	defer save.Stop()
 	defer flush.Stop()
-	cycle := m.Status().Figures.Cycle
+	predicted := time.Time{}
+	cycle := m.Cycle()
 	for {
 		select {
 		case <-ctx.Done():
@@ -131,14 +164,14 @@ func (d *daemon) attend(ctx context.Context, m *watch.Monitor, load func() (*wat
 			return nil
 		case <-flush.C:
 			d.warn(d.out.Flush())
+			if now := m.Cycle(); now != cycle && time.Since(predicted) > predictEvery {
+				cycle, predicted, d.state.Fresh = now, time.Now(), false
+				m.Predict()
+			}
 		case <-supervise.C:
 			d.supervise(m)
 		case <-save.C:
 			d.warn(d.save(m))
-			if now := m.Status().Figures.Cycle; now != cycle {
-				cycle, d.state.Fresh = now, false
-				m.Predict()
-			}
 		case <-reload:
 			w, err := load()
 			if err == nil {
@@ -179,11 +212,17 @@ type shared struct {
 	mu sync.Mutex
 }
 
-func (s *shared) Start(x *results.ScanStart) error { return s.one(func() error { return s.Sink.Start(x) }) }
+func (s *shared) Start(x *results.ScanStart) error {
+	return s.one(func() error { return s.Sink.Start(x) })
+}
 
-func (s *shared) Events(batch []results.Event) error { return s.one(func() error { return s.Sink.Events(batch) }) }
+func (s *shared) Events(batch []results.Event) error {
+	return s.one(func() error { return s.Sink.Events(batch) })
+}
 
-func (s *shared) Notices(batch []results.Notice) error { return s.one(func() error { return s.Sink.Notices(batch) }) }
+func (s *shared) Notices(batch []results.Notice) error {
+	return s.one(func() error { return s.Sink.Notices(batch) })
+}
 
 func (s *shared) Flush() error { return s.one(s.Sink.Flush) }
 

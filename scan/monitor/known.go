@@ -12,6 +12,12 @@ func (p *Planner) Now() int64 { return p.now }
 // shows an endpoint that was not asked before.
 func (p *Planner) Begun() int64 { return p.started }
 
+// Cycle is how many whole cycles over all endpoints were made.
+func (p *Planner) Cycle() uint64 {
+	n, _ := p.cycleDone()
+	return n
+}
+
 // Rests tells whether windows let nothing be asked at the time that the planner was told last.
 func (p *Planner) Rests() bool {
 	for _, z := range p.zones {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -104,12 +105,15 @@ func (m *Monitor) keep(last bool) error {
 	m.mu.Unlock()
 
 	stay, err := m.config.Keeper.Keep(p)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if errors.Is(err, ErrOver) {
+		m.begin(now)
+	}
 	if err != nil {
 		m.config.Warn(err)
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.took(now, p, positions, taken, stay)
 	return nil
 }

@@ -58,6 +58,13 @@ func (m *Monitor) setPaused(paused bool) {
 	m.pause()
 }
 
+// Cycle is how many whole cycles over all endpoints were made.
+func (m *Monitor) Cycle() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.planner.Cycle()
+}
+
 // Predict chooses anew what is likely to open.
 func (m *Monitor) Predict() int {
 	m.mu.Lock()

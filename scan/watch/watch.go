@@ -79,6 +79,9 @@ type Keeper interface {
 	Dark(d monitor.Dark, since time.Time) error
 }
 
+// ErrOver is what a Keeper says of a piece that has ended without its doing: the changes that it did not take are of the next one.
+var ErrOver = errors.New("the piece is over")
+
 // Monitor is one that runs.
 type Monitor struct {
 	config Config
@@ -97,6 +100,7 @@ type Monitor struct {
 	dark    map[netip.Addr]*darkness // by the address of the network
 	sent    uint64
 	due     []monitor.Endpoint
+	asked   int64 // when the planner was asked last, by its clock
 }
 
 const (
@@ -298,7 +302,12 @@ func (m *Monitor) Next(now int64, to []netip.AddrPort) []netip.AddrPort {
 	if m.stopped || m.paused {
 		return to
 	}
-	m.due = m.planner.Next(m.clock.at(time.Now()), mostAtOnce, m.due[:0])
+	t := m.clock.at(time.Now())
+	m.due = m.due[:0]
+	for at := max(m.asked+step, t-catchUp); at < t; at += step {
+		m.due = m.planner.Next(at, mostAtOnce, m.due)
+	}
+	m.due, m.asked = m.planner.Next(t, mostAtOnce, m.due), t
 	for _, e := range m.due {
 		to = append(to, e.Addr)
 	}
@@ -306,8 +315,13 @@ func (m *Monitor) Next(now int64, to []netip.AddrPort) []netip.AddrPort {
 	return to
 }
 
-// mostAtOnce endpoints are handed out at a time.
-const mostAtOnce = 1 << 14
+const (
+	// mostAtOnce endpoints are handed out at a time.
+	mostAtOnce = 1 << 14
+	// The planner forfeits what is not taken within 10 ms. What a busy host is late with is made up for, as far as catchUp goes back: the pace
+	// sees to it that no more leaves in a second for that.
+	step, catchUp = int64(5 * time.Millisecond), int64(250 * time.Millisecond)
+)
 
 // Take is of scan.Asker.
 func (m *Monitor) Take(answers []results.Port) {
