@@ -85,7 +85,8 @@ type watched struct {
 	text    []byte // of the plan
 	seed    uint64
 	planner *monitor.Planner
-	fresh   bool // nothing is known of this vantage point yet: what the first cycle finds is no news
+	since   time.Time // until when the inventory knows it
+	fresh   bool      // nothing is known of this vantage point yet: what the first cycle finds is no news
 }
 
 // runMonitor runs until it is stopped.
@@ -217,6 +218,9 @@ func (w *watched) standing(db *inventory.DB, vantage string, s *monitorState) (e
 		return err
 	}
 	w.fresh = s.Fresh
+	if n := len(known); n > 0 {
+		w.since = known[n-1].End
+	}
 	if len(s.snapshot) > 0 {
 		w.planner, err = monitor.Restore(w.config, w.plan.Space, bytes.NewReader(s.snapshot))
 	}

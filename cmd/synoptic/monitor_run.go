@@ -32,8 +32,8 @@ type daemon struct {
 	vantage string
 	outside *outside
 
-	scanID  string // of the run: the records that outputs get are those of one scan without an end
-	state   *monitorState
+	scanID string // of the run: the records that outputs get are those of one scan without an end
+	state  *monitorState
 	atWork atomic.Pointer[atWork]
 }
 
@@ -63,7 +63,7 @@ const (
 	saveEvery      = 5 * time.Minute
 	// predictEvery is how often it is chosen anew at most what is likely to open: once in a cycle, unless that is short.
 	predictEvery = 10 * time.Minute
-	flushOutputs   = 200 * time.Millisecond
+	flushOutputs = 200 * time.Millisecond
 )
 
 // run runs one monitor after another, a new one each time that somebody wants the configuration to be read anew.
@@ -111,7 +111,7 @@ func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, e
 	d.state.Fresh = w.fresh
 	d.tellPlan(w)
 	m, err := watch.New(watch.Config{
-		Plan: w.newPlan, Planner: w.planner, Space: w.plan.Space, Seed: w.seed, Keeper: k, Events: d.out, StopFile: w.config.StopFile,
+		Plan: w.newPlan, Planner: w.planner, Space: w.plan.Space, Seed: w.seed, Keeper: k, Events: d.out, Since: w.since, StopFile: w.config.StopFile,
 		Warn: func(err error) { d.view.Log().Warn(err.Error()) },
 	})
 	if err != nil {

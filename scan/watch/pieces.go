@@ -14,7 +14,8 @@ import (
 type piece struct {
 	scanID  string
 	begun   time.Time
-	sent    uint64 // Monitor.sent then
+	made    time.Time // when this was
+	sent    uint64    // Monitor.sent then
 	asked   asked
 	changed map[netip.AddrPort]bool // that have changed in it, and the Keeper has
 	always  []uint64                // their positions
@@ -28,7 +29,7 @@ type holding struct {
 
 // begin begins a piece.
 func (m *Monitor) begin(now time.Time) {
-	m.piece = piece{scanID: newScanID(), begun: now, sent: m.sent, asked: asked{}, changed: map[netip.AddrPort]bool{}}
+	m.piece = piece{scanID: newScanID(), begun: now, made: now, sent: m.sent, asked: asked{}, changed: map[netip.AddrPort]bool{}}
 }
 
 // netOf is the address of an address' network.
@@ -88,7 +89,7 @@ func (m *Monitor) keep(last bool) error {
 			}
 		}
 	}
-	over := last || again || now.Sub(m.piece.begun) >= m.config.Piece
+	over := last || again || now.Sub(m.piece.made) >= m.config.Piece
 	if len(changes) == 0 && !over && now.Sub(m.kept) < writeEvery {
 		m.mu.Unlock()
 		return nil

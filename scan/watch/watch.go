@@ -38,6 +38,8 @@ type Config struct {
 	Warn func(error)
 	// StopFile: while there is such a file nothing is asked. "": there is none.
 	StopFile string
+	// Since is until when the Keeper has what an earlier monitor has found, as far as that is known: the first piece begins there.
+	Since time.Time
 	// Piece is how long a piece lasts at most; 0 is an hour.
 	Piece time.Duration
 	// Hold is how long ports that have gone silent are held, so that a host that is down is told as that; 0 is two minutes.
@@ -126,6 +128,9 @@ func New(c Config) (*Monitor, error) {
 	m := &Monitor{config: c, order: order, planner: c.Planner, clock: newClock(time.Now(), c.Planner.Now()), dark: map[netip.Addr]*darkness{}}
 	m.kept = time.Now()
 	m.begin(m.kept)
+	if !c.Since.IsZero() && c.Since.Before(m.kept) {
+		m.piece.begun = c.Since
+	}
 	return m, nil
 }
 
