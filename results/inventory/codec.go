@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -9,8 +10,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A blob holds columns of unsigned varints (encoding/binary), compressed by zstd (RFC 8878), and behind them the CRC-32C of the
-// compressed bytes, little-endian. Keys are ascending and stored by their differences, the ports apart, as these have few values.
+// A blob holds columns of unsigned varints (encoding/binary), compressed by zstd (RFC 8878), a frame for each column, and behind them the CRC-32C
+// of the compressed bytes, little-endian. Keys are ascending and stored by their differences, the ports apart, as these have few values.
+//
+// In blobs that begin with marker, the differences are in planes, first the first bytes of all varints, then the second ones, and so on, and the
+// ports are places in a table: each column has a distribution of its own, which makes them a third smaller. Older blobs have varints one behind the other, and ports
+// in clear.
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -28,7 +33,7 @@ type packer struct {
 }
 
 func newPacker() (*packer, error) {
-	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false))
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +41,12 @@ func newPacker() (*packer, error) {
 	return &packer{zip: zip, unzip: unzip}, err
 }
 
-// seal makes a blob of varints.
-func (p *packer) seal(plain []byte) []byte {
-	b := p.zip.EncodeAll(plain, nil)
+// seal makes a blob of columns.
+func (p *packer) seal(columns ...[]byte) []byte {
+	var b []byte
+	for _, c := range columns {
+		b = p.zip.EncodeAll(c, b)
+	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -55,25 +63,66 @@ func (p *packer) open(blob []byte) ([]byte, error) {
 	return p.buf, nil
 }
 
-// appendKeys appends how many keys there are, the differences of their hosts, and their ports. They are ascending.
-func appendKeys(b []byte, n int, at func(i int) key) []byte {
-	b = binary.AppendUvarint(b, uint64(n))
-	last := key(0)
+// marker is what blobs in planes begin with. It is no varint that AppendUvarint would have written.
+var marker = []byte{0x80, 0}
+
+// keyColumns are how many keys there are and the differences of their hosts, and their ports. They are ascending.
+func keyColumns(n int, at func(i int) key) [][]byte {
+	first, last := binary.AppendUvarint(nil, uint64(n)), key(0)
+	rest := make([]uint64, 0, n)
 	for i := range n {
 		host := at(i).host() >> 16
-		b = binary.AppendUvarint(b, uint64(host-last))
+		rest = append(rest, uint64(host-last))
 		last = host
 	}
-	for i := range n {
-		b = binary.LittleEndian.AppendUint16(b, at(i).port())
+	all := [][]byte{first}
+	for more := n > 0; more; more = len(rest) > 0 {
+		plane, left := make([]byte, len(rest)), rest[:0]
+		for i, x := range rest {
+			if plane[i] = byte(x); x >= 0x80 {
+				plane[i] |= 0x80
+				left = append(left, x>>7)
+			}
+		}
+		all, rest = append(all, plane), left
 	}
-	return b
+	return append(all, portColumns(n, at)...)
+}
+
+// portColumns are how many ports there are, these, and of each key which of them it has; with none, or more than 256, 0 and the ports of the keys.
+func portColumns(n int, at func(i int) key) [][]byte {
+	index, table, places := map[uint16]int{}, []byte(nil), make([]byte, n)
+	for i := range n {
+		port := at(i).port()
+		place, known := index[port]
+		if !known {
+			if place = len(index); place == 256 {
+				break
+			}
+			index[port], table = place, binary.LittleEndian.AppendUint16(table, port)
+		}
+		places[i] = byte(place)
+		if i == n-1 {
+			return [][]byte{append(binary.AppendUvarint(nil, uint64(len(index))), table...), places}
+		}
+	}
+	plain := []byte{0}
+	for i := range n {
+		plain = binary.LittleEndian.AppendUint16(plain, at(i).port())
+	}
+	return [][]byte{plain}
 }
 
 // columns reads what was packed. After a failure all that it gives is zero.
 type columns struct {
-	b   []byte
-	err error
+	b      []byte
+	planes bool
+	err    error
+}
+
+func columnsOf(plain []byte) columns {
+	b, planes := bytes.CutPrefix(plain, marker)
+	return columns{b: b, planes: planes}
 }
 
 func (c *columns) uvarint() uint64 {
@@ -86,7 +135,18 @@ func (c *columns) uvarint() uint64 {
 	return x
 }
 
-// keys reads what appendKeys wrote, into memory that is used again.
+// next takes so many bytes.
+func (c *columns) next(n uint64) []byte {
+	if uint64(len(c.b)) < n {
+		c.b, c.err = nil, errBlob
+		return nil
+	}
+	b := c.b[:n]
+	c.b = c.b[n:]
+	return b
+}
+
+// keys reads keys into memory that is used again.
 func (c *columns) keys(into []key) []key {
 	n := c.uvarint()
 	if n > uint64(len(c.b)) {
@@ -94,20 +154,70 @@ func (c *columns) keys(into []key) []key {
 		return into[:0]
 	}
 	into = slices.Grow(into[:0], int(n))[:n]
+	if c.planes {
+		c.differences(into)
+	} else {
+		for i := range into {
+			into[i] = key(c.uvarint())
+		}
+	}
 	host := key(0)
 	for i := range into {
-		host += key(c.uvarint())
+		host += into[i]
 		into[i] = host << 16
 	}
-	if c.err != nil || uint64(len(c.b)) < 2*n {
-		c.err = errBlob
+	table := uint64(0)
+	if c.planes {
+		table = c.uvarint()
+	}
+	if table > 0 {
+		c.places(into, c.next(2*min(table, 256)))
+	} else if b := c.next(2 * n); c.err == nil {
+		for i := range into {
+			into[i] |= key(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	}
+	if c.err != nil {
 		return into[:0]
 	}
-	for i := range into {
-		into[i] |= key(binary.LittleEndian.Uint16(c.b[2*i:]))
-	}
-	c.b = c.b[2*n:]
 	return into
+}
+
+// differences reads the planes of varints.
+func (c *columns) differences(into []key) {
+	clear(into)
+	var left []int32 // places whose varint goes on
+	plane := c.next(uint64(len(into)))
+	for i, b := range plane {
+		if into[i] = key(b & 0x7f); b >= 0x80 {
+			left = append(left, int32(i))
+		}
+	}
+	for shift := 7; len(left) > 0 && c.err == nil; shift += 7 {
+		if shift > 56 {
+			c.err = errBlob
+			return
+		}
+		more := left[:0]
+		for i, b := range c.next(uint64(len(left))) {
+			at := left[i]
+			if into[at] |= key(b&0x7f) << shift; b >= 0x80 {
+				more = append(more, at)
+			}
+		}
+		left = more
+	}
+}
+
+// places reads which port of a table each key has.
+func (c *columns) places(into []key, table []byte) {
+	for i, place := range c.next(uint64(len(into))) {
+		if 2*int(place) >= len(table) {
+			c.err = errBlob
+			return
+		}
+		into[i] |= key(binary.LittleEndian.Uint16(table[2*int(place):]))
+	}
 }
 
 // toggle is what a sweep changed of an endpoint: it began to be open, or ended.
@@ -146,7 +256,7 @@ func (t *toggle) setMeta(x uint64) {
 
 // packDelta makes the blob of a sweep's toggles, which are ascending by key, one for each.
 func (p *packer) packDelta(all []toggle) []byte {
-	var b []byte
+	columns := [][]byte{marker}
 	for _, opened := range []bool{true, false} {
 		var some []toggle
 		for i := range all {
@@ -154,12 +264,13 @@ func (p *packer) packDelta(all []toggle) []byte {
 				some = append(some, all[i])
 			}
 		}
-		b = appendKeys(b, len(some), func(i int) key { return some[i].key })
+		var metas []byte
 		for i := range some {
-			b = binary.AppendUvarint(b, some[i].meta())
+			metas = binary.AppendUvarint(metas, some[i].meta())
 		}
+		columns = append(append(columns, keyColumns(len(some), func(i int) key { return some[i].key })...), metas)
 	}
-	return p.seal(b)
+	return p.seal(columns...)
 }
 
 // unpackDelta is the inverse of packDelta.
@@ -168,7 +279,7 @@ func (p *packer) unpackDelta(blob []byte, sweep int64) ([]toggle, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := columns{b: plain}
+	c := columnsOf(plain)
 	var lists [2][]toggle
 	for i := range lists {
 		keys := c.keys(nil)
@@ -207,7 +318,7 @@ func mergeToggles(earlier, later []toggle) []toggle {
 
 // packKeys makes the blob of a set of keys, which are ascending.
 func (p *packer) packKeys(keys []key) []byte {
-	return p.seal(appendKeys(make([]byte, 0, 4*len(keys)), len(keys), func(i int) key { return keys[i] }))
+	return p.seal(append([][]byte{marker}, keyColumns(len(keys), func(i int) key { return keys[i] })...)...)
 }
 
 // unpackKeys is the inverse of packKeys.
@@ -216,7 +327,7 @@ func (p *packer) unpackKeys(blob []byte) ([]key, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := columns{b: plain}
+	c := columnsOf(plain)
 	keys := c.keys(nil)
 	if c.err != nil || len(c.b) > 0 {
 		return nil, errBlob
