@@ -50,6 +50,7 @@ func TestTerminalsGetWhatTheyObey(t *testing.T) {
 
 // All lines fit the terminal, and are broken between words.
 func TestRowsFitTheTerminal(t *testing.T) {
+	inOrder(t)
 	need.Long(t)
 	for _, columns := range []int{40, 80, 100, 200} {
 		written, code := onSuchTerminal(t, []string{"TERM=xterm", "NO_COLOR="}, columns, loopbackScan("1-3", "--show", "all")...)

@@ -102,6 +102,7 @@ func (e *estate) numbers(which ...int) (all []string) {
 // What has changed is asked again before it is told: a true change is, once; a port that only seemed to be gone is not, and stays known.
 func TestConfirm(t *testing.T) {
 	need.Long(t)
+	t.Parallel()
 	e := newEstate(t, 4)
 	e.shut(3)
 	if o := synoptic(t, e.args("-q")...); o.code != 0 {
@@ -145,6 +146,7 @@ func TestConfirm(t *testing.T) {
 // Who stops while it is asked again knows nothing of these ports: they stay as they were, and the next sweep tells.
 func TestConfirmIsStopped(t *testing.T) {
 	need.Long(t)
+	t.Parallel()
 	e := newEstate(t, 2)
 	if o := synoptic(t, e.args("-q")...); o.code != 0 {
 		t.Fatal(o.stderr)
@@ -176,6 +178,7 @@ func TestConfirmIsStopped(t *testing.T) {
 // The records alone give the same inventory, what was asked again with them; without records of closed ports, too, a RST says how a port ended.
 func TestConfirmStandsInTheRecords(t *testing.T) {
 	need.Long(t)
+	t.Parallel()
 	e := newEstate(t, 3)
 	args := func(more ...string) []string {
 		a := e.args(more...)
@@ -212,6 +215,7 @@ func TestConfirmStandsInTheRecords(t *testing.T) {
 // An event that an output has not got is told again with the next scan, as the same event.
 func TestEventsWaitForOutputs(t *testing.T) {
 	need.Long(t)
+	t.Parallel()
 	e := newEstate(t, 2)
 	if o := synoptic(t, e.args("-q")...); o.code != 0 {
 		t.Fatal(o.stderr)
@@ -285,6 +289,7 @@ func TestParseDelays(t *testing.T) {
 
 // A comparison of the inventory's scans says what one of their records says.
 func TestDiffOfInventory(t *testing.T) {
+	inOrder(t)
 	need.Long(t)
 	e := newEstate(t, 4)
 	e.shut(3)

@@ -49,6 +49,7 @@ func changes(t *testing.T, stdout string) (all []string) {
 
 // Two real scans of one plan, and what was opened and closed between them behind their backs.
 func TestDiff(t *testing.T) {
+	inOrder(t)
 	ports, listeners := listening(t, 5)
 	dir := t.TempDir()
 	scan := func(file string, more ...string) {
@@ -127,6 +128,7 @@ func TestDiff(t *testing.T) {
 
 // What cannot be compared is refused in one sentence, and what is not known is no change.
 func TestDiffOfBadInput(t *testing.T) {
+	inOrder(t)
 	ports, _ := listening(t, 2)
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.jsonl"), filepath.Join(dir, "b.jsonl")

@@ -238,6 +238,7 @@ var habitual = []saying{
 }
 
 func TestHabits(t *testing.T) {
+	inOrder(t)
 	clean(t)
 	write(t, "hosts.txt", "127.0.0.1\n")
 	raw := rawSockets(t)
@@ -256,6 +257,7 @@ func TestHabits(t *testing.T) {
 // Every flag of every row is refused with what to write, or left out with a word, with one dash as with two: a long name with one
 // dash could be letters of ours.
 func TestEveryHabit(t *testing.T) {
+	inOrder(t)
 	need.Long(t)
 	clean(t)
 	values := map[string]string{"": "x", number: "5", `[^0-9]`: "x", `/`: "1/4", `^(s|syn|S|SYN)$`: "syn", `^(c|connect|C|CONNECT)$`: "c", `(?i)^random$`: "random"}

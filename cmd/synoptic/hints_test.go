@@ -135,6 +135,7 @@ var (
 // No library names a flag: it may be called by another program, or by none. And each field that it names as
 // the one at fault has a flag here.
 func TestLibrariesNameNoFlags(t *testing.T) {
+	inOrder(t)
 	files, fields := 0, map[string]bool{}
 	for _, library := range ownLibraries {
 		root := filepath.Join("..", "..", library)

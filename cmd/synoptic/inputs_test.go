@@ -16,6 +16,7 @@ import (
 
 // Every file of text that the program reads means the same however it is saved.
 func TestEveryFileInEveryEncoding(t *testing.T) {
+	inOrder(t)
 	clean(t)
 	said := func(o outcome) string { return fmt.Sprintf("exit %d\n%s%s", o.code, o.stdout, o.stderr) }
 	scan := func(args ...string) func(string) string {
@@ -102,6 +103,7 @@ func TestEveryFileThatIsNoText(t *testing.T) {
 
 // What cannot be meant is refused with a hint, and what has no effect is told.
 func TestInputMessages(t *testing.T) {
+	inOrder(t)
 	need.Long(t)
 	t.Parallel()
 	dir := t.TempDir()

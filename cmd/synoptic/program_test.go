@@ -49,6 +49,15 @@ func build() (path string, err error) {
 	return path, nil
 }
 
+// inOrder skips a test under the race detector: it is about text and files, which its commands read, and write, one after another. The other
+// runs see all of it.
+func inOrder(t testing.TB) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("nothing of it runs at the same time")
+	}
+}
+
 func removeProgram() {
 	if builtDir != "" {
 		os.RemoveAll(builtDir)

@@ -22,7 +22,7 @@ func (t *taker) group(sockets []socket, ifaces map[uint32]string) (all []Listene
 	at := map[identity]int{}
 	for i := range sockets {
 		s := &sockets[i]
-		owners := t.describe(t.owners.of[s.inode])
+		owners := t.living(t.owners.of[s.inode])
 		if len(owners) == 0 && len(t.owners.of[s.inode]) > 0 {
 			continue // it has ended with its processes
 		}
@@ -46,10 +46,10 @@ func (t *taker) group(sockets []socket, ifaces map[uint32]string) (all []Listene
 		l.Sockets++
 		l.Queued += s.queued
 		for _, p := range owners {
-			if !slices.Contains(l.Processes, p) {
-				l.Processes = append(l.Processes, p)
+			if !slices.Contains(l.Processes, *p) {
+				l.Processes = append(l.Processes, *p)
 			}
-			if to, ok := proxied(&p); ok && !known {
+			if to, ok := proxied(p); ok && !known {
 				l.Published = append(l.Published, Published{Addr: only(s.addr), First: s.port, Last: s.port, To: to.Addr(), ToPort: to.Port(), By: ByDockerProxy})
 			}
 		}
@@ -63,18 +63,11 @@ func (t *taker) group(sockets []socket, ifaces map[uint32]string) (all []Listene
 	return all
 }
 
-// describe is what is known of processes, without those that have ended.
-func (t *taker) describe(pids []int) (all []Process) {
+// living are those of some processes that have not ended.
+func (t *taker) living(pids []int) (all []*Process) {
 	for _, pid := range pids {
-		p, known := t.procs[pid]
-		if !known {
-			if d, ok := describe(pid); ok {
-				p = &d
-			}
-			t.procs[pid] = p
-		}
-		if p != nil {
-			all = append(all, *p)
+		if p := t.procs[pid]; p != nil {
+			all = append(all, p)
 		}
 	}
 	return all
@@ -82,7 +75,7 @@ func (t *taker) describe(pids []int) (all []Process) {
 
 // cgroup is the control group that says whose a socket is: the one that it was made in, or that of a process that holds it where that
 // says more. The sockets of systemd's socket units are made by systemd itself, in init.scope, and handed on.
-func (t *taker) cgroup(s *socket, owners []Process) string {
+func (t *taker) cgroup(s *socket, owners []*Process) string {
 	made := t.cgroups.path(s.cgroup)
 	if unit, container := unitOf(made); container != "" || unit != "" && unit != "init.scope" {
 		return made

@@ -22,6 +22,10 @@ func TestNothingHidden(t *testing.T) {
 		{At: "[::]:1"}, {At: "[::]:2", V6Only: true}, {At: "127.0.0.1:3"}, {At: "[::1]:4"}, {At: "[::ffff:127.0.0.1]:5"}, {At: "0.0.0.0:6", Reuse: true},
 		{At: "127.0.0.1:7", Only: true}, {At: "[::1]:8", Only: true}, {At: "0.0.0.0:9", Only: true, Reuse: true}, {At: "[::]:10", Only: true, V6Only: true},
 	}})
+	if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP); err == nil { // else a kernel without
+		unix.Close(fd)
+		start(t, task{Listen: []bound{{At: "127.0.0.1:11", MPTCP: true}, {At: "[::1]:12", MPTCP: true, Only: true}, {At: "0.0.0.0:13", MPTCP: true, Only: true}}})
+	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ type bound struct {
 	V6Only bool
 	Reuse  bool // SO_REUSEPORT
 	Only   bool // it does not listen
+	MPTCP  bool
 }
 
 func childMain(text string) int {
@@ -104,7 +105,11 @@ func open(b bound) (fd int, err error) {
 	if at.Addr().Is4() {
 		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 	}
-	if fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+	protocol := unix.IPPROTO_TCP
+	if b.MPTCP {
+		protocol = unix.IPPROTO_MPTCP
+	}
+	if fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, protocol); err != nil {
 		return -1, err
 	}
 	set := func(on bool, level, option int) {

@@ -29,18 +29,13 @@ func findOwners(wanted map[uint32]bool, pids []int) owners {
 	if len(wanted) == 0 {
 		return o
 	}
-	parts := make([]owners, min(runtime.GOMAXPROCS(0), maxWorkers))
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for i := range parts {
-		all.Go(crash.Guarded(func() {
-			parts[i].of = map[uint32][]int{}
-			for k := next.Add(1) - 1; int(k) < len(pids); k = next.Add(1) - 1 {
-				parts[i].look(wanted, pids[k])
-			}
-		}))
-	}
-	all.Wait()
+	parts := make([]owners, maxWorkers)
+	each(len(pids), func(worker, i int) {
+		if parts[worker].of == nil {
+			parts[worker].of = map[uint32][]int{}
+		}
+		parts[worker].look(wanted, pids[i])
+	})
 	for _, p := range parts {
 		o.barred += p.barred
 		for inode, pids := range p.of {
@@ -53,7 +48,21 @@ func findOwners(wanted map[uint32]bool, pids []int) owners {
 	return o
 }
 
-// maxWorkers look at processes at once.
+// each calls f for 0 to n-1, on several processors at once; worker is below maxWorkers and tells calls apart that run at the same time.
+func each(n int, f func(worker, i int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for worker := range min(runtime.GOMAXPROCS(0), maxWorkers, n) {
+		all.Go(crash.Guarded(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(worker, i)
+			}
+		}))
+	}
+	all.Wait()
+}
+
+// maxWorkers look at processes, or at namespaces, at once.
 const maxWorkers = 8
 
 // look notes which of the sockets a process holds.

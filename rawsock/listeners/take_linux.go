@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -21,14 +22,13 @@ func Take(c Config) (*Snapshot, error) {
 	if err := t.find(c); err != nil {
 		return nil, err
 	}
-	for i := range t.places {
-		if err := t.look(&t.places[i]); err != nil {
-			return nil, err
-		}
+	if err := t.lookAll(); err != nil {
+		return nil, err
 	}
 	if err := t.own(); err != nil {
 		return nil, err
 	}
+	t.know()
 	t.links()
 	s := &Snapshot{}
 	for i := range t.seen {
@@ -48,10 +48,13 @@ type taker struct {
 	owners  owners
 	whole   bool // all processes of the host were looked at
 	orphans map[uint32]bool
-	procs   map[int]*Process // nil: it has ended
+	procs   map[int]*Process // all that hold sockets; nil: it has ended
 	inGroup map[int]string   // control groups of processes
-	missed  map[string]*missed
-	noted   []*Issue
+
+	noting sync.Mutex // namespaces are looked at several at once
+	missed map[string]*missed
+
+	noted []*Issue
 
 	unmounted *Issue // cgroup2 is not mounted
 	nameless  bool   // some socket's control group is not known
@@ -93,6 +96,8 @@ const (
 )
 
 func (t *taker) miss(kind string, n int, err error) {
+	t.noting.Lock()
+	defer t.noting.Unlock()
 	if t.missed[kind] == nil {
 		t.missed[kind] = &missed{err: err}
 	}
@@ -133,9 +138,37 @@ func (t *taker) find(c Config) error {
 	return nil
 }
 
-// look lists what is in a namespace.
-func (t *taker) look(p *place) error {
-	s := seen{namespace: Namespace{Inode: p.inode, Name: p.name}, ifaces: map[uint32]string{}}
+// lookAll lists what is in all namespaces: in the own one on the caller's thread, then in the others, several at once.
+func (t *taker) lookAll() error {
+	all := make([]*seen, len(t.places))
+	var err error
+	if all[0], err = t.look(&t.places[0]); err != nil {
+		return err
+	}
+	others := t.places[1:]
+	issues := make([]*Issue, len(others))
+	each(len(others), func(_, i int) {
+		s, err := t.look(&others[i])
+		if all[i+1] = s; err != nil {
+			issues[i] = &Issue{"network namespace " + cmp.Or(others[i].name, fmt.Sprint(others[i].inode)), err, ""}
+		}
+	})
+	for _, s := range all {
+		if s != nil {
+			t.seen = append(t.seen, *s)
+		}
+	}
+	for _, issue := range issues {
+		if issue != nil {
+			t.noted = append(t.noted, issue)
+		}
+	}
+	return nil
+}
+
+// look lists what is in a namespace; nil: it has ended, or may not be looked at.
+func (t *taker) look(p *place) (*seen, error) {
+	s := &seen{namespace: Namespace{Inode: p.inode, Name: p.name}, ifaces: map[uint32]string{}}
 	if p.path != "" {
 		s.namespace.open = p.open
 	}
@@ -145,21 +178,21 @@ func (t *taker) look(p *place) error {
 			return err
 		}
 		listed = true
-		t.surroundings(&s)
+		t.surroundings(s)
 		return nil
 	})
 	switch {
 	case err == nil:
-		t.seen = append(t.seen, s)
+		return s, nil
 	case p.path == "":
-		return err
+		return nil, err
 	case listed, errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH): // it has ended
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		t.miss("setns", 1, err)
 	default:
-		t.noted = append(t.noted, &Issue{"network namespace " + cmp.Or(p.name, fmt.Sprint(p.inode)), err, ""})
+		return nil, err
 	}
-	return nil
+	return nil, nil
 }
 
 // surroundings looks at addresses, interfaces and published ports in the calling thread's namespace.
@@ -285,6 +318,28 @@ func (t *taker) closed(wanted map[uint32]bool) {
 		s.sockets = slices.DeleteFunc(s.sockets, func(s socket) bool { return wanted[s.inode] && !open[s.inode] })
 	}
 	maps.DeleteFunc(wanted, func(inode uint32, _ bool) bool { return !open[inode] })
+}
+
+// know describes the processes that hold sockets.
+func (t *taker) know() {
+	var all []int
+	for _, pids := range t.owners.of {
+		for _, pid := range pids {
+			if _, known := t.procs[pid]; !known {
+				t.procs[pid] = nil
+				all = append(all, pid)
+			}
+		}
+	}
+	described := make([]*Process, len(all))
+	each(len(all), func(_, i int) {
+		if p, ok := describe(all[i]); ok {
+			described[i] = &p
+		}
+	})
+	for i, pid := range all {
+		t.procs[pid] = described[i]
+	}
 }
 
 // links notes the sk_lookup programs.

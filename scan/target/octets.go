@@ -10,7 +10,7 @@ import (
 
 // maxPatternRanges bounds what octet patterns may expand to beyond the length of their own text, alone and all together:
 // ten bytes of a file can ask for millions of ranges. 2^20 ranges take 8 MiB as a list and some 24 MiB as a Set.
-const maxPatternRanges = 1 << 20
+var maxPatternRanges = 1 << 20 // smaller in FuzzList
 
 const patternHint = "write it as CIDR prefixes, or leave addresses out with ExcludeFiles instead of a pattern"
 

@@ -86,6 +86,7 @@ func TestBackoff(t *testing.T) {
 	}{{Prohibits, results.CauseProhibited, 200, 1500}, {Resets, results.CauseResets, 300, 1500}, {Storms, results.CauseRSTStorm, 0, 4000}} {
 		for seed := range uint64(need.Sample(t, 1, 3, 10)) {
 			t.Run(fmt.Sprint(c.how, " ", seed), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					d := guardedScan(seed, 50, Guard{Prefix: guarded, Rate: 100, Burst: c.burst, How: c.how})
 					o := d.run(t, nil)
@@ -216,27 +217,30 @@ func TestBackoffGivesWay(t *testing.T) {
 // Ordinary networks, with whatever goes wrong in them, raise no event.
 func TestNoBackoffInOrdinaryNetworks(t *testing.T) {
 	for seed := range seedsOf(t, 80, 1) {
-		synctest.Test(t, func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(seed, 77))
-			d := guardedScan(seed, 20)
-			d.drawNetwork(rng)
-			d.network.Targets.Filtered = 0.3 * rng.Float64()
-			d.config.Rate = logarithmic(rng, 500, 20_000)
-			if chanceOf(rng, 0.3) {
-				d.config.Auto, d.config.Rate = true, 0
-			}
-			for _, p := range []string{"10.0.0.0/24", "10.0.1.0/24"} {
-				if chanceOf(rng, 0.5) {
-					d.network.Guards = append(d.network.Guards, Guard{Prefix: netip.MustParsePrefix(p), How: Refusal(rng.IntN(3)), Errors: float64(rng.IntN(100))})
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 77))
+				d := guardedScan(seed, 20)
+				d.drawNetwork(rng)
+				d.network.Targets.Filtered = 0.3 * rng.Float64()
+				d.config.Rate = logarithmic(rng, 500, 20_000)
+				if chanceOf(rng, 0.3) {
+					d.config.Auto, d.config.Rate = true, 0
 				}
-			}
-			if chanceOf(rng, 0.3) {
-				begin := between(rng, 0, 5*time.Second)
-				d.network.Faults = append(d.network.Faults, Fault{Kind: []Kind{PathOut, PrefixOut, TxFull, CarrierOut}[rng.IntN(4)], Begin: begin, End: begin + between(rng, ms, 3*time.Second), Prefix: guarded})
-			}
-			if o := d.run(t, nil); o != nil && len(o.backoffs()) > 0 {
-				t.Errorf("seed %d: %+v: network %+v, rate %v, auto %v", seed, o.backoffs()[0], d.network, d.config.Rate, d.config.Auto)
-			}
+				for _, p := range []string{"10.0.0.0/24", "10.0.1.0/24"} {
+					if chanceOf(rng, 0.5) {
+						d.network.Guards = append(d.network.Guards, Guard{Prefix: netip.MustParsePrefix(p), How: Refusal(rng.IntN(3)), Errors: float64(rng.IntN(100))})
+					}
+				}
+				if chanceOf(rng, 0.3) {
+					begin := between(rng, 0, 5*time.Second)
+					d.network.Faults = append(d.network.Faults, Fault{Kind: []Kind{PathOut, PrefixOut, TxFull, CarrierOut}[rng.IntN(4)], Begin: begin, End: begin + between(rng, ms, 3*time.Second), Prefix: guarded})
+				}
+				if o := d.run(t, nil); o != nil && len(o.backoffs()) > 0 {
+					t.Errorf("seed %d: %+v: network %+v, rate %v, auto %v", seed, o.backoffs()[0], d.network, d.config.Rate, d.config.Auto)
+				}
+			})
 		})
 	}
 }

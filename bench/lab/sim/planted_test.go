@@ -51,6 +51,7 @@ func TestPlantedFaults(t *testing.T) {
 			if !*plantedFlag {
 				return // that it can be planted still is all that is seen to without the flag
 			}
+			t.Parallel() // a linker has one thread
 			faulty := filepath.Join(dir, "faulty.go")
 			writeFile(t, faulty, []byte(strings.Replace(string(source), f.from, f.to, 1)))
 			overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: faulty}})
@@ -59,7 +60,7 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			writeFile(t, filepath.Join(dir, "overlay.json"), overlay)
 			binary := filepath.Join(dir, "sim.test")
-			build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".")
+			build := exec.CommandContext(t.Context(), "go", "test", "-c", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".")
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
