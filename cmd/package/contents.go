@@ -106,11 +106,13 @@ func (r release) common(s stage, doc string) files.Contents {
 	list := files.Contents{
 		file(filepath.Join("files", "synoptic-sweep@.service"), units+"synoptic-sweep@.service", 0o644),
 		file(filepath.Join("files", "synoptic-sweep@.timer"), units+"synoptic-sweep@.timer", 0o644),
+		file(filepath.Join("files", "synoptic-monitor@.service"), units+"synoptic-monitor@.service", 0o644),
 		kind(files.TypeDir, file("", "/etc/synoptic", 0o755)),
 		kind(files.TypeConfigNoReplace, file(filepath.Join("files", "nightly.yaml"), "/etc/synoptic/nightly.yaml", 0o644)),
 		kind(files.TypeConfigNoReplace, file(filepath.Join("files", "nightly.targets"), "/etc/synoptic/nightly.targets", 0o644)),
 		file(filepath.Join("files", "kernel-backends.conf"), doc+"examples/kernel-backends.conf", 0o644),
 		file(filepath.Join(r.root, "docs", "install.md"), doc+"install.md", 0o644),
+		file(filepath.Join(r.root, "docs", "monitor.md"), doc+"monitor.md", 0o644),
 	}
 	for _, page := range s.man {
 		list = append(list, file(s.path("man", page), "/usr/share/man/man1/"+page, 0o644))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -91,9 +92,6 @@ type watched struct {
 
 // runMonitor runs until it is stopped.
 func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string, targets, args []string, std streams, logs logFormat) (err error) {
-	if f.outside.control == "" {
-		f.outside.control = defaultSocket()
-	}
 	view := newView(std, &f.scanFlags, logs)
 	defer view.Clear()
 	load := func() (*watched, error) { return f.load(cmd, file, targets, args, std, logs, view) }
@@ -121,6 +119,12 @@ func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string,
 	}
 	if _, err := f.outside.places(); err != nil {
 		return err
+	}
+	if f.outside.control == "" {
+		f.outside.control = defaultSocket()
+		if err := os.MkdirAll(filepath.Dir(f.outside.control), 0o755); err != nil {
+			return usage("name another place with --control", "%v", err)
+		}
 	}
 	db, err := openInventory(f.inventory)
 	if err != nil {

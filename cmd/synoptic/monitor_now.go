@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
@@ -11,17 +12,15 @@ import (
 
 // defaultSocket is where a monitor listens that was told of no other place.
 func defaultSocket() string {
-	dir := os.Getenv("RUNTIME_DIRECTORY") // of systemd's RuntimeDirectory=
-	if dir == "" && os.Geteuid() == 0 {
-		dir = "/run"
+	dir := os.Getenv("RUNTIME_DIRECTORY") // of systemd's RuntimeDirectory=synoptic, which is /run/synoptic
+	switch {
+	case dir != "":
+	case os.Geteuid() == 0:
+		dir = "/run/synoptic"
+	default:
+		dir = cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), os.TempDir())
 	}
-	if dir == "" {
-		dir = os.Getenv("XDG_RUNTIME_DIR")
-	}
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "synoptic-monitor.sock")
+	return filepath.Join(dir, "monitor.sock")
 }
 
 func newNowCommand(std streams) *cobra.Command {

@@ -22,6 +22,8 @@ import (
 	"synoptic/results"
 	"synoptic/scan"
 	"synoptic/scan/beacon"
+	"synoptic/scan/monitor"
+	"synoptic/scan/watch"
 )
 
 // whole is a status in which everything says something.
@@ -92,6 +94,50 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// wholeMonitor is a status in which everything says something, and wholeKept what was kept.
+func wholeMonitor() watch.Status {
+	s := watch.Status{Asking: true, Held: 3, Dark: 1, Counts: monitor.Counts{Sent: 500, Unknown: 6}, Feed: scan.FeedStatus{Evidence: &results.Evidence{Asked: 200, Answered: 190}}}
+	s.Figures = results.Supervision{
+		BudgetPPS: 450, Unconfirmed: 7, Cycle: 2, CycleDone: 0.25,
+		Tiers: []results.SupervisedTier{{Tier: "open", Endpoints: 10, Ages: results.Ages{P50: 5, P99: 9, Max: 11}, Overdue: 1}, {Tier: "cycle", Endpoints: 90, Ages: results.Ages{P50: 50, P99: 99, Max: 110}}},
+	}
+	return s
+}
+
+func wholeKept() Kept {
+	return Kept{Changes: map[results.ChangeKind]uint64{results.ChangeOpened: 4, results.ChangeHostDown: 1}, Outbox: 5}
+}
+
+// What is collected of a monitor is consistent, keeps to the conventions, and has the values.
+func TestMonitorMetrics(t *testing.T) {
+	r := NewMonitor("1.2", wholeMonitor, wholeKept)
+	if problems, err := testutil.GatherAndLint(r); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	text := scrape(t, r)
+	for _, want := range []string{
+		`synoptic_monitor_endpoints{tier="open"} 10`, `synoptic_monitor_overdue_endpoints{tier="open"} 1`, `synoptic_monitor_endpoint_age_seconds{share="0.99",tier="cycle"} 99`,
+		`synoptic_monitor_changes_total{change="opened"} 4`, `synoptic_monitor_changes_total{change="host-down"} 1`, `synoptic_monitor_changes_total{change="gone"} 0`,
+		`synoptic_monitor_probes_total 500`, `synoptic_monitor_unasked_total 6`, `synoptic_monitor_budget_probes_per_second 450`, `synoptic_monitor_unconfirmed_endpoints 7`,
+		`synoptic_monitor_held_changes 3`, `synoptic_monitor_outbox_records 5`, `synoptic_monitor_cycles_total 2`, `synoptic_monitor_cycle_done_ratio 0.25`, `synoptic_monitor_asking 1`,
+		`synoptic_monitor_dark_networks 1`, `synoptic_monitor_loss_ratio 0.05`,
+	} {
+		if !strings.Contains("\n"+text, "\n"+want) {
+			t.Errorf("not there: %s", want)
+		}
+	}
+	for name, blind := range map[string]func(*watch.Status){
+		"stopped": func(s *watch.Status) { s.Stopped = true }, "paused": func(s *watch.Status) { s.Paused = true }, "no session": func(s *watch.Status) { s.Asking = false },
+		"an outage": func(s *watch.Status) { s.Feed.Outage = "answers" },
+	} {
+		s := wholeMonitor()
+		blind(&s)
+		if !strings.Contains(scrape(t, NewMonitor("1.2", func() watch.Status { return s }, wholeKept)), "\nsynoptic_monitor_asking 0\n") {
+			t.Errorf("%s: it says that it asks", name)
+		}
+	}
+}
+
 // The linter does find fault.
 func TestLintFails(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader("# TYPE synoptic_probes counter\nsynoptic_probes 1\n")).Lint()
@@ -115,7 +161,7 @@ func TestDocumented(t *testing.T) {
 	}
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(&collector{"1.2", whole})
-	has, told := names(`(?m)^# TYPE (synoptic_\w+) `, scrape(t, r)), names("`(synoptic_[a-z_]+)[`{]", string(text))
+	has, told := names(`(?m)^# TYPE (synoptic_\w+) `, scrape(t, r)+scrape(t, NewMonitor("1.2", wholeMonitor, wholeKept))), names("`(synoptic_[a-z_]+)[`{]", string(text))
 	for _, name := range has {
 		if !slices.Contains(told, name) {
 			t.Errorf("%s is not in docs/control.md", name)

@@ -30,7 +30,7 @@ type monitorCollector struct {
 }
 
 var (
-	monitorAge     = describe("monitor_endpoint_age_seconds", "How long ago ports were asked while evidence held: the age that a share of the tier's ports does not exceed.", "tier", "quantile")
+	monitorAge     = describe("monitor_endpoint_age_seconds", "How long ago ports were asked while evidence held: the age that a share of the tier's ports does not exceed.", "tier", "share")
 	monitorPorts   = describe("monitor_endpoints", "Ports that are watched, by tier.", "tier")
 	monitorOverdue = describe("monitor_overdue_endpoints", "Ports that were asked longer ago than is wanted, by tier.", "tier")
 	monitorChanges = describe("monitor_changes_total", "Changes that were told, by kind.", "change")
@@ -68,8 +68,8 @@ func (c *monitorCollector) Collect(to chan<- prometheus.Metric) {
 	for _, t := range f.Tiers {
 		give(monitorPorts, prometheus.GaugeValue, float64(t.Endpoints), t.Tier)
 		give(monitorOverdue, prometheus.GaugeValue, float64(t.Overdue), t.Tier)
-		for quantile, age := range map[string]int64{"0.5": t.Ages.P50, "0.99": t.Ages.P99, "1": t.Ages.Max} {
-			give(monitorAge, prometheus.GaugeValue, (time.Duration(age) * time.Second).Seconds(), t.Tier, quantile)
+		for share, age := range map[string]int64{"0.5": t.Ages.P50, "0.99": t.Ages.P99, "1": t.Ages.Max} {
+			give(monitorAge, prometheus.GaugeValue, (time.Duration(age) * time.Second).Seconds(), t.Tier, share)
 		}
 	}
 	for kind := results.ChangeOpened; kind < results.NumChangeKinds; kind++ {
