@@ -41,10 +41,10 @@ all others, so that no port is older than CONFIG wants. What is otherwise is
 made sure of, written into the inventory, and told to the outputs. CONFIG is a
 YAML file: docs/monitor.md.
 
-SIGHUP reads CONFIG and the lists of targets anew. Started again, the monitor goes
-on where it stood. synoptic monitor now asks addresses at once.`,
-		Example: `  synoptic monitor monitor.yaml 10.20.0.0/16 -p 22,80,443 --inventory inventory.db -o changes.jsonl
-  synoptic monitor monitor.yaml 10.20.0.0/16 --inventory inventory.db --dry-run
+SIGHUP reads CONFIG and the lists of targets anew. Started again, the monitor
+goes on where it stood. synoptic monitor now asks addresses at once.`,
+		Example: `  synoptic monitor rules.yaml 10.20.0.0/16 --inventory inventory.db -o ch.jsonl
+  synoptic monitor rules.yaml 10.20.0.0/16 -p 22,80,443 --dry-run
   synoptic monitor now 10.20.3.4`,
 		Args: func(_ *cobra.Command, words []string) error {
 			if len(words) == 0 {

@@ -54,6 +54,12 @@ func (m *monitored) end(signal syscall.Signal) int {
 	return m.cmd.ProcessState.ExitCode()
 }
 
+// up waits until it can be asked: one that was killed leaves a socket behind.
+func (m *monitored) up() {
+	m.t.Helper()
+	eventually(m.t, func() bool { return synoptic(m.t, "ctl", m.socket, "status").code == 0 })
+}
+
 func (m *monitored) status() map[string]any {
 	m.t.Helper()
 	a := ctl(m.t, 0, m.socket, "status")
@@ -91,10 +97,7 @@ func TestMonitor(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "targets"), []byte("10.77.0.0/28\n"), 0o600))
 	m := startMonitor(t, dir, "--metrics", "9101")
-	eventually(t, func() bool {
-		_, err := os.Lstat(m.socket)
-		return err == nil
-	})
+	m.up()
 	eventually(t, func() bool {
 		s := m.status()
 		return s["cycles"].(float64) >= 1 && s["open"] == 2.0 && s["unconfirmed"] == 0.0
@@ -137,6 +140,7 @@ func TestMonitor(t *testing.T) {
 	if got := m.changes()[2]; got != "found 10.77.0.20:80" {
 		t.Errorf("told: %s", got)
 	}
+	eventually(t, func() bool { return m.status()["cycles"].(float64) >= 1 }) // of the new targets
 	if code := m.end(syscall.SIGTERM); code != 0 || len(m.records("supervision")) == 0 || len(m.records("scan_end")) != 1 {
 		t.Errorf("exit %d, supervision %v: %s", code, m.records("supervision"), m.stderr.String())
 	}
@@ -149,10 +153,7 @@ func TestMonitor(t *testing.T) {
 	}
 	m.end(syscall.SIGKILL)
 	m = startMonitor(t, dir)
-	eventually(t, func() bool {
-		_, err := os.Lstat(m.socket)
-		return err == nil
-	})
+	m.up()
 	eventually(t, func() bool { return m.status()["open"] == 4.0 })
 	if m.end(syscall.SIGTERM); len(m.changes()) != 4 {
 		t.Errorf("told: %v", m.changes())

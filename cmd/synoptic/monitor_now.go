@@ -29,9 +29,9 @@ func newNowCommand(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "now [flags] ADDRESS...",
 		Short: "Have a monitor ask addresses at once",
-		Long: `Asks the monitor that runs on this host to ask addresses at once: an address, a
-prefix up to a /20, or ADDRESS:PORT. What is otherwise is made sure of and told as
-always. synoptic ctl SOCKET knows more: status, pause, resume.`,
+		Long: `Has the monitor that runs on this host ask addresses at once: an address, a
+prefix up to a /20, or ADDRESS:PORT. What is otherwise is made sure of and told
+as always. synoptic ctl SOCKET knows more: status, pause, resume.`,
 		Example: `  synoptic monitor now 10.20.3.4
   synoptic monitor now 10.20.3.0/24 10.20.4.1:443`,
 		Args: func(_ *cobra.Command, words []string) error {
