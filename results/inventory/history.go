@@ -238,10 +238,8 @@ func (t *timeline) ended(s *sqlite3.Stmt, vantage string) (Interval, error) {
 	_, t1 := t.times(at, last)
 	p := t.pieceOf(at, end)
 	one.Last, one.Until, one.UntilScan, one.How = time.Unix(0, t1), time.Unix(0, p.t1), p.scanID, ends[s.ColumnInt(4)].name
-	return one, each(t.db.conn, `SELECT p.name FROM service s JOIN proto p ON p.id = s.proto WHERE s.ep = ? AND s.until = ?`, func(s *sqlite3.Stmt) error {
-		one.Service = s.ColumnText(0)
-		return nil
-	}, k, until)
+	one.Service, err = t.db.lastService(k, until)
+	return one, err
 }
 
 func (db *DB) eras() (ids []int64, err error) {

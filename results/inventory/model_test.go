@@ -229,6 +229,7 @@ func TestModel(t *testing.T) {
 			}
 		}
 		m.compareDiffs(rt, db)
+		m.compareRecent(rt, db)
 	})
 }
 

@@ -19,13 +19,15 @@ type ScanInfo struct {
 	Sent       int64
 	Open       int64 // endpoints that it saw open
 	Suspects   int64 // hosts that open every port
+	RxDrops    int64
+	Coverage   float64 // 0 to 1
 	Complete   bool
 	Error      string
 
 	row, sweep, vantage int64
 }
 
-const scanColumns = `SELECT c.scan_id, v.name, c.t0, c.t1, c.probes, c.sent, c.open, c.suspects, c.complete, c.error, c.id, c.sweep, w.vantage
+const scanColumns = `SELECT c.scan_id, v.name, c.t0, c.t1, c.probes, c.sent, c.open, c.suspects, c.complete, c.error, c.id, c.sweep, w.vantage, c.rx_drops, c.coverage
 	FROM scan c JOIN sweep w ON w.id = c.sweep JOIN vantage v ON v.id = w.vantage `
 
 // Scans are those of a vantage, or of all for "", in their order.
@@ -40,6 +42,7 @@ func (db *DB) scans(query string, args ...any) (all []ScanInfo, err error) {
 			ScanID: s.ColumnText(0), Vantage: s.ColumnText(1), Start: time.Unix(0, s.ColumnInt64(2)), End: time.Unix(0, s.ColumnInt64(3)),
 			Probes: s.ColumnInt64(4), Sent: s.ColumnInt64(5), Open: s.ColumnInt64(6), Suspects: s.ColumnInt64(7), Complete: s.ColumnBool(8),
 			Error: s.ColumnText(9), row: s.ColumnInt64(10), sweep: s.ColumnInt64(11), vantage: s.ColumnInt64(12),
+			RxDrops: s.ColumnInt64(13), Coverage: s.ColumnFloat(14),
 		})
 		return nil
 	}, args...)

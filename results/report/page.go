@@ -206,7 +206,7 @@ func complete(c *Scan) *completeness {
 	case results.EvidenceStateNone:
 		what += ", and nothing answered: silence proves nothing"
 	default:
-		what += "; its backend keeps no evidence, so silence proves little"
+		what += "; no evidence of it is kept, so silence proves little"
 	}
 	known.Sentence = what + "."
 	known.Label = percent(r.Coverage) + " of what was to be asked is known"
