@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"iter"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -210,4 +211,45 @@ func (db *DB) Plans(scan ScanInfo) (all []Plan, err error) {
 		return nil
 	}, scan.sweep, scan.row)
 	return all, db.failed(err)
+}
+
+// Asked knows what the sweeps of one vantage or of all have asked while evidence held.
+type Asked struct {
+	db  *DB
+	all []*timeline
+}
+
+// Asked reads it, of a vantage or of all for "".
+func (db *DB) Asked(vantage string) (*Asked, error) {
+	ids, _, err := db.vantages(vantage)
+	if err != nil {
+		return nil, db.failed(err)
+	}
+	a := &Asked{db: db}
+	for _, id := range ids {
+		t, err := db.timeline(id)
+		if err != nil {
+			return nil, db.failed(err)
+		}
+		a.all = append(a.all, t)
+	}
+	return a, nil
+}
+
+// Has tells whether a sweep has asked an endpoint, and may be believed about its host.
+func (a *Asked) Has(at netip.AddrPort) (bool, error) {
+	for _, t := range a.all {
+		k, known, err := a.db.findKey(t.vantage, at)
+		if err != nil {
+			return false, a.db.failed(err)
+		}
+		if !known {
+			k = key6(t.vantage, 0, at.Port()) // of no address: nothing is said of it
+		}
+		asked := t.lastAsked(k, at, len(t.sweeps)) >= 0
+		if asked || t.err != nil {
+			return asked, a.db.failed(t.err)
+		}
+	}
+	return false, nil
 }
