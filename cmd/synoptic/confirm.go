@@ -16,8 +16,6 @@ import (
 	"synoptic/results"
 	"synoptic/results/diff"
 	"synoptic/results/inventory"
-	"synoptic/results/sink"
-	"synoptic/results/sink/format"
 	"synoptic/scan"
 	"synoptic/scan/confirm"
 	"synoptic/scan/plan"
@@ -324,9 +322,7 @@ func (k *kept) delivered(outputs []results.Delivery) {
 		if outputs[i].Undelivered() > 0 {
 			return
 		}
-		name, _ := sink.Split(outputs[i].Output)
-		f, known := format.Lookup(name)
-		took = took || known && f.Messages
+		took = took || takesChanges(outputs[i].Output)
 	}
 	if took {
 		k.sink.keep(func() error { return k.db.Delivered(k.told) })
