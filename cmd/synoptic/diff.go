@@ -80,7 +80,7 @@ are not among them.`,
 	fl.Var((*word)(&f.inventory), "inventory", "compare scans of the inventory in `FILE`")
 	fl.Var((*word)(&f.vantage), "vantage", "with --inventory, of the vantage point `NAME`")
 	fl.Var((*words)(&f.show), "show", "`CHANGES` to list: "+strings.Join(shownChanges, ", ")+" or all, separated by commas (default all but unknown)")
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal too")
+	registerJSON(fl, &f.json, ", and beside other outputs")
 	fl.BoolVar(&f.exitCode, "exit-code", false, fmt.Sprintf("end with exit code %d where changes are listed", exitFound))
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "warnings and errors only on standard error: no summary")
 	f.outputs.register(fl)

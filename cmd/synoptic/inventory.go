@@ -57,7 +57,7 @@ func (f *inventoryFlags) register(fl *pflag.FlagSet, vantage string) {
 	if vantage != "" {
 		fl.Var((*word)(&f.vantage), "vantage", vantage)
 	}
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal too")
+	registerJSON(fl, &f.json, "")
 }
 
 // lines tells whether JSON lines are wanted, and no table.

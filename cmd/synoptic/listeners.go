@@ -63,7 +63,7 @@ others see no processes of other users.`,
 	fl.Var((*words)(&f.compare), "compare", "hold the list against the records of scans in `FILE`, or against an inventory; can be repeated, and - is standard input")
 	fl.Var((*word)(&f.vantage), "vantage", "with an inventory, only what is seen from the vantage `NAME`")
 	fl.BoolVar(&f.hidden, "hidden", false, "bind every port for a moment, to find those that something hidden has")
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal, too")
+	registerJSON(fl, &f.json, "")
 	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with code 5 where a mismatch is not explained")
 	return cmd
 }

@@ -128,7 +128,7 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.AddCommand(
 		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(stop, std, logs),
 		newInventoryCommand(std, logs), newHistoryCommand(std), newListenersCommand(std, logs), newCheckCommand(std, logs), newPolicyCommand(std, logs), newReportCommand(stop, std, logs),
-		newPortsCommand(std), newCtlCommand(std), newManCommand(std),
+		newPortsCommand(std), newCtlCommand(std), newVersionCommand(std), newManCommand(std),
 	)
 	root.AddCommand(topics()...)
 	onceEach(root)

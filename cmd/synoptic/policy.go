@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -127,6 +128,7 @@ hosts, are one rule. Several files are read as one; - or none is standard input.
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic policy init --help"))
 	f.registerVantage(cmd.Flags())
+	cmd.Flags().BoolVar(&f.json, "json", false, "write it as JSON, in one line: as policies are YAML, it is one, too")
 	return cmd
 }
 
@@ -149,8 +151,15 @@ func runInit(f *policyFlags, files []string, std streams, logs *logFormat) error
 		logs.logger(std.err).Warn(screen.Count(uint64(n), "host opens", "hosts open")+" everything, and is allowed that: its rule begins with suspect",
 			hintKey, "have a look at it, and take the rule out")
 	}
-	_, err = b.WriteTo(std.text)
-	return err
+	if !f.json {
+		_, err = b.WriteTo(std.text)
+		return err
+	}
+	var document bytes.Buffer
+	if _, err := b.WriteTo(&document); err != nil {
+		return err
+	}
+	return writeYAMLAsJSON(std.text, document.Bytes())
 }
 
 // load reads the policy, and the moment to judge by it.

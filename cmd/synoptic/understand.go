@@ -38,12 +38,15 @@ func understand(root *cobra.Command, args []string) (commandLine, error) {
 	default: // cobra's own, and topics
 		return commandLine{words: args}, nil
 	}
+	if cmd.Name() == "ctl" {
+		rest = numbersAsWords(rest)
+	}
 	r := read(cmd, rest)
 	path := strings.Fields(cmd.CommandPath())[1:]
 	line := commandLine{slices.Concat(path, r.line), r.same, r.logs}
 	switch {
 	case r.version:
-		line.words = []string{"--version"}
+		line.words = versionLine(args)
 	case r.help:
 		line.words = append(path, "--help")
 	default:
@@ -59,8 +62,8 @@ func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
 	}
 	r := read(root, args)
 	switch {
-	case r.version:
-		return commandLine{words: []string{"--version"}}, nil
+	case r.version, slices.Contains(args, "--version") && slices.Contains(args, "--json"):
+		return commandLine{words: versionLine(args)}, nil
 	case len(r.faults) == 0 && len(r.targets) == 0 || r.help:
 		return commandLine{words: r.line}, nil
 	}
