@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -179,12 +180,17 @@ func (k *kept) settle(findings []confirm.Finding) error {
 
 // groupEvent is the event of a host or a network; nil where it is of a port.
 func groupEvent(g *confirm.Group) *results.Change {
-	if g.Kind != results.ChangeHostDown && g.Kind != results.ChangeNetDark {
+	reason := results.NoResponse.String()
+	switch g.Kind {
+	case results.ChangeHostDown, results.ChangeNetDark:
+	case results.ChangeHostUp:
+		reason = surety(&g.Findings[0], g.Kind).Reason
+	default:
 		return nil
 	}
 	at := results.Time(g.Findings[0].Decided)
 	return &results.Change{
-		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: results.NoResponse.String(), NotAfter: &at,
+		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: reason, NotAfter: &at,
 	}
 }
 
@@ -215,7 +221,7 @@ type knownNets struct {
 	err     error
 }
 
-// of are the intervals of a network, of this vantage point, that are open or have ended within two days.
+// of are the intervals of a network, of this vantage point, that are open or have ended within two days, and the last of each port.
 func (k *knownNets) of(net netip.Prefix) []inventory.Interval {
 	if all, ok := k.nets[net]; ok || k.err != nil {
 		return all
@@ -225,11 +231,27 @@ func (k *knownNets) of(net netip.Prefix) []inventory.Interval {
 		k.err = err
 		return nil
 	}
-	all = slices.DeleteFunc(all, func(i inventory.Interval) bool {
-		return i.Vantage != k.vantage || !i.Open() && k.now.Sub(i.Until) > 48*time.Hour
-	})
-	k.nets[net] = all
-	return all
+	all = slices.DeleteFunc(all, func(i inventory.Interval) bool { return i.Vantage != k.vantage })
+	kept := all[:0]
+	for n, i := range all {
+		last := n+1 == len(all) || all[n+1].Addr != i.Addr || all[n+1].Port != i.Port
+		if last || i.Open() || k.now.Sub(i.Until) <= 48*time.Hour {
+			kept = append(kept, i)
+		}
+	}
+	k.nets[net] = kept
+	return kept
+}
+
+// Gone are the ports of an address that went with it when it was down.
+func (k *knownNets) Gone(addr netip.Addr) []uint16 {
+	last := map[uint16]confirm.Ended{}
+	for _, i := range k.of(confirm.NetOf(addr)) {
+		if i.Addr == addr {
+			last[i.Port] = confirm.Ended{Port: i.Port, Until: i.Until, Silent: i.How == "gone" || i.How == "unreachable"}
+		}
+	}
+	return confirm.GoneWith(slices.Collect(maps.Values(last)))
 }
 
 // Open is how many ports of an address were open.
