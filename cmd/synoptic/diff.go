@@ -76,7 +76,7 @@ are not among them.`,
 	fl.SortFlags = false
 	fl.Var((*word)(&f.from), "from", "compare with the scan of this `ID`, the beginning of an ID, or first")
 	fl.Var((*word)(&f.to), "to", "compare the scan of this `ID`, the beginning of an ID, or last (default last)")
-	fl.Var((*word)(&f.since), "since", "compare with the newest scan that began `AGE` before: 12h, 1d, 2w")
+	fl.Var((*word)(&f.since), "since", "compare with the newest scan that began an `AGE` before, such as "+inventory.Ages)
 	fl.Var((*word)(&f.inventory), "inventory", "compare scans of the inventory in `FILE`")
 	fl.Var((*word)(&f.vantage), "vantage", "with --inventory, of the vantage point `NAME`")
 	fl.Var((*words)(&f.show), "show", "`CHANGES` to list: "+strings.Join(shownChanges, ", ")+" or all, separated by commas (default all but unknown)")

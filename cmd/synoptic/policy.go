@@ -30,17 +30,7 @@ one that do nothing, or not what they seem to do. synoptic check judges by it.`,
 		Example: `  synoptic policy init scan.jsonl > policy.yaml
   synoptic policy lint policy.yaml scan.jsonl`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, words []string) error {
-			if len(words) == 0 || words[0] == "help" {
-				return cmd.Help()
-			}
-			names := commandNames(cmd)
-			hint := "commands are " + strings.Join(names, ", ")
-			if meant := nearest(words[0], names); meant != "" {
-				hint = "did you mean: synoptic policy " + meant
-			}
-			return usage(hint, "unknown command %q", shorter("policy "+words[0]))
-		},
+		RunE: parent,
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic policy --help"))
 	cmd.AddCommand(newLintCommand(std, logs), newInitCommand(std, logs))

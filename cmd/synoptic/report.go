@@ -14,6 +14,7 @@ import (
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
+	"synoptic/results/inventory"
 	"synoptic/results/report"
 	"synoptic/results/sink"
 	"synoptic/results/sink/batch"
@@ -61,7 +62,7 @@ has ended, and every change within --since.`,
 	fl.Var((*words)(&f.show), "show", "`STATES` to list: open, closed, filtered (unknown included), unknown or all, separated by commas; what was open once always is (default open)")
 	fl.Var((*word)(&f.inventory), "inventory", "of the inventory in `FILE`, and not of files of records")
 	fl.Var((*word)(&f.vantage), "vantage", "with --inventory, only what is seen from the vantage `NAME`")
-	fl.Var((*word)(&f.since), "since", "with --inventory, what changed or ended within a `TIME` such as 7d, or since a date such as 2026-11-01 (default "+reportedFor+")")
+	fl.Var((*word)(&f.since), "since", "with --inventory, what changed or ended within an `AGE` such as "+inventory.Ages+", or since a date such as 2026-11-01 (default "+reportedFor+")")
 	registerProfile(fl)
 	_ = cmd.RegisterFlagCompletionFunc("since", fixed("1d", "7d", "30d")) // the flag is there
 	_ = cmd.RegisterFlagCompletionFunc("show", listed(among(stateNames))) // the flag is there

@@ -98,6 +98,19 @@ func commandNames(root *cobra.Command) (names []string) {
 	return names
 }
 
+// parent is what a command does that has others: it shows its help, and refuses what none of them is.
+func parent(cmd *cobra.Command, words []string) error {
+	if len(words) == 0 || words[0] == "help" {
+		return cmd.Help()
+	}
+	names := commandNames(cmd)
+	hint := "commands are " + strings.Join(names, ", ")
+	if meant := nearest(words[0], names); meant != "" {
+		hint = "did you mean: " + cmd.CommandPath() + " " + meant
+	}
+	return usage(hint, "unknown command %q", shorter(cmd.Name()+" "+words[0]))
+}
+
 // knownTopic refuses help about what there is not.
 func knownTopic(root *cobra.Command, words []string) error {
 	names := commandNames(root)

@@ -136,3 +136,14 @@ func TestPlans(t *testing.T) {
 		}
 	}
 }
+
+func TestParseAge(t *testing.T) {
+	for word, want := range map[string]time.Duration{
+		"90m": 90 * time.Minute, "12h": 12 * time.Hour, "1d": 24 * time.Hour, "1.5d": 36 * time.Hour, "2w": 14 * 24 * time.Hour, "1y": 365 * 24 * time.Hour, "100y": 36500 * 24 * time.Hour,
+		"0d": 0, "0h": 0, "-1d": 0, "d": 0, "": 0, "1d2h": 0, "101y": 0, "1e9w": 0, "infw": 0, "nand": 0, "7": 0,
+	} {
+		if got, err := ParseAge(word); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %v, %v", word, got, err)
+		}
+	}
+}

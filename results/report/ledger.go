@@ -239,7 +239,7 @@ func (l *Ledger) Input() Input {
 		in.Changes = each(l.changes)
 	}
 	if n := len(l.suspects); n > 0 {
-		in.Warnings = append(in.Warnings, plural(uint64(n), "host answers", "hosts answer")+" on implausibly many ports; most of their ports are left out.")
+		in.Warnings = append(in.Warnings, results.Count(uint64(n), "host answers", "hosts answer")+" on implausibly many ports; most of their ports are left out.")
 	}
 	return in
 }
