@@ -128,6 +128,8 @@ func TestInventoryRefuses(t *testing.T) {
 		{"history i.db 10.0.0.0/24 --since 2020-01-01", 0, `"port":80`},
 		{"history i.db ::/0", 0, "^$"},
 		{"scan 127.0.0.1 -p 1 --vantage here", exitUsage, "--vantage without --inventory"},
+		{"scan 127.0.0.1 -p 1 --backend connect --inventory i.db -o jsonl:./i.db", exitUsage, "is the inventory itself"},
+		{"scan 127.0.0.1 -p 1 --backend connect --inventory z.db -o jsonl:z.db", exitUsage, "is the inventory itself"},
 	} {
 		s.check(t)
 	}

@@ -204,7 +204,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
-	kept, err := openKept(f.inventory, f.vantage, f.confirm)
+	kept, err := openKept(f.inventory, f.vantage, f.confirm, f.outputs.outputs)
 	if err != nil {
 		return err
 	}
