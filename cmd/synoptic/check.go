@@ -28,7 +28,7 @@ func (f *policyFlags) register(fl *pflag.FlagSet) {
 	fl.SortFlags = false
 	f.registerVantage(fl)
 	fl.Var((*word)(&f.at), "at", "judge as on this `DATE`, 2027-01-31 or a time of RFC 3339, in UTC: exceptions have ended or not (default now)")
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal, too")
+	registerJSON(fl, &f.json, "")
 }
 
 func (f *policyFlags) registerVantage(fl *pflag.FlagSet) {

@@ -14,8 +14,6 @@ import (
 	"synoptic/results"
 	"synoptic/results/diff"
 	"synoptic/results/inventory"
-	"synoptic/results/sink"
-	"synoptic/results/sink/format"
 	"synoptic/scan"
 	"synoptic/scan/confirm"
 	"synoptic/scan/plan"
@@ -179,10 +177,7 @@ func (k *kept) settle(findings []confirm.Finding) error {
 
 // surety is what the record of a change says of how it was confirmed.
 func surety(f *confirm.Finding, kind results.ChangeKind) inventory.Surety {
-	s := inventory.Surety{Asked: f.Asked, Reason: f.Reason.String()}
-	if f.Shaken {
-		s.Reason = "handshake"
-	}
+	s := inventory.Surety{Asked: f.Asked, Reason: f.Evidence()}
 	if f.PFalse > 0 {
 		s.PFalse = new(f.PFalse)
 	}
@@ -201,7 +196,7 @@ func intervals(db *inventory.DB, vantage string) func(netip.Prefix) ([]confirm.I
 		known, err := db.History(network, 0, time.Time{})
 		for _, i := range known {
 			if i.Vantage == vantage {
-				all = append(all, confirm.Interval{At: netip.AddrPortFrom(i.Addr, i.Port), First: i.First, Last: i.Last, Until: i.Until})
+				all = append(all, confirm.Interval{At: netip.AddrPortFrom(i.Addr, i.Port), First: i.First, Last: i.Last, Until: i.Until, Silent: i.How == "gone" || i.How == "unreachable"})
 			}
 		}
 		return all, err
@@ -242,9 +237,7 @@ func allDelivered(outputs []results.Delivery) (took bool) {
 		if outputs[i].Undelivered() > 0 {
 			return false
 		}
-		name, _ := sink.Split(outputs[i].Output)
-		f, known := format.Lookup(name)
-		took = took || known && f.Messages
+		took = took || takesChanges(outputs[i].Output)
 	}
 	return took
 }

@@ -25,6 +25,7 @@ type convertFlags struct {
 	tags    tagFlags
 	show    []string
 	scanID  string
+	json    bool
 
 	settings settings
 }
@@ -52,6 +53,7 @@ given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	f.outputs.register(fl)
+	registerJSON(fl, &f.json, ": as -o - does")
 	f.tags.register(fl)
 	fl.Var((*words)(&f.show), "show", "`STATES` to include: open, closed, filtered (unknown included), unknown or all, separated by commas (default all)")
 	fl.Var((*word)(&f.scanID), "scan-id", "include one scan only: its `ID`, the beginning of its ID, or last")
@@ -65,6 +67,7 @@ given; - or none is standard input. Files may be compressed by gzip or zstd.`,
 func runConvert(stop *stopper, f *convertFlags, files []string, std streams, logs *logFormat) error {
 	log := logs.logger(std.err)
 	adopt(func() *slog.Logger { return log })
+	f.outputs.jsonTo(f.json)
 	f.outputs.reopens(stop)
 	if err := checkOutputs(f.outputs.outputs); err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/scan/control"
@@ -16,6 +15,7 @@ import (
 
 func newCtlCommand(std streams) *cobra.Command {
 	var s settings
+	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "ctl [flags] SOCKET VERB [WORD...]",
 		Short: "Change or watch a scan while it runs",
@@ -37,9 +37,10 @@ On a terminal the answer is for people; redirected, it is a line of JSON.`,
 			return nil
 		},
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return s.fill(cmd, lookupEnv) },
-		RunE:    func(_ *cobra.Command, words []string) error { return ask(std, words[0], words[1], words[2:]) },
+		RunE:    func(_ *cobra.Command, words []string) error { return ask(std, asJSON, words[0], words[1], words[2:]) },
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic ctl --help"))
+	registerJSON(cmd.Flags(), &asJSON, "")
 	cmd.ValidArgsFunction = func(_ *cobra.Command, words []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(words) == 0 {
 			return nil, cobra.ShellCompDirectiveDefault // a file
@@ -52,8 +53,21 @@ On a terminal the answer is for people; redirected, it is a line of JSON.`,
 	return cmd
 }
 
+// numbersAsWords puts -- before a number below zero, which no flag is: whom it is sent to says what is wrong with it.
+func numbersAsWords(words []string) []string {
+	for i, w := range words {
+		if w == "--" {
+			break
+		}
+		if len(w) > 1 && w[0] == '-' && w[1] >= '0' && w[1] <= '9' {
+			return slices.Insert(slices.Clone(words), i, "--")
+		}
+	}
+	return words
+}
+
 // ask sends a request and shows the answer.
-func ask(std streams, path, verb string, args []string) error {
+func ask(std streams, asJSON bool, path, verb string, args []string) error {
 	if !slices.Contains(control.Verbs, verb) {
 		hint := "verbs are " + strings.Join(control.Verbs, ", ")
 		switch {
@@ -73,7 +87,7 @@ func ask(std streams, path, verb string, args []string) error {
 	case err != nil:
 		return err
 	}
-	if term.IsTerminal(int(std.out.Fd())) {
+	if !asJSON && isTerminal(std.out) {
 		if a.OK {
 			screen.WriteAnswer(std.text, &a)
 		}

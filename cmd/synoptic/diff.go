@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
@@ -32,10 +31,12 @@ type diffFlags struct {
 	inventory string // file of a database
 	vantage   string
 
+	outputs  outputFlags
+	tags     tagFlags
 	settings settings
 }
 
-func newDiffCommand(std streams, logs *logFormat) *cobra.Command {
+func newDiffCommand(stop *stopper, std streams, logs *logFormat) *cobra.Command {
 	var f diffFlags
 	cmd := &cobra.Command{
 		Use:   "diff [flags] [BEFORE] AFTER",
@@ -49,11 +50,14 @@ same plan. Files may be compressed by gzip or zstd. With --inventory, they are
 scans that a database has: IDs, dates, ages as 7d, or names as baseline. Without
 them its last two are compared.
 
-On a terminal the changes are a table. Redirected, they are JSON lines.`,
+On a terminal the changes are a table. Redirected, they are JSON lines. With -o
+they go where it says, as records of a scan do; only those of scans themselves
+are not among them.`,
 		Example: `  synoptic diff monday.jsonl tuesday.jsonl
   synoptic diff scans.jsonl --since 7d
   synoptic diff scans.jsonl --exit-code --show opened,service
-  synoptic diff --inventory inventory.db 7d`,
+  synoptic diff --inventory inventory.db 7d
+  synoptic diff --inventory inventory.db -o ecs:syslog+tls://siem.example`,
 		Args: func(_ *cobra.Command, words []string) error {
 			if len(words) > 2 {
 				return usage("write: synoptic diff BEFORE AFTER, or one file with several scans", "one or two files are wanted, and %d were given", len(words))
@@ -64,7 +68,7 @@ On a terminal the changes are a table. Redirected, they are JSON lines.`,
 		RunE: func(_ *cobra.Command, files []string) error {
 			log := logs.logger(std.err)
 			f.settings.warn(log)
-			return f.settings.blame(f.run(std, log, files))
+			return f.settings.blame(f.run(stop, std, log, files))
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic diff --help"))
@@ -72,14 +76,17 @@ On a terminal the changes are a table. Redirected, they are JSON lines.`,
 	fl.SortFlags = false
 	fl.Var((*word)(&f.from), "from", "compare with the scan of this `ID`, the beginning of an ID, or first")
 	fl.Var((*word)(&f.to), "to", "compare the scan of this `ID`, the beginning of an ID, or last (default last)")
-	fl.Var((*word)(&f.since), "since", "compare with the newest scan that began `AGE` before: 12h, 1d, 2w")
+	fl.Var((*word)(&f.since), "since", "compare with the newest scan that began an `AGE` before, such as "+inventory.Ages)
 	fl.Var((*word)(&f.inventory), "inventory", "compare scans of the inventory in `FILE`")
 	fl.Var((*word)(&f.vantage), "vantage", "with --inventory, of the vantage point `NAME`")
 	fl.Var((*words)(&f.show), "show", "`CHANGES` to list: "+strings.Join(shownChanges, ", ")+" or all, separated by commas (default all but unknown)")
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal too")
+	registerJSON(fl, &f.json, ", and beside other outputs")
 	fl.BoolVar(&f.exitCode, "exit-code", false, fmt.Sprintf("end with exit code %d where changes are listed", exitFound))
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "warnings and errors only on standard error: no summary")
+	f.outputs.register(fl)
+	f.tags.register(fl)
 	registerProfile(fl)
+	completeOutputs(cmd)
 	return cmd
 }
 
@@ -110,9 +117,12 @@ func (f *diffFlags) kinds() (shown map[results.ChangeKind]bool, err error) {
 }
 
 // run compares what the command says.
-func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
+func (f *diffFlags) run(stop *stopper, std streams, log *slog.Logger, files []string) error {
 	shown, err := f.kinds()
 	if err != nil {
+		return err
+	}
+	if err := f.checkOutputs(std, log, files); err != nil {
 		return err
 	}
 	var r *diff.Result
@@ -126,21 +136,36 @@ func (f *diffFlags) run(std streams, log *slog.Logger, files []string) error {
 		return err
 	}
 	r.Changes = slices.DeleteFunc(r.Changes, func(c results.Change) bool { return !shown[c.Change] })
-	if f.json || !term.IsTerminal(int(std.out.Fd())) {
-		err = writeNotices(std.text, r.Changes)
-		f.sumUp(std, log, before, after, r)
-	} else {
-		err = screen.WriteDiff(std.text, before.words, after.words, r)
+	if err := f.write(stop, std, log, before, after, r); err != nil {
+		return err
 	}
 	switch {
-	case err != nil:
-		return err
 	case f.bad > 0:
 		return failure{fmt.Errorf("%s not understood and left out", screen.Count(f.bad, "line was", "lines were"))}
 	case f.exitCode && len(r.Changes) > 0:
 		return exit(exitFound)
 	}
 	return nil
+}
+
+// write shows what has changed, and gives it to the outputs.
+func (f *diffFlags) write(stop *stopper, std streams, log *slog.Logger, before, after compare, r *diff.Result) (err error) {
+	outputs := f.outputs.outputs
+	switch terminal := isTerminal(std.out); {
+	case slices.ContainsFunc(outputs, toStdout): // nothing else is to be there
+		f.sumUp(std, log, before, after, r)
+	case f.json || !terminal && len(outputs) == 0:
+		err = writeNotices(std.text, r.Changes)
+		f.sumUp(std, log, before, after, r)
+	case terminal:
+		err = screen.WriteDiff(std.text, before.words, after.words, r)
+	default:
+		f.sumUp(std, log, before, after, r)
+	}
+	if err != nil || len(outputs) == 0 {
+		return err
+	}
+	return f.deliver(stop, std, log, r.Changes)
 }
 
 // areFiles tells whether words name files, and not scans of a database.

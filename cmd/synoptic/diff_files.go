@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -75,9 +73,9 @@ func (f *diffFlags) earlier(old []scanIn, after scanIn) (int, error) {
 	case f.from != "":
 		return named("--from", f.from, old)
 	case f.since != "":
-		age, err := parseAge(f.since)
+		age, err := parseAge("--since", f.since)
 		if err != nil {
-			return 0, fmt.Errorf("--since: %w", err)
+			return 0, err
 		}
 		for i := len(old) - 1; i >= 0; i-- {
 			if !old[i].begun.After(after.begun.Add(-age)) {
@@ -110,20 +108,6 @@ func named(flag, id string, scans []scanIn) (int, error) {
 		return 0, usage("the last one is "+scans[len(scans)-1].id, "%s %s: no such scan", flag, id)
 	}
 	return found, nil
-}
-
-// parseAge reads 90m, 12h, 1d or 2w.
-func parseAge(text string) (time.Duration, error) {
-	units := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-	if n := len(text) - 1; n > 0 && units[text[n]] != 0 {
-		many, err := strconv.ParseFloat(text[:n], 64)
-		if age := many * float64(units[text[n]]); err == nil && age > 0 && age < math.MaxInt64 {
-			return time.Duration(age), nil
-		}
-	} else if age, err := time.ParseDuration(text); err == nil && age > 0 {
-		return age, nil
-	}
-	return 0, usage("write it as 12h, 1d or 2w", "%q is no time span", text)
 }
 
 // scansIn are the scans of a file, in the order in which they begin.

@@ -232,12 +232,10 @@ func topics() []*cobra.Command {
 // sectionsOf are what a help text has besides its flags.
 func sectionsOf(cmd *cobra.Command) []section {
 	switch cmd.Name() {
-	case "scan", "convert":
+	case "scan", "convert", "diff":
 		return slices.Concat(outputSections(), []section{profileSection(), environmentSection(), exitSection(), signalSection()})
 	case "import", "export", "stats", "prune", "ack", "baseline", "history":
 		return []section{environmentSection(), exitSection()}
-	case "diff":
-		return []section{profileSection(), environmentSection(), exitSection()}
 	case "listeners":
 		return []section{environmentSection(), exitSection()}
 	case "check", "lint", "init":

@@ -159,7 +159,7 @@ var habits = []habit{
 	{"zmap", "--list-output-modules --list-output-fields --list-probe-modules", false, "", "synoptic help outputs has the formats", ""},
 	{"naabu", "--exclude-output-fields -eof --output-args", true, "", "every format has its own fields: synoptic help outputs", ""},
 	{"zmap", "--output-module", true, "", "the format is written before the file: -o csv:FILE, or is taken from its ending", ""},
-	{"naabu", "--json -j", false, "-o -", "JSON lines on standard output", ""},
+	{"naabu", "-j", false, "--json", "", ""},
 	{"naabu", "--csv", false, "-o csv:-", "", ""},
 	{"naabu", "--silent", false, "-q", "", ""},
 	{"naabu", "--stats", false, always, "", ""},

@@ -32,7 +32,7 @@ the first that found it open.`,
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic history --help"))
 	f.register(cmd.Flags(), "only what is seen from the vantage `NAME`")
-	cmd.Flags().Var((*word)(&since), "since", "only what began or ended within a `TIME` such as 30d, or since a date such as 2026-11-01")
+	cmd.Flags().Var((*word)(&since), "since", "only what began or ended within an `AGE` such as "+inventory.Ages+", or since a date such as 2026-11-01")
 	_ = cmd.RegisterFlagCompletionFunc("since", fixed("1d", "7d", "30d")) // the flag is there
 	cmd.ValidArgsFunction = completeDatabase()
 	return cmd
@@ -71,7 +71,16 @@ func sinceWhen(word string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage("give a time such as 30d or 12h, or a date such as 2026-11-01", "--since %s is neither", shorter(word))
+	return time.Time{}, usage("give an age such as "+inventory.Ages+", or a date such as 2026-11-01", "--since %s is neither", shorter(word))
+}
+
+// parseAge understands a flag that takes nothing but an age.
+func parseAge(flag, word string) (time.Duration, error) {
+	age, err := inventory.ParseAge(word)
+	if err != nil {
+		return 0, usage("give an age such as "+inventory.Ages, "%s: %q is no age", flag, shorter(word))
+	}
+	return age, nil
 }
 
 func runHistory(f *inventoryFlags, path, what, since string, std streams, now time.Time) error {

@@ -27,17 +27,7 @@ records of earlier ones.`,
 		Example: `  synoptic inventory import inventory.db scan.jsonl
   synoptic history inventory.db 10.20.0.0/16 --since 30d`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, words []string) error {
-			if len(words) == 0 {
-				return cmd.Help()
-			}
-			names := commandNames(cmd)
-			hint := "commands are " + strings.Join(names, ", ")
-			if meant := nearest(words[0], names); meant != "" {
-				hint = "did you mean: synoptic inventory " + meant
-			}
-			return usage(hint, "unknown command %q", shorter("inventory "+words[0]))
-		},
+		RunE: parent,
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic inventory --help"))
 	cmd.AddCommand(newImportCommand(std, logs), newExportCommand(std), newStatsCommand(std), newPruneCommand(std), newAckCommand(std), newBaselineCommand(std))
@@ -57,7 +47,7 @@ func (f *inventoryFlags) register(fl *pflag.FlagSet, vantage string) {
 	if vantage != "" {
 		fl.Var((*word)(&f.vantage), "vantage", vantage)
 	}
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal too")
+	registerJSON(fl, &f.json, "")
 }
 
 // lines tells whether JSON lines are wanted, and no table.

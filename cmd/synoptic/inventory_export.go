@@ -19,7 +19,7 @@ import (
 
 func newExportCommand(std streams) *cobra.Command {
 	var f inventoryFlags
-	output, history := "-", false
+	output, history, asJSON := "-", false, false
 	cmd := &cobra.Command{
 		Use:   "export [flags] DB",
 		Short: "Write what is open as CSV or JSON lines",
@@ -31,6 +31,9 @@ when they were seen last.`,
 		Args:    needsWords("inventory export", 1, 1, "DB"),
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, words []string) error {
+			if asJSON && !isJSON(output) {
+				return f.settings.blame(usage("give one of them", "--json and --output %s are both given", output))
+			}
 			return f.settings.blame(runExport(&f, words[0], output, history, std))
 		},
 	}
@@ -39,10 +42,17 @@ when they were seen last.`,
 	fl.SortFlags = false
 	fl.VarP((*word)(&output), "output", "o", "write to `[FORMAT:]FILE`, - for standard output; FORMAT is csv or jsonl, or that of the file's ending")
 	fl.Var((*word)(&f.vantage), "vantage", "only what is seen from the vantage `NAME`")
+	fl.BoolVar(&asJSON, "json", false, "write JSON lines, as it does where -o says nothing else")
 	fl.BoolVar(&history, "history", false, "also what was open and is not any more")
 	_ = cmd.RegisterFlagCompletionFunc("output", fixed("csv:", "jsonl:")) // the flag is there
 	cmd.ValidArgsFunction = completeDatabase()
 	return cmd
+}
+
+// isJSON tells whether the words of -o mean JSON lines, or nothing that there is.
+func isJSON(spec string) bool {
+	format, _, err := exportFormat(spec)
+	return err != nil || format == "jsonl"
 }
 
 // exportFormat is the format that the words of -o mean, and the file.

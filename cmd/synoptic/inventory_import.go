@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -66,17 +68,21 @@ func runImport(f *inventoryFlags, events bool, path string, files []string, std 
 	if slices.Contains(in.files, path) {
 		return usage("write: synoptic inventory import DB FILE...", "input %q is the inventory itself", path)
 	}
+	into := new(results.Records)
+	first := in.read(into)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && first != nil { // then none is made
+		if errors.Is(first, io.EOF) {
+			first = noScan(in.bad)
+		}
+		return failure{first}
+	}
 	db, err := openInventory(path)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	m := &importer{db: db, scan: inventory.Scan{Vantage: f.vantage, Host: hostName(), ByTime: true, Events: events}, log: log, under: map[string]*inventory.Ingest{}}
-	for into := new(results.Records); ; {
-		err := in.read(into)
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	for err := first; !errors.Is(err, io.EOF); err = in.read(into) {
 		if err == nil {
 			err = m.take(into)
 		}

@@ -110,15 +110,15 @@ older than that cannot be compared any more.`,
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic inventory prune --help"))
 	f.register(cmd.Flags(), "")
-	cmd.Flags().Var((*word)(&keep), "keep", "how much to keep, `TIME` as 400d, 52w or 2y")
+	cmd.Flags().Var((*word)(&keep), "keep", "keep what ended within an `AGE` such as "+inventory.Ages)
 	cmd.ValidArgsFunction = completeDatabase()
 	return cmd
 }
 
 func runPrune(f *inventoryFlags, path, keep string, std streams) error {
-	age, err := inventory.ParseAge(keep)
+	age, err := parseAge("--keep", keep)
 	if err != nil {
-		return usage("give a time such as 400d", "--keep: %v", err)
+		return err
 	}
 	db, err := writeInventory(path)
 	if err != nil {

@@ -87,6 +87,7 @@ func TestInventoryRefuses(t *testing.T) {
 `)
 	write(t, "empty", "")
 	write(t, "text", "hello\n")
+	write(t, "newer", `{"v":9,"type":"port"}`+"\n")
 	for _, s := range []saying{
 		{"inventory", 0, "Commands:\n"},
 		{"inventory import", exitUsage, "DB is missing"},
@@ -94,9 +95,12 @@ func TestInventoryRefuses(t *testing.T) {
 		{"inventory import x.db none.jsonl", exitUsage, `none.jsonl.*no such file`},
 		{"inventory import x.db empty", exitFailure, "no scan in the input"},
 		{"inventory import x.db text", exitFailure, "no scan in the input: 1 line was not understood"},
+		{"inventory import x.db newer", exitFailure, "schema version 9"},
+		{"inventory stats x.db", exitUsage, "no such file"}, // nothing was made
 		{"inventory import none/x.db scan.jsonl", exitUsage, "make the folder first"},
 		{"inventory import i.db scan.jsonl", 0, `"scan_id":"aaaa".*"opened":1`},
 		{"inventory import i.db scan.jsonl", 0, `"already":true`},
+		{"inventory import i.db empty", exitFailure, "no scan in the input"},
 		{"inventory import i.db cut.jsonl", exitStopped, `ends before scan_end.*"opened":1`},
 		{"inventory import i.db i.db", exitUsage, "is the inventory itself"},
 		{"inventory stats none.db", exitUsage, "no such file"},
@@ -111,6 +115,7 @@ func TestInventoryRefuses(t *testing.T) {
 		{"inventory baseline i.db zz", exitUsage, "no scan of the inventory"},
 		{"inventory baseline i.db aa", 0, `"baseline":"aaaa"`},
 		{"inventory prune i.db --keep soon", exitUsage, "--keep.*no age"},
+		{"inventory prune i.db --keep 0d", exitUsage, "--keep.*no age"},
 		{"inventory prune i.db --keep 400d", 0, `"pruned":0`},
 		{"inventory ack i.db 1234 --note SEC-1 --who me", 0, ""},
 		{"inventory ack i.db", 0, `"id":"1234".*"who":"me","note":"SEC-1"`},
@@ -119,10 +124,12 @@ func TestInventoryRefuses(t *testing.T) {
 		{"history i.db", exitUsage, `ADDRESS\[:PORT\]\|PREFIX is missing`},
 		{"history i.db here", exitUsage, "neither an address nor a prefix"},
 		{"history i.db 10.0.0.1:80", 0, `"port":80.*"state":"open"`},
-		{"history i.db 10.0.0.0/24 --since yesterday", exitUsage, "give a time such as 30d"},
+		{"history i.db 10.0.0.0/24 --since yesterday", exitUsage, "give an age such as 12h"},
 		{"history i.db 10.0.0.0/24 --since 2020-01-01", 0, `"port":80`},
 		{"history i.db ::/0", 0, "^$"},
 		{"scan 127.0.0.1 -p 1 --vantage here", exitUsage, "--vantage without --inventory"},
+		{"scan 127.0.0.1 -p 1 --backend connect --inventory i.db -o jsonl:./i.db", exitUsage, "is the inventory itself"},
+		{"scan 127.0.0.1 -p 1 --backend connect --inventory z.db -o jsonl:z.db", exitUsage, "is the inventory itself"},
 	} {
 		s.check(t)
 	}

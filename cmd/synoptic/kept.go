@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"synoptic/results"
 	"synoptic/results/inventory"
+	"synoptic/results/sink"
 	"synoptic/scan/confirm"
 )
 
@@ -23,7 +25,7 @@ type kept struct {
 }
 
 // openKept opens the inventory before the first probe.
-func openKept(path, vantage, confirm string) (*kept, error) {
+func openKept(path, vantage, confirm string, outputs []string) (*kept, error) {
 	switch {
 	case path == "" && vantage != "":
 		return nil, usage("give --inventory FILE too, or leave --vantage out", "--vantage without --inventory")
@@ -35,6 +37,11 @@ func openKept(path, vantage, confirm string) (*kept, error) {
 	delays, err := parseDelays(confirm)
 	if err != nil {
 		return nil, fmt.Errorf("--confirm: %w", err)
+	}
+	for _, spec := range outputs {
+		if _, to := sink.Split(spec); same(to, path) || filepath.Clean(to) == filepath.Clean(path) {
+			return nil, usage("write to another file", "output %q is the inventory itself", spec)
+		}
 	}
 	db, err := openInventory(path)
 	if err != nil {

@@ -19,12 +19,14 @@ import (
 	"synoptic/rawsock/listeners"
 	"synoptic/results"
 	"synoptic/results/exposure"
+	"synoptic/results/inventory"
 )
 
 // listenersFlags are the words of the command line, not yet understood.
 type listenersFlags struct {
 	allNetNS, hidden, json, exitCode bool
 	compare                          []string
+	vantage                          string
 }
 
 func newListenersCommand(std streams, logs *logFormat) *cobra.Command {
@@ -35,14 +37,15 @@ func newListenersCommand(std streams, logs *logFormat) *cobra.Command {
 		Short: "List what listens on this host, and hold it against a scan",
 		Long: `Lists the TCP sockets that listen on this host, with the systemd unit or the
 container, the processes and the user that own them. With --compare it says of
-each whether a scan saw it, and names what a scan saw open though nothing
-listens there: rules that lead elsewhere, virtual servers, BPF programs, and
-what none of these explains.
+each whether a scan saw it, or an inventory knows it to be open, and names what
+was seen open though nothing listens there: rules that lead elsewhere, virtual
+servers, BPF programs, and what none of these explains.
 
 On a terminal it is a table; redirected, JSON lines. Root sees everything,
 others see no processes of other users.`,
 		Example: `  synoptic listeners --all-netns
   synoptic listeners --compare scan.jsonl --exit-code
+  synoptic listeners --compare inventory.db
   synoptic listeners --hidden --json > listeners.jsonl`,
 		Args: func(_ *cobra.Command, words []string) error {
 			if len(words) > 0 {
@@ -57,9 +60,10 @@ others see no processes of other users.`,
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.BoolVar(&f.allNetNS, "all-netns", false, "look into every network namespace, not only into the own one")
-	fl.Var((*words)(&f.compare), "compare", "hold the list against the records of scans in `FILE`; can be repeated, and - is standard input")
+	fl.Var((*words)(&f.compare), "compare", "hold the list against the records of scans in `FILE`, or against an inventory; can be repeated, and - is standard input")
+	fl.Var((*word)(&f.vantage), "vantage", "with an inventory, only what is seen from the vantage `NAME`")
 	fl.BoolVar(&f.hidden, "hidden", false, "bind every port for a moment, to find those that something hidden has")
-	fl.BoolVar(&f.json, "json", false, "write JSON lines on a terminal, too")
+	registerJSON(fl, &f.json, "")
 	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with code 5 where a mismatch is not explained")
 	return cmd
 }
@@ -70,16 +74,12 @@ func runListeners(f *listenersFlags, std streams, logs *logFormat) error {
 	if f.exitCode && len(f.compare) == 0 && !f.hidden {
 		return usage("add --compare FILE or --hidden", "--exit-code: nothing is compared")
 	}
-	var in *input
-	var err error
-	if len(f.compare) > 0 {
-		if in, err = newInput(f.compare, std.in); err != nil {
-			return err
-		}
-		in.log = log
-		if slices.Contains(in.files, "-") {
-			tellStdin(std, *logs)
-		}
+	in, db, err := f.open(std, log, *logs)
+	if err != nil {
+		return err
+	}
+	if db != nil {
+		defer db.Close()
 	}
 	seen, err := listeners.Take(listeners.Config{All: f.allNetNS})
 	if err != nil {
@@ -90,10 +90,14 @@ func runListeners(f *listenersFlags, std streams, logs *logFormat) error {
 	}
 	a := newAudit(seen, time.Now())
 	exposure.Publish(a.host)
-	if in != nil {
-		if err := a.compare(in); err != nil {
-			return err
-		}
+	switch {
+	case in != nil:
+		err = a.compare(in)
+	case db != nil:
+		err = a.compareKnown(db, f.vantage)
+	}
+	if err != nil {
+		return err
 	}
 	if f.hidden {
 		a.findHidden(seen, log)
@@ -105,6 +109,29 @@ func runListeners(f *listenersFlags, std streams, logs *logFormat) error {
 		return exit(exitFound)
 	}
 	return nil
+}
+
+// open opens what the host is held against: files of records, or an inventory.
+func (f *listenersFlags) open(std streams, log *slog.Logger, logs logFormat) (in *input, db *inventory.DB, err error) {
+	switch one := slices.ContainsFunc(f.compare, isDatabase); {
+	case f.vantage != "" && !one:
+		return nil, nil, usage("give an inventory by --compare FILE too, or leave --vantage out", "--vantage without an inventory")
+	case one && len(f.compare) > 1:
+		return nil, nil, usage("synoptic inventory import adds the records of scans to an inventory", "--compare: an inventory is compared by itself, and %s are given", inputNames(f.compare))
+	case one:
+		db, err = readInventory(f.compare[0])
+		return nil, db, err
+	case len(f.compare) == 0:
+		return nil, nil, nil
+	}
+	if in, err = newInput(f.compare, std.in); err != nil {
+		return nil, nil, err
+	}
+	in.log = log
+	if slices.Contains(in.files, "-") {
+		tellStdin(std, logs)
+	}
+	return in, nil, nil
 }
 
 // audit is the host as records have it.
@@ -187,11 +214,28 @@ func (a *audit) compare(in *input) error {
 	if read == 0 {
 		return failure{usage("compare reads the JSON lines that synoptic scan writes with -o FILE", "no record in %s", inputNames(in.files))}
 	}
-	for _, m := range exposure.Compare(a.host, &view) {
+	a.hold(&view)
+	return nil
+}
+
+// compareKnown holds the host against what an inventory knows of its addresses.
+func (a *audit) compareKnown(db *inventory.DB, vantage string) error {
+	view, err := knownOf(db, vantage, a.name, a.host)
+	if err != nil {
+		return failure{err}
+	}
+	if a.hold(view); view.err != nil {
+		return failure{view.err}
+	}
+	return nil
+}
+
+// hold holds the host against a view of it.
+func (a *audit) hold(view exposure.View) {
+	for _, m := range exposure.Compare(a.host, view) {
 		m.Time, m.Host = a.now, a.name
 		a.found = append(a.found, m)
 	}
-	return nil
 }
 
 // inputNames are the files as a message names them.

@@ -178,16 +178,34 @@ func TestListenersCompare(t *testing.T) {
 	}
 	redirectTo(t, n, netip.MustParseAddrPort("10.77.0.1:8080"), netip.MustParseAddrPort("10.77.0.2:80"))
 	ended := listenIn(t, n, "10.77.0.1:4444")
-	file := filepath.Join(t.TempDir(), "scan.jsonl")
-	if o := synoptic(t, "scan", "10.77.0.1-10.77.0.2", "-p", "22,23,25,80,4444,8080", "--show", "all", "-o", file); o.code != 0 {
+	file, db := filepath.Join(t.TempDir(), "scan.jsonl"), filepath.Join(t.TempDir(), "inventory.db")
+	if o := synoptic(t, "scan", "10.77.0.1-10.77.0.2", "-p", "22,23,25,80,4444,8080", "--show", "all", "-o", file, "--inventory", db); o.code != 0 {
 		t.Fatalf("exit %d: %s", o.code, o.stderr)
 	}
 	ended.Close()
-	o := inTarget(t, n, "listeners", "--compare", file, "--exit-code")
+	testListenersCompare(t, n, db)
+	listening, differs := testListenersCompare(t, n, file)
+	if again := inTarget(t, n, "listeners", "--compare", file); again.code != 0 {
+		t.Errorf("without --exit-code: exit %d", again.code)
+	} else if l, d := parseAudit(t, again.stdout); l[0].EventID != listening[0].EventID || d[0].EventID != differs[0].EventID {
+		t.Error("the same has another ID")
+	}
+	listenIn(t, n, "10.77.0.1:4444") // nothing unexplained is left
+	for _, seen := range []string{file, db} {
+		if o := inTarget(t, n, "listeners", "--compare", seen, "--exit-code"); o.code != 0 {
+			t.Errorf("exit %d of what is explained: %s", o.code, o.stdout)
+		}
+	}
+}
+
+// testListenersCompare holds the host against the records of the scan, or against the inventory that it is in.
+func testListenersCompare(t *testing.T, n *testnet.Network, with string) (listening, differs []auditRecord) {
+	t.Helper()
+	o := inTarget(t, n, "listeners", "--compare", with, "--exit-code")
 	if o.code != exitFound {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
-	listening, differs := parseAudit(t, o.stdout)
+	listening, differs = parseAudit(t, o.stdout)
 	want := map[uint16]string{22: "exposed", 23: "firewalled", 25: "local", 80: "exposed", 26: "unknown", 27: "not-asked"}
 	for _, l := range listening {
 		if want[l.Port] != l.Verdict || l.PID != os.Getpid() || l.UID == nil {
@@ -213,15 +231,7 @@ func TestListenersCompare(t *testing.T) {
 	if why := differs[0].Why; !strings.Contains(why, "no socket listens on it") || !strings.Contains(why, "the port can be bound") {
 		t.Error(why)
 	}
-	if again := inTarget(t, n, "listeners", "--compare", file); again.code != 0 {
-		t.Errorf("without --exit-code: exit %d", again.code)
-	} else if l, d := parseAudit(t, again.stdout); l[0].EventID != listening[0].EventID || d[0].EventID != differs[0].EventID {
-		t.Error("the same has another ID")
-	}
-	listenIn(t, n, "10.77.0.1:4444") // nothing unexplained is left
-	if o := inTarget(t, n, "listeners", "--compare", file, "--exit-code"); o.code != 0 {
-		t.Errorf("exit %d of what is explained: %s", o.code, o.stdout)
-	}
+	return listening, differs
 }
 
 // unread is the severity of what nothing explains where the kernel has not said everything.
@@ -337,6 +347,7 @@ func TestListenersRefuses(t *testing.T) {
 		}
 		return path
 	}
+	const magic = "SQLite format 3\x00"
 	newer := write("newer", `{"v":99,"type":"port"}`+"\n")
 	for name, c := range map[string]struct {
 		args []string
@@ -351,6 +362,9 @@ func TestListenersRefuses(t *testing.T) {
 		"empty":              {[]string{"--compare", write("empty", "")}, "no record in"},
 		"of a newer program": {[]string{"--compare", newer}, "schema version 99"},
 		"no name":            {[]string{"--compare", ""}, "--compare"},
+		"no inventory":       {[]string{"--compare", newer, "--vantage", "x"}, "--vantage without an inventory"},
+		"two inventories":    {[]string{"--compare", write("a.db", magic), "--compare", newer}, "an inventory is compared by itself"},
+		"no such database":   {[]string{"--compare", write("b.db", magic)}, "not a database"},
 	} {
 		o := answer(t, append([]string{"listeners"}, c.args...)...)
 		if o.code == 0 || !strings.Contains(o.stderr, c.want) || !strings.Contains(o.stderr, "hint: ") || o.stdout != "" {

@@ -126,9 +126,9 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetOut(std.text)
 	root.SetErr(cleaned{std.err})
 	root.AddCommand(
-		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(std, logs),
+		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(stop, std, logs),
 		newInventoryCommand(std, logs), newHistoryCommand(std), newMonitorCommand(stop, std, args, logs), newListenersCommand(std, logs), newCheckCommand(std, logs), newPolicyCommand(std, logs), newReportCommand(stop, std, logs),
-		newPortsCommand(std), newCtlCommand(std), newManCommand(std),
+		newPortsCommand(std), newCtlCommand(std), newVersionCommand(std), newManCommand(std),
 	)
 	root.AddCommand(topics()...)
 	onceEach(root)

@@ -85,7 +85,7 @@ var mistaken = []saying{
 	{"ports 22 80", 2, `separate ports with commas: 22,80`},
 	{"ports --top 0", 2, `the list has 1 to`},
 	{"ports --top ten", 2, `--top ten: a number of ports`},
-	{"man nosuch", 2, `there are pages of check, convert, ctl, diff, history, inventory, inventory ack, inventory baseline, inventory export, inventory import, inventory prune, inventory stats, listeners, man, monitor, monitor now, policy, policy init, policy lint, ports, report, scan\n`},
+	{"man nosuch", 2, `there are pages of check, convert, ctl, diff, history, inventory, inventory ack, inventory baseline, inventory export, inventory import, inventory prune, inventory stats, listeners, man, monitor, monitor now, policy, policy init, policy lint, ports, report, scan, version\n`},
 	{"scan 127.0.0.1 -p 22 --source-ip 1.2.3.4 --dry-run", 2, `source address 1.2.3.4.*hint: (give|leave --source-ip out, or give) an address of this host`},
 	{"scan 127.0.0.1 -p 22 --exclude-file empty.txt --dry-run", 2, `empty.txt holds no exclusions \(1 line, 1 comment\)\nhint: is it the right file`},
 	{"scan 127.0.0.1 -p 22 --exclude 10.92.0.0/16 --dry-run", 0, `nothing excluded by 10.92.0.0/16: no target is among them\nhint: compare them`},

@@ -149,10 +149,7 @@ func (k *pieceKeeper) event(p *watch.Piece, t *watch.Turned, f *confirm.Finding,
 	before, after := results.Time(time.Unix(0, t.NotBefore)), results.Time(time.Unix(0, t.NotAfter))
 	c := &results.Change{
 		Time: results.Time(f.Decided), ScanID: p.ScanID, Change: kind, Addr: f.At.Addr(), Port: f.At.Port(), Proto: "tcp", Vantage: k.vantage,
-		NotBefore: &before, NotAfter: &after, Reason: t.Reason.String(), Confirmed: true, Asked: f.Asked, Service: service,
-	}
-	if f.Shaken {
-		c.Reason = "handshake"
+		NotBefore: &before, NotAfter: &after, Reason: f.Evidence(), Confirmed: true, Asked: f.Asked, Service: service,
 	}
 	if f.PFalse > 0 {
 		c.PFalse = new(f.PFalse)

@@ -25,7 +25,7 @@ func defaultSocket() string {
 
 func newNowCommand(std streams) *cobra.Command {
 	var s settings
-	socket := defaultSocket()
+	socket, asJSON := defaultSocket(), false
 	cmd := &cobra.Command{
 		Use:   "now [flags] ADDRESS...",
 		Short: "Have a monitor ask addresses at once",
@@ -41,9 +41,10 @@ as always. synoptic ctl SOCKET knows more: status, pause, resume.`,
 			return nil
 		},
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return s.fill(cmd, lookupEnv) },
-		RunE:    func(_ *cobra.Command, words []string) error { return ask(std, socket, control.VerbNow, words) },
+		RunE:    func(_ *cobra.Command, words []string) error { return ask(std, asJSON, socket, control.VerbNow, words) },
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic monitor now --help"))
 	cmd.Flags().Var((*word)(&socket), "control", "the monitor's `SOCKET`")
+	registerJSON(cmd.Flags(), &asJSON, "")
 	return cmd
 }

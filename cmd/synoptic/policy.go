@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -29,17 +30,7 @@ one that do nothing, or not what they seem to do. synoptic check judges by it.`,
 		Example: `  synoptic policy init scan.jsonl > policy.yaml
   synoptic policy lint policy.yaml scan.jsonl`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, words []string) error {
-			if len(words) == 0 || words[0] == "help" {
-				return cmd.Help()
-			}
-			names := commandNames(cmd)
-			hint := "commands are " + strings.Join(names, ", ")
-			if meant := nearest(words[0], names); meant != "" {
-				hint = "did you mean: synoptic policy " + meant
-			}
-			return usage(hint, "unknown command %q", shorter("policy "+words[0]))
-		},
+		RunE: parent,
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic policy --help"))
 	cmd.AddCommand(newLintCommand(std, logs), newInitCommand(std, logs))
@@ -127,6 +118,7 @@ hosts, are one rule. Several files are read as one; - or none is standard input.
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic policy init --help"))
 	f.registerVantage(cmd.Flags())
+	cmd.Flags().BoolVar(&f.json, "json", false, "write it as JSON, in one line: as policies are YAML, it is one, too")
 	return cmd
 }
 
@@ -149,8 +141,15 @@ func runInit(f *policyFlags, files []string, std streams, logs *logFormat) error
 		logs.logger(std.err).Warn(screen.Count(uint64(n), "host opens", "hosts open")+" everything, and is allowed that: its rule begins with suspect",
 			hintKey, "have a look at it, and take the rule out")
 	}
-	_, err = b.WriteTo(std.text)
-	return err
+	if !f.json {
+		_, err = b.WriteTo(std.text)
+		return err
+	}
+	var document bytes.Buffer
+	if _, err := b.WriteTo(&document); err != nil {
+		return err
+	}
+	return writeYAMLAsJSON(std.text, document.Bytes())
 }
 
 // load reads the policy, and the moment to judge by it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +12,7 @@ import (
 )
 
 func newPortsCommand(std streams) *cobra.Command {
-	top, line := defaultTopPorts, false
+	top, line, asJSON := defaultTopPorts, false, false
 	var s settings
 	cmd := &cobra.Command{
 		Use:   "ports [flags] [LIST]",
@@ -34,7 +35,10 @@ it lists the ports of that.`,
 			if len(words) == 1 && cmd.Flags().Changed("top") {
 				return usage("give one of them", "a list and --top are both given")
 			}
-			return listPorts(std.text, words, top, line)
+			if line && asJSON {
+				return usage("give one of them", "--line and --json are both given")
+			}
+			return listPorts(std.text, words, top, line, asJSON)
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic ports --help"))
@@ -42,13 +46,14 @@ it lists the ports of that.`,
 	fl.SortFlags = false
 	fl.IntVar(&top, "top", defaultTopPorts, "list the `N` most important ports")
 	fl.BoolVar(&line, "line", false, "write one line, as -p takes it")
+	fl.BoolVar(&asJSON, "json", false, "write a line of JSON for each")
 	cmd.ValidArgsFunction = listed(services)
 	_ = cmd.RegisterFlagCompletionFunc("top", fixed("10", "100", "1000")) // the flag is there
 	return cmd
 }
 
 // listPorts writes a table of ports and their services, or a line.
-func listPorts(w io.Writer, words []string, top int, line bool) error {
+func listPorts(w io.Writer, words []string, top int, line, asJSON bool) error {
 	ports, err := target.TopPorts(top)
 	switch {
 	case len(words) == 1:
@@ -64,6 +69,10 @@ func listPorts(w io.Writer, words []string, top int, line bool) error {
 	}
 	var b strings.Builder
 	row := func(port uint16) {
+		if asJSON {
+			err = cmp.Or(err, writeJSONLine(&b, portJSON{port, target.Service(port)}))
+			return
+		}
 		b.WriteString(strings.TrimRight(fmt.Sprintf("%5d  %s", port, target.Service(port)), " ") + "\n")
 	}
 	if len(words) == 0 {
@@ -75,8 +84,15 @@ func listPorts(w io.Writer, words []string, top int, line bool) error {
 			row(port)
 		}
 	}
-	_, err = io.WriteString(w, b.String())
+	if err == nil {
+		_, err = io.WriteString(w, b.String())
+	}
 	return err
+}
+
+type portJSON struct {
+	Port    uint16 `json:"port"`
+	Service string `json:"service,omitempty"`
 }
 
 func (f *scanFlags) parsePorts(topPortsGiven bool) (*target.Ports, error) {

@@ -14,6 +14,7 @@ import (
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
+	"synoptic/results/inventory"
 	"synoptic/results/report"
 	"synoptic/results/sink"
 	"synoptic/results/sink/batch"
@@ -27,6 +28,8 @@ type reportFlags struct {
 	title  string
 	show   []string
 
+	inventory, vantage, since string
+
 	settings settings
 }
 
@@ -39,8 +42,11 @@ func newReportCommand(stop *stopper, std streams, logs *logFormat) *cobra.Comman
 needs no network: how complete the scans were, a map of the address space,
 tables of hosts, ports, services and changes to search. Of several scans the
 later ones update what the earlier ones found; changes are told only where both
-asked. - or none is standard input. Files may be compressed by gzip or zstd.`,
+asked. - or none is standard input. Files may be compressed by gzip or zstd.
+With --inventory it is a page of what the inventory knows: what is open, what
+has ended, and every change within --since.`,
 		Example: `  synoptic report scan.jsonl -o report.html
+  synoptic report --inventory inventory.db -o report.html
   synoptic report day-*.jsonl.gz -o week.html --title "Office network"`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, files []string) error {
@@ -54,7 +60,11 @@ asked. - or none is standard input. Files may be compressed by gzip or zstd.`,
 	fl.VarP((*word)(&f.output), "output", "o", "write the page to `FILE`; - is standard output, where it is no terminal")
 	fl.Var((*word)(&f.title), "title", "the `TITLE` of the page")
 	fl.Var((*words)(&f.show), "show", "`STATES` to list: open, closed, filtered (unknown included), unknown or all, separated by commas; what was open once always is (default open)")
+	fl.Var((*word)(&f.inventory), "inventory", "of the inventory in `FILE`, and not of files of records")
+	fl.Var((*word)(&f.vantage), "vantage", "with --inventory, only what is seen from the vantage `NAME`")
+	fl.Var((*word)(&f.since), "since", "with --inventory, what changed or ended within an `AGE` such as "+inventory.Ages+", or since a date such as 2026-11-01 (default "+reportedFor+")")
 	registerProfile(fl)
+	_ = cmd.RegisterFlagCompletionFunc("since", fixed("1d", "7d", "30d")) // the flag is there
 	_ = cmd.RegisterFlagCompletionFunc("show", listed(among(stateNames))) // the flag is there
 	_ = cmd.RegisterFlagCompletionFunc("profile", profiles)               // likewise
 	return cmd
@@ -70,6 +80,13 @@ func runReport(stop *stopper, f *reportFlags, files []string, std streams, logs 
 	to, err := pagePlace(f.output, std)
 	if err != nil {
 		return err
+	}
+	db, err := f.fromInventory(files)
+	if err != nil {
+		return err
+	}
+	if db {
+		return f.writeInventory(stop, to, std)
 	}
 	in, err := newInput(files, std.in)
 	if err != nil {
@@ -92,9 +109,7 @@ func runReport(stop *stopper, f *reportFlags, files []string, std streams, logs 
 	if n := in.unknown(); n > 0 {
 		tellUnknown(log, n)
 	}
-	made := read.Input()
-	made.Title, made.Made, made.By = f.title, time.Now().UnixNano(), "synoptic "+version
-	if err := writePage(stop, to, std, made); err != nil {
+	if err := f.writePage(stop, to, std, read.Input()); err != nil {
 		return err
 	}
 	if in.bad > 0 {
@@ -200,7 +215,8 @@ func readLedger(ctx context.Context, in *input, show results.State) (*report.Led
 }
 
 // writePage writes the page as scans write documents: under another name, which is put in place when it is whole.
-func writePage(stop *stopper, to string, std streams, in report.Input) error {
+func (f *reportFlags) writePage(stop *stopper, to string, std streams, in report.Input) error {
+	in.Title, in.Made, in.By = f.title, time.Now().UnixNano(), "synoptic "+version
 	if to == "-" {
 		if err := report.Write(std.text, in); err != nil {
 			return failure{err}

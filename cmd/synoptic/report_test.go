@@ -137,7 +137,7 @@ func TestReportInterrupted(t *testing.T) {
 	clean(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := writePage(&stopper{ctx: ctx}, "r.html", streams{}, report.Input{})
+	err := new(reportFlags).writePage(&stopper{ctx: ctx}, "r.html", streams{}, report.Input{})
 	if code, ok := errors.AsType[exit](err); !ok || code != exitStopped {
 		t.Error(err)
 	}

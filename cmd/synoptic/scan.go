@@ -69,7 +69,7 @@ type scanFlags struct {
 	showHosts   bool
 	minCoverage float64
 	dryRun      bool
-	quiet       bool
+	quiet, json bool
 	settings    settings
 	outside     outsideFlags
 	inventory   string // file of a database
@@ -129,6 +129,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.IntVar(&f.lanes, "lanes", 0, fmt.Sprintf("`N` threads that send, 1 to %d (default by rate and processors)", plan.MaxLanes))
 	fl.Var((*word)(&f.maxMemory), "max-memory", "memory of the result map, at most `SIZE`")
 	f.outputs.register(fl)
+	registerJSON(fl, &f.json, ": as -o - does; with --dry-run the plan, in one line")
 	f.tags.register(fl)
 	f.outside.register(fl)
 	fl.Var((*word)(&f.inventory), "inventory", "put the scan into the inventory in `FILE`, which is made where there is none")
@@ -176,6 +177,7 @@ func (f *scanFlags) registerPath(fl *pflag.FlagSet) {
 // runScan does what the command says, in the order that sends nothing before all is known good:
 // flags, targets, plan, outputs, scan.
 func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []string, std streams, logs logFormat) error {
+	f.outputs.jsonTo(f.json)
 	f.outputs.reopens(stop)
 	if err := checkOutputs(f.outputs.outputs); err != nil {
 		return err
@@ -208,14 +210,12 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 		return usage("leave --syn-profile out, or run where raw sockets are permitted", "backend connect (%s) leaves TCP options to the kernel", p.Choice.Reason)
 	}
 	if f.dryRun {
-		screen.WritePlan(cleaned{std.text}, p, screen.PlanWords{Flags: withFlags, Verbose: f.verbose, Columns: screen.Columns(std.out)})
-		f.settings.write(cleaned{std.text})
-		return nil
+		return f.writePlan(std, p)
 	}
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
-	kept, err := openKept(f.inventory, f.vantage, f.confirm)
+	kept, err := openKept(f.inventory, f.vantage, f.confirm, f.outputs.outputs)
 	if err != nil {
 		return err
 	}

@@ -38,12 +38,15 @@ func understand(root *cobra.Command, args []string) (commandLine, error) {
 	default: // cobra's own, and topics
 		return commandLine{words: args}, nil
 	}
+	if cmd.Name() == "ctl" {
+		rest = numbersAsWords(rest)
+	}
 	r := read(cmd, rest)
 	path := strings.Fields(cmd.CommandPath())[1:]
 	line := commandLine{slices.Concat(path, r.line), r.same, r.logs}
 	switch {
 	case r.version:
-		line.words = []string{"--version"}
+		line.words = versionLine(args)
 	case r.help:
 		line.words = append(path, "--help")
 	default:
@@ -59,8 +62,8 @@ func withoutCommand(root *cobra.Command, args []string) (commandLine, error) {
 	}
 	r := read(root, args)
 	switch {
-	case r.version:
-		return commandLine{words: []string{"--version"}}, nil
+	case r.version, slices.Contains(args, "--version") && slices.Contains(args, "--json"):
+		return commandLine{words: versionLine(args)}, nil
 	case len(r.faults) == 0 && len(r.targets) == 0 || r.help:
 		return commandLine{words: r.line}, nil
 	}
@@ -93,6 +96,19 @@ func commandNames(root *cobra.Command) (names []string) {
 		names = append(names, c.Name())
 	}
 	return names
+}
+
+// parent is what a command does that has others: it shows its help, and refuses what none of them is.
+func parent(cmd *cobra.Command, words []string) error {
+	if len(words) == 0 || words[0] == "help" {
+		return cmd.Help()
+	}
+	names := commandNames(cmd)
+	hint := "commands are " + strings.Join(names, ", ")
+	if meant := nearest(words[0], names); meant != "" {
+		hint = "did you mean: " + cmd.CommandPath() + " " + meant
+	}
+	return usage(hint, "unknown command %q", shorter(cmd.Name()+" "+words[0]))
 }
 
 // knownTopic refuses help about what there is not.

@@ -54,7 +54,7 @@ func (p prober) hidden(first, last uint16) (ports []uint16, err error) {
 		}
 	}
 	if err == nil && denied > 0 {
-		err = &Issue{fmt.Sprintf("%d ports that may not be bound", denied), unix.EACCES, "run it as root, or give the binary the right to bind them: sudo setcap cap_net_bind_service+ep"}
+		err = &Issue{fmt.Sprintf("%d ports that may not be bound", denied), unix.EACCES, bindAny.hint()}
 	}
 	return ports, err
 }

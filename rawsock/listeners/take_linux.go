@@ -74,18 +74,21 @@ type missed struct {
 }
 
 // What is missing, with how many. The order is that of the issues.
-var kinds = []struct{ name, what, hint string }{
-	{"hidden namespaces", "network namespaces of some processes (%d)", ptraceHint},
-	{"setns", "what is in some network namespaces (%d)", "run it as root with all capabilities, or give the binary what setns(2) needs: sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep"},
-	{"processes", "processes that hold sockets (%d)", ptraceHint},
-	{"routes", "local addresses of some network namespaces (%d)", ""},
-	{unreadNFTables, "rules of nftables in some network namespaces (%d)", "run it as root with all capabilities, or give the binary the right to read them: sudo setcap cap_net_admin+ep"},
-	{unreadIPVS, "virtual servers (IPVS) in some network namespaces (%d)", ""},
-	{unreadLegacy, "rules of iptables-legacy in some network namespaces (%d)", "only nftables is read, and iptables over it: see iptables-legacy -t nat -S"},
-	{unreadSKLookup, "sk_lookup programs in some network namespaces (%d)", "run it as root with all capabilities, or give the binary the right to list BPF links: sudo setcap cap_sys_admin+ep"},
+var kinds = []struct {
+	name, what string
+	hint       func() string // nil: none
+}{
+	{"hidden namespaces", "network namespaces of some processes (%d)", seeProcesses.hint},
+	{"setns", "what is in some network namespaces (%d)", enterOthers.hint},
+	{"processes", "processes that hold sockets (%d)", seeProcesses.hint},
+	{"routes", "local addresses of some network namespaces (%d)", nil},
+	{unreadNFTables, "rules of nftables in some network namespaces (%d)", readRules.hint},
+	{unreadIPVS, "virtual servers (IPVS) in some network namespaces (%d)", nil},
+	{unreadLegacy, "rules of iptables-legacy in some network namespaces (%d)", func() string {
+		return "only nftables is read, and iptables over it: see iptables-legacy -t nat -S"
+	}},
+	{unreadSKLookup, "sk_lookup programs in some network namespaces (%d)", listLinks.hint},
 }
-
-const ptraceHint = "run it as root with all capabilities, or give the binary the right to look at other users' processes: sudo setcap cap_sys_ptrace,cap_dac_read_search+ep"
 
 // What Namespace.Unread has.
 const (
@@ -111,7 +114,11 @@ func (t *taker) issues() []*Issue {
 	}
 	for _, k := range kinds {
 		if m := t.missed[k.name]; m != nil {
-			all = append(all, &Issue{fmt.Sprintf(k.what, m.n), m.err, k.hint})
+			issue := &Issue{What: fmt.Sprintf(k.what, m.n), Err: m.err}
+			if k.hint != nil {
+				issue.hint = k.hint()
+			}
+			all = append(all, issue)
 		}
 	}
 	return all

@@ -65,9 +65,6 @@ func (s *Set) Contains(position uint64) bool {
 	return i < len(s.ranges) && s.ranges[i].Begin <= position
 }
 
-// Union returns what is in either set.
-func (s *Set) Union(o *Set) *Set { return Of(append(slices.Clone(s.ranges), o.ranges...)...) }
-
 // Minus returns what is in s and not in o.
 func (s *Set) Minus(o *Set) *Set {
 	left, k := &Set{}, 0

@@ -42,7 +42,7 @@ func (db *DB) diff(a, b ScanInfo, unknown bool, yield func(results.Change) bool)
 	if err != nil {
 		return err
 	}
-	others := protos.changes(db, t, a.Vantage, changes)
+	others := protos.changes(t, a.Vantage, changes)
 	if unknown {
 		missing, err := db.notAsked(t, from, to, a.Vantage, changes)
 		if err != nil {
@@ -84,6 +84,12 @@ type keyed struct {
 
 // netChanges are the last changes of endpoints that are otherwise after one sweep than after another, by key.
 func (db *DB) netChanges(t *timeline, from, to int) ([]toggle, error) {
+	all, err := db.lastChanges(t, from, to)
+	return slices.DeleteFunc(all, func(c toggle) bool { return c.first != c.opened }), err
+}
+
+// lastChanges are the last changes of endpoints in the sweeps behind one and up to another, by key.
+func (db *DB) lastChanges(t *timeline, from, to int) ([]toggle, error) {
 	var runs [][]toggle // of a binary counter: each is of more sweeps than those behind it
 	var sizes []int
 	join := func() {
@@ -110,7 +116,7 @@ func (db *DB) netChanges(t *timeline, from, to int) ([]toggle, error) {
 	if len(runs) == 0 {
 		return nil, nil
 	}
-	return slices.DeleteFunc(runs[0], func(c toggle) bool { return c.first != c.opened }), nil
+	return runs[0], nil
 }
 
 // notAsked are the endpoints that are open after both of two sweeps, between which some changed, and that no sweep behind the first, up to the second, asked.

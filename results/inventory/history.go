@@ -24,8 +24,8 @@ type Interval struct {
 	How   string // it ended: "closed" by a RST, "gone" in silence, "unreachable" by an ICMP error, "shut" where the records do not say; "" while it is open
 	// Service is what the server's first bytes showed last, "" where none was seen.
 	Service string
-	// FirstScan is the scan that saw it first, UntilScan the one that asked and did not see it.
-	FirstScan, UntilScan string
+	// FirstScan is the scan that saw it first, LastScan that of Last, UntilScan the one that asked and did not see it.
+	FirstScan, LastScan, UntilScan string
 }
 
 // Open tells whether it is open by all that is known.
@@ -101,13 +101,18 @@ func (t *timeline) interval(s *sqlite3.Stmt, vantage string, protos map[int64]st
 	if err != nil {
 		return one, err
 	}
-	one.Last = one.First
+	one.Last, one.LastScan = one.First, one.FirstScan
 	if last := t.lastAsked(k, at, len(t.sweeps)); last > t.index[since] {
-		_, t1 := t.times(at, last)
-		one.Last = time.Unix(0, t1)
+		one.seenBy(t, at, last)
 	}
 	one.Service = protos[s.ColumnInt64(3)]
 	return one, t.err
+}
+
+// seenBy notes the sweep that saw the endpoint last.
+func (i *Interval) seenBy(t *timeline, at netip.AddrPort, sweep int) {
+	_, t1 := t.times(at, sweep)
+	i.Last, i.LastScan = time.Unix(0, t1), t.pieceOf(at, sweep).scanID
 }
 
 // begin is the beginning of an interval.
@@ -236,13 +241,11 @@ func (t *timeline) ended(s *sqlite3.Stmt, vantage string) (Interval, error) {
 		return one, errBlob
 	}
 	last := max(t.lastAsked(k, at, end), t.index[since])
-	_, t1 := t.times(at, last)
+	one.seenBy(t, at, last)
 	p := t.pieceOf(at, end)
-	one.Last, one.Until, one.UntilScan, one.How = time.Unix(0, t1), time.Unix(0, p.t1), p.scanID, ends[s.ColumnInt(4)].name
-	return one, each(t.db.conn, `SELECT p.name FROM service s JOIN proto p ON p.id = s.proto WHERE s.ep = ? AND s.until = ?`, func(s *sqlite3.Stmt) error {
-		one.Service = s.ColumnText(0)
-		return nil
-	}, k, until)
+	one.Until, one.UntilScan, one.How = time.Unix(0, p.t1), p.scanID, ends[s.ColumnInt(4)].name
+	one.Service, err = t.db.lastService(k, until)
+	return one, err
 }
 
 func (db *DB) eras() (ids []int64, err error) {

@@ -92,7 +92,7 @@ func (t *timeline) take(l *latest) {
 			if len(o.ranges) == before {
 				continue
 			}
-			o.part.covered = o.part.covered.Union(q.covered)
+			o.part.covered = coverage.Of(slices.AppendSeq(slices.Collect(o.part.covered.Ranges()), q.covered.Ranges())...)
 			slices.SortFunc(o.ranges, func(a, b latestRange) int { return compare(key(a.Begin), key(b.Begin)) })
 		}
 	}

@@ -182,10 +182,12 @@ func drawScan(t *rapid.T, n int, late, loose bool) *fakeScan {
 	}
 	space, _ := newBox([]byte(s.text), s.seed)
 	if s.text != "" {
+		var ranges []coverage.Range
 		for range rapid.IntRange(0, 3).Draw(t, "ranges") {
 			a, b := rapid.Uint64Range(0, space.Len()).Draw(t, "from"), rapid.Uint64Range(0, space.Len()).Draw(t, "to")
-			s.covered = s.covered.Union(coverage.Of(coverage.Range{Begin: min(a, b), End: max(a, b)}))
+			ranges = append(ranges, coverage.Range{Begin: min(a, b), End: max(a, b)})
 		}
+		s.covered = coverage.Of(ranges...)
 		if rapid.Bool().Draw(t, "whole") {
 			s.covered = whole(s.text, s.seed)
 		}
@@ -235,6 +237,7 @@ func TestModel(t *testing.T) {
 			}
 		}
 		m.compareDiffs(rt, db)
+		m.compareRecent(rt, db)
 	})
 }
 

@@ -19,13 +19,15 @@ type ScanInfo struct {
 	Sent       int64
 	Open       int64 // endpoints that it saw open
 	Suspects   int64 // hosts that open every port
+	RxDrops    int64
+	Coverage   float64 // 0 to 1
 	Complete   bool
 	Error      string
 
 	row, sweep, vantage int64
 }
 
-const scanColumns = `SELECT c.scan_id, v.name, c.t0, c.t1, c.probes, c.sent, c.open, c.suspects, c.complete, c.error, c.id, c.sweep, w.vantage
+const scanColumns = `SELECT c.scan_id, v.name, c.t0, c.t1, c.probes, c.sent, c.open, c.suspects, c.complete, c.error, c.id, c.sweep, w.vantage, c.rx_drops, c.coverage
 	FROM scan c JOIN sweep w ON w.id = c.sweep JOIN vantage v ON v.id = w.vantage `
 
 // Scans are those of a vantage, or of all for "", in their order.
@@ -40,6 +42,7 @@ func (db *DB) scans(query string, args ...any) (all []ScanInfo, err error) {
 			ScanID: s.ColumnText(0), Vantage: s.ColumnText(1), Start: time.Unix(0, s.ColumnInt64(2)), End: time.Unix(0, s.ColumnInt64(3)),
 			Probes: s.ColumnInt64(4), Sent: s.ColumnInt64(5), Open: s.ColumnInt64(6), Suspects: s.ColumnInt64(7), Complete: s.ColumnBool(8),
 			Error: s.ColumnText(9), row: s.ColumnInt64(10), sweep: s.ColumnInt64(11), vantage: s.ColumnInt64(12),
+			RxDrops: s.ColumnInt64(13), Coverage: s.ColumnFloat(14),
 		})
 		return nil
 	}, args...)
@@ -130,22 +133,26 @@ func momentOf(word string, now time.Time) (time.Time, bool) {
 	return t, err == nil
 }
 
-// ParseAge reads a duration that may have days, weeks or a year for a unit: 400d, 2w, 1y, 12h, 30m.
+// Ages are how ages may be written, for help texts and hints.
+const Ages = "12h, 7d, 2w or 1y"
+
+// ParseAge reads a duration above 0 that may have days, weeks or years of 365 days for a unit: 12h, 1.5d, 2w, 1y; a hundred years at most.
 func ParseAge(word string) (time.Duration, error) {
-	const day = 24 * time.Hour
-	units := map[string]time.Duration{"d": day, "w": 7 * day, "y": 365 * day}
-	for unit, length := range units {
-		if number, ok := strings.CutSuffix(word, unit); ok {
-			n, err := strconv.ParseUint(number, 10, 16)
-			if err != nil || n > 36500/uint64(length/day) {
-				break
-			}
-			return time.Duration(n) * length, nil
+	const day, most = 24 * time.Hour, 100 * 365 * 24 * time.Hour
+	units := map[byte]time.Duration{'d': day, 'w': 7 * day, 'y': 365 * day}
+	var age time.Duration
+	var err error
+	if n := len(word) - 1; n > 0 && units[word[n]] != 0 {
+		var number float64
+		number, err = strconv.ParseFloat(word[:n], 64)
+		if length := number * float64(units[word[n]]); length <= float64(most) { // NaN is not
+			age = time.Duration(length)
 		}
+	} else {
+		age, err = time.ParseDuration(word)
 	}
-	age, err := time.ParseDuration(word)
-	if err != nil || age <= 0 {
-		return 0, fmt.Errorf("%q is no age such as 30d, 2w or 12h", word)
+	if err != nil || age <= 0 || age > most {
+		return 0, fmt.Errorf("%q is no age such as "+Ages, word)
 	}
 	return age, nil
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -86,12 +88,30 @@ func Open(path string, c Config) (*DB, error) {
 	return db, err
 }
 
-// OpenReader opens a database that is there, for reading. Others may write to it meanwhile.
+// OpenReader opens a database that is there, for reading. Others may write to it meanwhile, which takes a file in its folder that readers share:
+// where that cannot be made, and nobody seems to write, the database is read as one that nobody changes.
 func OpenReader(path string, c Config) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
 	}
-	return open(path, c, sqlite3.OPEN_READONLY)
+	db, err := open(path, c, sqlite3.OPEN_READONLY)
+	if !errors.Is(err, sqlite3.CANTOPEN) && !errors.Is(err, sqlite3.READONLY) {
+		return db, err
+	}
+	if log, statErr := os.Stat(path + "-wal"); statErr == nil && log.Size() > 0 {
+		return nil, &Error{path, "somebody writes to it, or has not ended well, and its folder cannot be written",
+			"read it as the user who writes it, or let this one write to " + filepath.Dir(path), err}
+	}
+	return open(path, c, sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
+}
+
+// unchanged is the name of a file that nobody changes (https://sqlite.org/uri.html#uriimmutable).
+func unchanged(absolute string) string {
+	slashes := filepath.ToSlash(absolute)
+	if !strings.HasPrefix(slashes, "/") {
+		slashes = "/" + slashes
+	}
+	return (&url.URL{Scheme: "file", Path: slashes, RawQuery: "immutable=1"}).String()
 }
 
 // checkFile looks at what no database can be.
@@ -132,6 +152,9 @@ func open(path string, c Config, flags sqlite3.OpenFlag) (db *DB, err error) {
 	absolute, err := filepath.Abs(path) // or a name that begins with "file:" would be a URI, and ":memory:" no file
 	if err != nil {
 		return nil, fileError(path, err)
+	}
+	if flags&sqlite3.OPEN_URI != 0 {
+		absolute = unchanged(absolute)
 	}
 	if db.conn, err = sqlite3.OpenFlags(absolute, flags); err != nil {
 		return nil, db.failed(err)

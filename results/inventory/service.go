@@ -40,28 +40,40 @@ func (db *DB) serviceChanges(t *timeline, from, to int) (d serviceDiff, err erro
 }
 
 // changes are those of endpoints that are open after both sweeps.
-func (d *serviceDiff) changes(db *DB, t *timeline, vantage string, toggles []toggle) (all []keyed) {
+func (d *serviceDiff) changes(t *timeline, vantage string, toggles []toggle) (all []keyed) {
 	for k, before := range d.before {
 		now := d.now[k]
 		_, toggled := slices.BinarySearchFunc(toggles, k, func(c toggle, k key) int { return compare(c.key, k) })
 		if now == "" || now == before || toggled {
 			continue
 		}
-		at, err := db.addrPort(k)
+		c, err := t.serviceChange(succession{k, before, now}, d.since[k], vantage)
 		if err != nil {
 			t.err = err
 			return nil
 		}
-		sweep := d.since[k]
-		_, t1 := t.times(at, sweep)
-		p := t.coveredBy(at, sweep)
-		if p == nil {
-			p = t.sweeps[sweep].pieces[0]
-		}
-		all = append(all, keyed{k, results.Change{
-			Time: moment(t1), ScanID: p.scanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
-			Before: stateOpen, After: stateOpen, NotAfter: when(t1), Reason: "banner", Service: now, ServiceBefore: before,
-		}})
+		all = append(all, keyed{k, c})
 	}
 	return all
+}
+
+// serviceChange is the record of a service that a sweep showed in the place of another.
+func (t *timeline) serviceChange(x succession, sweep int, vantage string) (c results.Change, err error) {
+	at, err := t.db.addrPort(x.key)
+	if err != nil {
+		return c, err
+	}
+	_, t1 := t.times(at, sweep)
+	return results.Change{
+		Time: moment(t1), ScanID: t.pieceOf(at, sweep).scanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
+		Before: stateOpen, After: stateOpen, NotAfter: when(t1), Reason: "banner", Service: x.now, ServiceBefore: x.before,
+	}, nil
+}
+
+// lastService is what an endpoint's server showed last before a sweep in which it ended; "" where nothing was seen.
+func (db *DB) lastService(k key, until int64) (name string, err error) {
+	return name, each(db.conn, `SELECT p.name FROM service s JOIN proto p ON p.id = s.proto WHERE s.ep = ? AND s.until = ?`, func(s *sqlite3.Stmt) error {
+		name = s.ColumnText(0)
+		return nil
+	}, k, until)
 }

@@ -34,12 +34,12 @@ func dump(t *rapid.T, db *DB) string {
 			t0, t1 := s.times()
 			fmt.Fprintf(&b, "%s sweep %d: %d-%d", names[i], n, t0, t1)
 			for part := range line.sets(s.pieces[0]) {
-				all := &coverage.Set{}
+				var all []coverage.Range
 				for _, p := range s.pieces {
-					all = all.Union(line.sets(p)[part].covered)
+					all = slices.AppendSeq(all, line.sets(p)[part].covered.Ranges())
 				}
 				q := s.pieces[0].parts[part]
-				fmt.Fprintf(&b, " space %d seed %d: %v", q.space, q.seed, slices.Collect(all.Ranges()))
+				fmt.Fprintf(&b, " space %d seed %d: %v", q.space, q.seed, slices.Collect(coverage.Of(all...).Ranges()))
 			}
 			sums(t, db, &b, s.id)
 			changes, err := db.delta(s.id)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"synoptic/results"
 )
 
 // chart is the changes by day: what opened upwards, what is no longer open downwards.
@@ -59,7 +61,7 @@ func newChart(days []dayOfChanges) *chart {
 		}
 		up := height(d.Opened)
 		c.Bars = append(c.Bars, bar{
-			Title: fmt.Sprintf("%s: %s opened, %s no longer open", d.Day, grouped(d.Opened), grouped(d.Ended)),
+			Title: fmt.Sprintf("%s: %s opened, %s no longer open", d.Day, results.Grouped(d.Opened), results.Grouped(d.Ended)),
 			X:     float64(i) * step, W: step * 0.8, UpY: middle - up, Up: up, Down: height(d.Ended),
 		})
 	}

@@ -76,8 +76,8 @@ type session struct {
 	proves   bool   // that what it has no record of is not open
 }
 
-// manyEndpoints are so many that the times of each, to the minute, would be the greater part of a page.
-const manyEndpoints = 200_000
+// ManyEndpoints are so many that the times of each, to the minute, would be the greater part of a page.
+const ManyEndpoints = 200_000
 
 // maxLost bounds how many losses of evidence a scan is blamed for by name.
 const maxLost = 5
@@ -231,7 +231,7 @@ func notes(p *results.Port) string {
 func (l *Ledger) Input() Input {
 	l.close()
 	in := Input{Scans: l.scans, Endpoints: l.endpoints()}
-	if len(l.known) > manyEndpoints {
+	if len(l.known) > ManyEndpoints {
 		in.Grain = time.Hour
 	}
 	if l.compared {
@@ -239,7 +239,7 @@ func (l *Ledger) Input() Input {
 		in.Changes = each(l.changes)
 	}
 	if n := len(l.suspects); n > 0 {
-		in.Warnings = append(in.Warnings, plural(uint64(n), "host answers", "hosts answer")+" on implausibly many ports; most of their ports are left out.")
+		in.Warnings = append(in.Warnings, results.Count(uint64(n), "host answers", "hosts answer")+" on implausibly many ports; most of their ports are left out.")
 	}
 	return in
 }

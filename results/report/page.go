@@ -24,7 +24,7 @@ var scripts = []string{"decode.js", "search.js", "map.js", "layers.js", "tables.
 var (
 	style  = read("style.css")
 	script = strings.Join([]string{"\"use strict\";\n(() => {\n", read(scripts...), "})();\n"}, "")
-	pages  = template.Must(template.New("").Funcs(template.FuncMap{"grouped": func(n int) string { return grouped(n) }}).ParseFS(files, "page/page.html"))
+	pages  = template.Must(template.New("").Funcs(template.FuncMap{"grouped": func(n int) string { return results.Grouped(n) }}).ParseFS(files, "page/page.html"))
 	// policy lets nothing in but style and script by their hashes (CSP Level 3), and the script write no HTML (Trusted Types).
 	policy = "default-src 'none'; script-src " + hash(script) + "; style-src " + hash(style) + "; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types"
 )
@@ -140,7 +140,7 @@ func about(in *Input) string {
 				names = append(names, v)
 			}
 		}
-		scans := plural(uint64(n), "scan", "scans")
+		scans := results.Count(uint64(n), "scan", "scans")
 		switch len(names) {
 		case 0:
 		case 1, 2, 3:
@@ -160,7 +160,7 @@ func figures(in *Input, s *summary) (all []figure) {
 		if n != 1 {
 			one = many
 		}
-		all = append(all, figure{grouped(n), one})
+		all = append(all, figure{results.Grouped(n), one})
 	}
 	say(s.states[Open], "open endpoint", "open endpoints")
 	say(s.hosts, "host with open ports", "hosts with open ports")
@@ -182,7 +182,7 @@ func figures(in *Input, s *summary) (all []figure) {
 func complete(c *Scan) *completeness {
 	what := "The newest scan"
 	if c.Addresses > 0 && c.Ports > 0 {
-		what += fmt.Sprintf(" of %s × %s", plural(c.Addresses, "address", "addresses"), plural(uint64(c.Ports), "port", "ports"))
+		what += fmt.Sprintf(" of %s × %s", results.Count(c.Addresses, "address", "addresses"), results.Count(uint64(c.Ports), "port", "ports"))
 	}
 	if c.Vantage != "" {
 		what += " from " + fit(c.Vantage)
@@ -206,12 +206,12 @@ func complete(c *Scan) *completeness {
 	case results.EvidenceStateNone:
 		what += ", and nothing answered: silence proves nothing"
 	default:
-		what += "; its backend keeps no evidence, so silence proves little"
+		what += "; no evidence of it is kept, so silence proves little"
 	}
 	known.Sentence = what + "."
 	known.Label = percent(r.Coverage) + " of what was to be asked is known"
 	if r.Unknown > 0 {
-		known.Label += ", " + percent(max(0, 1-r.Coverage)) + " is unknown: " + plural(r.Unknown, "endpoint", "endpoints")
+		known.Label += ", " + percent(max(0, 1-r.Coverage)) + " is unknown: " + results.Count(r.Unknown, "endpoint", "endpoints")
 	}
 	if r.Loss != nil {
 		known.Label += fmt.Sprintf("; packets lost there and back: %s (%s to %s)", percent(r.Loss.Value), percent(r.Loss.Low), percent(r.Loss.High))
@@ -229,10 +229,10 @@ func newScanRow(c *Scan) scanRow {
 		Open: "–", Known: "not known", Unknown: "not known", Complete: "not known",
 	}
 	if c.Addresses > 0 {
-		row.Space = grouped(c.Addresses) + " × " + grouped(c.Ports)
+		row.Space = results.Grouped(c.Addresses) + " × " + results.Grouped(c.Ports)
 	}
 	if r := c.Result; r != nil {
-		row.Open, row.Known, row.Unknown, row.Complete = grouped(r.Open), percent(r.Coverage), grouped(r.Unknown), "yes"
+		row.Open, row.Known, row.Unknown, row.Complete = results.Grouped(r.Open), percent(r.Coverage), results.Grouped(r.Unknown), "yes"
 		if !r.Complete {
 			row.Complete = "no"
 		}

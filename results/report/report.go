@@ -76,7 +76,7 @@ type ScanResult struct {
 	Unknown      uint64  // likewise: not asked, or not while evidence held
 	Coverage     float64 // 0 to 1: settled, or silent while evidence held
 	Complete     bool
-	Evidence     string            // results.EvidenceStateHeld …, "" where the backend keeps none
+	Evidence     string            // results.EvidenceStateHeld …, "" where none is kept
 	Loss, Missed *results.Estimate // two-way loss, 0 to 1; open ports that no attempt found
 	Dropped      uint64            // replies that the kernel dropped before they were read
 	Absent       uint64            // open ports that the scan has found and whose records are not at hand

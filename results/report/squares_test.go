@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"synoptic/results"
 )
 
 func networks24(prefixes ...string) (all []uint32) {
@@ -114,7 +116,7 @@ func TestPercent(t *testing.T) {
 		}
 	}
 	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := grouped(n); got != want {
+		if got := results.Grouped(n); got != want {
 			t.Errorf("%d: %q", n, got)
 		}
 	}

@@ -128,7 +128,7 @@ func (s *summary) warnings() (all []string) {
 		all = append(all, fit(w))
 	}
 	if s.changed > MaxChanges {
-		all = append(all, fmt.Sprintf("Of %s changes the newest %s are in the table and on the map; the chart has all.", grouped(s.changed), grouped(MaxChanges)))
+		all = append(all, fmt.Sprintf("Of %s changes the newest %s are in the table and on the map; the chart has all.", results.Grouped(s.changed), results.Grouped(MaxChanges)))
 	}
 	return all
 }
@@ -164,22 +164,15 @@ func scanWarnings(c *Scan) (all []string) {
 		say("%s unknown.", positions(r.Unknown))
 	}
 	if r.Absent > 0 {
-		say("the records of %s that it found are not here.", plural(r.Absent, "open port", "open ports"))
+		say("the records of %s that it found are not here.", results.Count(r.Absent, "open port", "open ports"))
 	}
 	if r.Dropped > 0 {
-		say("the kernel dropped %s before they were read.", plural(r.Dropped, "reply", "replies"))
+		say("the kernel dropped %s before they were read.", results.Count(r.Dropped, "reply", "replies"))
 	}
 	return all
 }
 
-func positions(n uint64) string { return plural(n, "endpoint is", "endpoints are") }
-
-func plural(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return grouped(n) + " " + many
-}
+func positions(n uint64) string { return results.Count(n, "endpoint is", "endpoints are") }
 
 // percent says 100 % of the whole only.
 func percent(part float64) string {
@@ -195,13 +188,4 @@ func percent(part float64) string {
 	default:
 		return fmt.Sprintf("%.1f %%", p)
 	}
-}
-
-// grouped is a number with its thousands apart.
-func grouped[N int | uint64](n N) string {
-	digits := strconv.FormatUint(uint64(n), 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

@@ -134,6 +134,12 @@ func (o *Output) Start(s *results.ScanStart) error {
 	})
 }
 
+// Continue has what follows be of a scan that is not told of: its opening record, and its end, are elsewhere. It may be called again, for
+// another one.
+func (o *Output) Continue(s *results.ScanStart) error {
+	return o.encode(func() error { return o.w.Mute(func() error { return o.enc.Start(s) }) })
+}
+
 // forever is as long as there is.
 const forever = time.Duration(1<<63 - 1)
 

@@ -82,6 +82,16 @@ func (t *Tee) Start(s *results.ScanStart) error {
 	return t.each(1, func(k results.Sink) error { return k.Start(s) })
 }
 
+// Continue has what follows be of a scan whose opening record, and whose end, are elsewhere: see Output.Continue.
+func (t *Tee) Continue(s *results.ScanStart) error {
+	return t.each(0, func(k results.Sink) error {
+		if o, ok := results.SinkAs[*Output](k); ok {
+			return o.Continue(s)
+		}
+		return nil
+	})
+}
+
 // Ports hands on a batch.
 func (t *Tee) Ports(ports []results.Port) error {
 	return t.each(len(ports), func(k results.Sink) error { return k.Ports(ports) })

@@ -42,6 +42,14 @@ type Finding struct {
 	Decided time.Time      // when the last answer was heard
 }
 
+// Evidence is what it rests on, as records have it: "handshake", or the reason of the last answer.
+func (f *Finding) Evidence() string {
+	if f.Shaken {
+		return "handshake"
+	}
+	return f.Reason.String()
+}
+
 // Answer is what a port answered when it was asked again.
 type Answer struct {
 	Reason results.Reason // NoResponse where nothing came, EvidenceLost where that says nothing

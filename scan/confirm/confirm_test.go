@@ -126,7 +126,10 @@ type before struct {
 	open    map[string]int
 	changes map[string]int           // within the last day, the newest an hour ago, each an hour before
 	seen    map[string]time.Duration // how long ago: 24 h where it is not said
+	gone    map[string][]uint16
 }
+
+func (b *before) Gone(a netip.Addr) []uint16 { return b.gone[a.String()] }
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
@@ -165,6 +168,7 @@ func TestGroups(t *testing.T) {
 			"10.0.3.1": 2, "10.0.4.1": 1, "10.0.4.2": 1, "10.0.4.3": 1, "10.0.4.4": 1, "10.0.4.5": 1,
 		},
 		changes: map[string]int{"10.0.0.9:80": 4, "10.0.0.8:80": 3, "10.0.0.7:80": 5},
+		gone:    map[string][]uint16{"10.0.5.1": {22, 80, 443}, "10.0.5.2": {22, 80}, "fd00::2": {22, 80}},
 		seen:    map[string]time.Duration{"10.0.4.1": 80 * time.Hour, "10.0.4.2": 80 * time.Hour},
 	}
 	gone := func(text string) Finding {
@@ -186,6 +190,9 @@ func TestGroups(t *testing.T) {
 		gone("10.0.4.1:80"), gone("10.0.4.2:80"), // two of five, for more than three days
 		gone("10.0.1.1:80"), gone("10.0.1.2:80"), gone("10.0.1.2:81"), opened("10.0.1.9:80"), // two of eight hosts
 		gone("[fd00::1]:22"), gone("[fd00::1]:80"),
+		opened("10.0.5.1:22"), opened("10.0.5.1:443"), opened("10.0.5.1:8443"), // back, with a new port
+		opened("10.0.5.2:81"),  // another one at its address
+		opened("[fd00::2]:22"), // back, so far, with one
 	}, known, noon)
 	var words []string
 	for _, g := range got {
@@ -194,8 +201,8 @@ func TestGroups(t *testing.T) {
 			word = "quiet " + word
 		}
 		switch g.Kind {
-		case results.ChangeHostDown:
-			word = "host-down " + g.Addr.String()
+		case results.ChangeHostDown, results.ChangeHostUp:
+			word = g.Kind.String() + " " + g.Addr.String()
 		case results.ChangeNetDark:
 			word = "net-dark " + g.Prefix.String()
 		}
@@ -209,9 +216,31 @@ func TestGroups(t *testing.T) {
 	}
 	want := []string{
 		"host-down 10.0.0.1+", " 10.0.0.2:22", " 10.0.0.2:80", " 10.0.0.2:443", " 10.0.0.3:22", "quiet flapping 10.0.0.7:80", " 10.0.0.8:80", "flapping 10.0.0.9:80",
-		"net-dark 10.0.1.0/24++", " 10.0.1.9:80", " 10.0.2.1:80", " 10.0.3.1:22", " 10.0.3.1:80", " 10.0.3.1:8443", " 10.0.4.1:80", " 10.0.4.2:80", "host-down fd00::1+",
+		"net-dark 10.0.1.0/24++", " 10.0.1.9:80", " 10.0.2.1:80", " 10.0.3.1:22", " 10.0.3.1:80", " 10.0.3.1:8443", " 10.0.4.1:80", " 10.0.4.2:80",
+		"host-up 10.0.5.1+", " 10.0.5.1:8443", " 10.0.5.2:81", "host-down fd00::1+", "host-up fd00::2",
 	}
 	if !slices.Equal(words, want) {
 		t.Errorf("got  %q\nwant %q", words, want)
+	}
+}
+
+// Ports went with their host where they were the last of it, several, and silent at once.
+func TestGoneWith(t *testing.T) {
+	early, late := noon.Add(-48*time.Hour), noon.Add(-24*time.Hour)
+	for name, c := range map[string]struct {
+		last []Ended
+		want []uint16
+	}{
+		"nothing":         {nil, nil},
+		"two at once":     {[]Ended{{22, late, true}, {80, late, true}}, []uint16{22, 80}},
+		"one":             {[]Ended{{22, late, true}}, nil},
+		"one after other": {[]Ended{{22, early, true}, {80, late, true}}, nil},
+		"and one before":  {[]Ended{{22, late, true}, {23, early, false}, {80, late, true}}, []uint16{22, 80}},
+		"a reset":         {[]Ended{{22, late, true}, {80, late, true}, {81, late, false}}, nil},
+		"one is open":     {[]Ended{{22, late, true}, {80, late, true}, {81, time.Time{}, false}}, nil},
+	} {
+		if got := GoneWith(c.last); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
 	}
 }

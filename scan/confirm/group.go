@@ -16,6 +16,8 @@ type Known interface {
 	Hosts(prefix netip.Prefix) int
 	// Seen is when any port of an address was seen open last; the zero time where that is not known.
 	Seen(addr netip.Addr) time.Time
+	// Gone are the ports of an address that went with it when it was told to be down; none where it was not, or any port of it has been open since.
+	Gone(addr netip.Addr) []uint16
 	// Changes are the moments at which a port has opened or ended, as far as they lie within the last two days.
 	Changes(at netip.AddrPort) []time.Time
 }
@@ -23,7 +25,7 @@ type Known interface {
 // Group is what one event tells: of a port, a host or a network.
 type Group struct {
 	Kind     results.ChangeKind // ChangeNone: of each of Findings by itself
-	Addr     netip.Addr         // of ChangeHostDown
+	Addr     netip.Addr         // of ChangeHostDown and ChangeHostUp
 	Prefix   netip.Prefix       // of ChangeNetDark
 	Findings []Finding          // that it is made of
 	// Stays says that the ports stay as they were known: what happened is not of the ports.
@@ -34,12 +36,17 @@ type Group struct {
 
 // Event is the record of what has happened to a host or a network, without ScanID and Vantage; nil where it is of a port.
 func (g *Group) Event() *results.Change {
-	if g.Kind != results.ChangeHostDown && g.Kind != results.ChangeNetDark {
+	reason := results.NoResponse.String()
+	switch g.Kind {
+	case results.ChangeHostDown, results.ChangeNetDark:
+	case results.ChangeHostUp:
+		reason = g.Findings[0].Evidence()
+	default:
 		return nil
 	}
 	at := results.Time(g.Findings[0].Decided)
 	return &results.Change{
-		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: results.NoResponse.String(), NotAfter: &at,
+		Time: at, Change: g.Kind, Addr: g.Addr, Prefix: g.Prefix, Ports: len(g.Findings), Confirmed: true, Reason: reason, NotAfter: &at,
 	}
 }
 
@@ -56,8 +63,8 @@ const (
 	unrest      = 24 * time.Hour
 )
 
-// Groups makes events of findings that are confirmed: all ports of a host that are gone at once are one host, much of a network
-// one network, and a port that changes all the time is told of once. They are by address and port.
+// Groups makes events of findings that are confirmed: all ports of a host that are gone at once are one host, and so are those of them that
+// are there again, much of a network is one network, and a port that changes all the time is told of once. They are by address and port.
 func Groups(findings []Finding, known Known, now time.Time) (all []Group) {
 	confirmed := slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Verdict != Confirmed })
 	slices.SortFunc(confirmed, func(a, b Finding) int { return a.At.Compare(b.At) })
@@ -84,8 +91,12 @@ func Groups(findings []Finding, known Known, now time.Time) (all []Group) {
 		case down[addr] && len(host) >= leastPorts:
 			all = append(all, Group{Kind: results.ChangeHostDown, Addr: addr, Findings: host})
 		default:
-			for i := range host {
-				all = append(all, single(host[i:i+1:i+1], known, now))
+			back, others := returned(host, known)
+			if len(back) > 0 {
+				all = append(all, Group{Kind: results.ChangeHostUp, Addr: addr, Findings: back})
+			}
+			for i := range others {
+				all = append(all, single(others[i:i+1:i+1], known, now))
 			}
 		}
 	}
@@ -97,6 +108,57 @@ func Groups(findings []Finding, known Known, now time.Time) (all []Group) {
 }
 
 func (g *Group) first() netip.AddrPort { return g.Findings[0].At }
+
+// returned are the ports of a host that are open again after it was down, and what else there is of it. A host that comes
+// back with none of its ports is another one, as far as anybody can see.
+func returned(host []Finding, known Known) (back, others []Finding) {
+	if !host[0].Opened { // then it was not down
+		return nil, host
+	}
+	gone := known.Gone(host[0].At.Addr())
+	for _, f := range host {
+		if f.Opened && slices.Contains(gone, f.At.Port()) {
+			back = append(back, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return back, others
+}
+
+// GoneWith are the ports that went with a host, of the last intervals of all of its ports: when the last of them ended, at least two ended by
+// silence, none by a reset, and none is open.
+func GoneWith(last []Ended) (ports []uint16) {
+	newest := time.Time{}
+	for _, e := range last {
+		if e.Until.IsZero() {
+			return nil
+		}
+		if e.Until.After(newest) {
+			newest = e.Until
+		}
+	}
+	for _, e := range last {
+		switch {
+		case !e.Until.Equal(newest):
+		case !e.Silent:
+			return nil
+		default:
+			ports = append(ports, e.Port)
+		}
+	}
+	if len(ports) < leastPorts {
+		return nil
+	}
+	return ports
+}
+
+// Ended is how an interval of a port ended.
+type Ended struct {
+	Port   uint16
+	Until  time.Time // the zero time: it is open
+	Silent bool      // and not by a reset
+}
 
 // single is the event of one port.
 func single(f []Finding, known Known, now time.Time) Group {

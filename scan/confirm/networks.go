@@ -1,6 +1,7 @@
 package confirm
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ type Interval struct {
 	At          netip.AddrPort
 	First, Last time.Time // when it was seen open, first and last
 	Until       time.Time // when it was seen to have ended; zero: it is open by all that is known
+	Silent      bool      // it ended by silence or an ICMP error, and not by a reset
 }
 
 // Networks is a Known of what an inventory says. Each network, a /24 or a /64, is read when it is first asked for, and kept.
@@ -21,7 +23,7 @@ type Networks struct {
 	err  error
 }
 
-// NewNetworks makes one of a function that reads the intervals of a network, of one vantage point.
+// NewNetworks makes one of a function that reads the intervals of a network, of one vantage point, by address, port and time.
 func NewNetworks(read func(network netip.Prefix) ([]Interval, error), now time.Time) *Networks {
 	return &Networks{read: read, now: now, nets: map[netip.Prefix][]Interval{}}
 }
@@ -32,7 +34,7 @@ func (k *Networks) Err() error { return k.err }
 // recent is for how long intervals count that have ended.
 const recent = 48 * time.Hour
 
-// of are the intervals of an address's network that are open or have ended of late.
+// of are the intervals of an address's network that are open or have ended of late, and the last of each port.
 func (k *Networks) of(net netip.Prefix) []Interval {
 	if all, ok := k.nets[net]; ok || k.err != nil {
 		return all
@@ -42,9 +44,26 @@ func (k *Networks) of(net netip.Prefix) []Interval {
 		k.err = err
 		return nil
 	}
-	all = slices.DeleteFunc(all, func(i Interval) bool { return !i.Until.IsZero() && k.now.Sub(i.Until) > recent })
-	k.nets[net] = all
-	return all
+	kept := all[:0]
+	for n, i := range all {
+		last := n+1 == len(all) || all[n+1].At != i.At
+		if last || i.Until.IsZero() || k.now.Sub(i.Until) <= recent {
+			kept = append(kept, i)
+		}
+	}
+	k.nets[net] = kept
+	return kept
+}
+
+// Gone are the ports of an address that went with it when it was down.
+func (k *Networks) Gone(addr netip.Addr) []uint16 {
+	last := map[uint16]Ended{}
+	for _, i := range k.of(NetOf(addr)) {
+		if i.At.Addr() == addr {
+			last[i.At.Port()] = Ended{Port: i.At.Port(), Until: i.Until, Silent: i.Silent}
+		}
+	}
+	return GoneWith(slices.Collect(maps.Values(last)))
 }
 
 // Open is how many ports of an address were open.

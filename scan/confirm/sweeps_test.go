@@ -151,7 +151,7 @@ type everywhere struct{}
 
 func (everywhere) Position(netip.Addr, uint16) (uint64, bool) { return 0, true }
 
-// Open, Hosts, Changes and Seen are what confirm.Known wants.
+// Open, Hosts, Changes, Seen and Gone are what confirm.Known wants.
 func (e *estate) Open(a netip.Addr) (n int) {
 	for port := range e.known {
 		if port.Addr() == a {
@@ -174,6 +174,8 @@ func (e *estate) Hosts(p netip.Prefix) int {
 func (e *estate) Changes(netip.AddrPort) []time.Time { return nil }
 
 func (e *estate) Seen(netip.Addr) time.Time { return time.Now() }
+
+func (e *estate) Gone(netip.Addr) []uint16 { return nil }
 
 // day sweeps once, makes sure, and tells what has changed.
 func (e *estate) day(day int) (candidates int) {

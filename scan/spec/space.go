@@ -39,3 +39,6 @@ func (s *Space) At(position uint64) (netip.Addr, uint16) { return s.space.At(s.o
 
 // Len is the number of probes.
 func (s *Space) Len() uint64 { return s.space.Len() }
+
+// Unordered is what the scan probes, whatever the order.
+func (s *Space) Unordered() *target.Space { return s.space }

@@ -7,25 +7,16 @@ import (
 	"time"
 	"unicode"
 
+	"synoptic/results"
+
 	"github.com/mattn/go-runewidth"
 )
 
 // Count writes a number with its unit: "1 port", "65,536 ports".
-func Count(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Grouped(n) + " " + many
-}
+func Count(n uint64, one, many string) string { return results.Count(n, one, many) }
 
 // Grouped writes a number with its thousands apart: "65,536".
-func Grouped(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func Grouped(n uint64) string { return results.Grouped(n) }
 
 // perSecond writes a rate as it is typed: "9.9k pps".
 func perSecond(pps float64) string {

@@ -7,6 +7,7 @@ type Writer struct {
 	batch *batch.Batch
 	next  func(*batch.Batch) (*batch.Batch, error)
 	err   error
+	mute  bool
 }
 
 // NewWriter hands every batch that is full to next, which gives an empty one in return.
@@ -19,7 +20,7 @@ func (w *Writer) Buf() []byte { return w.batch.Data }
 
 // Commit takes Buf with one event more at its end. Of e, the end is filled in here.
 func (w *Writer) Commit(buf []byte, e batch.Event) error {
-	if w.err != nil {
+	if w.err != nil || w.mute {
 		return w.err
 	}
 	e.End = len(buf)
@@ -28,6 +29,13 @@ func (w *Writer) Commit(buf []byte, e batch.Event) error {
 		return nil
 	}
 	return w.Flush()
+}
+
+// Mute runs f, and takes nothing that it commits: so an encoder learns of a scan without telling of it.
+func (w *Writer) Mute(f func() error) error {
+	w.mute = true
+	defer func() { w.mute = false }()
+	return f()
 }
 
 // omit counts records that a format has no place for, as an event without bytes: nothing is still to be
