@@ -1,7 +1,7 @@
 package results
 
 // Notice is a record about a scan that is neither an answer nor an event of it: what it was going to ask (*PlanPiece), what it has
-// asked (*CoveragePiece), and what is otherwise than before (*Change).
+// asked (*CoveragePiece), what is otherwise than before (*Change), and what is otherwise than a policy wants it (*Violation).
 type Notice interface {
 	// Kind is the record's type in JSON.
 	Kind() string
@@ -16,7 +16,8 @@ type Notice interface {
 
 // notices are the kinds of notices that a Reader knows.
 var notices = map[string]func() (n Notice, scanID *string){
-	kindPlan:     func() (Notice, *string) { p := &PlanPiece{}; return p, &p.ScanID },
-	kindCoverage: func() (Notice, *string) { c := &CoveragePiece{}; return c, &c.ScanID },
-	kindChange:   func() (Notice, *string) { c := &Change{}; return c, &c.ScanID },
+	kindPlan:      func() (Notice, *string) { p := &PlanPiece{}; return p, &p.ScanID },
+	kindCoverage:  func() (Notice, *string) { c := &CoveragePiece{}; return c, &c.ScanID },
+	kindChange:    func() (Notice, *string) { c := &Change{}; return c, &c.ScanID },
+	kindViolation: func() (Notice, *string) { v := &Violation{}; return v, &v.ScanID },
 }

@@ -218,7 +218,7 @@ func (u *update) setService(s *sighting, before, now int64) error {
 	return nil
 }
 
-// writeEvents puts the changes into the outbox. One that is there is the same change, told again.
+// writeEvents puts the changes into the outbox.
 func (u *update) writeEvents() error {
 	if u.tells() {
 		for _, e := range u.in.recheck.events() {
@@ -226,23 +226,9 @@ func (u *update) writeEvents() error {
 			u.events = append(u.events, e)
 		}
 	}
-	s, _, err := u.db.conn.Prepare(`INSERT OR IGNORE INTO outbox (event_id, record) VALUES (?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+	events := make([]results.Notice, len(u.events))
 	for i := range u.events {
-		id := u.events[i].EventID()
-		line, err := u.events[i].AppendJSON(nil)
-		if err != nil {
-			return err
-		}
-		if err := bind(s, []any{id[:], line}); err != nil {
-			return err
-		}
-		if err := s.Exec(); err != nil {
-			return err
-		}
+		events[i] = &u.events[i]
 	}
-	return nil
+	return u.db.enqueue(events)
 }

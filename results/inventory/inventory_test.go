@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -430,7 +431,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// Any sqlite3 can read it. The schema is the one that version 1 made, and views show what the commands show.
+// Any sqlite3 can read it. The schema is the one that version 2 made, and views show what the commands show.
 func TestSchema(t *testing.T) {
 	program, err := exec.LookPath("sqlite3")
 	if err != nil {
@@ -443,7 +444,7 @@ func TestSchema(t *testing.T) {
 	check(t, db.Close())
 	out, err := exec.Command(program, path, "SELECT ip, port, vantage, since FROM open_now; SELECT ip, port, since, until, how FROM was_open; PRAGMA user_version; PRAGMA integrity_check").Output()
 	check(t, err)
-	if want := "10.0.0.2|1|host|1\n10.0.0.2|2|1|2|shut\n1\nok\n"; string(out) != want {
+	if want := "10.0.0.2|1|host|1\n10.0.0.2|2|1|2|shut\n2\nok\n"; string(out) != want {
 		t.Errorf("%s, want %s", out, want)
 	}
 }
@@ -459,7 +460,7 @@ func TestMigrations(t *testing.T) {
 		}
 		if version > 0 {
 			check(t, run(c, "INSERT INTO ack VALUES ('id', 1, 'me', '')"))
-			check(t, c.Exec("PRAGMA application_id = 1400466761"))
+			check(t, c.Exec(fmt.Sprintf("PRAGMA application_id = %d", applicationID)))
 		}
 		check(t, c.Exec("PRAGMA user_version = "+string(rune('0'+version))))
 		check(t, c.Close())

@@ -16,6 +16,7 @@ type Stats struct {
 	Folded    int64 // that ended and were pruned
 	Outbox    int64 // events that wait for delivery
 	Acks      int64
+	Findings  int64 // violations that stand by the last judgement
 	Vantages  []VantageStats
 }
 
@@ -34,12 +35,13 @@ func (db *DB) Stats() (s Stats, err error) {
 	s.Schema = SchemaVersion
 	for query, into := range map[string]*int64{
 		`SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`: &s.Bytes,
-		`SELECT count(*) FROM scan`:                      &s.Scans,
-		`SELECT coalesce(sum(n), 0) FROM front`:          &s.Open,
-		`SELECT coalesce(sum(n), 0) FROM era`:            &s.Intervals,
-		`SELECT coalesce(sum(intervals), 0) FROM folded`: &s.Folded,
-		`SELECT count(*) FROM outbox`:                    &s.Outbox,
-		`SELECT count(*) FROM ack`:                       &s.Acks,
+		`SELECT count(*) FROM scan`:                         &s.Scans,
+		`SELECT coalesce(sum(n), 0) FROM front`:             &s.Open,
+		`SELECT coalesce(sum(n), 0) FROM era`:               &s.Intervals,
+		`SELECT coalesce(sum(intervals), 0) FROM folded`:    &s.Folded,
+		`SELECT count(*) FROM outbox`:                       &s.Outbox,
+		`SELECT count(*) FROM ack`:                          &s.Acks,
+		`SELECT count(*) FROM finding WHERE closed IS NULL`: &s.Findings,
 	} {
 		if *into, err = number(db.conn, query); err != nil {
 			return s, db.failed(err)
@@ -58,7 +60,7 @@ func (db *DB) Stats() (s Stats, err error) {
 	return s, db.failed(err)
 }
 
-// Prune forgets intervals and services that ended before a moment, and which sweeps changed what until then: what is open is never
+// Prune forgets intervals, services and findings that ended before a moment, and which sweeps changed what until then: what is open is never
 // touched. Of the intervals, counts by month are kept. The file then gets smaller, for which the disk needs room for a copy. It returns how many
 // intervals were forgotten.
 func (db *DB) Prune(before time.Time) (forgotten int64, err error) {
@@ -108,6 +110,11 @@ func (db *DB) prune(before time.Time) (forgotten int64, err error) {
 			return 0, err
 		}
 	}
+	for _, query := range []string{`DELETE FROM finding WHERE closed < ?`, `DELETE FROM told WHERE at < ?`} {
+		if err := run(db.conn, query, before.UnixNano()); err != nil {
+			return 0, err
+		}
+	}
 	return forgotten, nil
 }
 
@@ -145,12 +152,12 @@ type Undelivered struct {
 	Record []byte
 }
 
-// Outbox are events that were not delivered yet, in their order, at most so many.
-func (db *DB) Outbox(most int) (all []Undelivered, err error) {
-	err = each(db.conn, `SELECT id, record FROM outbox ORDER BY id LIMIT ?`, func(s *sqlite3.Stmt) error {
+// Outbox are events that were not delivered yet, in their order, behind one of them, or from the first for 0, at most so many.
+func (db *DB) Outbox(behind int64, most int) (all []Undelivered, err error) {
+	err = each(db.conn, `SELECT id, record FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, func(s *sqlite3.Stmt) error {
 		all = append(all, Undelivered{s.ColumnInt64(0), s.ColumnBlob(1, nil)})
 		return nil
-	}, most)
+	}, behind, most)
 	return all, db.failed(err)
 }
 

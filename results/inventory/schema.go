@@ -10,7 +10,7 @@ import (
 const applicationID = 0x53796e49
 
 // steps make the schema of each version out of the one before, from an empty file on. A step that was released never changes.
-var steps = []string{schema1}
+var steps = []string{schema1, schema2}
 
 // SchemaVersion is the version that this program writes, the file's user_version.
 var SchemaVersion = len(steps)
@@ -59,6 +59,19 @@ CREATE VIEW was_open AS
         c.ep & 65535 AS port, v.name AS vantage, c.since, c.since - c.gap AS after, c.ended >> 2 AS until,
         CASE c.ended & 3 WHEN 0 THEN 'shut' WHEN 1 THEN 'closed' WHEN 2 THEN 'gone' ELSE 'unreachable' END AS how
  FROM past c JOIN vantage v ON v.id = (c.ep >> 48) & 16383;
+`
+
+// schema2 keeps which violations stand, and that events were told which follow from no other table.
+const schema2 = `
+CREATE TABLE finding (id TEXT NOT NULL, n INTEGER NOT NULL, vantage INTEGER NOT NULL REFERENCES vantage, scan TEXT NOT NULL, opened INTEGER NOT NULL,
+                      closed INTEGER, record TEXT NOT NULL, PRIMARY KEY (id, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE told    (event_id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX finding_open ON finding (vantage) WHERE closed IS NULL;
+
+CREATE VIEW violation AS
+ SELECT f.id AS violation_id, v.name AS vantage, record ->> 'rule' AS rule, record ->> 'severity' AS severity, record ->> 'ip' AS ip, record ->> 'port' AS port,
+        record ->> 'owner' AS owner, f.opened, f.closed, f.scan, record ->> 'message' AS message
+ FROM finding f JOIN vantage v ON v.id = f.vantage;
 `
 
 // migrate brings the schema from a version to the newest in one transaction.
