@@ -68,15 +68,14 @@ type scanFlags struct {
 	showHosts   bool
 	minCoverage float64
 	dryRun      bool
-	quiet       bool
+	quiet, yes  bool
+	verbose     bool
 	settings    settings
 	outside     outsideFlags
 	inventory   string // file of a database
 	vantage     string
 	confirm     string
 	policy      string // file
-	verbose     bool
-	yes         bool
 }
 
 // defaultTopPorts are scanned where no port is named.
