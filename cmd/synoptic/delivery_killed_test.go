@@ -2,13 +2,18 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -23,18 +28,65 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"synoptic/bench/lab/need"
+	"synoptic/bench/lab/receivers"
 	"synoptic/results"
 	"synoptic/results/inventory"
 )
 
 var deliveryKills = flag.Int("delivery-kills", 5, "processes that TestDeliveryKilled kills while they deliver")
 
-// syslogReceiver takes frames of RFC 6587, octet counting, and keeps the JSON of those that came whole. It reads slowly, so that a
-// delivery takes a while.
-type syslogReceiver struct {
-	net.Listener
+// taken is what a receiver got, as JSON.
+type taken struct {
 	mu  sync.Mutex
 	got []string
+}
+
+func (r *taken) add(events ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, events...)
+}
+
+func (r *taken) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.got)
+}
+
+// newCollector is a Splunk HTTP Event Collector that takes its time to answer: until then the sender cannot know whether it has the events. The
+// flags lead to it.
+func newCollector(t *testing.T) (r *taken, flags []string) {
+	t.Helper()
+	pki := receivers.NewPKI(t)
+	r = &taken{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			return // a request that was cut is no event
+		}
+		var all []string
+		for in := json.NewDecoder(bytes.NewReader(body)); ; {
+			var e struct{ Event json.RawMessage }
+			if err := in.Decode(&e); err != nil {
+				break
+			}
+			all = append(all, string(e.Event))
+		}
+		r.add(all...)
+		time.Sleep(50 * time.Millisecond)
+		_, _ = io.WriteString(w, `{"text":"Success","code":0}`)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that are killed
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pki.Good}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return r, []string{"-o", "hec+https://" + server.Listener.Addr().String(), "--ca-file", pki.CA}
+}
+
+// syslogReceiver takes frames of RFC 6587, octet counting, and keeps the JSON of those that came whole.
+type syslogReceiver struct {
+	net.Listener
+	taken
 }
 
 func newSyslogReceiver(t *testing.T) *syslogReceiver {
@@ -51,7 +103,6 @@ func newSyslogReceiver(t *testing.T) *syslogReceiver {
 			if err != nil {
 				return
 			}
-			_ = c.(*net.TCPConn).SetReadBuffer(16 << 10)
 			go r.read(c)
 		}
 	}()
@@ -61,7 +112,7 @@ func newSyslogReceiver(t *testing.T) *syslogReceiver {
 func (r *syslogReceiver) read(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
-	for n := 0; ; n++ {
+	for {
 		length, err := in.ReadString(' ')
 		if err != nil {
 			return
@@ -74,20 +125,9 @@ func (r *syslogReceiver) read(c net.Conn) {
 		if _, err := io.ReadFull(in, frame); err != nil {
 			return // a frame that was cut is no event
 		}
-		if n%2 == 0 {
-			time.Sleep(time.Millisecond)
-		}
 		text := string(frame)
-		r.mu.Lock()
-		r.got = append(r.got, text[strings.IndexByte(text, '{'):])
-		r.mu.Unlock()
+		r.add(text[strings.IndexByte(text, '{'):])
 	}
-}
-
-func (r *syslogReceiver) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.got)
 }
 
 // growing adds to an inventory, in its n-th scan, some ports that were not known before, and gives the event_ids of that.
@@ -175,6 +215,7 @@ func TestDeliveryKilled(t *testing.T) {
 	dir := t.TempDir()
 	db, file := filepath.Join(dir, "i.db"), filepath.Join(dir, "out.jsonl")
 	receiver := newSyslogReceiver(t)
+	collector, toCollector := newCollector(t)
 	wanted := map[string]bool{}
 	check := func(n int) *exec.Cmd {
 		policy := filepath.Join(dir, fmt.Sprintf("p%d.yaml", n%2)) // what one calls a, the other calls b: all violations end, and as many begin
@@ -182,7 +223,9 @@ func TestDeliveryKilled(t *testing.T) {
 		for _, id := range growing(t, db, n) {
 			wanted[id] = true
 		}
-		return exec.Command(program(t), "check", policy, "--inventory", db, "-o", file, "-o", "jsonl:syslog+tcp://"+receiver.Addr().String())
+		cmd := exec.Command(program(t), append([]string{"check", policy, "--inventory", db, "-o", file, "-o", "jsonl:syslog+tcp://" + receiver.Addr().String()}, toCollector...)...)
+		cmd.Env = append(os.Environ(), hecVariable+"token-1")
+		return cmd
 	}
 	alone := func(n int) time.Duration {
 		cmd := check(n)
@@ -196,22 +239,29 @@ func TestDeliveryKilled(t *testing.T) {
 	whole := alone(1)
 	kills, within, n := 0, 0, 2
 	for ; kills < *deliveryKills; n++ {
-		if n%3 == 0 { // or ever more would wait
+		if n%4 == 0 { // or ever more would wait
 			whole = alone(n)
 			continue
 		}
 		cmd := check(n)
-		before := receiver.count()
+		before := collector.count()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(whole))))
+		if n%2 == 0 { // at any point; else while it delivers
+			time.Sleep(time.Duration(rand.Int64N(int64(whole))))
+		} else {
+			for limit := time.Now().Add(whole); collector.count() == before && time.Now().Before(limit); {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
+		}
 		_ = cmd.Process.Kill()
 		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() >= 0 { // it was over before
 			continue
 		}
 		kills++
-		if receiver.count() > before {
+		if collector.count() > before {
 			within++
 		}
 	}
@@ -236,9 +286,9 @@ func TestDeliveryKilled(t *testing.T) {
 			cut++
 		}
 	}
-	for name, got := range map[string][]string{"file": inFile, "syslog": receiver.got} {
+	for name, got := range map[string][]string{"file": inFile, "syslog": receiver.got, "hec": collector.got} {
 		copies := toldAsWanted(t, name, got, wanted)
-		t.Logf("%s: %d events, none lost; %d came again, with the same event_id", name, len(wanted), copies)
+		t.Logf("%s: %d events were to be told, %d came again with the same event_id", name, len(wanted), copies)
 	}
 	t.Logf("%d processes killed, %d of them after their first event had come; %d lines of the file were cut", kills, within, cut)
 }
