@@ -93,6 +93,8 @@ type Change struct {
 	Service       string   `json:"service,omitempty"`        // that answers now, or did last, where the server's first bytes show it
 	ServiceBefore string   `json:"service_before,omitempty"` // of ChangeService
 	Ports         int      `json:"ports,omitempty"`          // that changed with it, of a host or a network
+	AckedBy       string   `json:"acked_by,omitempty"`       // who knows of it, where an inventory says so, and what they noted
+	AckNote       string   `json:"ack_note,omitempty"`
 	Tags          Tags     `json:"tags,omitempty"`
 }
 
@@ -162,6 +164,7 @@ func (c *Change) Fit() *Change {
 	fit := *c
 	fit.First = cut(c.First, maxScanID)
 	fit.Vantage, fit.Hostname = cut(c.Vantage, roomScanner), cut(c.Hostname, roomHostname)
+	fit.AckedBy, fit.AckNote = cut(c.AckedBy, roomScanner), cut(c.AckNote, roomScanner)
 	for _, word := range []*string{&fit.Proto, &fit.Before, &fit.After, &fit.Reason} {
 		*word = cut(*word, roomName)
 	}

@@ -15,8 +15,8 @@ import (
 //	port        scan_id, address, "tcp", port, state
 //	host        scan_id, "host", address; of a summary in several parts, from the second on, its number from 1
 //	event       scan_id, "event", its kind, time in ns since the Unix epoch, extent, cause, interface, next hop, prefix
-//	violation   scan_id of the scan that opened it, "violation", rule, address, port (none of a whole host), vantage, status;
-//	            its violation_id is that of "violation", rule, address, port, vantage
+//	violation   scan_id of the scan that opened it, "violation", rule, address, port (none of a whole host), vantage, status, and
+//	            how often that scan has opened it before, where it has; its violation_id is that of "violation", rule, address, port, vantage
 //	scan_end    scan_id, "scan_end"
 //	delivery    scan_id, "delivery"
 //	plan        scan_id, "plan", part, piece

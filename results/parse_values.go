@@ -84,14 +84,23 @@ func suspects(v value) (set Suspect, err error) {
 		return 0, errors.New("it is not a list of names")
 	}
 	for _, name := range names {
-		all := []Suspect{SYNACKAll, Win0NoOpts}
-		i := slices.IndexFunc(all, func(s Suspect) bool { return s.String() == name })
-		if i < 0 {
-			return 0, fmt.Errorf("%.40q is not known", name)
+		one, err := parseSuspect(name)
+		if err != nil {
+			return 0, err
 		}
-		set |= all[i]
+		set |= one
 	}
 	return set, nil
+}
+
+// parseSuspect is the inverse of Suspect.String.
+func parseSuspect(name string) (Suspect, error) {
+	all := []Suspect{SYNACKAll, Win0NoOpts}
+	i := slices.IndexFunc(all, func(s Suspect) bool { return s.String() == name })
+	if i < 0 {
+		return 0, fmt.Errorf("%.40q is not known", name)
+	}
+	return all[i], nil
 }
 
 // microseconds is a duration of up to some 290 years.

@@ -161,6 +161,9 @@ func (r *Reader) record(kind string, into *Records) error {
 	switch {
 	case errors.Is(err, errOther):
 		return err
+	case errors.Is(err, errNoScanID) && kind == kindViolation: // which is of no scan: a host's own listeners show it
+		r.unknown++
+		return nil
 	case err != nil:
 		return &LineError{r.number, err}
 	case empty:
@@ -181,10 +184,12 @@ func (r *parser) notice(kind string, line []byte, into *Notice) error {
 	return checkScanID(*id)
 }
 
+var errNoScanID = errors.New(`no field "scan_id"`)
+
 func checkScanID(id string) error {
 	switch {
 	case id == "":
-		return errors.New(`no field "scan_id"`)
+		return errNoScanID
 	case len(id) > maxScanID:
 		return fmt.Errorf("field \"scan_id\": it is longer than %d bytes", maxScanID)
 	}

@@ -47,6 +47,9 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 	case *ChangeKind:
 		*x = ChangeKind(rapid.Uint8Range(1, NumChangeKinds-1).Draw(t, name))
 		return
+	case *Severity:
+		*x = Severity(rapid.Uint8Range(uint8(SeverityInfo), uint8(numSeverities)-1).Draw(t, name))
+		return
 	case *Suspect:
 		*x = Suspect(rapid.Uint8Range(0, 3).Draw(t, name))
 		return
@@ -137,6 +140,9 @@ func drawNotice(t *rapid.T) Notice {
 	n, scanID := notices[rapid.SampledFrom(slices.Sorted(maps.Keys(notices))).Draw(t, "notice")]()
 	fill(t, reflect.ValueOf(n).Elem(), "")
 	*scanID = testScan
+	if v, ok := n.(*Violation); ok {
+		v.Status = rapid.SampledFrom([]string{ViolationOpened, ViolationOngoing, ViolationClosed}).Draw(t, "status")
+	}
 	return n
 }
 

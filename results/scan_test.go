@@ -27,7 +27,7 @@ func TestRecordsBeginAlike(t *testing.T) {
 	p, h, e, v := samplePort(), Host{Addr: samplePort().Addr}, sampleEvent(), sampleViolation()
 	scan := scanRecords(t, &ScanStart{ScanID: testScan}, &ScanEnd{ScanID: testScan})
 	begin := regexp.MustCompile(`^\{"v":1,"type":"[a-z_]+","ts":"[^"]+Z","scan_id":"` + testScan + `","event_id":"[0-9a-f]{32}",`)
-	for _, line := range [][]byte{scan[0], scan[1], p.AppendJSON(nil, testScan), h.AppendJSON(nil, testScan), e.AppendJSON(nil, testScan), v.AppendJSON(nil)} {
+	for _, line := range [][]byte{scan[0], scan[1], p.AppendJSON(nil, testScan), h.AppendJSON(nil, testScan), e.AppendJSON(nil, testScan), []byte(lineOf(t, &v))} {
 		head := begin.Find(line)
 		if head == nil {
 			t.Fatalf("%s", line)

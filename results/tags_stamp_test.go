@@ -28,6 +28,12 @@ func TestStamp(t *testing.T) {
 			got["event"] = b[0].Tags
 			return nil
 		},
+		OnNotices: func(b []results.Notice) error {
+			for _, n := range b {
+				got[n.Kind()] = *n.TagField()
+			}
+			return nil
+		},
 		OnHosts: func(b []results.Host) error { got["host"] = b[0].Tags; return nil },
 		OnEnd: func(r *results.ScanEnd) error {
 			got["end"] = r.Tags
@@ -39,13 +45,14 @@ func TestStamp(t *testing.T) {
 	start, end := &results.ScanStart{}, &results.ScanEnd{}
 	for _, err := range []error{
 		s.Start(start), s.Ports([]results.Port{{Addr: a}, {Addr: netip.MustParseAddr("192.0.2.1")}}), s.Events([]results.Event{{Kind: results.EventOutage}}),
+		s.Notices([]results.Notice{&results.Change{Addr: a}, &results.Violation{Addr: a}, &results.PlanPiece{}}),
 		s.Hosts([]results.Host{{Addr: a}}), s.End(end), s.Flush(), s.Close(),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	for what, want := range map[string]results.Tags{"start": scan, "port": host, "other port": scan, "event": scan, "host": host, "end": scan} {
+	for what, want := range map[string]results.Tags{"start": scan, "port": host, "other port": scan, "event": scan, "host": host, "end": scan, "change": host, "violation": host, "plan": scan} {
 		if got[what] != want {
 			t.Errorf("%s: %q, want %q", what, got[what], want)
 		}

@@ -14,21 +14,62 @@ func sampleViolation() Violation {
 		Time: 1795342333123456789, ScanID: testScan, Status: ViolationOpened, Rule: "db-only-from-app", Severity: SeverityHigh, Want: WantShut,
 		Addr: netip.MustParseAddr("10.20.3.4"), Port: 5432, Vantage: "office", Service: "ssh", Unit: "sshd.service", Exe: "/usr/sbin/sshd",
 		Owner: "team-db", Ticket: "SEC-1", First: 1795342300000000001, Suspect: Win0NoOpts, Message: "5432 is open",
+		Opener: strings.Repeat("ab", 16), Again: 2, Policy: "policy.yaml", AckedBy: "alice", AckNote: "SEC-2", Tags: `{"zone":"dmz"}`,
 	}
 }
 
 // The record, as its readers see it.
 func TestViolationJSON(t *testing.T) {
 	v := sampleViolation()
-	want := `{"v":1,"type":"violation","ts":"2026-11-22T10:12:13.123456789Z","scan_id":"` + testScan + `","event_id":"` + v.EventID().String() + `","violation_id":"` + v.ID().String() +
-		`","status":"opened","rule":"db-only-from-app","severity":"high","want":"shut","ip":"10.20.3.4","port":5432,"proto":"tcp","vantage":"office","service":"ssh",` +
-		`"unit":"sshd.service","exe":"/usr/sbin/sshd","owner":"team-db","ticket":"SEC-1","first":"2026-11-22T10:11:40.000000001Z","age_s":33,"suspect":["win0-noopts"],"message":"5432 is open"}`
-	if got := string(v.AppendJSON(nil)); got != want {
+	want := `{"v":1,"type":"violation","ts":"2026-11-22T10:12:13.123456789Z","scan_id":"` + testScan + `","event_id":"` + v.EventID().String() + `","rule":"db-only-from-app","policy":"policy.yaml","first_scan_id":"` + v.Opener + `","violation_id":"` + v.ID().String() +
+		`","status":"opened","severity":"high","want":"shut","vantage":"office","service":"ssh",` +
+		`"unit":"sshd.service","exe":"/usr/sbin/sshd","owner":"team-db","ticket":"SEC-1","again":2,"age_s":33,"suspect":["win0-noopts"],"acked_by":"alice","ack_note":"SEC-2",` +
+		`"ip":"10.20.3.4","port":5432,"proto":"tcp","first":"2026-11-22T10:11:40.000000001Z","message":"5432 is open","tags":{"zone":"dmz"}}`
+	if got := lineOf(t, &v); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	host := Violation{Time: v.Time, First: v.Time, Status: ViolationClosed, Rule: "x", Severity: SeverityInfo, Want: WantShut, Addr: v.Addr, Suspect: SYNACKAll, Ports: 7}
-	if got := string(host.AppendJSON(nil)); !strings.HasSuffix(got, `"ip":"10.20.3.4","first":"2026-11-22T10:12:13.123456789Z","age_s":0,"suspect":["synack-all"],"ports":7}`) || strings.Contains(got, "scan_id") {
+	if got := lineOf(t, &host); !strings.HasSuffix(got, `"want":"shut","age_s":0,"suspect":["synack-all"],"ports":7,"ip":"10.20.3.4","first":"2026-11-22T10:12:13.123456789Z"}`) || strings.Contains(got, "scan_id") {
 		t.Errorf("what is zero is not left out: %s", got)
+	}
+}
+
+func lineOf(t interface{ Fatal(...any) }, v *Violation) string {
+	line, err := v.AppendJSON(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(line)
+}
+
+// What was written comes back as it was, and an event_id does not depend on the records that a violation stands in.
+func TestViolationsAreRead(t *testing.T) {
+	v := sampleViolation()
+	least := Violation{Time: 1, First: 1, ScanID: "a", Status: ViolationClosed, Rule: "r", Severity: SeverityInfo, Want: WantOpen, Addr: netip.MustParseAddr("::1")}
+	reader := NewReader(strings.NewReader(lineOf(t, &v) + "\n" + strings.Replace(lineOf(t, &least), `"scan_id":"a",`, "", 1) + "\n" + lineOf(t, &least) + "\n"))
+	for _, want := range []*Violation{&v, &least} {
+		var into Records
+		if err := reader.Read(&into); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := into.Notices[0].(*Violation); !ok || *got != *want || into.ScanID != want.ScanID || got.EventID() != want.EventID() {
+			t.Errorf("got  %+v\nwant %+v", into.Notices[0], want)
+		}
+	}
+	if reader.Unknown() != 1 {
+		t.Errorf("%d records passed over: one is of no scan", reader.Unknown())
+	}
+	moved, first := v, v
+	moved.ScanID = "later"
+	first.ScanID, first.Opener = v.Opener, ""
+	if moved.EventID() != v.EventID() || first.EventID() != v.EventID() {
+		t.Error("the event_id depends on the scan whose records tell it")
+	}
+	for old, wrong := range map[string]string{`"high"`: `"grave"`, `"opened"`: `"reopened"`, `"win0-noopts"`: `"evil"`, `"ip"`: `"pi"`, `5432,`: `70000,`} {
+		line := strings.Replace(lineOf(t, &v), old, wrong, 1) + "\n"
+		if err := NewReader(strings.NewReader(line)).Read(new(Records)); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
 	}
 }
 
@@ -36,6 +77,7 @@ func TestViolationJSON(t *testing.T) {
 func TestViolationIDs(t *testing.T) {
 	first := sampleViolation()
 	same := first
+	same.AckedBy, same.Policy, same.Tags = "", "", ""
 	same.Time, same.First, same.Severity, same.Message, same.Owner, same.Ticket, same.Want, same.Service = 1, 2, SeverityLow, "other", "o", "t", WantOpen, ""
 	if same.ID() != first.ID() || same.EventID() != first.EventID() {
 		t.Error("an ID depends on what may be said otherwise")
@@ -53,7 +95,7 @@ func TestViolationIDs(t *testing.T) {
 		}
 		ids[v.ID()], events[v.EventID()] = name, name
 	}
-	for name, change := range map[string]func(*Violation){"status": func(v *Violation) { v.Status = ViolationClosed }, "scan": func(v *Violation) { v.ScanID = "other" }} {
+	for name, change := range map[string]func(*Violation){"status": func(v *Violation) { v.Status = ViolationClosed }, "scan": func(v *Violation) { v.Opener = "other" }, "again": func(v *Violation) { v.Again++ }} {
 		v := sampleViolation()
 		change(&v)
 		if v.ID() != first.ID() || events[v.EventID()] != "" {
@@ -68,14 +110,14 @@ func TestViolationsFit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sampleViolation()
 		v.Addr = drawAddr(t, "address")
-		for _, text := range []*string{&v.ScanID, &v.Rule, &v.Vantage, &v.Service, &v.Unit, &v.Exe, &v.Owner, &v.Ticket, &v.Message} {
+		for _, text := range []*string{&v.ScanID, &v.Rule, &v.Vantage, &v.Service, &v.Unit, &v.Exe, &v.Owner, &v.Ticket, &v.Message, &v.Opener, &v.Policy, &v.AckedBy, &v.AckNote} {
 			*text = strings.Repeat(rapid.SampledFrom([]string{"", "x", "\x1b[31m", "\x00", "\u009b", "é", "\"\\", "\xff", "</script>", "\u2028"}).Draw(t, "text"), rapid.SampledFrom([]int{1, 30, 5000}).Draw(t, "times"))
 		}
-		line := v.AppendJSON(nil)
-		if len(line)+1 >= maxRecord || !json.Valid(line) {
+		line := lineOf(t, &v)
+		if len(line)+1 >= maxRecord || !json.Valid([]byte(line)) {
 			t.Fatalf("%d bytes: %s", len(line), line)
 		}
-		if strings.ContainsFunc(string(line), func(r rune) bool { return r < ' ' || r >= 0x7f && r <= 0x9f }) {
+		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f && r <= 0x9f }) {
 			t.Fatalf("a control character in %q", line)
 		}
 	})

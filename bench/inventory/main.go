@@ -187,7 +187,7 @@ func (b *year) sweep(day int) error {
 		return err
 	}
 	b.took, b.used = append(b.took, time.Since(began)), append(b.used, processor()-used)
-	all, err := b.db.Outbox(1 << 24)
+	all, err := b.db.Outbox(0, 1<<24)
 	if err == nil && len(all) > 0 {
 		err = b.db.Delivered(all[len(all)-1].ID)
 	}

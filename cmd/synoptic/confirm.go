@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,28 +30,51 @@ func (k *kept) finish(ctx context.Context, s *scan.Scan, p *plan.Plan, view *scr
 		k.sink.keep(func() error { asked = k.confirm(ctx, s, p, view); return asked })
 	}
 	k.sink.keep(k.sink.in.Write)
-	var events []results.Notice
-	k.sink.keep(func() (err error) { events, err = k.events(); return err })
-	coverage := k.coverage()
-	k.sumUp(view, events)
-	return errors.Join(out.Ports(k.again), out.Notices(append(coverage, events...)), out.End(k.sink.end))
+	if k.sink.err == nil {
+		k.judge(view)
+	}
+	outErr := errors.Join(out.Ports(k.again), out.Notices(k.coverage()))
+	r := diff.Result{}
+	k.sink.keep(func() error {
+		return k.outbox.each(k.sink.end.ScanID, func(events []results.Notice) error {
+			for _, n := range events {
+				if c, ok := n.(*results.Change); ok {
+					r.Changes = append(r.Changes, *c)
+				}
+			}
+			outErr = errors.Join(outErr, out.Notices(events))
+			return nil
+		})
+	})
+	r.Count()
+	k.sumUp(view, &r)
+	return errors.Join(outErr, out.End(k.sink.end))
+}
+
+// judge holds what the inventory knows by now against the policy, where there is one.
+func (k *kept) judge(view *screen.View) {
+	if k.policy == nil {
+		return
+	}
+	vantage := k.sink.in.Vantage()
+	warnVantages(view.Log(), k.policy, []string{vantage})
+	report, done, err := (&known{k.db, []string{vantage}}).settle(k.policy, k.policyFile, time.Now())
+	if err != nil {
+		k.unjudged = true
+		view.Log().Error(fmt.Sprintf("the inventory was not judged by %s: %v", k.policyFile, err), hintKey, "mend that, and judge it: synoptic check POLICY --inventory DB -o OUTPUT")
+		return
+	}
+	view.Say("policy: " + screen.ViolationWords(report, done.Opened, done.Closed))
 }
 
 // sumUp says what has changed.
-func (k *kept) sumUp(view *screen.View, events []results.Notice) {
-	r := diff.Result{}
-	for _, n := range events {
-		if c, ok := n.(*results.Change); ok {
-			r.Changes = append(r.Changes, *c)
-		}
-	}
-	r.Count()
+func (k *kept) sumUp(view *screen.View, r *diff.Result) {
 	switch d := k.sink.in.Outcome(); {
 	case k.sink.err != nil || d.Already:
 	case len(r.Changes) == 0:
 		view.Say("inventory: no change to tell")
 	default:
-		view.Say("inventory: " + screen.KindWords(&r))
+		view.Say("inventory: " + screen.KindWords(r))
 	}
 }
 
@@ -201,43 +223,4 @@ func intervals(db *inventory.DB, vantage string) func(netip.Prefix) ([]confirm.I
 		}
 		return all, err
 	}
-}
-
-// mostEvents are given to the outputs at a time.
-const mostEvents = 1 << 16
-
-// events are those of the outbox, which the outputs are given now: of this scan, and of earlier ones that not every output has.
-func (k *kept) events() (all []results.Notice, err error) {
-	waiting, err := k.db.Outbox(mostEvents)
-	if err != nil || len(waiting) == 0 {
-		return nil, err
-	}
-	var lines bytes.Buffer
-	for _, e := range waiting {
-		lines.Write(e.Record)
-		lines.WriteByte('\n')
-		k.told = e.ID
-	}
-	return readEvents(&lines, k.sink.end.ScanID)
-}
-
-// delivered takes the events out of the outbox that every output has which has a place for them. A table on a terminal has none.
-func (k *kept) delivered(outputs []results.Delivery) {
-	if k == nil || k.told == 0 {
-		return
-	}
-	if allDelivered(outputs) {
-		k.sink.keep(func() error { return k.db.Delivered(k.told) })
-	}
-}
-
-// allDelivered tells whether every output has what it was given, and one of them has a place for events. A table on a terminal has none.
-func allDelivered(outputs []results.Delivery) (took bool) {
-	for i := range outputs {
-		if outputs[i].Undelivered() > 0 {
-			return false
-		}
-		took = took || takesChanges(outputs[i].Output)
-	}
-	return took
 }

@@ -220,10 +220,18 @@ func (f *diffFlags) ofInventory(words []string) (r *diff.Result, before, after c
 	if b.Start.Before(a.Start) { // changes go from the older to the newer
 		a, b = b, a
 	}
+	known, err := acknowledged(db)
+	if err != nil {
+		return nil, before, after, err
+	}
 	r = &diff.Result{}
 	for c, err := range db.Diff(a, b, true) {
 		if err != nil {
 			return nil, before, after, err
+		}
+		if len(known) > 0 {
+			ack, _ := known.of(c.EventID())
+			c.AckedBy, c.AckNote = ack.Who, ack.Note
 		}
 		r.Changes = append(r.Changes, c)
 	}

@@ -42,7 +42,7 @@ func TestHostUp(t *testing.T) {
 		}
 		check(t, k.settle(findings))
 		check(t, k.sink.in.Write())
-		events, err := db.Outbox(100)
+		events, err := db.Outbox(0, 100)
 		check(t, err)
 		for _, e := range events {
 			var r results.Records

@@ -45,6 +45,7 @@ type statsJSON struct {
 	Pruned    int64         `json:"pruned"`
 	Outbox    int64         `json:"outbox"`
 	Acks      int64         `json:"acks"`
+	Findings  int64         `json:"violations"`
 	ByVantage []vantageJSON `json:"vantages"`
 }
 
@@ -74,7 +75,7 @@ func runStats(f *inventoryFlags, path string, verify bool, std streams) error {
 		return failure{err}
 	}
 	if f.lines(std) {
-		out := statsJSON{s.Bytes, s.Schema, s.Scans, s.Open, s.Intervals, s.Folded, s.Outbox, s.Acks, []vantageJSON{}}
+		out := statsJSON{s.Bytes, s.Schema, s.Scans, s.Open, s.Intervals, s.Folded, s.Outbox, s.Acks, s.Findings, []vantageJSON{}}
 		for _, v := range s.Vantages {
 			out.ByVantage = append(out.ByVantage, vantageJSON{v.Name, v.Sweeps, v.Scans, v.Open, v.Suspects, results.Time(v.First), results.Time(v.Last)})
 		}
@@ -139,14 +140,7 @@ func runPrune(f *inventoryFlags, path, keep string, std streams) error {
 
 // writeInventory opens a database that is there for writing.
 func writeInventory(path string) (*inventory.DB, error) {
-	db, err := readInventory(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	return openInventory(path)
+	return inventory.OpenExisting(path, plansOf())
 }
 
 func newAckCommand(std streams) *cobra.Command {
@@ -157,7 +151,8 @@ func newAckCommand(std streams) *cobra.Command {
 		Use:   "ack [flags] DB [ID...]",
 		Short: "Keep that somebody knows of a change or a violation",
 		Long: `Keeps that somebody knows of findings: the event_id of a change, or the
-violation_id of a violation. Without an ID it lists what is known.`,
+violation_id of a violation, which synoptic diff and synoptic check show then.
+Without an ID it lists what is known.`,
 		Example: `  synoptic inventory ack inv.db 1f0c8e7d5a6b4c3d2e1f0a9b8c7d6e5f --note SEC-1
   synoptic inventory ack inv.db`,
 		Args:    needsWords("inventory ack", 1, 0, "DB", "ID..."),
@@ -197,6 +192,18 @@ func runAck(f *inventoryFlags, path string, ids []string, who, note string, undo
 		return err
 	}
 	defer db.Close()
+	for _, id := range ids { // all of them, or none
+		if undo {
+			break
+		}
+		known, err := db.Knows(id)
+		switch {
+		case err != nil:
+			return failure{err}
+		case !known:
+			return usage("give the event_id of a change, or the violation_id of a violation that check -o or scan --policy has told", "the inventory has no finding %q", shorter(id))
+		}
+	}
 	for _, id := range ids {
 		if !undo {
 			if err := db.Acknowledge(inventory.Ack{ID: id, At: time.Now(), Who: who, Note: note}); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"synoptic/results"
 	"synoptic/results/inventory"
+	"synoptic/results/policy"
 	"synoptic/results/sink"
 	"synoptic/scan/confirm"
 )
@@ -18,15 +19,21 @@ type kept struct {
 	db     *inventory.DB
 	sink   *inventoried
 	delays []time.Duration // when to ask again what is otherwise than was known; none: not at all
-	told   int64           // the last event of the outbox that the outputs were given
+	outbox outbox
+
+	policy     *policy.Policy // that is judged by behind the scan; nil: none
+	policyFile string
+	unjudged   bool
 
 	again   []results.Port // that are open, as was found when they were asked again
 	doubted int            // endpoints of which nothing is known after that
 }
 
 // openKept opens the inventory before the first probe.
-func openKept(path, vantage, confirm string, outputs []string) (*kept, error) {
+func openKept(path, vantage, confirm, policyFile string, outputs []string) (*kept, error) {
 	switch {
+	case path == "" && policyFile != "":
+		return nil, usage("give --inventory FILE too, or judge the records: synoptic check POLICY FILE", "--policy without --inventory")
 	case path == "" && vantage != "":
 		return nil, usage("give --inventory FILE too, or leave --vantage out", "--vantage without --inventory")
 	case path == "" && confirm != "":
@@ -43,12 +50,19 @@ func openKept(path, vantage, confirm string, outputs []string) (*kept, error) {
 			return nil, usage("write to another file", "output %q is the inventory itself", spec)
 		}
 	}
+	k := &kept{delays: delays, policyFile: policyFile}
+	if policyFile != "" {
+		if k.policy, err = loadPolicy(policyFile); err != nil {
+			return nil, err
+		}
+	}
 	db, err := openInventory(path)
 	if err != nil {
 		return nil, err
 	}
 	in := db.Ingest(inventory.Scan{Vantage: vantage, Host: hostName(), Events: true, Hold: true})
-	return &kept{db: db, sink: &inventoried{in: in}, delays: delays}, nil
+	k.db, k.sink, k.outbox = db, &inventoried{in: in}, outbox{db: db}
+	return k, nil
 }
 
 // maxDelay bounds how long a scan waits to ask again: later, the next scan does.
@@ -81,14 +95,21 @@ func (k *kept) before(outputs results.Sink) results.Sink {
 	return k.sink
 }
 
+// delivered takes the events out of the outbox that every output has.
+func (k *kept) delivered(outputs []results.Delivery) {
+	if k != nil {
+		k.sink.keep(func() error { return k.outbox.delivered(outputs) })
+	}
+}
+
 func (k *kept) close() {
 	if k != nil {
 		k.db.Close()
 	}
 }
 
-// tell says what became of the scan, and tells whether it is in the inventory, where there is one.
-func (k *kept) tell(log *slog.Logger) bool { return k == nil || k.sink.tell(log) }
+// tell says what became of the scan, and tells whether it is in the inventory, where there is one, and was judged.
+func (k *kept) tell(log *slog.Logger) bool { return k == nil || k.sink.tell(log) && !k.unjudged }
 
 // inventoried is a sink before the outputs of a scan that puts the scan into an inventory too, behind them: what goes wrong there ends
 // nothing else.

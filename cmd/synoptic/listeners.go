@@ -220,7 +220,7 @@ func (a *audit) compare(in *input) error {
 
 // compareKnown holds the host against what an inventory knows of its addresses.
 func (a *audit) compareKnown(db *inventory.DB, vantage string) error {
-	view, err := knownOf(db, vantage, a.name, a.host)
+	view, err := seenByInventory(db, vantage, a.name, a.host)
 	if err != nil {
 		return failure{err}
 	}

@@ -31,8 +31,8 @@ func isDatabase(name string) bool {
 	return err == nil && string(begin) == magic
 }
 
-// known is what an inventory knows of this host: an exposure.View.
-type known struct {
+// inventoryView is what an inventory knows of this host: an exposure.View.
+type inventoryView struct {
 	db      *inventory.DB
 	asked   *inventory.Asked
 	vantage string
@@ -44,9 +44,9 @@ type known struct {
 	err     error
 }
 
-// knownOf reads what an inventory knows of the addresses of a host.
-func knownOf(db *inventory.DB, vantage, self string, host []*exposure.Namespace) (*known, error) {
-	k := &known{db: db, vantage: vantage, self: self, seen: map[netip.AddrPort]results.State{}}
+// seenByInventory reads what an inventory knows of the addresses of a host.
+func seenByInventory(db *inventory.DB, vantage, self string, host []*exposure.Namespace) (*inventoryView, error) {
+	k := &inventoryView{db: db, vantage: vantage, self: self, seen: map[netip.AddrPort]results.State{}}
 	if k.asked, k.err = db.Asked(vantage); k.err != nil {
 		return nil, k.err
 	}
@@ -79,7 +79,7 @@ func knownOf(db *inventory.DB, vantage, self string, host []*exposure.Namespace)
 }
 
 // load reads what is known of a prefix, once.
-func (k *known) load(p netip.Prefix) {
+func (k *inventoryView) load(p netip.Prefix) {
 	if k.err != nil || slices.ContainsFunc(k.loaded, func(q netip.Prefix) bool { return q.Contains(p.Addr()) && q.Bits() <= p.Bits() }) {
 		return
 	}
@@ -101,7 +101,7 @@ func (k *known) load(p netip.Prefix) {
 }
 
 // take notes the last interval of an endpoint from a vantage. Of several vantages the better state counts.
-func (k *known) take(x *inventory.Interval) {
+func (k *inventoryView) take(x *inventory.Interval) {
 	at := netip.AddrPortFrom(x.Addr, x.Port)
 	switch {
 	case x.Open():
@@ -116,7 +116,7 @@ func (k *known) take(x *inventory.Interval) {
 
 // Seen implements exposure.View. An endpoint that was asked and is not open is filtered, unless it ended with a reset: an inventory does not keep
 // how ports answer that were never open.
-func (k *known) Seen(ep netip.AddrPort) (state results.State, known bool) {
+func (k *inventoryView) Seen(ep netip.AddrPort) (state results.State, known bool) {
 	k.load(netip.PrefixFrom(ep.Addr(), ep.Addr().BitLen()))
 	if s := k.seen[ep]; s != 0 {
 		return s, true
@@ -132,7 +132,7 @@ func (k *known) Seen(ep netip.AddrPort) (state results.State, known bool) {
 }
 
 // Open implements exposure.View, by address and port.
-func (k *known) Open() iter.Seq[exposure.Sight] {
+func (k *inventoryView) Open() iter.Seq[exposure.Sight] {
 	slices.SortStableFunc(k.open, func(a, b exposure.Sight) int { return a.Compare(b.AddrPort) })
 	return slices.Values(slices.CompactFunc(k.open, func(a, b exposure.Sight) bool { return a.AddrPort == b.AddrPort }))
 }

@@ -127,7 +127,7 @@ as JSON lines for a SIEM. Scan only what you are authorized to scan.`,
 	root.SetErr(cleaned{std.err})
 	root.AddCommand(
 		newScanCommand(stop, std, args, logs), newConvertCommand(stop, std, logs), newDiffCommand(stop, std, logs),
-		newInventoryCommand(std, logs), newHistoryCommand(std), newMonitorCommand(stop, std, args, logs), newListenersCommand(std, logs), newCheckCommand(std, logs), newPolicyCommand(std, logs), newReportCommand(stop, std, logs),
+		newInventoryCommand(std, logs), newHistoryCommand(std), newMonitorCommand(stop, std, args, logs), newListenersCommand(std, logs), newCheckCommand(stop, std, logs), newPolicyCommand(std, logs), newReportCommand(stop, std, logs),
 		newPortsCommand(std), newCtlCommand(std), newVersionCommand(std), newManCommand(std),
 	)
 	root.AddCommand(topics()...)

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"math"
 	"net/netip"
 	"sync"
@@ -27,7 +25,7 @@ type pieceKeeper struct {
 	ctx    context.Context
 	scanID string           // of the piece that has begun; "": none has
 	extra  []results.Notice // events of networks, for the next transaction
-	told   int64            // the last event of the outbox that the outputs were given
+	outbox outbox
 
 	mu      sync.Mutex
 	changes map[results.ChangeKind]uint64 // that were told
@@ -39,7 +37,7 @@ func (d *daemon) newKeeper(ctx context.Context, w *watched) (*pieceKeeper, error
 	if err != nil {
 		return nil, err
 	}
-	k := &pieceKeeper{daemon: d, w: w, stream: stream, ctx: ctx, changes: map[results.ChangeKind]uint64{}}
+	k := &pieceKeeper{daemon: d, w: w, stream: stream, ctx: ctx, outbox: outbox{db: d.db}, changes: map[results.ChangeKind]uint64{}}
 	return k, k.deliver() // what an earlier run has left
 }
 
@@ -229,59 +227,27 @@ func serviceOf(p *results.Port) string {
 
 // deliver gives the outputs the events of the outbox that they were not given yet, and forgets those that all of them have.
 func (k *pieceKeeper) deliver() error {
-	if k.told > 0 && allDelivered(k.outputs.Deliveries()) {
-		if err := k.db.Delivered(k.told); err != nil {
-			return err
-		}
-	}
-	waiting, err := k.db.Outbox(mostEvents)
-	if err != nil {
+	if err := k.outbox.delivered(k.outputs.Deliveries()); err != nil {
 		return err
 	}
-	var lines bytes.Buffer
-	last := k.told
-	for _, e := range waiting {
-		if e.ID > k.told {
-			lines.Write(e.Record)
-			lines.WriteByte('\n')
-			last = e.ID
-		}
-	}
-	events, err := readEvents(&lines, k.daemon.scanID)
-	if err != nil {
-		return err
-	}
-	k.mu.Lock()
-	k.waiting = len(waiting)
-	for _, n := range events {
-		if c, ok := n.(*results.Change); ok {
-			k.changes[c.Change]++
-		}
-	}
-	k.mu.Unlock()
-	if k.told = last; len(events) == 0 {
-		return nil
-	}
-	return errors.Join(k.out.Notices(events), k.out.Flush())
-}
-
-// readEvents reads records of the outbox for the stream of a scan.
-func readEvents(lines io.Reader, scanID string) (all []results.Notice, err error) {
-	reader := results.NewReader(lines)
-	for into := new(results.Records); ; {
-		switch err := reader.Read(into); {
-		case errors.Is(err, io.EOF):
-			return all, nil
-		case err != nil:
-			return nil, err
-		}
-		for _, n := range into.Notices {
-			if c, ok := n.(*results.Change); ok && c.ScanID != scanID {
-				c.First, c.ScanID = c.ScanID, scanID
+	err := k.outbox.each(k.daemon.scanID, func(events []results.Notice) error {
+		k.mu.Lock()
+		for _, n := range events {
+			if c, ok := n.(*results.Change); ok {
+				k.changes[c.Change]++
 			}
-			all = append(all, n)
 		}
+		k.mu.Unlock()
+		return errors.Join(k.out.Notices(events), k.out.Flush())
+	})
+	if err != nil {
+		return err
 	}
+	waiting, err := k.db.Outbox(0, mostEvents)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.waiting = len(waiting)
+	return err
 }
 
 // counts are for metrics.

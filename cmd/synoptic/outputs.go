@@ -144,7 +144,7 @@ func (f *outputFlags) config(stdout standardOutput, log *slog.Logger) (c sink.Co
 		}
 	}
 	c.Dest.Hostname, _ = os.Hostname() // a record without one is a record
-	c.Format.Hostname = c.Dest.Hostname
+	c.Format.Hostname, c.Format.Version = c.Dest.Hostname, version
 	c.Format.TempDir = f.spool
 	return c, f.secrets.fill(&c.Dest, log)
 }

@@ -17,6 +17,7 @@ import (
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
+	"synoptic/results/inventory"
 	"synoptic/results/policy"
 	"synoptic/results/textfile"
 )
@@ -39,20 +40,20 @@ one that do nothing, or not what they seem to do. synoptic check judges by it.`,
 
 func newLintCommand(std streams, logs *logFormat) *cobra.Command {
 	var f policyFlags
-	exitCode := false
+	exitCode, since := false, "30d"
 	cmd := &cobra.Command{
 		Use:   "lint [flags] POLICY [FILE...]",
 		Short: "Find rules and exceptions of a policy that do nothing",
 		Long: `Finds exceptions that have ended or end within 30 days, rules that never decide
 because others do, rules that allow what another denies, and rules for vantage
-points that nobody scans from. With the records of scans it finds rules and
-exceptions, too, that nothing open needs.`,
-		Example: `  synoptic policy lint policy.yaml
-  synoptic policy lint policy.yaml scan.jsonl --exit-code`,
+points that nobody scans from. With the records of scans, or an inventory, it
+finds rules and exceptions, too, that nothing open needs, or has needed lately.`,
+		Example: `  synoptic policy lint policy.yaml scan.jsonl --exit-code
+  synoptic policy lint policy.yaml --inventory inventory.db --since 90d`,
 		Args:    needsPolicy,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, words []string) error {
-			found, err := runLint(&f, words, std, logs)
+			found, err := runLint(&f, since, words, std, logs)
 			if err == nil && found > 0 && exitCode {
 				return exit(exitFound)
 			}
@@ -61,24 +62,38 @@ exceptions, too, that nothing open needs.`,
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic policy lint --help"))
 	f.register(cmd.Flags())
+	cmd.Flags().Var((*word)(&since), "since", "with --inventory, a rule is needed by what was open within the last `TIME`: 30d, 12w, 1y")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 5 when something was found")
 	return cmd
 }
 
 // runLint writes what it finds, and gives how much that is.
-func runLint(f *policyFlags, words []string, std streams, logs *logFormat) (int, error) {
+func runLint(f *policyFlags, since string, words []string, std streams, logs *logFormat) (int, error) {
 	p, at, err := f.load(words[0])
 	if err != nil {
 		return 0, err
 	}
+	age, err := inventory.ParseAge(since)
+	if err != nil {
+		return 0, usage("give a time such as 30d", "--since: %v", err)
+	}
 	var seen *policy.Checker
 	var in *judged
-	if len(words) > 1 {
+	endpoints, db, err := f.inventoried(words[1:], func(k *known) policy.Endpoints { return k.since(at.Add(-age)) })
+	if err != nil {
+		return 0, err
+	}
+	if db != nil {
+		defer db.Close()
+	} else if len(words) > 1 {
 		if in, err = policyInput("lint", words[1:], std, logs); err != nil {
 			return 0, err
 		}
+		endpoints = in.endpoints(f.vantage)
+	}
+	if endpoints != nil {
 		seen = policy.NewChecker(p, at)
-		if err := seen.AddAll(in.endpoints(f.vantage)); err != nil {
+		if err := seen.AddAll(endpoints); err != nil {
 			return 0, err
 		}
 	}
@@ -107,10 +122,12 @@ func newInitCommand(std streams, logs *logFormat) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [flags] [FILE...]",
 		Short: "Make a policy that allows what is open now",
-		Long: `Writes a policy that allows every port that the records of scans show open, and
-nothing else. Hosts of a network with the same ports, and ports of the same
-hosts, are one rule. Several files are read as one; - or none is standard input.`,
-		Example: `  synoptic policy init scan.jsonl > policy.yaml`,
+		Long: `Writes a policy that allows every port that the records of scans, or an
+inventory, show open, and nothing else. Hosts of a network with the same ports,
+and ports of the same hosts, are one rule. Several files are read as one; - or
+none is standard input.`,
+		Example: `  synoptic policy init scan.jsonl > policy.yaml
+  synoptic policy init --inventory inventory.db > policy.yaml`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, files []string) error {
 			return f.settings.blame(runInit(&f, files, std, logs))
@@ -123,19 +140,30 @@ hosts, are one rule. Several files are read as one; - or none is standard input.
 }
 
 func runInit(f *policyFlags, files []string, std streams, logs *logFormat) error {
-	in, err := policyInput("init", files, std, logs)
+	var in *judged
+	endpoints, db, err := f.inventoried(files, (*known).open)
 	if err != nil {
 		return err
 	}
-	b, err := policy.NewBaseline(in.endpoints(f.vantage))
+	if db != nil {
+		defer db.Close()
+	} else {
+		if in, err = policyInput("init", files, std, logs); err != nil {
+			return err
+		}
+		endpoints = in.endpoints(f.vantage)
+	}
+	b, err := policy.NewBaseline(endpoints)
 	if errors.Is(err, policy.ErrNoVantage) {
 		return usage("give --vantage NAME, or the scans of one vantage point", "%v", err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := in.outcome(); err != nil { // before anything is written: half a baseline would allow too little
-		return err
+	if in != nil {
+		if err := in.outcome(); err != nil { // before anything is written: half a baseline would allow too little
+			return err
+		}
 	}
 	if n := b.Suspects(); n > 0 {
 		logs.logger(std.err).Warn(screen.Count(uint64(n), "host opens", "hosts open")+" everything, and is allowed that: its rule begins with suspect",
@@ -158,20 +186,24 @@ func (f *policyFlags) load(name string) (*policy.Policy, time.Time, error) {
 	if err != nil {
 		return nil, at, err
 	}
-	const hint = "the first word is the policy, a YAML file; synoptic policy init makes one"
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, at, usage(hint, "policy %q: %v", shorter(name), bare(err))
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.IsDir() {
-		return nil, at, usage(hint, "policy %q: it is a directory", shorter(name))
-	}
-	p, err := policy.Load(name, textfile.NewReader(file, textfile.Options{}))
+	p, err := loadPolicy(name)
 	if err == nil {
 		err = f.known(p)
 	}
 	return p, at, err
+}
+
+func loadPolicy(name string) (*policy.Policy, error) {
+	const hint = "a policy is a YAML file; synoptic policy init makes one"
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usage(hint, "policy %q: %v", shorter(name), bare(err))
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, usage(hint, "policy %q: it is a directory", shorter(name))
+	}
+	return policy.Load(name, textfile.NewReader(file, textfile.Options{}))
 }
 
 // judged is the input of a command that judges by a policy.

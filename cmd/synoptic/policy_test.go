@@ -67,7 +67,7 @@ func TestCheckCommand(t *testing.T) {
 	at := " --at 2026-11-27 "
 	for _, s := range []saying{
 		{"check p.yaml good.jsonl" + at, 0, `^$`},
-		{"check p.yaml bad.jsonl" + at, 5, `"rule":"never\\u001b\[31m","severity":"critical".*"rule":"must".*"want":"open".*"rule":"db".*"owner":"team-db".*"rule":"web".*"want":"service".*"service":"ssh".*"rule":"default"[^\n]*"port":9,[^\n]*\n$`},
+		{"check p.yaml bad.jsonl" + at, 5, `"rule":"never\\u001b\[31m".*"severity":"critical".*"rule":"must".*"want":"open".*"rule":"db".*"owner":"team-db".*"rule":"web".*"want":"service".*"service":"ssh".*"rule":"default"[^\n]*"port":9,[^\n]*\n$`},
 		{"check p.yaml bad.jsonl --json" + at, 5, `1 required port was not judged.*hint: let a scan ask them.*"rule":"must"`},
 		{"check p.yaml bad.jsonl good.jsonl --at 2027-02-01", 5, `"ticket":"SEC-1"`},
 		{"check p.yaml good.jsonl --at 2027-01-31T23:59:59Z", 0, `^$`},

@@ -61,22 +61,22 @@ type scanFlags struct {
 	profile    string
 	maxMemory  string
 
-	outputs     outputFlags
-	tags        tagFlags
-	show        []string
-	canaries    bool
-	verify      bool
-	showHosts   bool
-	minCoverage float64
-	dryRun      bool
-	quiet, json bool
-	settings    settings
-	outside     outsideFlags
-	inventory   string // file of a database
-	vantage     string
-	confirm     string
-	verbose     bool
-	yes         bool
+	outputs      outputFlags
+	tags         tagFlags
+	show         []string
+	canaries     bool
+	verify       bool
+	showHosts    bool
+	minCoverage  float64
+	dryRun       bool
+	quiet, json  bool
+	verbose, yes bool
+	settings     settings
+	outside      outsideFlags
+	inventory    string // file of a database
+	vantage      string
+	confirm      string
+	policy       string // file
 }
 
 // defaultTopPorts are scanned where no port is named.
@@ -135,6 +135,7 @@ Enter, or the signal SIGUSR1, gives a line of how far the scan is.`,
 	fl.Var((*word)(&f.inventory), "inventory", "put the scan into the inventory in `FILE`, which is made where there is none")
 	fl.Var((*word)(&f.vantage), "vantage", "`NAME` of the point that the network is seen from, in the inventory (default the host's name)")
 	fl.Var((*word)(&f.confirm), "confirm", "with --inventory, when to ask again what is otherwise than it knows, counted from the scan's end: `TIMES`, or none (default 2s,1m,10m)")
+	fl.Var((*word)(&f.policy), "policy", "with --inventory, judge by the policy in `FILE` what it knows then, and report which violations begin and end")
 	fl.Var((*words)(&f.show), "show", "`STATES` to report: open, closed, filtered (unknown included), unknown or all, separated by commas (default open)")
 	fl.BoolVar(&f.canaries, "canaries", false, "first probe two random ports of every host, to find hosts that open every port")
 	fl.BoolVar(&f.verify, "verify", false, "complete the handshake with open ports, and record the banner")
@@ -215,7 +216,7 @@ func runScan(cmd *cobra.Command, stop *stopper, f *scanFlags, targets, args []st
 	if err := f.checkDuration(p, view.Log()); err != nil {
 		return err
 	}
-	kept, err := openKept(f.inventory, f.vantage, f.confirm, f.outputs.outputs)
+	kept, err := openKept(f.inventory, f.vantage, f.confirm, f.policy, f.outputs.outputs)
 	if err != nil {
 		return err
 	}

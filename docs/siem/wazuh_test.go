@@ -66,7 +66,7 @@ func TestWazuhRulesMeetTheirRecords(t *testing.T) {
 	records := lines(sample(t, "jsonl", true, port("10.20.3.7", 443), closed))
 	incomplete := lines(sample(t, "jsonl", false, port("10.20.3.7", 443)))
 	records = append(records, incomplete[len(incomplete)-1], `{"v":1,"type":"port","state":"open"}`)
-	want := []int{100202, 100201, 100200, 100205, 100206, 100207, 100200, 100203, 100204, 0}
+	want := []int{100202, 100201, 100200, 100205, 100206, 100209, 100210, 100208, 100207, 100200, 100203, 100204, 0}
 	if len(records) != len(want) {
 		t.Fatalf("%d records, want %d", len(records), len(want))
 	}

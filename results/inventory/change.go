@@ -229,32 +229,9 @@ func (u *update) writeEvents() error {
 			u.events = append(u.events, e)
 		}
 	}
-	notices := make([]results.Notice, 0, len(u.events))
+	events := make([]results.Notice, len(u.events))
 	for i := range u.events {
-		notices = append(notices, &u.events[i])
+		events[i] = &u.events[i]
 	}
-	return u.db.tell(notices)
-}
-
-// tell puts notices into the outbox. One that is there is the same, told again.
-func (db *DB) tell(notices []results.Notice) error {
-	s, _, err := db.conn.Prepare(`INSERT OR IGNORE INTO outbox (event_id, record) VALUES (?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for _, n := range notices {
-		id := n.EventID()
-		line, err := n.AppendJSON(nil)
-		if err != nil {
-			return err
-		}
-		if err := bind(s, []any{id[:], line}); err != nil {
-			return err
-		}
-		if err := s.Exec(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return u.db.enqueue(events)
 }

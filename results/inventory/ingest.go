@@ -247,7 +247,7 @@ func (in *Ingest) write(e *results.ScanEnd) error {
 		return err
 	}
 	in.db.writes++
-	if err := in.db.settle(vantage); err != nil {
+	if err := in.db.endPiece(vantage); err != nil {
 		return err
 	}
 	seen, err := in.sorted(vantage)

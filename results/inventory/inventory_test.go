@@ -283,7 +283,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// Any sqlite3 can read it. The schema is the one that version 1 made, and views show what the commands show.
+// Any sqlite3 can read it. The schema is the one that version 2 made, and views show what the commands show.
 func TestSchema(t *testing.T) {
 	program, err := exec.LookPath("sqlite3")
 	if err != nil {
@@ -293,10 +293,11 @@ func TestSchema(t *testing.T) {
 	db := newDBIn(t, path)
 	day("a", 0, ports("10.0.0.2", 1, 2)).into(t, db, Scan{})
 	day("b", 2, ports("10.0.0.2", 1)).into(t, db, Scan{})
+	judged(t, db, 3, "", "never 10.0.0.2:1 a")
 	check(t, db.Close())
-	out, err := exec.Command(program, path, "SELECT ip, port, vantage, since FROM open_now; SELECT ip, port, since, until, how FROM was_open; PRAGMA integrity_check").Output()
+	out, err := exec.Command(program, path, "SELECT severity, rule, ip, port, vantage, closed FROM violation; SELECT ip, port, vantage, since FROM open_now; SELECT ip, port, since, until, how FROM was_open; PRAGMA user_version; PRAGMA integrity_check").Output()
 	check(t, err)
-	if want := "10.0.0.2|1|host|1\n10.0.0.2|2|1|2|shut\nok\n"; string(out) != want {
+	if want := "high|never|10.0.0.2|1|host|\n10.0.0.2|1|host|1\n10.0.0.2|2|1|2|shut\n3\nok\n"; string(out) != want {
 		t.Errorf("%s, want %s", out, want)
 	}
 }

@@ -16,6 +16,7 @@ type Stats struct {
 	Folded    int64 // that ended and were pruned
 	Outbox    int64 // events that wait for delivery
 	Acks      int64
+	Findings  int64 // violations that stand by the last judgement
 	Vantages  []VantageStats
 }
 
@@ -40,9 +41,10 @@ func (db *DB) Stats() (s Stats, err error) {
 		`SELECT count(*) FROM scan`: &s.Scans,
 		`SELECT (SELECT coalesce(sum(n), 0) FROM front) + (SELECT coalesce(sum(opened - ended), 0) FROM live JOIN delta USING (sweep))`: &s.Open,
 		countIntervals: &s.Intervals,
-		`SELECT coalesce(sum(intervals), 0) FROM folded`: &s.Folded,
-		`SELECT count(*) FROM outbox`:                    &s.Outbox,
-		`SELECT count(*) FROM ack`:                       &s.Acks,
+		`SELECT coalesce(sum(intervals), 0) FROM folded`:    &s.Folded,
+		`SELECT count(*) FROM outbox`:                       &s.Outbox,
+		`SELECT count(*) FROM ack`:                          &s.Acks,
+		`SELECT count(*) FROM finding WHERE closed IS NULL`: &s.Findings,
 	} {
 		if *into, err = number(db.conn, query); err != nil {
 			return s, db.failed(err)
@@ -62,7 +64,7 @@ func (db *DB) Stats() (s Stats, err error) {
 	return s, db.failed(err)
 }
 
-// Prune forgets intervals and services that ended before a moment, and which sweeps changed what until then: what is open is never
+// Prune forgets intervals, services and findings that ended before a moment, and which sweeps changed what until then: what is open is never
 // touched. Of the intervals, counts by month are kept. The file then gets smaller, for which the disk needs room for a copy. It returns how many
 // intervals were forgotten.
 func (db *DB) Prune(before time.Time) (forgotten int64, err error) {
@@ -83,7 +85,7 @@ func (db *DB) prune(before time.Time) (forgotten int64, err error) {
 	}
 	defer tx.End(&err)
 	db.writes++
-	if err := db.settleAll(); err != nil {
+	if err := db.endPieces(); err != nil {
 		return 0, err
 	}
 	err = run(db.conn, `CREATE TEMP TABLE IF NOT EXISTS old AS SELECT 0 AS sweep`)
@@ -113,6 +115,11 @@ func (db *DB) prune(before time.Time) (forgotten int64, err error) {
 		`DELETE FROM era WHERE n = 0`,
 	} {
 		if err := run(db.conn, query); err != nil {
+			return 0, err
+		}
+	}
+	for _, query := range []string{`DELETE FROM finding WHERE closed < ?`, `DELETE FROM told WHERE at < ?`} {
+		if err := run(db.conn, query, before.UnixNano()); err != nil {
 			return 0, err
 		}
 	}
@@ -153,12 +160,12 @@ type Undelivered struct {
 	Record []byte
 }
 
-// Outbox are events that were not delivered yet, in their order, at most so many.
-func (db *DB) Outbox(most int) (all []Undelivered, err error) {
-	err = each(db.conn, `SELECT id, record FROM outbox ORDER BY id LIMIT ?`, func(s *sqlite3.Stmt) error {
+// Outbox are events that were not delivered yet, in their order, behind one of them, or from the first for 0, at most so many.
+func (db *DB) Outbox(behind int64, most int) (all []Undelivered, err error) {
+	err = each(db.conn, `SELECT id, record FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, func(s *sqlite3.Stmt) error {
 		all = append(all, Undelivered{s.ColumnInt64(0), s.ColumnBlob(1, nil)})
 		return nil
-	}, most)
+	}, behind, most)
 	return all, db.failed(err)
 }
 

@@ -76,7 +76,7 @@ func takeScans(path string) error {
 		}
 		fmt.Println("taken", n)
 		if n%7 == 6 { // a delivery: what every output has is taken out
-			all, err := db.Outbox(100)
+			all, err := db.Outbox(0, 100)
 			if err != nil {
 				return err
 			}
@@ -133,7 +133,7 @@ func TestKilled(t *testing.T) {
 	if len(scans) <= last || len(scans) < 2 {
 		t.Fatalf("%d scans, and %d was said to be in", len(scans), last)
 	}
-	waiting, err := db.Outbox(1 << 24)
+	waiting, err := db.Outbox(0, 1<<24)
 	check(t, err)
 	for _, e := range waiting {
 		told[eventID(string(e.Record))] = true

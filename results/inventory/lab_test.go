@@ -193,7 +193,7 @@ func told(t testing.TB, db *DB) (all []string) {
 
 func events(t testing.TB, db *DB) (all []*results.Change) {
 	t.Helper()
-	records, err := db.Outbox(1 << 20)
+	records, err := db.Outbox(0, 1<<20)
 	check(t, err)
 	for _, r := range records {
 		var read results.Records

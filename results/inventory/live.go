@@ -23,9 +23,9 @@ func (db *DB) allLive() (sweeps []int64, err error) {
 	})
 }
 
-// settle ends the piece of a vantage that is in progress, as far as it was written: front and filters get what it has changed. It is called
+// endPiece ends the piece of a vantage that is in progress, as far as it was written: front and filters get what it has changed. It is called
 // before anything else is made of the vantage.
-func (db *DB) settle(vantage int64) error {
+func (db *DB) endPiece(vantage int64) error {
 	sweep, err := db.live(vantage)
 	if err != nil || sweep == 0 {
 		return err
@@ -35,12 +35,12 @@ func (db *DB) settle(vantage int64) error {
 		return err
 	}
 	defer a.close()
-	_, err = db.settleWith(a, vantage, sweep)
+	_, err = db.endPieceWith(a, vantage, sweep)
 	return err
 }
 
-// settleWith gives what is open of what the piece covers.
-func (db *DB) settleWith(a *archive, vantage, sweep int64) (seen []sighting, err error) {
+// endPieceWith gives what is open of what the piece covers.
+func (db *DB) endPieceWith(a *archive, vantage, sweep int64) (seen []sighting, err error) {
 	if err := a.settle(db, sweep); err != nil {
 		return nil, err
 	}
@@ -73,10 +73,10 @@ func (db *DB) settleWith(a *archive, vantage, sweep int64) (seen []sighting, err
 	return seen, run(db.conn, `DELETE FROM live WHERE vantage = ?`, vantage)
 }
 
-func (db *DB) settleAll() error {
+func (db *DB) endPieces() error {
 	ids, _, err := db.vantages("")
 	for _, id := range ids {
-		if err := db.settle(id); err != nil {
+		if err := db.endPiece(id); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,19 @@ func Open(path string, c Config) (*DB, error) {
 		}
 		f.Close()
 	}
-	db, err := open(path, c, sqlite3.OPEN_READWRITE)
+	return openToWrite(path, c, true)
+}
+
+// OpenExisting is Open of a database that is there: a file that is missing or empty is refused.
+func OpenExisting(path string, c Config) (*DB, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	return openToWrite(path, c, false)
+}
+
+func openToWrite(path string, c Config, fresh bool) (*DB, error) {
+	db, err := open(path, c, sqlite3.OPEN_READWRITE, fresh)
 	if info, statErr := os.Stat(path); err == nil && statErr == nil {
 		for _, beside := range []string{"-wal", "-shm"} { // which hold what the file is going to
 			_ = os.Chmod(path+beside, info.Mode().Perm()) // another's: it is as its owner wants it
@@ -94,7 +106,7 @@ func OpenReader(path string, c Config) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
 	}
-	db, err := open(path, c, sqlite3.OPEN_READONLY)
+	db, err := open(path, c, sqlite3.OPEN_READONLY, false)
 	if !errors.Is(err, sqlite3.CANTOPEN) && !errors.Is(err, sqlite3.READONLY) {
 		return db, err
 	}
@@ -102,7 +114,7 @@ func OpenReader(path string, c Config) (*DB, error) {
 		return nil, &Error{path, "somebody writes to it, or has not ended well, and its folder cannot be written",
 			"read it as the user who writes it, or let this one write to " + filepath.Dir(path), err}
 	}
-	return open(path, c, sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
+	return open(path, c, sqlite3.OPEN_READONLY|sqlite3.OPEN_URI, false)
 }
 
 // unchanged is the name of a file that nobody changes (https://sqlite.org/uri.html#uriimmutable).
@@ -140,7 +152,7 @@ func fileError(path string, err error) error {
 	return e
 }
 
-func open(path string, c Config, flags sqlite3.OpenFlag) (db *DB, err error) {
+func open(path string, c Config, flags sqlite3.OpenFlag, mayBeFresh bool) (db *DB, err error) {
 	if c.Wait == 0 {
 		c.Wait = DefaultWait
 	}
@@ -167,11 +179,11 @@ func open(path string, c Config, flags sqlite3.OpenFlag) (db *DB, err error) {
 	if err := db.conn.BusyTimeout(c.Wait); err != nil {
 		return nil, db.failed(err)
 	}
-	return db, db.prepare(flags&sqlite3.OPEN_READONLY != 0)
+	return db, db.prepare(flags&sqlite3.OPEN_READONLY != 0, mayBeFresh)
 }
 
 // prepare looks at what kind of database it is before it changes anything.
-func (db *DB) prepare(readOnly bool) error {
+func (db *DB) prepare(readOnly, mayBeFresh bool) error {
 	id, err := pragma(db.conn, "application_id")
 	if err != nil {
 		return db.failed(err)
@@ -186,7 +198,7 @@ func (db *DB) prepare(readOnly bool) error {
 	}
 	fresh := id == 0 && version == 0 && tables == 0
 	switch {
-	case fresh && readOnly:
+	case fresh && !mayBeFresh:
 		return &Error{Path: db.path, msg: "it is empty", hint: "synoptic inventory import fills it with the records of scans"}
 	case !fresh && id != applicationID:
 		return &Error{Path: db.path, msg: "it is a database of another program", hint: "give another file"}

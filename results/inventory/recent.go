@@ -127,14 +127,14 @@ func (db *DB) successions(t *timeline) (map[int64][]succession, error) {
 // the order of OpenPorts. Its Service is the last that was seen.
 func (db *DB) Ended(vantage string, since time.Time) iter.Seq2[results.Change, error] {
 	return func(yield func(results.Change, error) bool) {
-		err := db.endedSince(vantage, since, func(c results.Change) bool { return yield(c, nil) })
+		err := db.lastEnded(vantage, since, func(c results.Change) bool { return yield(c, nil) })
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(results.Change{}, db.failed(err))
 		}
 	}
 }
 
-func (db *DB) endedSince(vantage string, since time.Time, yield func(results.Change) bool) error {
+func (db *DB) lastEnded(vantage string, since time.Time, yield func(results.Change) bool) error {
 	ids, names, err := db.vantages(vantage)
 	if err != nil {
 		return err

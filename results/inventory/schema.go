@@ -10,7 +10,7 @@ import (
 const applicationID = 0x53796e49
 
 // steps make the schema of each version out of the one before, from an empty file on. A step that was released never changes.
-var steps = []string{schema1, schema2}
+var steps = []string{schema1, schema2, schema3}
 
 // SchemaVersion is the version that this program writes, the file's user_version.
 var SchemaVersion = len(steps)
@@ -68,6 +68,19 @@ CREATE VIEW was_open AS
 const schema2 = `
 ALTER TABLE scan ADD COLUMN monitor INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE live (vantage INTEGER PRIMARY KEY REFERENCES vantage, sweep INTEGER NOT NULL REFERENCES sweep) STRICT;
+`
+
+// schema3 keeps which violations stand, and that events were told which follow from no other table.
+const schema3 = `
+CREATE TABLE finding (id TEXT NOT NULL, n INTEGER NOT NULL, vantage INTEGER NOT NULL REFERENCES vantage, scan TEXT NOT NULL, opened INTEGER NOT NULL,
+                      closed INTEGER, record TEXT NOT NULL, PRIMARY KEY (id, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE told    (event_id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX finding_open ON finding (vantage) WHERE closed IS NULL;
+
+CREATE VIEW violation AS
+ SELECT f.id AS violation_id, v.name AS vantage, record ->> 'rule' AS rule, record ->> 'severity' AS severity, record ->> 'ip' AS ip, record ->> 'port' AS port,
+        record ->> 'owner' AS owner, f.opened, f.closed, f.scan, record ->> 'message' AS message
+ FROM finding f JOIN vantage v ON v.id = f.vantage;
 `
 
 // migrate brings the schema from a version to the newest in one transaction.

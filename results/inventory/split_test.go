@@ -103,7 +103,7 @@ func rows(t *rapid.T, db *DB, b *strings.Builder, query string, line *timeline) 
 
 // eventsOf are the events that wait, without what is of the piece that shows them.
 func eventsOf(t *rapid.T, db *DB) (all []string) {
-	waiting, err := db.Outbox(1 << 20)
+	waiting, err := db.Outbox(0, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

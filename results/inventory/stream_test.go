@@ -60,7 +60,7 @@ func (s *stream) begin() {
 }
 
 func (p *streamPiece) cover(at uint64) {
-	p.covered = p.covered.Union(coverage.Of(coverage.Range{Begin: at, End: at + 1}))
+	p.covered = coverage.Of(slices.AppendSeq(slices.Collect(p.covered.Ranges()), (coverage.Of(coverage.Range{Begin: at, End: at + 1})).Ranges())...)
 }
 
 // goOn asks some positions of the cycle, comes upon some changes, and confirms some.
@@ -138,7 +138,7 @@ func (s *stream) flush() Piece {
 
 // deliver takes what is in the outbox.
 func (s *stream) deliver(db *DB) {
-	all, err := db.Outbox(1 << 20)
+	all, err := db.Outbox(0, 1<<20)
 	s.do(err)
 	for _, e := range all {
 		var read results.Records

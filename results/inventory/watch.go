@@ -83,7 +83,7 @@ func (db *DB) Watch(watching Watching) (*Watch, error) {
 			return err
 		}
 		db.spaces.keep(w.spaceID, int64(watching.Seed), order, space)
-		return db.settle(w.vantage)
+		return db.endPiece(w.vantage)
 	})
 }
 
@@ -111,7 +111,7 @@ func (w *Watch) Begin(scanID string, at time.Time) error {
 	err := w.do(func() error {
 		w.forget()
 		w.db.writes++
-		if err := w.db.settle(w.vantage); err != nil {
+		if err := w.db.endPiece(w.vantage); err != nil {
 			return err
 		}
 		t, err := w.db.timeline(w.vantage)
@@ -170,7 +170,7 @@ func (w *Watch) write(p Piece, end *results.ScanEnd) error {
 			if err := s.cover(w.db, p.Covered, w.space.Len()); err != nil {
 				return err
 			}
-			if err := w.db.tell(append(events, s.untold(p.Events)...)); err != nil {
+			if err := w.db.enqueue(append(events, s.untold(p.Events)...)); err != nil {
 				return err
 			}
 			if s.piece.t1 = p.Now.UnixNano(); end != nil {
@@ -267,7 +267,7 @@ func nano(t time.Time) int64 {
 
 // end writes what is known at the end only.
 func (w *Watch) end(s *watchState, p Piece, end *results.ScanEnd) error {
-	seen, err := w.db.settleWith(s.archive, w.vantage, w.sweep)
+	seen, err := w.db.endPieceWith(s.archive, w.vantage, w.sweep)
 	if err != nil {
 		return err
 	}

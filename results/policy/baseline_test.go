@@ -301,7 +301,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		for _, v := range ck.Report().Violations {
-			if line := v.AppendJSON(nil); len(line) > 4096 {
+			if line, _ := v.AppendJSON(nil); len(line) > 4096 {
 				t.Fatal(len(line))
 			}
 		}

@@ -44,12 +44,6 @@ type finding struct {
 	closed   int64    // when it was seen to be over; 0: it is not
 }
 
-// suspect is a host that opens everything: its ports are one violation.
-type suspect struct {
-	worst finding // the gravest, of equals that of the lowest port; when and by which scan is of all
-	ports int     // of the newest scan
-}
-
 // Report is what a Checker has found.
 type Report struct {
 	Violations []results.Violation // the gravest first, then by address and port; closed ones are the last
@@ -99,9 +93,7 @@ func (c *Checker) AddAll(all Endpoints) error {
 // Add judges one endpoint. What it has seen before is overruled by what is newer, and in one scan by what outranks it.
 func (c *Checker) Add(e *Endpoint) {
 	c.vantages[e.Vantage] = true
-	if e.Suspect&results.SYNACKAll != 0 && c.hosts[host{e.Addr, e.Vantage}] == nil {
-		c.hosts[host{e.Addr, e.Vantage}] = &suspect{}
-	}
+	h := c.suspectOf(e)
 	open := e.State.Best() == results.Open
 	if e.Port == 0 || e.State.Best() == 0 {
 		return
@@ -119,9 +111,8 @@ func (c *Checker) Add(e *Endpoint) {
 		delete(c.found, at)
 		f = nil
 	}
-	h := c.hosts[host{e.Addr, e.Vantage}]
 	switch {
-	case h != nil && open && (f == nil || f.verdict.Want != results.WantOpen):
+	case h != nil && h.in[e.ScanID] && open && (f == nil || f.verdict.Want != results.WantOpen):
 		if v.Violation {
 			h.take(e, v)
 		}
@@ -162,29 +153,6 @@ func (c *Checker) count(e *Endpoint, v *Verdict) {
 	c.policy.use(e, v, c.used)
 }
 
-// take adds a port that may not be open to its host.
-func (s *suspect) take(e *Endpoint, v Verdict) {
-	f := &s.worst
-	if s.ports == 0 {
-		*f, s.ports = finding{verdict: v, endpoint: *e, first: e.First, scan: e.ScanID}, 1
-		return
-	}
-	if e.First < f.first {
-		f.first, f.scan = e.First, e.ScanID
-	}
-	newest, scan := max(e.Time, f.endpoint.Time), f.endpoint.ScanID
-	switch {
-	case e.ScanID == scan:
-		s.ports++
-	case e.Time > f.endpoint.Time:
-		scan, s.ports = e.ScanID, 1
-	}
-	if v.Severity > f.verdict.Severity || v.Severity == f.verdict.Severity && e.Port < f.endpoint.Port {
-		f.verdict, f.endpoint = v, *e
-	}
-	f.endpoint.Time, f.endpoint.ScanID = newest, scan
-}
-
 // Report gives what was found so far.
 func (c *Checker) Report() *Report {
 	r := &Report{Open: c.open, Allowed: c.allowed, Excepted: c.excepted}
@@ -196,7 +164,7 @@ func (c *Checker) Report() *Report {
 	r.NotJudged = c.cover(r.Vantages)
 	r.Violations = make([]results.Violation, 0, len(c.found)+len(c.hosts)) // of a wrong policy there are millions
 	for at, f := range c.found {
-		if h := c.hosts[host{at.at.Addr(), at.vantage}]; h != nil && f.closed == 0 && f.verdict.Want != results.WantOpen {
+		if h := c.hosts[host{at.at.Addr(), at.vantage}]; h != nil && f.closed == 0 && f.verdict.Want != results.WantOpen && (h.cleared("") == 0 || h.in[f.endpoint.ScanID]) {
 			h.take(&f.endpoint, f.verdict)
 			delete(c.found, at)
 			continue
@@ -204,8 +172,12 @@ func (c *Checker) Report() *Report {
 		r.Violations = append(r.Violations, c.violation(f))
 	}
 	for at, h := range c.hosts {
-		if h.ports > 0 {
-			r.Violations, r.Suspects = append(r.Violations, c.suspectHost(at, h)), r.Suspects+1
+		if h.ports == 0 {
+			continue
+		}
+		r.Violations = append(r.Violations, c.suspectHost(at, h))
+		if h.cleared("") == 0 {
+			r.Suspects++
 		}
 	}
 	slices.SortFunc(r.Violations, func(a, b results.Violation) int {
@@ -230,7 +202,7 @@ func (c *Checker) newest(at place) (scanID string, begun int64, asked bool) {
 	return "", 0, false
 }
 
-// end closes violations of ports that a newer scan has asked and not found open.
+// end closes violations of ports that a newer scan has asked and not found open, and clears hosts that did not open one.
 func (c *Checker) end() {
 	for at, f := range c.found {
 		if f.verdict.Want == results.WantOpen || f.closed != 0 {
@@ -238,6 +210,15 @@ func (c *Checker) end() {
 		}
 		if _, begun, asked := c.newest(at); asked && begun > f.endpoint.Time {
 			f.closed = begun
+		}
+	}
+	for at, h := range c.hosts {
+		if h.ports == 0 {
+			continue
+		}
+		known := place{netip.AddrPortFrom(at.addr, h.worst.endpoint.Port), at.vantage}
+		if scan, begun, asked := c.newest(known); asked && begun > h.last { // or it would have a record
+			h.others[scan] = max(h.others[scan], begun)
 		}
 	}
 }

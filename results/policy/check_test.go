@@ -140,6 +140,67 @@ func TestSuspectHosts(t *testing.T) {
 	}
 }
 
+// A host is suspect up to a newer scan in which it opens not everything.
+func TestSuspicionEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		seen string
+		asks string // a scan of the beginning of the day that has no record of it
+		want string
+	}{
+		"another scan sees it closed":       {seen: "a 1 10.0.0.1:23 open - s, b 9 10.0.0.1:99 closed -", want: "closed critical suspect-host 10.0.0.1:0 shut a 8s 1 ports"},
+		"another scan sees it open":         {seen: "a 1 10.0.0.1:23 open - s, b 9 10.0.0.1:80 open -", want: "closed critical suspect-host 10.0.0.1:0 shut a 8s 1 ports"},
+		"and its own violations":            {seen: "a 1 10.0.0.1:23 open - s, b 9 10.0.0.1:81 open -", want: "opened medium default 10.0.0.1:81 shut b 0s; closed critical suspect-host 10.0.0.1:0 shut a 8s 1 ports"},
+		"those before count":                {seen: "a 1 10.0.0.1:81 open -, b 4 10.0.0.1:23 open - s, c 9 10.0.0.1:81 open -", want: "ongoing medium default 10.0.0.1:81 shut a 8s; closed critical suspect-host 10.0.0.1:0 shut b 5s 1 ports"},
+		"silence says nothing":              {seen: "a 1 10.0.0.1:23 open - s, b 9 10.0.0.1:80 filtered -", want: "opened critical suspect-host 10.0.0.1:0 shut a 0s 1 ports"},
+		"nor does an older scan":            {seen: "b 9 10.0.0.1:23 open - s, a 1 10.0.0.1:80 open -", want: "opened critical suspect-host 10.0.0.1:0 shut b 0s 1 ports"},
+		"nor what came before in the scan":  {seen: "a 1 10.0.0.1:23 open - s, b 9 10.0.0.1:80 open -, b 10 10.0.0.1:81 open - s", want: "ongoing critical suspect-host 10.0.0.1:0 shut a 9s 1 ports"},
+		"nor another vantage":               {seen: "a 1 10.0.0.1:23 open x s, b 9 10.0.0.1:80 open y", want: "opened critical suspect-host 10.0.0.1:0 shut a 0s 1 ports"},
+		"and it may begin again":            {seen: "a 1 10.0.0.1:23 open - s, b 5 10.0.0.1:80 open -, c 9 10.0.0.1:23 open - s", want: "opened critical suspect-host 10.0.0.1:0 shut c 0s 1 ports"},
+		"a newer scan asked it in vain":     {seen: "a -60 10.0.0.1:23 open - s", asks: "10.0.0.1:23", want: "closed critical suspect-host 10.0.0.1:0 shut a 60s 1 ports"},
+		"a newer scan asked something else": {seen: "a -60 10.0.0.1:23 open - s", asks: "10.0.0.1:24", want: "opened critical suspect-host 10.0.0.1:0 shut a 0s 1 ports"},
+	} {
+		ck := NewChecker(mustLoad(t, strings.Replace(checked, "10.0.0.1, require", "10.9.9.9, require", 1)), day)
+		for text := range strings.SplitSeq(c.seen, ", ") {
+			ck.Add(seen(t, text))
+		}
+		if c.asks != "" {
+			ck.Cover("", covered(func(ep netip.AddrPort) bool { return ep.String() == c.asks }))
+		}
+		r := ck.Report()
+		standing := 0
+		for _, v := range r.Violations {
+			if v.Rule == RuleSuspect && v.Status != results.ViolationClosed {
+				standing++
+			}
+		}
+		if got := reported(r); got != c.want || r.Suspects != standing {
+			t.Errorf("%s:\ngot  %s, %d suspect\nwant %s", name, got, r.Suspects, c.want)
+		}
+	}
+}
+
+// What stood before and is in no report is over where that is known.
+func TestOver(t *testing.T) {
+	for text, want := range map[string]bool{
+		"default shut 10.0.0.9:81":     true,
+		"default shut 10.0.0.1:81":     false, // the host opens everything
+		"suspect-host shut 10.0.0.9:0": true,
+		"must open 10.0.0.1:443":       false, // nobody has asked
+		"must open 10.0.0.1:444":       true,
+		"must open 10.0.0.9:443":       true, // nobody requires it any more
+	} {
+		ck := NewChecker(mustLoad(t, checked), day)
+		ck.Add(seen(t, "a 1 10.0.0.1:23 open - s"))
+		ck.Add(seen(t, "a 1 10.0.0.1:444 open - s"))
+		ck.Report()
+		w := strings.Fields(text)
+		at := netip.MustParseAddrPort(w[2])
+		if got := ck.Over(&results.Violation{Rule: w[0], Want: w[1], Addr: at.Addr(), Port: at.Port()}); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 // covered is Coverage by a function.
 type covered func(netip.AddrPort) bool
 

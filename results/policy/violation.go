@@ -37,6 +37,7 @@ func (c *Checker) violation(f *finding) results.Violation {
 
 // suspectHost is the one violation of a host that opens everything.
 func (c *Checker) suspectHost(at host, s *suspect) results.Violation {
+	s.worst.closed = s.cleared("")
 	v := c.violation(&s.worst)
 	worst := v.Rule
 	v.Rule, v.Want, v.Port, v.Service, v.Ports = RuleSuspect, results.WantShut, 0, "", s.ports

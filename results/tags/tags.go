@@ -90,8 +90,13 @@ func (t *Table) Scan() results.Tags { return t.scan }
 
 // about gives the tags of what a notice is about: of an address, or of the scan.
 func (t *Table) about(n results.Notice) results.Tags {
-	if c, ok := n.(*results.Change); ok && c.Addr.IsValid() {
-		return t.Of(c.Addr)
+	switch n := n.(type) {
+	case *results.Change:
+		if n.Addr.IsValid() {
+			return t.Of(n.Addr)
+		}
+	case *results.Violation:
+		return t.Of(n.Addr)
 	}
 	return t.scan
 }

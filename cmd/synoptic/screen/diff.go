@@ -36,7 +36,7 @@ func changeRow(c *results.Change) []string {
 	if c.Hostname != "" {
 		service = strings.TrimSpace(service + "  " + Printable(c.Hostname))
 	}
-	return []string{c.Change.String(), c.Addr.String(), fmt.Sprint(c.Port), c.Before, c.After, window(c), service}
+	return []string{c.Change.String(), c.Addr.String(), fmt.Sprint(c.Port), c.Before, c.After, window(c), strings.TrimSpace(service + ackWords(c.AckedBy, c.AckNote))}
 }
 
 // window is when it happened, as far as that is known.

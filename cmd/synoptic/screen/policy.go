@@ -25,7 +25,7 @@ func WriteViolations(w io.Writer, columns int, r *policy.Report) error {
 		if v.Port != 0 {
 			port = fmt.Sprint(v.Port)
 		}
-		row := []string{severity, v.Addr.String(), port, time.Unix(0, v.First).UTC().Format(time.DateOnly), shorten(Printable(v.Rule), widestName), shorten(Printable(v.Owner), widestName), Printable(v.Message)}
+		row := []string{severity, v.Addr.String(), port, time.Unix(0, v.First).UTC().Format(time.DateOnly), shorten(Printable(v.Rule), widestName), shorten(Printable(v.Owner), widestName), Printable(v.Message) + ackWords(v.AckedBy, v.AckNote)}
 		if len(r.Vantages) > 1 {
 			row = append([]string{shorten(Printable(v.Vantage), widestName)}, row...)
 		}
@@ -38,6 +38,22 @@ func WriteViolations(w io.Writer, columns int, r *policy.Report) error {
 	b.WriteString(summaryOf(r) + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// ackWords say who knows of something, where somebody does.
+func ackWords(who, note string) string {
+	switch {
+	case who == "":
+		return ""
+	case note == "":
+		return " (acknowledged by " + Printable(who) + ")"
+	}
+	return " (acknowledged by " + Printable(who) + ": " + Printable(note) + ")"
+}
+
+// ViolationWords sum up what a judgement of an inventory has changed.
+func ViolationWords(r *policy.Report, opened, closed int) string {
+	return fmt.Sprintf("%s; %s opened, %s closed", summaryOf(r), Grouped(uint64(opened)), Grouped(uint64(closed)))
 }
 
 // widestName is what a name may take of a row.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"synoptic/results"
+	"synoptic/results/diff"
 	"synoptic/results/policy"
 )
 
@@ -41,12 +42,28 @@ closed    2001:db8::1  23    2026-11-21  never         soc    23 is open
 	}
 }
 
+// What somebody knows of is marked.
+func TestAcknowledgedOnATerminal(t *testing.T) {
+	r := aReport("dmz")
+	r.Violations[0].AckedBy, r.Violations[0].AckNote, r.Violations[1].AckedBy = "alice", "SEC-1", "bob"
+	var b strings.Builder
+	if err := WriteViolations(&b, 0, r); err != nil || !strings.Contains(b.String(), "23 is open (acknowledged by alice: SEC-1)\n") || strings.Count(b.String(), "acknowledged by") != 2 {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	b.Reset()
+	changes := &diff.Result{Changes: []results.Change{{Change: results.ChangeOpened, Addr: netip.MustParseAddr("10.0.0.1"), Port: 1, Service: "ssh", AckedBy: "al\x1bice"}}}
+	if err := WriteDiff(&b, "a", "b", changes); err != nil || !strings.Contains(b.String(), "ssh (acknowledged by al") || strings.Contains(b.String(), "\x1b") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
 // Rows fit the terminal, and names from files, hosts and records have nothing in them that it would obey.
 func TestPolicyOnATerminal(t *testing.T) {
 	const hostile = "\x1b[31m\r\n\u009b2J\u202e<b>名前\x00"
 	r := aReport("dmz", hostile)
 	for i := range r.Violations {
 		v := &r.Violations[i]
+		v.AckedBy, v.AckNote = hostile, hostile
 		v.Rule, v.Owner, v.Vantage, v.Message = hostile, strings.Repeat(hostile, 20), hostile, hostile
 	}
 	var b strings.Builder

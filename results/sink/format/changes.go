@@ -10,23 +10,22 @@ import (
 	"synoptic/results/sink/batch"
 )
 
-// What ecs and ocsf make of changes. Plans and coverage they leave out: those are for programs that compare scans, which read the
-// native records.
+// What ecs and ocsf make of notices: of changes here, of violations in violations.go. Plans and coverage they leave out: those are for
+// programs that compare scans, which read the native records.
 
-// commitChanges commits the events of the changes among notices.
-func commitChanges(w *Writer, notices []results.Notice, appendChange func(*results.Change) ([]byte, error)) error {
+// commitNotices commits the events of those notices that a schema has a place for; the others are appended as nothing.
+func commitNotices(w *Writer, notices []results.Notice, appendNotice func(results.Notice) ([]byte, error)) error {
 	omitted := 0
 	for _, n := range notices {
-		c, ok := n.(*results.Change)
-		if !ok {
+		b, err := appendNotice(n)
+		switch {
+		case err != nil:
+			return fmt.Errorf("encode %s: %w", n.Kind(), err)
+		case b == nil:
 			omitted++
 			continue
 		}
-		b, err := appendChange(c.Fit())
-		if err != nil {
-			return fmt.Errorf("encode change: %w", err)
-		}
-		if err := w.Commit(b, batch.Event{Time: time.Time(c.Time).UnixNano(), ID: c.EventID(), Records: 1}); err != nil {
+		if err := w.Commit(b, batch.Event{Time: time.Time(n.When()).UnixNano(), ID: n.EventID(), Records: 1}); err != nil {
 			return err
 		}
 	}
@@ -46,9 +45,17 @@ func nativeChange(c *results.Change) ([]byte, error) {
 
 func unixNano(t *results.Time) int64 { return time.Time(*t).UnixNano() }
 
-// Notices writes the changes.
+// Notices writes the changes and the violations.
 func (e *ecs) Notices(notices []results.Notice) error {
-	return commitChanges(e.w, notices, func(c *results.Change) ([]byte, error) { return e.appendChange(e.w.Buf(), c) })
+	return commitNotices(e.w, notices, func(n results.Notice) ([]byte, error) {
+		switch n := n.(type) {
+		case *results.Change:
+			return e.appendChange(e.w.Buf(), n.Fit())
+		case *results.Violation:
+			return e.appendViolation(e.w.Buf(), n.Fit()), nil
+		}
+		return nil, nil
+	})
 }
 
 // appendChange appends the event of a change, with its line end.
@@ -95,9 +102,20 @@ func (e *ecs) appendChange(b []byte, c *results.Change) ([]byte, error) {
 	return e.appendNative(b, fields), nil
 }
 
-// Notices writes the changes as class 6007, whose activities have none for them.
+// Notices writes the changes as class 6007, whose activities have none for them, and the violations as class 2003.
 func (o *ocsf) Notices(notices []results.Notice) error {
-	return commitChanges(o.w, notices, o.appendChange)
+	return commitNotices(o.w, notices, func(n results.Notice) ([]byte, error) {
+		switch n := n.(type) {
+		case *results.Change:
+			o.alone(n.ScanID)
+			return o.appendChange(n.Fit())
+		case *results.Violation:
+			n = n.Fit()
+			o.alone(n.ScanID)
+			return o.appendViolation(o.w.Buf(), n), nil
+		}
+		return nil, nil
+	})
 }
 
 // ocsfChangeSeverity is 2, low, where something is there that was not, or is not any more as it was: a rule knows which of these are

@@ -17,10 +17,10 @@ var sampleChange = results.Change{
 	Reason: "handshake", Confirmed: true, Asked: 4, PFalse: new(1e-12), Service: "ssh SSH-2.0-OpenSSH_9.3", Tags: sampleTags,
 }
 
-// everyNotice is everyChange, and a plan and coverage.
+// everyNotice is everyChange and everyViolation, and a plan and coverage.
 func everyNotice() []results.Notice {
 	return append(
-		everyChange(), &results.PlanPiece{ScanID: testScanID, Part: 1, Parts: 1, Piece: 1, Pieces: 1, Text: "synoptic plan 1\n"},
+		append(everyChange(), everyViolation()...), &results.PlanPiece{ScanID: testScanID, Part: 1, Parts: 1, Piece: 1, Pieces: 1, Text: "synoptic plan 1\n"},
 		&results.CoveragePiece{ScanID: testScanID, Part: 1, Piece: 1, Pieces: 1, Ranges: []byte{0, 1}},
 	)
 }

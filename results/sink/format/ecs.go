@@ -39,7 +39,11 @@ type ecs struct {
 }
 
 // newECS encodes records as events of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
-func newECS(w *Writer, o Options) Encoder { return &ecs{w: w, hostname: o.Hostname} }
+func newECS(w *Writer, o Options) Encoder {
+	e := &ecs{w: w, hostname: o.Hostname}
+	e.observer(o.Version, o.Hostname) // of notices that no scan brings
+	return e
+}
 
 // The objects "event" and "network" end in what is the same for every scan. The category of a host's
 // summary is "host", which the schema keeps for inventories.
@@ -55,18 +59,22 @@ const (
 func (e *ecs) Start(s *results.ScanStart) error {
 	s = s.Fit()
 	e.scanID = s.ScanID
+	e.observer(s.Version, cmp.Or(s.Scanner, e.hostname))
+	return commitStart(e.w, s, e.appendStart)
+}
+
+// observer makes the tail of who has seen it.
+func (e *ecs) observer(version, scanner string) {
 	t := append(e.tail[:0], `},"ecs":{"version":"`+ecsVersion+`"},"observer":{"vendor":"Synoptic","product":"Synoptic","type":"scanner"`...)
-	if s.Version != "" {
+	if version != "" {
 		t = append(t, `,"version":`...)
-		t = results.AppendString(t, s.Version)
+		t = results.AppendString(t, version)
 	}
-	if scanner := cmp.Or(s.Scanner, e.hostname); scanner != "" {
+	if scanner != "" {
 		t = append(t, `,"hostname":`...)
 		t = results.AppendString(t, scanner)
 	}
 	e.tail = append(t, "}}\n"...)
-
-	return commitStart(e.w, s, e.appendStart)
 }
 
 // appendStart appends the event of a scan's start.

@@ -11,7 +11,7 @@ import (
 )
 
 // Encoder writes the record stream of one scan in one format to its Writer: one Start, any number of
-// Ports, Events and Notices, then of Hosts, one End. Its methods are called one at a time. A batch is the caller's again
+// Ports, Events and Notices, then of Hosts, one End. A Format with Messages takes notices without a scan around them, too. Its methods are called one at a time. A batch is the caller's again
 // when the call returns.
 type Encoder interface {
 	Start(*results.ScanStart) error
@@ -36,6 +36,8 @@ type Options struct {
 	Fresh bool
 	// Hostname is the scanning host's name.
 	Hostname string
+	// Version is the program's.
+	Version string
 	// TempDir is where a format that groups by host sorts what does not fit into memory; "" is the
 	// system's folder for temporary files.
 	TempDir string

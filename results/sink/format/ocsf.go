@@ -40,12 +40,14 @@ type ocsf struct {
 	targets  uint64
 	metadata []byte // the same in every event: all of the object but its uid and what follows that
 	scanner  []byte // the object of the scanning host, or nothing
+	version  string // of the program, where no scan says so
+	begun    bool   // a scan has
 	tags     []byte // those of the scan, as appendOCSFTags writes them
 }
 
 // newOCSF encodes records as events of OCSF (https://schema.ocsf.io).
 func newOCSF(w *Writer, o Options) Encoder {
-	return &ocsf{grouped: newGrouped(w, o), hostname: o.Hostname}
+	return &ocsf{grouped: newGrouped(w, o), hostname: o.Hostname, version: o.Version}
 }
 
 // The attributes that classify an event: base_event.json of the schema. type_uid is class_uid·100 +
@@ -65,19 +67,32 @@ const (
 
 func (o *ocsf) Start(s *results.ScanStart) error {
 	s = s.Fit()
-	o.scanID, o.targets = s.ScanID, s.Targets
+	o.begun, o.targets = true, s.Targets
 	o.hostname, o.tags = cmp.Or(s.Scanner, o.hostname), appendOCSFTags(nil, s.Tags)
+	o.identify(s.ScanID, s.Version)
+	o.setScanner(sourceAddrs(s))
+	return commitStart(o.w, s, o.appendStart)
+}
+
+// alone makes what is the same in every event for a notice that comes without its scan.
+func (o *ocsf) alone(scanID string) {
+	if !o.begun {
+		o.identify(scanID, o.version)
+		o.setScanner(nil)
+	}
+}
+
+// identify makes what metadata begins with.
+func (o *ocsf) identify(scanID, version string) {
+	o.scanID = scanID
 	m := append(o.metadata[:0], `,"metadata":{"version":"`+ocsfVersion+`","product":{"name":"Synoptic","vendor_name":"Synoptic"`...)
-	if s.Version != "" {
+	if version != "" {
 		m = append(m, `,"version":`...)
-		m = results.AppendString(m, s.Version)
+		m = results.AppendString(m, version)
 	}
 	m = append(m, `},"correlation_uid":`...)
-	m = results.AppendString(m, s.ScanID)
+	m = results.AppendString(m, scanID)
 	o.metadata = append(m, `,"uid":"`...)
-	o.setScanner(sourceAddrs(s))
-
-	return commitStart(o.w, s, o.appendStart)
 }
 
 // appendStart appends the event of a scan's start.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"synoptic/results"
 )
 
 // ocsfAttribute is an attribute of a class or an object of the schema.
@@ -163,6 +165,8 @@ func TestOCSFValidatorFindsFaults(t *testing.T) {
 	s := loadOCSFSchema(t)
 	lines := ocsfEvents(t)
 	start, host := lines[0], lines[1+len(everyEvent())] // which come when they happen
+	findings, _ := encode(t, newOCSF, unaccompanied([]results.Notice{&sampleViolation}))
+	finding := findings[0]
 	for _, fault := range []struct{ line, old, new string }{
 		{host, `"category_uid":5`, `"category_uid":6`},
 		{host, `"class_uid":5001`, `"class_uid":5012`},
@@ -185,6 +189,14 @@ func TestOCSFValidatorFindsFaults(t *testing.T) {
 		{start, `"scan":{`, `"job":{`},
 		{start, `"scan":{"type_id":0`, `"scan":{"type_id":8`},
 		{start, `"start_time":`, `"start_time":"now","started":`},
+		{finding, `"class_uid":2003`, `"class_uid":2001`},
+		{finding, `"activity_id":1,"type_uid":200301`, `"activity_id":4,"type_uid":200304`},
+		{finding, `"finding_info":{"uid":`, `"finding_info":{"id":`},
+		{finding, `"compliance":{`, `"conformity":{`},
+		{finding, `"standards":["policy.yaml"]`, `"standards":"policy.yaml"`},
+		{finding, `"status_id":3,"status":"Fail"`, `"status_id":4`},
+		{finding, `"first_seen_time":1795`, `"first_seen_time":1795000000`},
+		{finding, `"resources":[{`, `"resources":[{"port":1,`},
 	} {
 		broken := strings.Replace(fault.line, fault.old, fault.new, 1)
 		if broken == fault.line {
