@@ -35,7 +35,7 @@ func TestKnownOfHost(t *testing.T) {
 			at := netip.MustParseAddrPort(ep)
 			l := &results.Listener{Addr: at.Addr(), Port: at.Port()}
 			host := []*exposure.Namespace{{Local: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.2/31")}, Listeners: []*results.Listener{l}}}
-			view, err := knownOf(db, vantage, "here", host)
+			view, err := seenByInventory(db, vantage, "here", host)
 			check(t, err)
 			if exposure.Compare(host, view); l.Verdict != want || view.err != nil {
 				t.Errorf("%s from %q: %s, want %s; %v", ep, vantage, l.Verdict, want, view.err)
@@ -43,7 +43,7 @@ func TestKnownOfHost(t *testing.T) {
 		}
 	}
 	host := []*exposure.Namespace{{Local: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/30")}}}
-	view, err := knownOf(db, "", "here", host)
+	view, err := seenByInventory(db, "", "here", host)
 	check(t, err)
 	all := exposure.Compare(host, view)
 	if len(all) != 2 || all[0].Addr.String() != "10.0.0.1" || all[0].ScanID != "a2" || all[1].ScanID != "b1" || all[0].Seen != day(1).Add(time.Minute).UnixNano() {

@@ -60,7 +60,7 @@ func (s *stream) begin() {
 }
 
 func (p *streamPiece) cover(at uint64) {
-	p.covered = coverage.Of(slices.AppendSeq(slices.Collect(p.covered.Ranges()), (coverage.Of(coverage.Range{Begin: at, End: at + 1})).Ranges())...)
+	p.covered = union(p.covered, coverage.Of(coverage.Range{Begin: at, End: at + 1}))
 }
 
 // goOn asks some positions of the cycle, comes upon some changes, and confirms some.
@@ -129,7 +129,7 @@ func (s *stream) flush() Piece {
 	for i := range s.waiting {
 		s.waiting[i].Event = s.piece.event(&s.waiting[i])
 	}
-	p := Piece{Now: time.Unix(0, s.tick()), Sent: s.piece.sent, Covered: s.piece.covered.Union(&coverage.Set{}), Changes: slices.Clone(s.waiting)}
+	p := Piece{Now: time.Unix(0, s.tick()), Sent: s.piece.sent, Covered: union(s.piece.covered, &coverage.Set{}), Changes: slices.Clone(s.waiting)}
 	if rapid.Bool().Draw(s.t, "again") {
 		p.Changes = slices.Concat(s.piece.changes, s.waiting)
 	}
@@ -158,7 +158,7 @@ func (s *stream) wrote(p Piece) {
 	s.piece.changes = append(s.piece.changes, s.waiting...)
 	s.turned = append(s.turned, s.waiting...)
 	s.waiting = nil
-	s.piece.saved, s.piece.savedSent = s.piece.covered.Union(&coverage.Set{}), s.piece.sent
+	s.piece.saved, s.piece.savedSent = union(s.piece.covered, &coverage.Set{}), s.piece.sent
 	s.piece.t1 = p.Now.UnixNano()
 }
 
@@ -289,4 +289,8 @@ func (s *stream) compareTimes(db *DB) {
 			s.t.Fatalf("%v changed between %v and %v, and not %v and %v", c.At, c.NotBefore, c.NotAfter, d.NotBefore, d.NotAfter)
 		}
 	}
+}
+
+func union(a, b *coverage.Set) *coverage.Set {
+	return coverage.Of(slices.AppendSeq(slices.Collect(a.Ranges()), b.Ranges())...)
 }
