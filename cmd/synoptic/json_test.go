@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,8 @@ func TestEveryCommandHasJSON(t *testing.T) {
 	}
 	logs := logText
 	check(newRootCommand(&stopper{}, nil, streams{}, &logs))
-	if o := answer(t, "inventory", "ack", "i.db", "1234", "--note", "SEC-1"); o.code != 0 {
+	id := regexp.MustCompile(`"event_id":"(\w+)"`).FindStringSubmatch(answer(t, "diff", "--inventory", "i.db").stdout)
+	if o := answer(t, "inventory", "ack", "i.db", id[1], "--note", "SEC-1"); o.code != 0 {
 		t.Fatalf("exit %d: %s", o.code, o.stderr)
 	}
 	for command, line := range jsonLines {

@@ -19,6 +19,8 @@ type cycle struct {
 	inHoles uint64 // positions
 	lost    uint64 // positions of this cycle that are not asked again before the next
 	lostOld uint64 // and of the one before
+	oldest  int64  // when the oldest of all these was asked before; 0: there are none
+	blind   bool   // some have come in this cycle
 }
 
 const (
@@ -85,6 +87,9 @@ func (c *cycle) passed(position, positions uint64) int64 {
 // unasked takes back a position that was handed out.
 func (c *cycle) unasked(f *flight, now int64) {
 	position, tries := f.position, int(f.tries)
+	if c.blind = true; c.oldest == 0 {
+		c.oldest = f.before
+	}
 	if tries >= holeTries {
 		c.lost++
 		return
@@ -182,6 +187,10 @@ func (p *Planner) fromCycle(g *group) (f flight, index uint64, ok bool) {
 // wrap ends a cycle and begins the next.
 func (p *Planner) wrap(z *zone, now int64) {
 	c := &z.cycle
+	if !c.blind {
+		c.oldest = 0
+	}
+	c.blind = false
 	c.number++
 	c.restart(now)
 	c.n = forCycle(z)

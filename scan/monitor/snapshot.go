@@ -291,7 +291,7 @@ func (p *Planner) readDoubts(d *decoder) {
 
 func (c *cycle) write(e *encoder) {
 	e.u64(c.cursor, c.number, c.last, uint64(c.marked), c.inHoles, c.lost, c.lostOld)
-	e.i64(c.begun)
+	e.i64(c.begun, c.oldest)
 	e.f64(c.n)
 	e.i64(c.marks[:]...)
 	e.i64(c.before[:]...)
@@ -317,7 +317,8 @@ func (h *hole) write(e *encoder) {
 
 func (c *cycle) read(d *decoder, n uint64) {
 	c.cursor, c.number, c.last, c.marked, c.inHoles, c.lost, c.lostOld = d.u64(), d.u64(), d.u64(), d.count(markLen), d.u64(), d.u64(), d.u64()
-	c.begun, c.n = d.i64(), d.f64()
+	c.begun, c.oldest, c.n = d.i64(), d.i64(), d.f64()
+	c.blind = c.oldest != 0 // that is found out in the next cycle
 	for k := range c.marks {
 		c.marks[k] = d.i64()
 	}

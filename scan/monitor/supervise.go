@@ -142,6 +142,9 @@ func (p *Planner) cycleAges(z *zone, a *ages) {
 		oldest = min(oldest, z.cycle.before[k])
 	}
 	if missed > 0 {
+		if z.cycle.oldest != 0 {
+			oldest = min(oldest, z.cycle.oldest)
+		}
 		a.add(p.now-oldest, missed, p.config.MaxAge)
 	}
 }
