@@ -173,6 +173,6 @@ func (c *Change) Fit() *Change {
 }
 
 const (
-	roomHostname = 300
-	roomService  = 300 // with what a banner says
+	roomHostname = 253 // as DNS has it
+	roomService  = 250 // with what a banner says
 )

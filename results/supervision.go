@@ -16,7 +16,7 @@ type Supervision struct {
 	ScanID      string           `json:"scan_id"` // of the monitor's run
 	Vantage     string           `json:"vantage,omitempty"`
 	Endpoints   uint64           `json:"endpoints"` // that are watched
-	Ages        Ages             `json:"age_s"`
+	Ages        Ages             `json:"ages_s"`
 	Overdue     uint64           `json:"overdue"`    // endpoints that are older than their target
 	BudgetPPS   float64          `json:"budget_pps"` // probes per second that may be sent
 	UsedPPS     float64          `json:"used_pps"`   // and that were, since the last such record
@@ -40,7 +40,7 @@ type Ages struct {
 type SupervisedTier struct {
 	Tier      string `json:"tier"` // open, predicted, cycle
 	Endpoints uint64 `json:"endpoints"`
-	Ages      Ages   `json:"age_s"`
+	Ages      Ages   `json:"ages_s"`
 	Overdue   uint64 `json:"overdue"`
 }
 

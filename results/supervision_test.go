@@ -24,10 +24,10 @@ func sampleSupervision() Supervision {
 func TestSupervisionJSON(t *testing.T) {
 	s := sampleSupervision()
 	want := `{"v":1,"type":"supervision","ts":"2026-11-22T10:12:13.123456789Z","scan_id":"` + s.ScanID + `","event_id":"` + s.EventID().String() + `","vantage":"dmz-scan01",` +
-		`"endpoints":168000000,"age_s":{"p50":11200,"p99":82100,"max":86390},"overdue":3,"budget_pps":3900,"used_pps":3871.063,` +
-		`"tiers":[{"tier":"open","endpoints":1700000,"age_s":{"p50":800,"p99":1500,"max":1620},"overdue":0},` +
-		`{"tier":"predicted","endpoints":5000000,"age_s":{"p50":2500,"p99":5100,"max":5160},"overdue":0},` +
-		`{"tier":"cycle","endpoints":161300000,"age_s":{"p50":41000,"p99":82100,"max":86390},"overdue":3}],` +
+		`"endpoints":168000000,"ages_s":{"p50":11200,"p99":82100,"max":86390},"overdue":3,"budget_pps":3900,"used_pps":3871.063,` +
+		`"tiers":[{"tier":"open","endpoints":1700000,"ages_s":{"p50":800,"p99":1500,"max":1620},"overdue":0},` +
+		`{"tier":"predicted","endpoints":5000000,"ages_s":{"p50":2500,"p99":5100,"max":5160},"overdue":0},` +
+		`{"tier":"cycle","endpoints":161300000,"ages_s":{"p50":41000,"p99":82100,"max":86390},"overdue":3}],` +
 		`"unconfirmed":12,"unknown":700,"changes":40,"cycle":6,"cycle_done":0.438}`
 	if got := jsonOf(t, &s); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -10,7 +10,7 @@ import (
 	"synoptic/results/sink/batch"
 )
 
-// What ecs and ocsf make of notices: of changes here, of violations in violations.go. Plans and coverage they leave out: those are for
+// What ecs and ocsf make of notices: of changes here, of violations in violations.go, of the record supervision in supervisions.go. Plans and coverage they leave out: those are for
 // programs that compare scans, which read the native records.
 
 // commitNotices commits the events of those notices that a schema has a place for; the others are appended as nothing.
@@ -53,6 +53,8 @@ func (e *ecs) Notices(notices []results.Notice) error {
 			return e.appendChange(e.w.Buf(), n.Fit())
 		case *results.Violation:
 			return e.appendViolation(e.w.Buf(), n.Fit()), nil
+		case *results.Supervision:
+			return e.appendSupervision(n.Fit())
 		}
 		return nil, nil
 	})
@@ -113,6 +115,8 @@ func (o *ocsf) Notices(notices []results.Notice) error {
 			n = n.Fit()
 			o.alone(n.ScanID)
 			return o.appendViolation(o.w.Buf(), n), nil
+		case *results.Supervision:
+			return o.appendSupervision(n.Fit())
 		}
 		return nil, nil
 	})

@@ -17,10 +17,22 @@ var sampleChange = results.Change{
 	Reason: "handshake", Confirmed: true, Asked: 4, PFalse: new(1e-12), Service: "ssh SSH-2.0-OpenSSH_9.3", Tags: sampleTags,
 }
 
-// everyNotice is everyChange and everyViolation, and a plan and coverage.
+// sampleSupervision has every field.
+var sampleSupervision = results.Supervision{
+	Time: sampleChange.Time, ScanID: testScanID, Vantage: "dmz-scan01", Endpoints: 1000, Ages: results.Ages{P50: 10, P99: 20, Max: 30}, Overdue: 1, BudgetPPS: 100, UsedPPS: 99.5,
+	Tiers: []results.SupervisedTier{{Tier: "open", Endpoints: 10, Ages: results.Ages{P50: 1, P99: 2, Max: 3}, Overdue: 1}}, Unconfirmed: 4, Unknown: 5, Changes: 6, Cycle: 7, CycleDone: 0.25,
+	Tags: sampleTags,
+}
+
+// everyTold are notices that other schemas have, too: everyChange, everyViolation and supervisions.
+func everyTold() []results.Notice {
+	return append(append(everyChange(), everyViolation()...), &sampleSupervision, &results.Supervision{Time: sampleChange.Time, ScanID: testScanID})
+}
+
+// everyNotice is everyTold, a plan and coverage.
 func everyNotice() []results.Notice {
 	return append(
-		append(everyChange(), everyViolation()...), &results.PlanPiece{ScanID: testScanID, Part: 1, Parts: 1, Piece: 1, Pieces: 1, Text: "synoptic plan 1\n"},
+		everyTold(), &results.PlanPiece{ScanID: testScanID, Part: 1, Parts: 1, Piece: 1, Pieces: 1, Text: "synoptic plan 1\n"},
 		&results.CoveragePiece{ScanID: testScanID, Part: 1, Piece: 1, Pieces: 1, Ranges: []byte{0, 1}},
 	)
 }
@@ -84,6 +96,24 @@ func TestOCSFChange(t *testing.T) {
 		`"status_detail":"handshake"`, `"uid":"` + sampleChange.EventID().String() + `"`,
 		`"unmapped":{"ip":"10.20.3.7","port":8443,"proto":"tcp","hostname":"app.example","tags":` + string(sampleTags) + `,"scan_id":"` + testScanID + `","first_scan_id":"` + sampleChange.First + `","change":"opened"`,
 	} {
+		if !strings.Contains(lines[1], want) {
+			t.Errorf("no %s in %s", want, lines[1])
+		}
+	}
+}
+
+// The event of a supervision, as SIEM operators see it.
+func TestSupervision(t *testing.T) {
+	lines, events := encode(t, newECS, noticed([]results.Notice{&sampleSupervision}))
+	want := `{"@timestamp":"2026-11-22T10:12:13.123456789Z","message":"1000 ports are watched, 1 of them asked too long ago; the oldest 30 s ago",` +
+		`"event":{"id":"` + sampleSupervision.EventID().String() + `","action":"inventory-supervised","kind":"metric","category":["network"],"type":["info"],` +
+		`"module":"synoptic","dataset":"synoptic.result","provider":"synoptic"},"labels":` + string(sampleTags) + `,"synoptic":{"scan_id":"` + testScanID + `","vantage":"dmz-scan01","endpoints":1000,` +
+		`"ages_s":{"p50":10,"p99":20,"max":30},"overdue":1,`
+	if !strings.HasPrefix(lines[1], want) || events[1].ID != sampleSupervision.EventID() {
+		t.Errorf("got  %s\nwant %s", lines[1], want)
+	}
+	lines, _ = encode(t, newOCSF, noticed([]results.Notice{&sampleSupervision}))
+	for _, want := range []string{`"class_uid":6007`, `"severity_id":2`, `"activity_name":"inventory-supervised"`, `"unmapped":{"scan_id":"` + testScanID + `","vantage":"dmz-scan01","endpoints":1000`} {
 		if !strings.Contains(lines[1], want) {
 			t.Errorf("no %s in %s", want, lines[1])
 		}

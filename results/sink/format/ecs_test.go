@@ -240,8 +240,8 @@ func ecsEvents(t *testing.T) []string {
 	lines, _ := encode(t, longName, reported(stream(start, everyPort(), everyHost(), failed, everyEvent()...), failed.Outputs))
 	least, _ := encode(t, newECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
 	whole, _ := encode(t, newECS, stream(sampleStart(), nil, nil, sampleEnd()))
-	changes, _ := encode(t, longName, noticed(append(everyChange(), everyViolation()...)))
-	alone, _ := encode(t, longName, unaccompanied(append(everyChange(), everyViolation()...)))
+	changes, _ := encode(t, longName, noticed(everyTold()))
+	alone, _ := encode(t, longName, unaccompanied(everyTold()))
 	return slices.Concat(lines, least, whole, changes, alone)
 }
 

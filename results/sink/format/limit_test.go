@@ -78,11 +78,12 @@ func TestNothingPassesTheLimit(t *testing.T) {
 		var change results.Change
 		var plan results.PlanPiece
 		var covered results.CoveragePiece
-		for _, record := range []any{&start, &end, &event, &report, &change, &plan, &covered} {
+		var supervision results.Supervision
+		for _, record := range []any{&start, &end, &event, &report, &change, &plan, &covered, &supervision} {
 			bloat(r, reflect.ValueOf(record).Elem())
 		}
 		start.ScanID, end.ScanID, report.ScanID = testScanID, testScanID, testScanID
-		change.ScanID, plan.ScanID, covered.ScanID = testScanID, testScanID, testScanID
+		change.ScanID, plan.ScanID, covered.ScanID, supervision.ScanID = testScanID, testScanID, testScanID, testScanID
 		change.Change = results.ChangeKind(1 + r.IntN(results.NumChangeKinds-1))
 		for name, f := range formats {
 			if !f.Messages {
@@ -104,7 +105,7 @@ func TestNothingPassesTheLimit(t *testing.T) {
 			if err := e.Events([]results.Event{event}); err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Notices([]results.Notice{&change, &plan, &covered}); err != nil {
+			if err := e.Notices([]results.Notice{&change, &plan, &covered, &supervision}); err != nil {
 				t.Fatal(err)
 			}
 			if err := e.End(&end); err != nil {

@@ -44,8 +44,8 @@ func ocsfEvents(t *testing.T) []string {
 	lines, _ := encode(t, longName, stream(start, slices.Concat(everyPort(), full, most, tagged), everyHost(), failed, everyEvent()...))
 	other, _ := encode(t, newOCSF, stream(sampleStart(), nil, nil, stopped))
 	whole, _ := encode(t, newOCSF, stream(&results.ScanStart{ScanID: testScanID, Targets: math.MaxInt32, Time: ended.Time}, nil, nil, ended))
-	changes, _ := encode(t, longName, noticed(append(everyChange(), everyViolation()...)))
-	alone, _ := encode(t, longName, unaccompanied(append(everyChange(), everyViolation()...)))
+	changes, _ := encode(t, longName, noticed(everyTold()))
+	alone, _ := encode(t, longName, unaccompanied(everyTold()))
 	return slices.Concat(lines, other, whole, changes, alone)
 }
 
