@@ -194,7 +194,7 @@ const (
 func (k *pieceKeeper) shake(changes []watch.Turned) (map[netip.AddrPort]results.Port, error) {
 	var ports []results.Port
 	for i := range changes {
-		if c := &changes[i]; c.After == results.Open && !(c.Fresh && k.w.fresh) {
+		if c := &changes[i]; c.After == results.Open && (!c.Fresh || !k.w.fresh) {
 			ports = append(ports, c.Port)
 		}
 	}

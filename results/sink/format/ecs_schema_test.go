@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"synoptic/results"
 )
 
 // ecsField is a field of the schema.
@@ -299,4 +301,22 @@ func TestECSTemplateMapsEveryField(t *testing.T) {
 	if len(unused) > 0 {
 		t.Errorf("no event has %v", unused)
 	}
+}
+
+// ecsEvents is every kind of event that the format has.
+func ecsEvents(t *testing.T) []string {
+	start := sampleStart()
+	start.Args = slices.Repeat([]string{"10.0.0.0/8"}, 2000)
+	failed := sampleEnd()
+	failed.Complete = false
+	longName := func(w *Writer, o Options) Encoder {
+		o.Hostname = strings.Repeat("s", 253)
+		return newECS(w, o)
+	}
+	lines, _ := encode(t, longName, reported(stream(start, everyPort(), everyHost(), failed, everyEvent()...), failed.Outputs))
+	least, _ := encode(t, newECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
+	whole, _ := encode(t, newECS, stream(sampleStart(), nil, nil, sampleEnd()))
+	changes, _ := encode(t, longName, noticed(everyTold()))
+	alone, _ := encode(t, longName, unaccompanied(everyTold()))
+	return slices.Concat(lines, least, whole, changes, alone)
 }

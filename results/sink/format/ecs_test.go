@@ -227,24 +227,6 @@ func everyHost() []results.Host {
 	return []results.Host{sampleHost, {Addr: netip.MustParseAddr("10.0.0.1"), First: 1, Last: 2}, most}
 }
 
-// ecsEvents is every kind of event that the format has.
-func ecsEvents(t *testing.T) []string {
-	start := sampleStart()
-	start.Args = slices.Repeat([]string{"10.0.0.0/8"}, 2000)
-	failed := sampleEnd()
-	failed.Complete = false
-	longName := func(w *Writer, o Options) Encoder {
-		o.Hostname = strings.Repeat("s", 253)
-		return newECS(w, o)
-	}
-	lines, _ := encode(t, longName, reported(stream(start, everyPort(), everyHost(), failed, everyEvent()...), failed.Outputs))
-	least, _ := encode(t, newECS, stream(&results.ScanStart{ScanID: testScanID}, nil, nil, &results.ScanEnd{ScanID: testScanID}))
-	whole, _ := encode(t, newECS, stream(sampleStart(), nil, nil, sampleEnd()))
-	changes, _ := encode(t, longName, noticed(everyTold()))
-	alone, _ := encode(t, longName, unaccompanied(everyTold()))
-	return slices.Concat(lines, least, whole, changes, alone)
-}
-
 // The event of a port, as SIEM operators see it.
 func TestECSPort(t *testing.T) {
 	s := &results.ScanStart{ScanID: testScanID, Version: "1.2.3"}
