@@ -15,6 +15,7 @@ import (
 
 	"synoptic/cmd/synoptic/screen"
 	"synoptic/results/inventory"
+	"synoptic/results/sink/spool/lock"
 	"synoptic/scan"
 	"synoptic/scan/monitor"
 	"synoptic/scan/plan"
@@ -120,6 +121,14 @@ func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string,
 	if _, err := f.outside.places(); err != nil {
 		return err
 	}
+	l, held, err := lock.Take(f.state + ".lock")
+	switch {
+	case held:
+		return usage("end it, or give this one an inventory of its own", "another monitor has %s", f.state)
+	case err != nil:
+		return usage("name another place with --state", "%v", err)
+	}
+	defer l.Remove()
 	if f.outside.control == "" {
 		f.outside.control = defaultSocket()
 		if err := os.MkdirAll(filepath.Dir(f.outside.control), 0o755); err != nil {

@@ -102,6 +102,10 @@ func TestMonitor(t *testing.T) {
 		s := m.status()
 		return s["cycles"].(float64) >= 1 && s["open"] == 2.0 && s["unconfirmed"] == 0.0
 	})
+	second := synoptic(t, "monitor", m.config, "10.77.0.0/28", "-p", "80", "--inventory", filepath.Join(dir, "inventory.db"), "--control", filepath.Join(dir, "s2"), "-o", filepath.Join(dir, "o2"))
+	if second.code != 2 || !strings.Contains(second.stderr, "another monitor has") {
+		t.Errorf("%+v", second)
+	}
 	var opened io.Closer
 	must(t, n.Do(func() (err error) { opened, err = net.Listen("tcp", "10.77.0.5:81"); return err }))
 	if a := ctl(t, 0, m.socket, "now", "10.77.0.5"); a["requested"] != 3.0 {

@@ -81,17 +81,16 @@ func (d *daemon) run(ctx context.Context, w *watched, load func() (*watched, err
 	}
 	d.outputs.Report()
 	sent := uint64(0)
-	for ctx.Err() == nil {
+	var failed error
+	for ctx.Err() == nil && failed == nil {
 		n, next, err := d.watch(ctx, w, load, reload)
-		sent += n
-		if err != nil {
-			d.view.Log().Error(err.Error())
-			break
-		}
-		w = next
+		sent, w, failed = sent+n, next, err
 	}
-	end := &results.ScanEnd{Time: results.Time(time.Now()), ScanID: d.scanID, Duration: time.Since(begun).Seconds(), Probes: sent, Sent: sent, Complete: true, Coverage: 1, Backend: plan.BackendAFPacket}
-	return d.out.End(end)
+	end := &results.ScanEnd{Time: results.Time(time.Now()), ScanID: d.scanID, Duration: time.Since(begun).Seconds(), Probes: sent, Sent: sent, Complete: failed == nil, Coverage: 1, Backend: plan.BackendAFPacket}
+	if failed != nil {
+		end.Error = failed.Error()
+	}
+	return errors.Join(failed, d.out.End(end))
 }
 
 // watch runs a monitor until ctx ends, or what is watched has changed: then it gives that.

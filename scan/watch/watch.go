@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"synoptic/rawsock"
+	"synoptic/rawsock/route"
 	"synoptic/results"
 	"synoptic/results/coverage"
 	"synoptic/results/crash"
@@ -184,6 +186,9 @@ func (m *Monitor) ask(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err == nil { // its time was over
+			continue
+		}
 		if time.Since(begun) > steady {
 			wait = firstWait
 		}
@@ -212,14 +217,29 @@ func (m *Monitor) feedOnce(ctx context.Context) error {
 	m.feed, m.asking = f, true
 	m.pause()
 	m.mu.Unlock()
+	if onLink(p) {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, renewEvery)
+		defer end()
+	}
 	err = f.Run(ctx, m, m.config.Events)
 	m.mu.Lock()
 	m.asking = false
 	m.mu.Unlock()
-	if err == nil {
+	if err == nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = errors.New("the feed has ended")
 	}
 	return err
+}
+
+// renewEvery is how long a feed lasts that asks hosts on the link itself: whom it has no MAC address of, the next one asks for it.
+const renewEvery = 10 * time.Minute
+
+// onLink tells whether a plan has targets that need a MAC address of their own.
+func onLink(p *plan.Plan) bool {
+	return p.Routes != nil && slices.ContainsFunc(p.Routes.Paths, func(path route.Path) bool {
+		return path.Link.Framing == rawsock.Ethernet && !path.Link.NoARP && !path.Gateway.IsValid()
+	})
 }
 
 // look looks at the stop file, and at networks that have gone dark.
