@@ -21,10 +21,13 @@ type Feed struct {
 	phase   *engine.Phase
 }
 
-// NewFeed prepares one. The plan's backend has to be afpacket, and no part of it may go another way.
+// NewFeed prepares one. The plan's backend has to be afpacket with one lane, no part of it may go another way, and no prefix is slowed (NoBackoff).
 func NewFeed(p *plan.Plan, o Options) (*Feed, error) {
 	if p.Choice.Backend != plan.BackendAFPacket || len(p.Apart) > 0 {
 		return nil, fmt.Errorf("backend %s (%s): endpoints are asked one by one over packet sockets only", p.Choice.Backend, p.Choice.Reason)
+	}
+	if p.Choice.Lanes != 1 || !p.Asked.NoBackoff {
+		return nil, fmt.Errorf("a feed has one lane, and slows no prefix: %d lanes", p.Choice.Lanes)
 	}
 	g := &gate.Gate{}
 	for _, r := range o.Rules {

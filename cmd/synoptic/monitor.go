@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"synoptic/cmd/synoptic/screen"
+	"synoptic/results"
+	"synoptic/results/crash"
 	"synoptic/results/inventory"
 	"synoptic/results/sink/spool/lock"
 	"synoptic/scan"
@@ -87,12 +90,21 @@ type watched struct {
 	text    []byte // of the plan
 	seed    uint64
 	planner *monitor.Planner
+	before  *inventory.Asked
 	since   time.Time // until when the inventory knows it
 	fresh   bool      // nothing is known of this vantage point yet: what the first cycle finds is no news
 }
 
 // runMonitor runs until it is stopped.
 func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string, targets, args []string, std streams, logs logFormat) (err error) {
+	reload := make(chan struct{}, 1)
+	hangup := func() {
+		select {
+		case reload <- struct{}{}:
+		default:
+		}
+	}
+	stop.onHangup(hangup) // it may come before anything is open
 	view := newView(std, &f.scanFlags, logs)
 	defer view.Clear()
 	load := func() (*watched, error) { return f.load(cmd, file, targets, args, std, logs, view) }
@@ -106,7 +118,7 @@ func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string,
 			return err
 		}
 		summary := monitor.Plan(&w.config, sizes, time.Now().UnixNano())
-		fmt.Fprintln(cleaned{std.text}, summary.String())
+		fmt.Fprint(cleaned{std.text}, summary.String())
 		return nil
 	}
 	if f.inventory == "" {
@@ -117,6 +129,11 @@ func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string,
 	}
 	if err := checkOutputs(f.outputs.outputs); err != nil {
 		return err
+	}
+	for _, spec := range f.outputs.outputs {
+		if !takesEvents(spec) {
+			return usage("give it another format: jsonl, ecs or ocsf", "-o %s has no place for changes", spec)
+		}
 	}
 	if _, err := f.outside.places(); err != nil {
 		return err
@@ -155,21 +172,21 @@ func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string,
 	if err != nil {
 		return err
 	}
-	d := &daemon{flags: f, view: view, db: db, outputs: outputs, out: &shared{Sink: stamp(outputs, tagged)}, vantage: f.vantage, outside: outside}
+	d := &daemon{
+		flags: f, view: view, db: db, outbox: outbox{db: db}, outputs: outputs, out: &shared{Sink: stamp(outputs, tagged)}, vantage: f.vantage, outside: outside,
+		events: make(chan struct{}, 1), changes: map[results.ChangeKind]uint64{}, said: map[string]time.Time{},
+	}
 	if d.vantage == "" {
 		d.vantage = hostName()
 	}
-	reload := make(chan struct{}, 1)
 	stop.onHangup(func() {
 		outputs.Reopen()
-		select {
-		case reload <- struct{}{}:
-		default:
-		}
+		hangup()
 	})
+	defer context.AfterFunc(ctx, crash.Guarded(outputs.Stop))() // a receiver that takes nothing holds up nothing then
 	stop.scan()
 	err = d.run(ctx, w, load, reload)
-	err = errors.Join(err, outputs.Finish(ctx))
+	err = errors.Join(err, outputs.Finish(ctx), d.outbox.delivered(outputs.Deliveries()))
 	if errors.Is(context.Cause(ctx), errReaderGone) {
 		err = nil
 	}
@@ -191,6 +208,9 @@ func (f *monitorFlags) load(cmd *cobra.Command, file string, targets, args []str
 	}
 	if w.asked, err = f.config(cmd, targets, std, logs, view); err != nil {
 		return nil, err
+	}
+	if _, v6, err := w.asked.Targets.Space.Families(); err != nil || v6 != nil && v6.Len() > 0 {
+		return nil, errors.Join(err, usage("watch IPv4 targets only, with -4", "a monitor cannot ask IPv6 targets yet"))
 	}
 	w.asked.Rate, w.asked.Auto, w.asked.Attempts, w.asked.NoBackoff, w.asked.Lanes = w.config.Budget, false, plan.MaxAttempts, true, 1
 	w.config.Budget -= scan.BeaconRate(w.config.Budget)
@@ -226,11 +246,20 @@ func (w *watched) newPlan() (*plan.Plan, error) {
 // standing makes a planner that goes on where the state file says, and knows what the inventory knows.
 func (w *watched) standing(db *inventory.DB, vantage string, s *monitorState) (err error) {
 	now := time.Now().UnixNano()
-	known, err := db.Scans(vantage)
-	if _, none := errors.AsType[*inventory.NoScanError](err); err != nil && !none {
+	known, err := db.Scans(vantage) // which the stream has begun to write
+	if err != nil {
 		return err
 	}
-	w.fresh = s.Fresh
+	if w.before, err = db.Asked(vantage); err != nil {
+		return err
+	}
+	if s.Vantage != vantage || len(known) == 0 {
+		if len(s.snapshot) > 0 {
+			s.lost = fmt.Errorf("the state is of another inventory, or of vantage point %q", s.Vantage)
+		}
+		s.snapshot = nil
+	}
+	s.Vantage, w.fresh = vantage, s.Fresh
 	if n := len(known); n > 0 {
 		w.since = known[n-1].End
 	}
@@ -238,7 +267,7 @@ func (w *watched) standing(db *inventory.DB, vantage string, s *monitorState) (e
 		w.planner, err = monitor.Restore(w.config, w.plan.Space, bytes.NewReader(s.snapshot))
 	}
 	if w.planner == nil {
-		s.lost = err
+		s.lost = cmp.Or(err, s.lost)
 		w.fresh = len(known) == 0
 		if w.planner, err = monitor.New(w.config, w.plan.Space, w.seed, now); err != nil {
 			return err
@@ -251,7 +280,10 @@ func (w *watched) standing(db *inventory.DB, vantage string, s *monitorState) (e
 		}
 		ap := netip.AddrPortFrom(i.Addr, i.Port)
 		open[ap] = true
-		w.planner.Track(ap, monitor.KnownOpen, i.Last.UnixNano())
+		if !w.planner.IsOpen(ap) { // it was found otherwise, and that was not kept
+			w.planner.Track(ap, monitor.KnownOpen, i.Last.UnixNano())
+			w.planner.SetAsked(ap, i.Last.UnixNano())
+		}
 	}
 	var shut []netip.AddrPort
 	for ap := range w.planner.Open() {
@@ -259,8 +291,9 @@ func (w *watched) standing(db *inventory.DB, vantage string, s *monitorState) (e
 			shut = append(shut, ap)
 		}
 	}
-	for _, ap := range shut {
+	for _, ap := range shut { // until when it was not open nobody knows any more
 		w.planner.Shut(ap)
+		w.planner.SetAsked(ap, w.planner.Begun())
 	}
 	return nil
 }

@@ -3,89 +3,93 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
-	"sync"
+	"slices"
 	"time"
 
 	"synoptic/results"
 	"synoptic/results/inventory"
 	"synoptic/scan/confirm"
 	"synoptic/scan/judge"
-	"synoptic/scan/metrics"
 	"synoptic/scan/monitor"
 	"synoptic/scan/watch"
 )
 
-// pieceKeeper writes what a monitor finds into the inventory, and gives the outputs the events of it.
+// pieceKeeper writes what a monitor finds into the inventory, with the events of it.
 type pieceKeeper struct {
 	*daemon
 	w      *watched
 	stream *inventory.Watch
 	ctx    context.Context
-	scanID string           // of the piece that has begun; "": none has
-	extra  []results.Notice // events of networks, for the next transaction
-	outbox outbox
-
-	mu      sync.Mutex
-	changes map[results.ChangeKind]uint64 // that were told
-	waiting int                           // events of the outbox
+	begun  string                          // ID of the piece that has begun; "": none has
+	extra  []results.Notice                // events of networks, for the next transaction
+	shaken map[netip.AddrPort]results.Port // ports that have opened, as a handshake has found them, until that is kept
 }
 
 func (d *daemon) newKeeper(ctx context.Context, w *watched) (*pieceKeeper, error) {
+	d.database.Lock()
+	defer d.database.Unlock()
 	stream, err := d.db.Watch(inventory.Watching{Vantage: d.vantage, Text: w.text, Seed: w.seed})
-	if err != nil {
-		return nil, err
-	}
-	k := &pieceKeeper{daemon: d, w: w, stream: stream, ctx: ctx, outbox: outbox{db: d.db}, changes: map[results.ChangeKind]uint64{}}
-	return k, k.deliver() // what an earlier run has left
+	return &pieceKeeper{daemon: d, w: w, stream: stream, ctx: ctx, shaken: map[netip.AddrPort]results.Port{}}, err
 }
 
 // Keep is of watch.Keeper.
 func (k *pieceKeeper) Keep(p *watch.Piece) (stay []netip.AddrPort, err error) {
-	if k.scanID != p.ScanID {
+	if err := k.shake(p.Changes); err != nil {
+		return nil, err
+	}
+	k.database.Lock()
+	defer k.database.Unlock()
+	if k.begun != p.ScanID {
 		if err := k.stream.Begin(p.ScanID, p.Begin); err != nil {
 			return nil, err
 		}
-		k.scanID = p.ScanID
+		k.begun = p.ScanID
 	}
-	turned, stay, err := k.turned(p)
+	turned, extra, stay, err := k.turned(p)
 	if err != nil {
 		return nil, err
 	}
-	piece := inventory.Piece{Now: p.Now, Sent: p.Sent, Covered: p.Covered, Changes: turned, Events: k.extra}
+	piece := inventory.Piece{Now: p.Now, Sent: p.Sent, Covered: p.Covered, Changes: turned, Events: extra}
 	if p.Last {
 		err = k.stream.End(piece, &results.ScanEnd{Complete: true, Coverage: float64(p.Covered.Len()) / float64(k.w.plan.Space.Len())})
 	} else {
 		err = k.stream.Write(piece)
 	}
-	switch {
-	case errors.Is(err, inventory.ErrOvertaken):
-		k.scanID = ""
-		return nil, errors.Join(watch.ErrOver, err)
-	case err != nil:
+	if errors.Is(err, inventory.ErrOvertaken) {
+		k.begun = ""
+		return nil, fmt.Errorf("%w: %w", watch.ErrOver, err)
+	}
+	if err != nil {
 		return nil, err
 	}
+	if p.Last {
+		k.begun = ""
+	}
 	k.extra = nil
-	return stay, k.deliver()
+	clear(k.shaken)
+	select {
+	case k.events <- struct{}{}:
+	default:
+	}
+	return stay, nil
 }
 
 // Dark is of watch.Keeper.
 func (k *pieceKeeper) Dark(d monitor.Dark, since time.Time) error {
 	at := results.Time(since)
 	k.extra = append(k.extra, &results.Change{
-		Time: results.Time(time.Now()), ScanID: k.scanID, Change: results.ChangeNetDark, Prefix: confirm.NetOf(d.Host), Vantage: k.vantage, Ports: d.Endpoints,
+		Time: results.Time(time.Now()), ScanID: k.begun, Change: results.ChangeNetDark, Prefix: confirm.NetOf(d.Host), Vantage: k.vantage, Ports: d.Endpoints,
 		NotAfter: &at, Reason: results.NoResponse.String(),
 	})
 	return nil
 }
 
 // turned are the changes of a piece as the inventory takes them, by host where a host is what has changed; and those that are none.
-func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, stay []netip.AddrPort, err error) {
-	shaken, err := k.shake(p.Changes)
-	if err != nil {
-		return nil, nil, err
-	}
+func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, extra []results.Notice, stay []netip.AddrPort, err error) {
+	extra, fresh := slices.Clone(k.extra), k.fresh.Load()
 	by := map[netip.AddrPort]*watch.Turned{}
 	var findings []confirm.Finding
 	for i := range p.Changes {
@@ -94,7 +98,7 @@ func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, stay []net
 		f := confirm.Finding{
 			Candidate: confirm.Candidate{At: c.Addr, Opened: c.After == results.Open}, Verdict: confirm.Confirmed, Reason: c.Reason, Asked: c.Asked, Decided: time.Unix(0, c.Confirmed),
 		}
-		if port, ok := shaken[c.Addr]; ok {
+		if port, ok := k.shaken[c.Addr]; ok {
 			f.Shaken = port.Verified == results.VerifyTrue
 		}
 		if c.After == 0 {
@@ -105,7 +109,7 @@ func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, stay []net
 	known := confirm.NewNetworks(intervals(k.db, k.vantage), time.Now())
 	groups := confirm.Groups(findings, known, time.Now())
 	if err := known.Err(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for _, g := range groups {
 		event := g.Event()
@@ -119,27 +123,27 @@ func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, stay []net
 				continue
 			}
 			c := by[f.At]
-			port := shaken[f.At]
+			port := k.shaken[f.At]
 			t := inventory.Turned{At: f.At, Open: f.Opened, Reason: c.Reason, NotAfter: time.Unix(0, c.NotAfter), Service: serviceOf(&port)}
 			if !c.Fresh {
 				t.NotBefore = time.Unix(0, c.NotBefore)
 			}
 			switch {
-			case g.Quiet, k.w.fresh && c.Fresh:
+			case g.Quiet, fresh && c.Fresh:
 			case event != nil && i == 0:
 				t.Event = event
 			case event == nil:
 				if t.Event, err = k.event(p, c, f, g.Kind, t.Service); err != nil {
-					return nil, nil, err
+					return nil, nil, nil, err
 				}
 			}
 			all = append(all, t)
 		}
 		if event != nil && g.Stays && !g.Quiet {
-			k.extra = append(k.extra, event)
+			extra = append(extra, event)
 		}
 	}
-	return all, stay, nil
+	return all, extra, stay, nil
 }
 
 // event is the record of a port that has changed.
@@ -169,7 +173,14 @@ func (k *pieceKeeper) event(p *watch.Piece, t *watch.Turned, f *confirm.Finding,
 	case t.After != results.Open:
 		c.Change = results.ChangeGone
 	case t.Fresh:
-		c.Change, c.Before, c.NotBefore = results.ChangeFound, "unknown", nil
+		c.NotBefore = nil
+		asked, err := k.w.before.Has(f.At) // by an earlier scan, which has not seen it
+		if err != nil {
+			return nil, err
+		}
+		if c.Change = results.ChangeOpened; !asked {
+			c.Change, c.Before = results.ChangeFound, "unknown"
+		}
 	default:
 		known, err := k.db.History(netip.PrefixFrom(f.At.Addr(), f.At.Addr().BitLen()), f.At.Port(), time.Time{})
 		if err != nil {
@@ -186,35 +197,37 @@ func (k *pieceKeeper) event(p *watch.Piece, t *watch.Turned, f *confirm.Finding,
 }
 
 const (
-	// shakeRate handshakes a second, and shakeSlots at once, make sure that something accepts connections where a port has opened.
-	shakeRate, shakeSlots = 100, 64
+	// shakeShare of the budget, shakeRate a second at most and shakeSlots at once, are handshakes that make sure that something accepts connections where
+	// a port has opened.
+	shakeShare            = 0.1
+	shakeRate, shakeSlots = 100.0, 64
 )
 
-// shake completes the handshake with ports that have opened, and hears what their servers say first.
-func (k *pieceKeeper) shake(changes []watch.Turned) (map[netip.AddrPort]results.Port, error) {
+// shake completes the handshake with ports that have opened, once each, and hears what their servers say first: unless nothing may leave for them now.
+func (k *pieceKeeper) shake(changes []watch.Turned) error {
 	var ports []results.Port
 	for i := range changes {
-		if c := &changes[i]; c.After == results.Open && (!c.Fresh || !k.w.fresh) {
+		c := &changes[i]
+		if _, done := k.shaken[c.Addr]; !done && c.After == results.Open && (!c.Fresh || !k.fresh.Load()) {
 			ports = append(ports, c.Port)
 		}
 	}
-	shaken := map[netip.AddrPort]results.Port{}
 	if len(ports) == 0 {
-		return shaken, nil
+		return nil
 	}
 	v, err := judge.NewVerifier(k.ctx, results.SinkFuncs{OnPorts: func(batch []results.Port) error {
 		for _, p := range batch {
-			shaken[netip.AddrPortFrom(p.Addr, p.Port)] = p
+			k.shaken[netip.AddrPortFrom(p.Addr, p.Port)] = p
 		}
 		return nil
 	}}, judge.VerifierConfig{
-		Source: k.w.plan.OwnSource(), Rate: min(shakeRate, k.w.config.Budget), Slots: k.w.plan.Connections(shakeSlots), Ports: k.w.plan.NumPorts(),
-		Expected: func() float64 { return math.Inf(1) },
+		Source: k.w.plan.OwnSource(), Rate: min(shakeRate, max(shakeShare*k.w.config.Budget, 1)), Slots: k.w.plan.Connections(shakeSlots), Ports: k.w.plan.NumPorts(),
+		Expected: func() float64 { return math.Inf(1) }, Excluded: k.atWork.Load().Rests,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return shaken, errors.Join(v.Ports(ports), v.End(&results.ScanEnd{}))
+	return errors.Join(v.Ports(ports), v.End(&results.ScanEnd{}))
 }
 
 // serviceOf is what a server's first bytes have shown.
@@ -223,40 +236,4 @@ func serviceOf(p *results.Port) string {
 		return ""
 	}
 	return p.Service
-}
-
-// deliver gives the outputs the events of the outbox that they were not given yet, and forgets those that all of them have.
-func (k *pieceKeeper) deliver() error {
-	if err := k.outbox.delivered(k.outputs.Deliveries()); err != nil {
-		return err
-	}
-	err := k.outbox.each(k.daemon.scanID, func(events []results.Notice) error {
-		k.mu.Lock()
-		for _, n := range events {
-			if c, ok := n.(*results.Change); ok {
-				k.changes[c.Change]++
-			}
-		}
-		k.mu.Unlock()
-		return errors.Join(k.out.Notices(events), k.out.Flush())
-	})
-	if err != nil {
-		return err
-	}
-	waiting, err := k.db.Outbox(0, mostEvents)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.waiting = len(waiting)
-	return err
-}
-
-// counts are for metrics.
-func (k *pieceKeeper) counts() metrics.Kept {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	c := metrics.Kept{Changes: map[results.ChangeKind]uint64{}, Outbox: k.waiting}
-	for kind, n := range k.changes {
-		c.Changes[kind] = n
-	}
-	return c
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,29 +35,50 @@ type daemon struct {
 
 	scanID string // of the run: the records that outputs get are those of one scan without an end
 	state  *monitorState
+	fresh  atomic.Bool // the first cycle of the vantage point is under way
+	paused atomic.Bool // by synoptic ctl
+
+	database sync.Mutex // its methods are called one at a time, as those of outbox
+	outbox   outbox
+	events   chan struct{} // there are some to deliver
+
+	mu      sync.Mutex
+	changes map[results.ChangeKind]uint64 // that were told
+	waiting int64                         // events of the outbox
+	said    map[string]time.Time          // warnings, and when
+
 	atWork atomic.Pointer[atWork]
 }
 
 // atWork is the monitor that runs, until the configuration is read anew, and what keeps its finds.
-type atWork struct {
-	*watch.Monitor
-	keeper *pieceKeeper
-}
+type atWork struct{ *watch.Monitor }
 
 // Request is of control.Monitor, as are Pause, Resume and Status.
-func (d *daemon) Request(targets ...watch.Target) int { return d.atWork.Load().Request(targets...) }
+func (d *daemon) Request(targets ...watch.Target) (int, error) {
+	return d.atWork.Load().Request(targets...)
+}
 
 // Pause has nothing leave any more.
-func (d *daemon) Pause() { d.atWork.Load().Pause() }
+func (d *daemon) Pause() {
+	d.paused.Store(true)
+	d.atWork.Load().Pause()
+}
 
 // Resume goes on.
-func (d *daemon) Resume() { d.atWork.Load().Resume() }
+func (d *daemon) Resume() {
+	d.paused.Store(false)
+	d.atWork.Load().Resume()
+}
 
 // Status is that of the moment.
 func (d *daemon) Status() watch.Status { return d.atWork.Load().Status() }
 
 // kept is what became of what was found.
-func (d *daemon) kept() metrics.Kept { return d.atWork.Load().keeper.counts() }
+func (d *daemon) kept() metrics.Kept {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return metrics.Kept{Changes: maps.Clone(d.changes), Outbox: d.waiting}
+}
 
 const (
 	superviseEvery = time.Hour
@@ -82,10 +104,13 @@ func (d *daemon) run(ctx context.Context, w *watched, load func() (*watched, err
 	d.outputs.Report()
 	sent := uint64(0)
 	var failed error
+	var delivering sync.WaitGroup
+	delivering.Go(crash.Guarded(func() { d.deliver(ctx) }))
 	for ctx.Err() == nil && failed == nil {
 		n, next, err := d.watch(ctx, w, load, reload)
 		sent, w, failed = sent+n, next, err
 	}
+	delivering.Wait()
 	end := &results.ScanEnd{Time: results.Time(time.Now()), ScanID: d.scanID, Duration: time.Since(begun).Seconds(), Probes: sent, Sent: sent, Complete: failed == nil, Coverage: 1, Backend: plan.BackendAFPacket}
 	if failed != nil {
 		end.Error = failed.Error()
@@ -100,45 +125,58 @@ func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, e
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := w.standing(d.db, d.vantage, d.state); err != nil {
+	d.database.Lock()
+	err = w.standing(d.db, d.vantage, d.state)
+	d.database.Unlock()
+	if err != nil {
 		return 0, nil, err
 	}
 	if lost := d.state.lost; lost != nil {
 		d.view.Log().Warn(fmt.Sprintf("the cycle begins anew: %v", lost), hintKey, "what is open is known by the inventory")
 		d.state.lost = nil
 	}
-	d.state.Fresh = w.fresh
+	d.fresh.Store(w.fresh)
 	d.tellPlan(w)
 	m, err := watch.New(watch.Config{
 		Plan: w.newPlan, Planner: w.planner, Space: w.plan.Space, Seed: w.seed, Keeper: k, Events: d.out, Since: w.since, StopFile: w.config.StopFile,
-		Warn: func(err error) { d.view.Log().Warn(err.Error()) },
+		Warn: d.warn,
 	})
 	if err != nil {
 		return 0, nil, err
+	}
+	if d.paused.Load() {
+		m.Pause()
 	}
 	inner, end := context.WithCancel(ctx)
 	defer end()
 	var going sync.WaitGroup
 	going.Go(crash.Guarded(func() { next = d.attend(inner, m, load, reload); end() }))
-	if first := d.atWork.Swap(&atWork{m, k}) == nil; first {
+	if first := d.atWork.Swap(&atWork{m}) == nil; first {
 		d.outside.serve(&control.Server{Monitor: d, Clean: secrets.Clean}, metrics.NewMonitor(version, d.Status, d.kept), d.view.Log())
 	}
 	err = m.Run(inner)
 	end()
 	going.Wait()
 	if err == nil {
-		err = d.save(m)
+		d.warn(d.save(m)) // it is a help, and no more
+	}
+	if d.outputs.Broken() {
+		err = errors.Join(err, errOutput)
 	}
 	if next == nil {
 		next = w
 	}
-	return m.Status().Counts.Sent, next, err
+	return m.Status().Sent, next, err
 }
 
 // tellPlan says what is watched, and whether the budget suffices.
 func (d *daemon) tellPlan(w *watched) {
 	summary := monitor.Plan(&w.config, w.planner.Sizes(), time.Now().UnixNano())
+	for _, text := range w.plan.Warnings {
+		d.view.Log().Warn(withFlags(text))
+	}
 	if !d.flags.quiet {
+		d.view.Say(fmt.Sprintf("watching   %s of %s", screen.Count(w.plan.Space.Len(), "port", "ports"), screen.Count(w.plan.Space.Addrs().Len(), "address", "addresses")))
 		for line := range strings.Lines(summary.String()) {
 			d.view.Say(strings.TrimSuffix(line, "\n"))
 		}
@@ -163,8 +201,12 @@ func (d *daemon) attend(ctx context.Context, m *watch.Monitor, load func() (*wat
 			return nil
 		case <-flush.C:
 			d.warn(d.out.Flush())
+			if d.outputs.Broken() { // who starts it again has what was missed told from the inventory
+				return nil
+			}
 			if now := m.Cycle(); now != cycle && time.Since(predicted) > predictEvery {
-				cycle, predicted, d.state.Fresh = now, time.Now(), false
+				cycle, predicted = now, time.Now()
+				d.fresh.Store(false)
 				m.Predict()
 			}
 		case <-supervise.C:
@@ -182,9 +224,73 @@ func (d *daemon) attend(ctx context.Context, m *watch.Monitor, load func() (*wat
 	}
 }
 
+// errOutput ends a monitor.
+var errOutput = errors.New("an output has failed for good: the monitor ends, and what was missed is told when it is started again")
+
+// warnEvery is how often the same is said.
+const warnEvery = time.Minute
+
+// warn says what goes wrong and is tried again.
 func (d *daemon) warn(err error) {
-	if err != nil {
+	if err == nil {
+		return
+	}
+	d.mu.Lock()
+	now := time.Now()
+	maps.DeleteFunc(d.said, func(_ string, at time.Time) bool { return now.Sub(at) >= warnEvery })
+	_, again := d.said[err.Error()]
+	if !again {
+		d.said[err.Error()] = now
+	}
+	d.mu.Unlock()
+	if !again {
 		d.view.Log().Warn(err.Error())
+	}
+}
+
+// deliver gives the outputs the events of the outbox that they were not given yet, and forgets those that all of them have, until ctx ends; then it
+// gives what is left.
+func (d *daemon) deliver(ctx context.Context) {
+	for going := true; going; {
+		select {
+		case <-ctx.Done():
+			going = false
+		case <-d.events:
+		case <-time.After(deliverEvery):
+		}
+		d.warn(d.deliverOnce())
+	}
+}
+
+// deliverEvery is how often it is looked whether outputs have what they were given.
+const deliverEvery = 10 * time.Second
+
+func (d *daemon) deliverOnce() error {
+	d.database.Lock()
+	err := d.outbox.delivered(d.outputs.Deliveries())
+	d.database.Unlock()
+	if err != nil {
+		return err
+	}
+	for {
+		d.database.Lock()
+		events, err := d.outbox.next(d.scanID)
+		waiting, countErr := d.db.Waiting()
+		d.database.Unlock()
+		d.mu.Lock()
+		d.waiting = waiting
+		for _, n := range events {
+			if c, ok := n.(*results.Change); ok {
+				d.changes[c.Change]++
+			}
+		}
+		d.mu.Unlock()
+		if err = errors.Join(err, countErr); err != nil || len(events) == 0 {
+			return err
+		}
+		if err := d.out.Notices(events); err != nil {
+			return err
+		}
 	}
 }
 
@@ -201,7 +307,7 @@ func (d *daemon) save(m *watch.Monitor) error {
 	if err := m.Snapshot(&snapshot); err != nil {
 		return err
 	}
-	d.state.snapshot = snapshot.Bytes()
+	d.state.snapshot, d.state.Fresh = snapshot.Bytes(), d.fresh.Load()
 	return d.state.write(d.flags.state, d.state.snapshot)
 }
 

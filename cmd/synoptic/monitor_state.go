@@ -18,6 +18,7 @@ import (
 type monitorState struct {
 	Version int    `json:"synoptic_monitor"`
 	Seed    uint64 `json:"seed"`
+	Vantage string `json:"vantage"`
 	Fresh   bool   `json:"fresh"` // the first cycle of the vantage point is under way: what it finds is no news
 
 	snapshot []byte
@@ -37,7 +38,7 @@ func readState(file string) (*monitorState, error) {
 		return begins, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, usage("give a file, or leave --state out", "%v", err)
 	}
 	s := &monitorState{}
 	line, rest, _ := bytes.Cut(data, []byte("\n"))

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"io"
+	"fmt"
+	"slices"
 
 	"synoptic/results"
 	"synoptic/results/inventory"
@@ -14,42 +14,48 @@ import (
 // outbox hands the events of an inventory to outputs: those of now, and of earlier times that not every output has.
 type outbox struct {
 	db   *inventory.DB
-	last int64 // the last that was given; 0: none
+	last int64  // the last that was given; 0: none
+	lost uint64 // records that outputs had lost when it was looked last
 }
 
-// mostEvents are given at a time.
-const mostEvents = 1 << 16
+// mostEvents are given at a time: they are read at once.
+const mostEvents = 1 << 10
 
 // each gives all events that wait, in their order, as records of a scan, or as they are for "". It ends at the first error.
 func (o *outbox) each(scanID string, give func([]results.Notice) error) error {
 	for {
-		waiting, err := o.db.Outbox(o.last, mostEvents)
-		if err != nil || len(waiting) == 0 {
+		last := o.last
+		events, err := o.next(scanID)
+		if err != nil || len(events) == 0 {
 			return err
 		}
-		var lines bytes.Buffer
-		for _, e := range waiting {
-			lines.Write(e.Record)
-			lines.WriteByte('\n')
-		}
-		o.last = waiting[len(waiting)-1].ID
-		reader := results.NewReader(&lines)
-		for into := new(results.Records); ; {
-			err := reader.Read(into)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			for _, n := range into.Notices {
-				restate(n, scanID)
-			}
-			if err := give(into.Notices); err != nil {
-				return err
-			}
+		if err := give(events); err != nil {
+			o.last = last
+			return err
 		}
 	}
+}
+
+// next are the next ones of those that wait, which it takes for given.
+func (o *outbox) next(scanID string) (all []results.Notice, err error) {
+	waiting, err := o.db.Outbox(o.last, mostEvents)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range waiting {
+		into := new(results.Records)
+		if err := results.NewReader(bytes.NewReader(append(slices.Clone(e.Record), '\n'))).Read(into); err != nil {
+			return nil, fmt.Errorf("event %d of the inventory: %w", e.ID, err)
+		}
+		for _, n := range into.Notices {
+			restate(n, scanID)
+		}
+		all = append(all, into.Notices...)
+	}
+	if len(waiting) > 0 {
+		o.last = waiting[len(waiting)-1].ID
+	}
+	return all, nil
 }
 
 // restate makes an event one of another scan's records, and keeps which one it is of.
@@ -66,19 +72,24 @@ func restate(n results.Notice, scanID string) {
 	}
 }
 
-// delivered takes the events out that every output has which has a place for them. A table on a terminal has none.
+// delivered takes the events out that every output has which has a place for them: a table on a terminal has none, and what a receiver has refused for good
+// stands among its dead letters. Where an output has lost records, all that wait are given again.
 func (o *outbox) delivered(outputs []results.Delivery) error {
 	if o.last == 0 {
 		return nil
 	}
-	took := false
+	took, waits, lost := false, false, uint64(0)
 	for i := range outputs {
-		if outputs[i].Undelivered() > 0 {
-			return nil
-		}
-		took = took || takesEvents(outputs[i].Output)
+		d := &outputs[i]
+		waits = waits || d.Queued+d.Held > 0
+		lost += d.Lost
+		took = took || takesEvents(d.Output)
 	}
-	if !took {
+	switch {
+	case lost != o.lost:
+		o.last, o.lost = 0, lost
+		return nil
+	case waits || !took:
 		return nil
 	}
 	return o.db.Delivered(o.last)

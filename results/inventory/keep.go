@@ -169,6 +169,12 @@ func (db *DB) Outbox(behind int64, most int) (all []Undelivered, err error) {
 	return all, db.failed(err)
 }
 
+// Waiting is how many events were not delivered yet.
+func (db *DB) Waiting() (int64, error) {
+	n, err := number(db.conn, `SELECT count(*) FROM outbox`)
+	return n, db.failed(err)
+}
+
 // Delivered takes the events up to one out of the outbox: every output has them.
 func (db *DB) Delivered(last int64) error {
 	return db.failed(run(db.conn, `DELETE FROM outbox WHERE id <= ?`, last))

@@ -8,7 +8,7 @@ import (
 
 // Monitor is what is controlled where it is no scan: a *watch.Monitor, or one like it.
 type Monitor interface {
-	Request(targets ...watch.Target) (endpoints int)
+	Request(targets ...watch.Target) (endpoints int, err error)
 	Pause()
 	Resume()
 	Status() watch.Status
@@ -26,7 +26,7 @@ type Monitored struct {
 	Changes      uint64  `json:"changes"`
 	Cycles       uint64  `json:"cycles"`
 	CycleDone    float64 `json:"cycle_done"`
-	Asking       bool    `json:"asking"` // a session is open
+	Asking       bool    `json:"asking"` // probes can be sent
 	Stopped      bool    `json:"stopped,omitempty"`
 	Paused       bool    `json:"paused,omitempty"`
 	Outage       string  `json:"outage,omitempty"`
@@ -38,7 +38,7 @@ func monitored(s *watch.Status) *Monitored {
 	f := &s.Figures
 	m := &Monitored{
 		Endpoints: f.Endpoints, Overdue: f.Overdue, OldestS: f.Ages.Max, BudgetPPS: f.BudgetPPS, UsedPPS: f.UsedPPS, Unconfirmed: f.Unconfirmed, Changes: f.Changes,
-		Cycles: f.Cycle, CycleDone: f.CycleDone, Asking: s.Asking, Stopped: s.Stopped, Paused: s.Paused, Outage: s.Feed.Outage, DarkNetworks: s.Dark,
+		Cycles: f.Cycle, CycleDone: f.CycleDone, Asking: s.Asking && !s.Stopped && !s.Paused && s.Feed.Outage == "", Stopped: s.Stopped, Paused: s.Paused, Outage: s.Feed.Outage, DarkNetworks: s.Dark,
 	}
 	if len(f.Tiers) > 0 {
 		m.Open = f.Tiers[0].Endpoints
@@ -94,12 +94,12 @@ func requested(m Monitor, words []string) (*int, error) {
 		} else {
 			return nil, wrong("give addresses, prefixes, or ADDRESS:PORT", "%q is no address", short(word))
 		}
-		if t.Prefix.Addr().BitLen()-t.Prefix.Bits() > watch.MostRequested {
-			return nil, wrong("give smaller ones", "%s has too many addresses to ask at once", word)
-		}
 		all = append(all, t)
 	}
-	n := m.Request(all...)
+	n, err := m.Request(all...)
+	if err != nil {
+		return nil, wrong("give a smaller prefix, or ADDRESS:PORT", "%v", err)
+	}
 	if n == 0 {
 		return nil, wrong("a monitor asks its targets and ports only", "nothing of that is watched")
 	}

@@ -12,7 +12,7 @@ import (
 // Kept is what became of what a monitor has found.
 type Kept struct {
 	Changes map[results.ChangeKind]uint64 // that were told
-	Outbox  int                           // events that not every output has
+	Outbox  int64                         // events that not every output has
 }
 
 // NewMonitor returns a registry that knows a monitor by what status and kept say, and nothing else.

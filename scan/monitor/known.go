@@ -18,18 +18,55 @@ func (p *Planner) Cycle() uint64 {
 	return n
 }
 
-// Rests tells whether windows let nothing be asked at the time that the planner was told last.
-func (p *Planner) Rests() bool {
-	for _, z := range p.zones {
-		if z.open && z.positions > 0 {
-			return false
-		}
-	}
-	return true
+// Rest is which networks windows do not let be asked, at the time that the planner was told last. It does not change.
+type Rest struct {
+	networks []netip.Prefix // the longest first; the last stands for all others
+	shut     []bool
+	all      bool
 }
 
-// RestsOf tells so of one address.
-func (p *Planner) RestsOf(addr netip.Addr) bool { return !p.zoneOfAddr(addr.Unmap()).open }
+// Rest is that of now.
+func (p *Planner) Rest() *Rest {
+	r := &Rest{all: true}
+	for _, z := range p.zones {
+		r.networks, r.shut = append(r.networks, z.prefix), append(r.shut, !z.open)
+		r.all = r.all && (!z.open || z.positions == 0)
+	}
+	return r
+}
+
+// All tells whether nothing may be asked.
+func (r *Rest) All() bool { return r.all }
+
+// Of tells so of an address.
+func (r *Rest) Of(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	for i, net := range r.networks[:len(r.networks)-1] {
+		if net.Contains(addr) {
+			return r.shut[i]
+		}
+	}
+	return r.shut[len(r.shut)-1]
+}
+
+// SetAsked says when an endpoint that is tracked was asked last, as far as that is known.
+func (p *Planner) SetAsked(ap netip.AddrPort, at int64) {
+	if index, ok := p.space.Index(ap.Addr(), ap.Port()); ok {
+		if id := p.table.find(index); id != 0 {
+			p.table.at(id).asked = p.table.seconds(at)
+		}
+	}
+}
+
+// IsOpen tells whether an endpoint is known to be open.
+func (p *Planner) IsOpen(ap netip.AddrPort) bool {
+	index, ok := p.space.Index(ap.Addr(), ap.Port())
+	if !ok {
+		return false
+	}
+	id := p.table.find(index)
+	return id != 0 && p.table.at(id).open()
+}
 
 // Open yields the endpoints that are known to be open, in no order.
 func (p *Planner) Open() iter.Seq[netip.AddrPort] {

@@ -1,5 +1,5 @@
 // Package watch runs a monitor: a monitor.Planner says which endpoint is asked next, a scan.Feed asks it, and a Keeper is given what has changed.
-// Call New with a Config, then Monitor.Run; Request, Reload, Supervise and Status may be called meanwhile, by any goroutine.
+// Call New with a Config, then Monitor.Run; Request, Pause, Supervise and Status may be called meanwhile, by any goroutine.
 //
 //	Planner ─▶ Feed ─▶ network
 //	   ▲         │

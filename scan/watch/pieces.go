@@ -2,8 +2,12 @@ package watch
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
 	"synoptic/results"
 	"synoptic/scan/confirm"
@@ -15,129 +19,180 @@ type piece struct {
 	scanID  string
 	begun   time.Time
 	made    time.Time // when this was
-	sent    uint64    // Monitor.sent then
-	asked   asked
-	changed map[netip.AddrPort]bool // that have changed in it, and the Keeper has
-	always  []uint64                // their positions
+	end     time.Time // until when it is given to the Keeper
+	before  uint64    // Monitor.sent when it began
+	sent    uint64    // since then
+	asked   *roaring64.Bitmap
+	changed map[netip.AddrPort]bool // that have changed in it, and the Keeper has,
+	given   []*holding              // and that the Keeper is given
+	always  []uint64                // the positions of both
 }
 
-// holding is a change that waits until it is kept.
+// holding is a change that waits until the Keeper has it.
 type holding struct {
 	Turned
-	due time.Time
+	due   time.Time
+	given bool // to the Keeper, in a piece
 }
 
 // begin begins a piece.
-func (m *Monitor) begin(now time.Time) {
-	m.piece = piece{scanID: newScanID(), begun: now, made: now, sent: m.sent, asked: asked{}, changed: map[netip.AddrPort]bool{}}
+func (m *Monitor) begin(at, now time.Time) {
+	m.piece = &piece{scanID: newScanID(), begun: at, made: now, before: m.sent, asked: roaring64.New(), changed: map[netip.AddrPort]bool{}}
 }
 
 // netOf is the address of an address' network.
 func netOf(addr netip.Addr) netip.Addr { return confirm.NetOf(addr).Addr() }
 
-// covered takes note of an endpoint that was asked while evidence held.
-func (m *Monitor) covered(ap netip.AddrPort) {
-	if index, ok := m.config.Space.Index(ap.Addr(), ap.Port()); ok {
-		m.piece.asked.add(m.order.Position(index))
+// position is where an endpoint is asked in the cycle.
+func (m *Monitor) position(ap netip.AddrPort) (uint64, bool) {
+	index, ok := m.config.Space.Index(ap.Addr(), ap.Port())
+	if !ok {
+		return 0, false
 	}
+	return m.order.Position(index), true
 }
 
-// hold takes a change. What has gone silent waits for the others of its host.
+// hold takes a change. What has gone silent waits for the others of its host, and is none where it answers again meanwhile.
 func (m *Monitor) hold(now time.Time, t Turned) {
-	h := holding{t, now}
+	h := &holding{Turned: t, due: now}
 	if t.Before == results.Open && t.After == 0 {
 		h.due = now.Add(m.config.Hold)
+	}
+	if t.After == results.Open {
+		i := slices.IndexFunc(m.held, func(x *holding) bool { return x.Addr == t.Addr && !x.given && x.due.After(now) })
+		if i >= 0 {
+			m.held = slices.Delete(m.held, i, i+1)
+			return
+		}
 	}
 	m.held = append(m.held, h)
 }
 
-// ripe tells whether a change is to be kept now: its time has come, or that of another one of its host, for they are told together.
-func ripe(held []holding, now time.Time, all bool) (which []bool, some bool) {
-	which = make([]bool, len(held))
+// ripe are the changes that are to be kept now: their time has come, or that of another one of their host, for they are told together.
+func (m *Monitor) ripe(now time.Time, all bool) (some []*holding) {
 	hosts := map[netip.Addr]bool{}
-	for i := range held {
-		if all || !held[i].due.After(now) {
-			which[i], some = true, true
-			hosts[held[i].Addr.Addr()] = true
+	for _, h := range m.held {
+		if !h.given && (all || !h.due.After(now)) {
+			hosts[h.Addr.Addr()] = true
 		}
 	}
-	for i := range held {
-		which[i] = which[i] || hosts[held[i].Addr.Addr()]
+	for _, h := range m.held {
+		if !h.given && hosts[h.Addr.Addr()] {
+			some = append(some, h)
+		}
 	}
-	return which, some
+	return some
 }
 
 // writeEvery is how often a piece is kept in which nothing has changed.
 const writeEvery = 5 * time.Minute
 
-// keep gives the Keeper what is to be kept; last: all, for nothing follows.
-func (m *Monitor) keep(last bool) error {
-	m.mu.Lock()
-	now := time.Now()
-	which, some := ripe(m.held, now, last)
-	var changes []Turned
-	var taken []int
-	again := false // a port has changed again: that is of the next piece
-	if some {
-		for i := range m.held {
-			switch h := &m.held[i]; {
-			case !which[i]:
-			case m.piece.changed[h.Addr]:
-				again = true
-			default:
-				changes, taken = append(changes, h.Turned), append(taken, i)
-			}
+// gather puts into the piece what is to be kept now, and gives it; nil: there is nothing to keep. last ends it, and so does a port that changes again.
+func (m *Monitor) gather(now time.Time, last bool) *piece {
+	p, again := m.piece, false
+	in := maps.Clone(p.changed)
+	for _, h := range p.given {
+		in[h.Addr] = true
+	}
+	for _, h := range m.ripe(now, last) {
+		if in[h.Addr] {
+			again = true
+			continue
+		}
+		in[h.Addr], h.given = true, true
+		p.given = append(p.given, h)
+		if position, ok := m.position(h.Addr); ok {
+			p.always = append(p.always, position)
 		}
 	}
-	over := last || again || now.Sub(m.piece.made) >= m.config.Piece
-	if len(changes) == 0 && !over && now.Sub(m.kept) < writeEvery {
-		m.mu.Unlock()
+	over := last || again || now.Sub(p.made) >= m.config.Piece
+	if len(p.given) == 0 && !over && now.Sub(m.kept) < writeEvery {
 		return nil
 	}
-	positions := m.piece.always
-	for _, c := range changes {
-		if index, ok := m.config.Space.Index(c.Addr.Addr(), c.Addr.Port()); ok {
-			positions = append(positions, m.order.Position(index))
-		}
+	p.end, p.sent = now, m.sent-p.before
+	if over {
+		m.ending = p
+		m.begin(now, now)
 	}
-	p := &Piece{
-		ScanID: m.piece.scanID, Begin: m.piece.begun, Now: now, Sent: m.sent - m.piece.sent, Changes: changes, Last: over, Covered: m.piece.asked.set(positions),
+	return p
+}
+
+// keep gives the Keeper what is to be kept: all, where it is the last time.
+func (m *Monitor) keep(last bool) error {
+	m.mu.Lock()
+	p := m.ending
+	if p == nil {
+		p = m.gather(time.Now(), last)
+	}
+	dark := m.tell
+	m.tell = nil
+	if p == nil {
+		m.mu.Unlock()
+		return m.tellDark(dark)
+	}
+	out := &Piece{ScanID: p.scanID, Begin: p.begun, Now: p.end, Sent: p.sent, Last: p == m.ending}
+	for _, h := range p.given {
+		out.Changes = append(out.Changes, h.Turned)
+	}
+	asked, always := p.asked, slices.Clone(p.always)
+	if !out.Last {
+		asked = asked.Clone() // which goes on
 	}
 	m.mu.Unlock()
-
-	stay, err := m.config.Keeper.Keep(p)
+	out.Covered = covered(asked, always)
+	err := m.tellDark(dark)
+	stay, keepErr := m.config.Keeper.Keep(out)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if errors.Is(err, ErrOver) {
-		m.begin(now)
+	switch {
+	case errors.Is(keepErr, ErrOver):
+		m.lostPiece(p)
+	case keepErr == nil:
+		m.took(p, stay)
 	}
-	if err != nil {
-		m.config.Warn(err)
-		return err
+	if keepErr != nil {
+		m.config.Warn(keepErr)
 	}
-	m.took(now, p, positions, taken, stay)
-	return nil
+	return errors.Join(err, keepErr)
+}
+
+// tellDark tells the Keeper of networks.
+func (m *Monitor) tellDark(all []darkness) (err error) {
+	for _, d := range all {
+		if e := m.config.Keeper.Dark(d.Dark, d.since); e != nil {
+			m.config.Warn(e)
+			err = e
+		}
+	}
+	return err
 }
 
 // took takes note of what the Keeper has.
-func (m *Monitor) took(now time.Time, p *Piece, positions []uint64, taken []int, stay []netip.AddrPort) {
-	m.kept, m.piece.always = now, positions
-	for i := range p.Changes {
-		m.piece.changed[p.Changes[i].Addr] = true
+func (m *Monitor) took(p *piece, stay []netip.AddrPort) {
+	m.kept = p.end
+	for _, h := range p.given {
+		p.changed[h.Addr] = true
 	}
-	left := m.held[:0]
-	for i := range m.held {
-		if len(taken) > 0 && taken[0] == i {
-			taken = taken[1:]
-		} else {
-			left = append(left, m.held[i])
-		}
-	}
-	m.held = left
+	m.held = slices.DeleteFunc(m.held, func(h *holding) bool { return h.given })
+	p.given = nil
 	for _, ap := range stay {
 		m.planner.Track(ap, monitor.KnownOpen, 0)
 	}
-	if p.Last {
-		m.begin(now)
+	if p == m.ending {
+		m.ending = nil
 	}
+}
+
+// lostPiece goes on after a piece that has ended without our doing: the next one begins when the Keeper had all. Of what was asked since then nobody
+// knows, and changes are given again.
+func (m *Monitor) lostPiece(p *piece) {
+	for _, h := range p.given {
+		h.given = false
+	}
+	if p == m.ending {
+		m.ending = nil
+		m.piece.begun = m.kept
+		return
+	}
+	m.begin(m.kept, time.Now())
 }

@@ -1,8 +1,10 @@
 package watch
 
 import (
+	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net/netip"
 	"time"
 
@@ -17,21 +19,44 @@ type Target struct {
 	Port   uint16 // 0: all
 }
 
-// MostRequested is how many bits the addresses of a Target may have: a /20 is 2^12 of them.
-const MostRequested = 12
+// MostRequested is how many endpoints one call may ask for.
+const MostRequested = 1 << 16
+
+// ErrTooMany says that more were asked for.
+var ErrTooMany = fmt.Errorf("more than %d ports cannot be asked at once", MostRequested)
 
 // Request has endpoints asked before all others, and tells how many of those that it was given are watched.
-func (m *Monitor) Request(targets ...Target) (n int) {
+func (m *Monitor) Request(targets ...Target) (n int, err error) {
+	ports := 0
+	for range m.planner.Ports() { // which never change
+		ports++
+	}
+	total := 0.0
+	for _, t := range targets {
+		each := float64(ports)
+		if t.Port != 0 {
+			each = 1
+		}
+		if total += each * math.Exp2(float64(t.Prefix.Addr().BitLen()-t.Prefix.Bits())); total > MostRequested {
+			return 0, ErrTooMany
+		}
+	}
+	for _, t := range targets {
+		for a := t.Prefix.Masked().Addr(); t.Prefix.Contains(a); a = a.Next() {
+			n += m.requestOne(a, t.Port)
+		}
+	}
+	return n, nil
+}
+
+// requestOne has the ports of an address asked, or one of them.
+func (m *Monitor) requestOne(a netip.Addr, port uint16) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock.at(time.Now())
-	for _, t := range targets {
-		for a := t.Prefix.Masked().Addr(); t.Prefix.Contains(a); a = a.Next() {
-			for port := range m.ports(t.Port) {
-				if m.planner.Request(netip.AddrPortFrom(a, port), now) {
-					n++
-				}
-			}
+	for port := range m.ports(port) {
+		if m.planner.Request(netip.AddrPortFrom(a, port), now) {
+			n++
 		}
 	}
 	return n
@@ -89,7 +114,8 @@ func (m *Monitor) Snapshot(w io.Writer) error {
 
 // Status is how a monitor does.
 type Status struct {
-	Counts  monitor.Counts
+	Counts  monitor.Counts // since the first start of all
+	Sent    uint64         // by this monitor
 	Figures results.Supervision
 	Feed    scan.FeedStatus // of the last one; the zero value before the first
 	Asking  bool            // it runs
@@ -103,7 +129,7 @@ type Status struct {
 func (m *Monitor) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Status{Counts: m.planner.Counts(), Figures: m.planner.Figures(m.clock.at(time.Now())), Asking: m.asking, Paused: m.paused, Stopped: m.stopped, Held: len(m.held), Dark: len(m.dark)}
+	s := Status{Counts: m.planner.Counts(), Sent: m.sent, Figures: m.planner.Figures(m.clock.at(time.Now())), Asking: m.asking, Paused: m.paused, Stopped: m.stopped, Held: len(m.held), Dark: len(m.dark)}
 	if m.feed != nil {
 		s.Feed = m.feed.Status()
 	}

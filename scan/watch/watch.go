@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"synoptic/rawsock"
@@ -84,7 +85,7 @@ type Keeper interface {
 }
 
 // ErrOver is what a Keeper says of a piece that has ended without its doing: the changes that it did not take are of the next one.
-var ErrOver = errors.New("the piece is over")
+var ErrOver = errors.New("what was asked since the inventory was written last counts as not asked")
 
 // Monitor is one that runs.
 type Monitor struct {
@@ -96,12 +97,15 @@ type Monitor struct {
 	clock   clock
 	stopped bool // by the stop file
 	paused  bool // by Pause
+	rest    atomic.Pointer[monitor.Rest]
 	feed    *scan.Feed
 	asking  bool // it runs
-	piece   piece
-	kept    time.Time // when the Keeper had all
-	held    []holding
+	piece   *piece
+	ending  *piece    // the one before, as long as the Keeper does not have its end
+	kept    time.Time // until when the Keeper had all
+	held    []*holding
 	dark    map[netip.Addr]*darkness // by the address of the network
+	tell    []darkness               // that the Keeper is to be told of
 	sent    uint64
 	due     []monitor.Endpoint
 	asked   int64 // when the planner was asked last, by its clock
@@ -128,11 +132,12 @@ func New(c Config) (*Monitor, error) {
 		c.Warn = func(error) {}
 	}
 	m := &Monitor{config: c, order: order, planner: c.Planner, clock: newClock(time.Now(), c.Planner.Now()), dark: map[netip.Addr]*darkness{}}
-	m.kept = time.Now()
-	m.begin(m.kept)
-	if !c.Since.IsZero() && c.Since.Before(m.kept) {
-		m.piece.begun = c.Since
+	now := time.Now()
+	if m.kept = now; !c.Since.IsZero() && c.Since.Before(now) {
+		m.kept = c.Since
 	}
+	m.begin(m.kept, now)
+	m.kept = now
 	return m, nil
 }
 
@@ -145,31 +150,48 @@ func newScanID() string {
 
 // Run asks until ctx ends. What has been found is kept before it returns; the error is that of the Keeper, if it does not take it.
 func (m *Monitor) Run(ctx context.Context) (err error) {
-	var going sync.WaitGroup
 	m.look()
+	var going sync.WaitGroup
 	going.Go(crash.Guarded(func() { m.ask(ctx) }))
-	tick := time.NewTicker(keepEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-			m.look()
-			_ = m.keep(false) // or a second later: it is said
-		}
-	}
+	going.Go(crash.Guarded(func() { // whatever the Keeper waits for
+		every(ctx, lookEvery, m.look)
+	}))
+	every(ctx, keepEvery, func() { _ = m.keep(false) }) // or a second later: it is said
 	going.Wait()
-	for range lastTries {
-		if err = m.keep(true); err == nil {
+	for failed := 0; failed < lastTries; {
+		if err = m.keep(true); err != nil {
+			failed++
+			time.Sleep(keepEvery)
+		} else if m.allKept() {
 			return nil
 		}
-		time.Sleep(keepEvery)
 	}
 	return err
 }
 
+// every does something again and again, until ctx ends.
+func every(ctx context.Context, d time.Duration, what func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			what()
+		}
+	}
+}
+
+// allKept tells whether the Keeper has all.
+func (m *Monitor) allKept() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.held) == 0 && m.ending == nil
+}
+
 const (
-	keepEvery = time.Second
+	keepEvery, lookEvery = time.Second, time.Second
 	// lastTries is how often it is tried to keep what was found last.
 	lastTries = 5
 	// A feed that has ended is followed by another after a second, then twice as long each time, a minute at most.
@@ -252,32 +274,33 @@ func (m *Monitor) look() {
 	m.mu.Lock()
 	m.stopped = stopped
 	m.planner.Next(m.clock.at(time.Now()), 0, nil) // windows open and close
+	m.rest.Store(m.planner.Rest())
 	m.pause()
-	tell := m.lookAtDark(time.Now())
+	m.tell = append(m.tell, m.lookAtDark(time.Now())...)
 	m.mu.Unlock()
-	for _, d := range tell {
-		if err := m.config.Keeper.Dark(d.Dark, d.since); err != nil {
-			m.config.Warn(err)
-		}
-	}
 }
 
 // pause has the feed stand still, with its beacons, while nothing may be asked.
 func (m *Monitor) pause() {
 	switch {
 	case m.feed == nil:
-	case m.stopped || m.paused || m.planner.Rests():
+	case m.stopped || m.paused || m.rest.Load().All():
 		m.feed.Pause()
 	default:
 		m.feed.Resume()
 	}
 }
 
-// rests is a rule of the gate: nothing leaves for a network, beacons neither, while its windows do not let it be asked.
-func (m *Monitor) rests(_ uint64, addr netip.Addr, _ uint16) gate.Answer {
+// Rests tells whether nothing may leave for an address now, by whatever it is: its windows, the stop file, Pause.
+func (m *Monitor) Rests(addr netip.Addr) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.planner.RestsOf(addr) {
+	return m.stopped || m.paused || m.rest.Load().Of(addr)
+}
+
+// rests is a rule of the gate: nothing leaves for a network, beacons neither, while its windows do not let it be asked.
+func (m *Monitor) rests(_ uint64, addr netip.Addr, _ uint16) gate.Answer {
+	if m.rest.Load().Of(addr) {
 		return gate.Never
 	}
 	return gate.Go
@@ -366,8 +389,8 @@ func (m *Monitor) Take(answers []results.Port) {
 			state = 0
 		}
 		change, changed := m.planner.Result(ap, state, at)
-		if p.Reason != results.EvidenceLost {
-			m.covered(ap)
+		if position, ok := m.position(ap); ok && p.Reason != results.EvidenceLost {
+			m.piece.asked.Add(position)
 		}
 		if changed {
 			if loss == 0 {

@@ -32,6 +32,9 @@ type keeper struct {
 	dark   []monitor.Dark
 	broken int // so many calls fail
 	stay   bool
+	over   time.Duration                      // the first piece that is given from then on has ended; 0: never
+	begins []time.Time                        // when each piece has begun,
+	until  []time.Time                        // and until when it was kept
 	seen   map[string]map[netip.AddrPort]bool // that have changed, by piece
 }
 
@@ -46,11 +49,16 @@ func (k *keeper) Keep(p *watch.Piece) ([]netip.AddrPort, error) {
 		k.broken--
 		return nil, errors.New("the disk is full")
 	}
+	if k.over > 0 && time.Since(k.begun) > k.over {
+		k.over = 0
+		return nil, watch.ErrOver
+	}
 	if n := len(k.ids); n == 0 || k.ids[n-1] != p.ScanID {
 		if slices.Contains(k.ids, p.ScanID) {
 			k.t.Errorf("piece %s comes again", p.ScanID)
 		}
 		k.ids = append(k.ids, p.ScanID)
+		k.begins, k.until = append(k.begins, p.Begin), append(k.until, p.Begin)
 		k.seen[p.ScanID] = map[netip.AddrPort]bool{}
 	}
 	if n := p.Covered.Len(); n < k.asked[p.ScanID] {
@@ -58,6 +66,7 @@ func (k *keeper) Keep(p *watch.Piece) ([]netip.AddrPort, error) {
 	} else {
 		k.asked[p.ScanID] = n
 	}
+	k.until[len(k.until)-1] = p.Now
 	var stay []netip.AddrPort
 	for _, c := range p.Changes {
 		if k.seen[p.ScanID][c.Addr] {
@@ -230,6 +239,40 @@ func TestChanges(t *testing.T) {
 		for _, c := range gone {
 			if c.with < 3 || c.at-begin < 10*time.Minute || c.at-begin > 15*time.Minute || c.Reason != results.NoResponse || c.Loss > 0.02 {
 				t.Errorf("told after %v, with %d others: %+v", c.at-begin, c.with-1, c.Turned)
+			}
+		}
+	})
+}
+
+// A host that answers again before it was told to be down has not changed, and one that has been told changes again in the next piece.
+func TestBack(t *testing.T) {
+	for _, out := range []time.Duration{11 * time.Minute, 11*time.Minute + 30*time.Second, 12 * time.Minute, 12*time.Minute + 30*time.Second, 13 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			host := netip.MustParsePrefix("10.0.0.9/32")
+			k, _, m := run(t, sim.Config{Seed: 5, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{
+				{Kind: sim.PrefixOut, Prefix: host, Begin: 10 * time.Minute, End: 10*time.Minute + out},
+			}}, 30*time.Minute, nil)
+			if n := len(k.since(10 * time.Minute)); n%2 != 0 || n > 6 || isOpen(k) != 192 || m.Status().Held > 0 {
+				t.Errorf("%v: %d changes, %d open: %+v", out, n, isOpen(k), k.since(10*time.Minute))
+			}
+		})
+	}
+}
+
+// What has been found when the monitor is stopped is kept, and of a piece that has ended without its doing changes are given again, in one that begins when
+// the Keeper had all.
+func TestPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		falls := netip.MustParsePrefix("10.0.0.9/32")
+		k, _, _ := run(t, sim.Config{Seed: 6, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{{Kind: sim.PrefixOut, Prefix: falls, Begin: 10 * time.Minute}}},
+			21*time.Minute+30*time.Second, func(_ *watch.Config, k *keeper) { k.over = 20 * time.Minute })
+		gone := k.since(10 * time.Minute)
+		if len(gone) != 3 || isOpen(k) != 189 || len(k.ids) < 2 {
+			t.Errorf("%d pieces, %+v", len(k.ids), gone)
+		}
+		for i := 1; i < len(k.begins); i++ {
+			if !k.begins[i].Equal(k.until[i-1]) {
+				t.Errorf("piece %d begins at %v, and the one before was kept until %v", i, k.begins[i].Sub(k.begun), k.until[i-1].Sub(k.begun))
 			}
 		}
 	})

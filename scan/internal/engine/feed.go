@@ -19,7 +19,7 @@ import (
 // Asker hands out endpoints one by one, without an end, and takes what came of each. One goroutine calls its methods.
 type Asker interface {
 	// Next appends endpoints that are to be asked now, at a Unix time in ns, each by one SYN. It is called every feedTick, but not while
-	// nothing can leave.
+	// some that it gave could not leave.
 	Next(now int64, to []netip.AddrPort) []netip.AddrPort
 	// Take takes what came of endpoints that Next gave, once each: an answer; results.NoResponse where none came while evidence held;
 	// results.NoARP; or results.EvidenceLost, which says that it counts as not asked.
@@ -118,7 +118,7 @@ func (f *feed) run(ctx context.Context, cancel context.CancelCauseFunc, lanes []
 	guard := newSentinel(f.phase, f, cancel)
 	guard.begin(ctx)
 	watching.Go(crash.Guarded(func() { guard.run(ctx, stop) }))
-	f.send(ctx)
+	f.send(ctx, cancel)
 	close(stop)
 	watching.Wait()
 	guard.tellLater()
@@ -137,28 +137,40 @@ func (f *feed) hand(answers []results.Port) {
 	}
 }
 
-// send asks the Asker, and sends what it gives, until ctx ends.
-func (f *feed) send(ctx context.Context) {
+// errClock ends a feed whose clock was set back: what it knows of the path is of a time that is still to come.
+var errClock = errors.New("the clock was set back")
+
+// mostBack is how far a clock may go back unnoticed: less than it takes to notice an outage.
+const mostBack = int64(100 * time.Millisecond)
+
+// send asks the Asker, and sends what it gives as the pace grants it, until ctx ends.
+func (f *feed) send(ctx context.Context, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(feedTick)
 	defer tick.Stop()
-	var due []netip.AddrPort
+	var all, due []netip.AddrPort // due is what is left of all
+	last := int64(0)
 	for {
 		select {
 		case <-ctx.Done():
+			f.unasked(due...)
 			return
 		case <-tick.C:
 		}
 		now := time.Now().UnixNano()
+		if now < last-mostBack {
+			cancel(fatal{errClock})
+			continue
+		}
+		last = now
 		f.hand(f.settled(now))
-		due = f.asker.Next(now, due[:0])
-		for rest := due; len(rest) > 0; {
-			n, err := f.session.pacer.Take(ctx, len(rest))
-			if err != nil {
-				f.unasked(rest...)
-				return
+		if len(due) == 0 {
+			all = f.asker.Next(now, all[:0])
+			due = all
+		}
+		for n := -1; len(due) > 0 && n != 0; due = due[n:] {
+			if n = f.session.pacer.TryTake(len(due)); n > 0 {
+				f.ask(ctx, due[:n])
 			}
-			f.ask(ctx, rest[:n])
-			rest = rest[n:]
 		}
 	}
 }

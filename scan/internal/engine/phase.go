@@ -31,6 +31,7 @@ type Phase struct {
 	rec     recorder
 	tally   tally
 	errors  firstError
+	fed     bool // an Asker says what is asked
 	results *window.Map
 	kernel  *kernel // programs that mark the result map too; nil where there are none
 
@@ -68,7 +69,7 @@ func newPhase(s *Session, c PhaseConfig) (*Phase, error) {
 	if !p.Asked.NoBackoff {
 		ph.refusals = &backoff.Counts{}
 	}
-	if c.Fed {
+	if ph.fed = c.Fed; c.Fed {
 		return ph, nil
 	}
 	return ph, ph.renew()

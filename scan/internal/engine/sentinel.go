@@ -235,7 +235,7 @@ func (w *sentinel) rate(now int64) float64 {
 	switch {
 	case w.release != nil:
 		return min(pausedPerSecond, max(mostOfRate*rate, min(leastPerSecond, rate)))
-	case w.phase.cur.done() >= w.phase.plan.Positions.Len():
+	case !w.phase.fed && w.phase.cur.done() >= w.phase.plan.Positions.Len():
 		return max(r, min(leastPerSecond, rate/4)) // first tries are over: little else is sent
 	}
 	return r
