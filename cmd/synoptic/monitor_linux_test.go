@@ -185,15 +185,15 @@ func TestMonitorRefuses(t *testing.T) {
 	must(t, os.WriteFile(broken, []byte("version: 1\nbudget_pps: 5\nmax_age: 1d\nwindow: 3\n"), 0o600))
 	must(t, os.WriteFile(foreign, []byte("something else\n"), 0o600))
 	for want, args := range map[string][]string{
-		"CONFIG is missing":                 {"monitor"},
-		"no such file":                      {"monitor", filepath.Join(dir, "none"), "127.0.0.1"},
-		`b.yaml:4: unknown key "window"`:    {"monitor", broken, "127.0.0.1"},
-		"no target given":                   {"monitor", rules},
-		"a monitor keeps an inventory":      {"monitor", rules, "127.0.0.1", "-p", "80"},
-		"is no state of a monitor":          {"monitor", rules, "127.0.0.1", "-p", "80", "--inventory", filepath.Join(dir, "i.db"), "--state", foreign, "-o", filepath.Join(dir, "o"), "--control", filepath.Join(dir, "s")},
-		"ask what now?":                     {"monitor", "now"},
-		"no scan listens":                   {"monitor", "now", "10.0.0.1", "--control", filepath.Join(dir, "none")},
-		"some targets cannot be asked over": {"monitor", rules, "127.0.0.1", "::1", "-p", "80"},
+		"CONFIG is missing":              {"monitor"},
+		"no such file":                   {"monitor", filepath.Join(dir, "none"), "127.0.0.1"},
+		`b.yaml:4: unknown key "window"`: {"monitor", broken, "127.0.0.1"},
+		"no target given":                {"monitor", rules},
+		"a monitor keeps an inventory":   {"monitor", rules, "127.0.0.1", "-p", "80"},
+		"is no state of a monitor":       {"monitor", rules, "127.0.0.1", "-p", "80", "--inventory", filepath.Join(dir, "i.db"), "--state", foreign, "-o", filepath.Join(dir, "o"), "--control", filepath.Join(dir, "s")},
+		"ask what now?":                  {"monitor", "now"},
+		"no scan listens":                {"monitor", "now", "10.0.0.1", "--control", filepath.Join(dir, "none")},
+		"cannot ask IPv6":                {"monitor", rules, "127.0.0.1", "::1", "-p", "80"},
 	} {
 		refusesWith(t, want, args)
 	}
