@@ -126,7 +126,7 @@ func (db *DB) notAsked(t *timeline, from, to int, vantage string, changed []togg
 		return nil, err
 	}
 	asked := t.together(min(from+1, to), to)
-	_, t1 := t.sweeps[to].times()
+	_, t1 := t.bounds(to)
 	for _, k := range open {
 		at, err := db.addrPort(k)
 		if err != nil {
@@ -137,7 +137,7 @@ func (db *DB) notAsked(t *timeline, from, to int, vantage string, changed []togg
 			continue
 		}
 		all = append(all, keyed{k, results.Change{
-			Time: moment(t1), ScanID: t.sweeps[to].pieces[0].scanID, Change: results.ChangeUnknown, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
+			Time: moment(t1), ScanID: t.pieces(to)[0].scanID, Change: results.ChangeUnknown, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
 			Vantage: vantage, Before: stateOpen, After: stateUnknown,
 		}})
 	}

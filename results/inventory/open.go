@@ -42,8 +42,8 @@ type DB struct {
 	conn   *sqlite3.Conn
 	packer *packer
 	spaces spaces
-	seek   *sqlite3.Stmt // of covered
-	writes uint64        // transactions that changed what a Watch has read
+	stmts  map[string]*sqlite3.Stmt // of queries that come again and again: see again
+	writes uint64                   // transactions that changed what a Watch has read
 }
 
 // Error is what is wrong with a database as a file. It wraps the cause.
@@ -156,7 +156,7 @@ func open(path string, c Config, flags sqlite3.OpenFlag, mayBeFresh bool) (db *D
 	if c.Wait == 0 {
 		c.Wait = DefaultWait
 	}
-	db = &DB{path: path, config: c}
+	db = &DB{path: path, config: c, stmts: map[string]*sqlite3.Stmt{}}
 	db.spaces.forget()
 	if db.packer, err = newPacker(); err != nil {
 		return nil, err
@@ -224,8 +224,8 @@ func (db *DB) prepare(readOnly, mayBeFresh bool) error {
 func (db *DB) Close() error {
 	_ = db.packer.zip.Close()
 	db.packer.unzip.Close()
-	if db.seek != nil {
-		db.seek.Close()
+	for _, s := range db.stmts {
+		s.Close()
 	}
 	return db.failed(db.conn.Close())
 }

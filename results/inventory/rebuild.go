@@ -128,7 +128,7 @@ func (u *update) marks(k key, at netip.AddrPort, old []stretch) []mark {
 
 // askedByOthers tells whether other pieces of the scan's sweep cover an endpoint.
 func (u *update) askedByOthers(at netip.AddrPort) bool {
-	return slices.ContainsFunc(u.t.sweeps[u.at].pieces, func(p *piece) bool { return p != u.piece && u.t.covers(p, at) })
+	return slices.ContainsFunc(u.t.pieces(u.at), func(p *piece) bool { return p != u.piece && u.t.covers(p, at) })
 }
 
 // stretchesOf are the intervals that marks make.
@@ -183,7 +183,7 @@ func (u *update) replace(k key, at netip.AddrPort, rows []pastRow, row curRow, o
 			continue
 		}
 		until := u.t.sweeps[s.until].id
-		last := max(u.t.lastAsked(k, at, s.until), s.since)
+		last := u.t.lastAsked(k, at, s.since, s.until)
 		u.edit(until, k, &toggle{key: k, sweep: until, how: s.how, gap: until - u.t.sweeps[last].id})
 		r := pastRow{since: since, until: until, how: s.how}
 		if c.gap != 0 {
