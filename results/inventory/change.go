@@ -33,14 +33,14 @@ var ends = [...]struct {
 
 // change is the record of a toggle of a sweep.
 func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.Change {
-	sweep := t.index[c.sweep]
+	sweep := t.index[int64(c.sweep)]
 	p := t.pieceOf(at, sweep)
 	r := results.Change{
 		ScanID: p.scanID, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
 		Time: moment(p.t1), NotAfter: p.end(),
 	}
 	if c.gap != 0 {
-		r.NotBefore = t.begun(at, t.index[c.sweep-c.gap])
+		r.NotBefore = t.begun(at, t.index[int64(c.sweep)-c.gap])
 	}
 	switch {
 	case !c.opened:

@@ -162,7 +162,7 @@ func (db *DB) lastEnded(vantage string, since time.Time, yield func(results.Chan
 				return err
 			}
 			record := t.change(c, at, names[i])
-			if record.Service, err = db.lastService(c.key, c.sweep); err != nil || t.err != nil {
+			if record.Service, err = db.lastService(c.key, int64(c.sweep)); err != nil || t.err != nil {
 				return errors.Join(err, t.err)
 			}
 			if !yield(record) {

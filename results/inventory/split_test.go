@@ -63,7 +63,7 @@ func dump(t *rapid.T, db *DB) string {
 				at, _ := db.addrPort(c.key)
 				from := -1
 				if c.gap != 0 {
-					from = line.index[c.sweep-c.gap]
+					from = line.index[int64(c.sweep)-c.gap]
 				}
 				said = append(said, fmt.Sprintf(" %v %v again %v how %v from %d", at, c.opened, c.again, c.how, from))
 			}

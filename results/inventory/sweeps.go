@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -18,6 +19,9 @@ func (db *DB) timeline(vantage int64) (*timeline, error) {
 	var all []row
 	err := each(db.conn, `SELECT id, place FROM sweep WHERE vantage = ?`, func(s *sqlite3.Stmt) error {
 		all = append(all, row{s.ColumnInt64(0), s.ColumnInt64(1)})
+		if all[len(all)-1].id > math.MaxInt32 { // nobody makes so many, and a toggle has no room for it
+			return errBlob
+		}
 		return nil
 	}, vantage)
 	if err != nil {

@@ -126,7 +126,7 @@ func (u *update) appear(s *sighting) error {
 	if err := u.unask(at); err != nil {
 		return err
 	}
-	c := toggle{key: s.key, opened: true, first: true, sweep: now, again: len(before) > 0}
+	c := toggle{key: s.key, opened: true, first: true, sweep: int32(now), again: len(before) > 0}
 	after := u.t.lastAsked(s.key, at, -1, u.at)
 	if after >= 0 {
 		c.gap = now - u.t.sweeps[after].id
@@ -209,7 +209,7 @@ func (u *update) finish(k key, at netip.AddrPort, row curRow, now int64) error {
 		return err
 	}
 	last := u.t.lastAsked(k, at, u.t.index[row.since], u.at)
-	c := toggle{key: k, sweep: now, how: u.in.howEnded(at), gap: now - u.t.sweeps[last].id}
+	c := toggle{key: k, sweep: int32(now), how: u.in.howEnded(at), gap: now - u.t.sweeps[last].id}
 	u.edit(now, k, &c)
 	u.ended++
 	u.tellEnded(&c, at, row.svc)
@@ -306,7 +306,7 @@ func (db *DB) editDelta(sweep int64, edits map[key]*toggle) error {
 		}
 	}
 	slices.SortFunc(fresh, func(a, b toggle) int { return compare(a.key, b.key) })
-	all = mergeToggles(kept, fresh)
+	all = mergeToggles(nil, kept, fresh)
 	opened := 0
 	for i := range all {
 		if all[i].opened {
