@@ -100,8 +100,11 @@ func openToWrite(path string, c Config, fresh bool) (*DB, error) {
 	return db, err
 }
 
-// OpenReader opens a database that is there, for reading. Others may write to it meanwhile, which takes a file in its folder that readers share:
-// where that cannot be made, and nobody seems to write, the database is read as one that nobody changes.
+// ErrOlder is wrapped by the *Error of a reader whose database has the schema of an older version: Open and OpenExisting bring it up to date.
+var ErrOlder = errors.New("the schema is of an older version")
+
+// OpenReader opens a database that is there, for reading. One of an older schema is refused: see ErrOlder. Others may write to it meanwhile, which
+// takes a file in its folder that readers share: where that cannot be made, and nobody seems to write, the database is read as one that nobody changes.
 func OpenReader(path string, c Config) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
@@ -207,7 +210,7 @@ func (db *DB) prepare(readOnly, mayBeFresh bool) error {
 			hint: "use a synoptic as new as the one that wrote it"}
 	case readOnly && version < int64(SchemaVersion):
 		return &Error{Path: db.path, msg: fmt.Sprintf("its schema has version %d, and this program reads %d", version, SchemaVersion),
-			hint: "synoptic inventory import without a file brings it up to date"}
+			hint: "let a user who may write it open it for writing, which brings it up to date", cause: ErrOlder}
 	}
 	if readOnly {
 		return db.failed(db.conn.Exec("PRAGMA query_only = 1; PRAGMA cache_size = -32768"))
