@@ -30,6 +30,8 @@ type packer struct {
 	zip   *zstd.Encoder
 	unzip *zstd.Decoder
 	buf   []byte
+	keys  []key       // of unpackDelta, as are the toggles: memory that is used again
+	lists [2][]toggle // opened, ended
 }
 
 func newPacker() (*packer, error) {
@@ -280,21 +282,21 @@ func (p *packer) unpackDelta(blob []byte, sweep int64) ([]toggle, error) {
 		return nil, err
 	}
 	c := columnsOf(plain)
-	var lists [2][]toggle
-	for i := range lists {
-		keys := c.keys(nil)
-		lists[i] = make([]toggle, 0, len(keys))
-		for _, k := range keys {
-			lists[i] = append(lists[i], toggle{key: k, opened: i == 0, first: i == 0, sweep: int32(sweep)})
+	for i := range p.lists {
+		p.keys = c.keys(p.keys)
+		list := slices.Grow(p.lists[i][:0], len(p.keys))
+		for _, k := range p.keys {
+			list = append(list, toggle{key: k, opened: i == 0, first: i == 0, sweep: int32(sweep)})
 		}
-		for j := range lists[i] {
-			lists[i][j].setMeta(c.uvarint())
+		for j := range list {
+			list[j].setMeta(c.uvarint())
 		}
+		p.lists[i] = list
 	}
 	if c.err != nil || len(c.b) > 0 {
 		return nil, errBlob
 	}
-	return mergeToggles(nil, lists[0], lists[1]), nil
+	return mergeToggles(nil, p.lists[0], p.lists[1]), nil
 }
 
 // mergeToggles joins what an earlier and a later run of sweeps changed: of an endpoint that is in both, the later change holds, and the
