@@ -23,7 +23,7 @@ var groups = []struct{ title, flags string }{
 	{"Audit", "all-netns compare hidden"},
 	{"Output", "output title show json exit-code show-hosts scan-id tag tags-file spool spool-max dead-letters delivery-timeout dir"},
 	{"Receivers", "hec-token-file elastic-api-key-file elastic-user elastic-password-file ca-file client-cert client-key"},
-	{"Inventory", "inventory vantage state confirm policy events history keep note who undo check"},
+	{"Inventory", "inventory vantage state confirm policy events history keep note who undo upgrade check"},
 	{"Control and metrics", "control metrics"},
 	{"Policy", "explain at"},
 	{"Screen", "dry-run yes quiet verbose log-format"},

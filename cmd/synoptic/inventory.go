@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -59,7 +60,13 @@ func (f *inventoryFlags) lines(std streams) bool {
 func openInventory(path string) (*inventory.DB, error) { return inventory.Open(path, plansOf()) }
 
 // readInventory opens one for reading.
-func readInventory(path string) (*inventory.DB, error) { return inventory.OpenReader(path, plansOf()) }
+func readInventory(path string) (*inventory.DB, error) {
+	db, err := inventory.OpenReader(path, plansOf())
+	if errors.Is(err, inventory.ErrOlder) {
+		err = usage("synoptic inventory stats DB --upgrade brings it up to date, for a user who may write it", "%v", err)
+	}
+	return db, err
+}
 
 func plansOf() inventory.Config {
 	return inventory.Config{Spaces: func(text []byte) (inventory.Order, error) {

@@ -14,23 +14,25 @@ import (
 
 func newStatsCommand(std streams) *cobra.Command {
 	var f inventoryFlags
-	verify := false
+	verify, upgrade := false, false
 	cmd := &cobra.Command{
 		Use:   "stats [flags] DB",
 		Short: "Say what an inventory holds",
 		Long: `Says how many scans, open ports and earlier ones an inventory has, by vantage
 point. With --check it reads all of it first, and fails where something is
-damaged.`,
+damaged. With --upgrade it brings a file of an older version up to date, which
+older versions then refuse; scans, monitors and imports do so by themselves.`,
 		Example: `  synoptic inventory stats inventory.db --check`,
 		Args:    needsWords("inventory stats", 1, 1, "DB"),
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.settings.fill(cmd, lookupEnv) },
 		RunE: func(_ *cobra.Command, words []string) error {
-			return f.settings.blame(runStats(&f, words[0], verify, std))
+			return f.settings.blame(runStats(&f, words[0], verify, upgrade, std))
 		},
 	}
 	cmd.SetFlagErrorFunc(flagError("see synoptic inventory stats --help"))
 	f.register(cmd.Flags(), "")
 	cmd.Flags().BoolVar(&verify, "check", false, "look for damage first")
+	cmd.Flags().BoolVar(&upgrade, "upgrade", false, "bring a file of an older version up to date first")
 	cmd.ValidArgsFunction = completeDatabase()
 	return cmd
 }
@@ -59,7 +61,16 @@ type vantageJSON struct {
 	Last     results.Time `json:"last"`
 }
 
-func runStats(f *inventoryFlags, path string, verify bool, std streams) error {
+func runStats(f *inventoryFlags, path string, verify, upgrade bool, std streams) error {
+	if upgrade {
+		db, err := writeInventory(path)
+		if err != nil {
+			return err
+		}
+		if err := db.Close(); err != nil {
+			return failure{err}
+		}
+	}
 	db, err := readInventory(path)
 	if err != nil {
 		return err

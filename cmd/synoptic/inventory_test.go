@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"synoptic/bench/lab/need"
 )
@@ -129,6 +132,34 @@ func TestInventoryRefuses(t *testing.T) {
 		{"scan 127.0.0.1 -p 1 --vantage here", exitUsage, "--vantage without --inventory"},
 		{"scan 127.0.0.1 -p 1 --backend connect --inventory i.db -o jsonl:./i.db", exitUsage, "is the inventory itself"},
 		{"scan 127.0.0.1 -p 1 --backend connect --inventory z.db -o jsonl:z.db", exitUsage, "is the inventory itself"},
+	} {
+		s.check(t)
+	}
+}
+
+// A file of an older version is refused by what only reads, with a hint that does what it says.
+func TestInventoryUpgrade(t *testing.T) {
+	clean(t)
+	write(t, "scan.jsonl", `{"v":1,"type":"scan_start","ts":"2026-11-25T01:00:00Z","scan_id":"aaaa","args":[]}
+{"v":1,"type":"port","ts":"2026-11-25T01:00:01Z","scan_id":"aaaa","ip":"10.0.0.1","port":80,"proto":"tcp","state":"open","reason":"syn-ack"}
+{"v":1,"type":"scan_end","ts":"2026-11-25T01:00:02Z","scan_id":"aaaa","complete":true}
+`)
+	saying{"inventory import i.db scan.jsonl", 0, `"opened":1`}.check(t)
+	c, err := sqlite3.Open("i.db")
+	if err == nil {
+		err = errors.Join(c.Exec(`DROP VIEW violation; DROP TABLE finding; DROP TABLE told; PRAGMA user_version = 2`), c.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []saying{
+		{"inventory stats none.db --upgrade", exitUsage, "no such file"},
+		{"history i.db 10.0.0.1", exitUsage, "its schema has version 2, and this program reads 3\nhint: synoptic inventory stats DB --upgrade brings it up to date"},
+		{"report --inventory i.db -o r.html", exitUsage, "hint: synoptic inventory stats DB --upgrade"},
+		{"inventory stats i.db", exitUsage, "version 2"},
+		{"inventory stats i.db --upgrade --check", 0, `"schema":3,"scans":1,"open":1`},
+		{"inventory stats i.db --upgrade", 0, `"schema":3,"scans":1,"open":1`},
+		{"history i.db 10.0.0.1", 0, `"port":80`},
 	} {
 		s.check(t)
 	}

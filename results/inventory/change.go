@@ -33,19 +33,14 @@ var ends = [...]struct {
 
 // change is the record of a toggle of a sweep.
 func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.Change {
-	sweep := t.index[c.sweep]
-	p := t.sweeps[sweep].pieces[0]
-	if len(t.sweeps[sweep].pieces) > 1 {
-		if q := t.coveredBy(at, sweep); q != nil {
-			p = q
-		}
-	}
+	sweep := t.index[int64(c.sweep)]
+	p := t.pieceOf(at, sweep)
 	r := results.Change{
 		ScanID: p.scanID, Addr: at.Addr(), Port: at.Port(), Proto: "tcp", Vantage: vantage,
 		Time: moment(p.t1), NotAfter: p.end(),
 	}
 	if c.gap != 0 {
-		r.NotBefore = t.begun(at, t.index[c.sweep-c.gap])
+		r.NotBefore = t.begun(at, t.index[int64(c.sweep)-c.gap])
 	}
 	switch {
 	case !c.opened:
@@ -65,8 +60,8 @@ func (t *timeline) change(c *toggle, at netip.AddrPort, vantage string) results.
 
 // begun is when a sweep may have asked an endpoint at the earliest.
 func (t *timeline) begun(at netip.AddrPort, sweep int) *results.Time {
-	if s := t.sweeps[sweep]; len(s.pieces) == 1 {
-		return s.pieces[0].begin()
+	if pieces := t.pieces(sweep); len(pieces) == 1 {
+		return pieces[0].begin()
 	}
 	t0, _ := t.times(at, sweep)
 	return when(t0)

@@ -30,6 +30,8 @@ type packer struct {
 	zip   *zstd.Encoder
 	unzip *zstd.Decoder
 	buf   []byte
+	keys  []key       // of unpackDelta, as are the toggles: memory that is used again
+	lists [2][]toggle // opened, ended
 }
 
 func newPacker() (*packer, error) {
@@ -224,10 +226,10 @@ func (c *columns) places(into []key, table []byte) {
 type toggle struct {
 	key    key
 	opened bool
-	first  bool // of the sweeps that were merged, the first change of the endpoint opened it
-	again  bool // opened: it had been open before
-	how    how  // ended
-	sweep  int64
+	first  bool  // of the sweeps that were merged, the first change of the endpoint opened it
+	again  bool  // opened: it had been open before
+	how    how   // ended
+	sweep  int32 // its row: 24 bytes in all, of which diffs move millions
 	gap    int64 // opened: sweep less the last one before that asked and did not see it, 0: none asked; ended: less the last one that saw it
 }
 
@@ -280,40 +282,44 @@ func (p *packer) unpackDelta(blob []byte, sweep int64) ([]toggle, error) {
 		return nil, err
 	}
 	c := columnsOf(plain)
-	var lists [2][]toggle
-	for i := range lists {
-		keys := c.keys(nil)
-		lists[i] = make([]toggle, 0, len(keys))
-		for _, k := range keys {
-			lists[i] = append(lists[i], toggle{key: k, opened: i == 0, first: i == 0, sweep: sweep})
+	for i := range p.lists {
+		p.keys = c.keys(p.keys)
+		list := slices.Grow(p.lists[i][:0], len(p.keys))
+		for _, k := range p.keys {
+			list = append(list, toggle{key: k, opened: i == 0, first: i == 0, sweep: int32(sweep)})
 		}
-		for j := range lists[i] {
-			lists[i][j].setMeta(c.uvarint())
+		for j := range list {
+			list[j].setMeta(c.uvarint())
 		}
+		p.lists[i] = list
 	}
 	if c.err != nil || len(c.b) > 0 {
 		return nil, errBlob
 	}
-	return mergeToggles(lists[0], lists[1]), nil
+	return mergeToggles(nil, p.lists[0], p.lists[1]), nil
 }
 
 // mergeToggles joins what an earlier and a later run of sweeps changed: of an endpoint that is in both, the later change holds, and the
-// earlier says what was before.
-func mergeToggles(earlier, later []toggle) []toggle {
-	all := make([]toggle, 0, len(earlier)+len(later))
-	for len(earlier) > 0 && len(later) > 0 {
-		switch a, b := &earlier[0], &later[0]; {
-		case a.key < b.key:
-			all, earlier = append(all, *a), earlier[1:]
-		case a.key > b.key:
-			all, later = append(all, *b), later[1:]
-		default:
-			all = append(all, *b)
-			all[len(all)-1].first = a.first
-			earlier, later = earlier[1:], later[1:]
+// earlier says what was before. What it returns lies in the memory of into, if that has room.
+func mergeToggles(into, earlier, later []toggle) []toggle {
+	into = slices.Grow(into[:0], len(earlier)+len(later))[:len(earlier)+len(later)]
+	n, i, j := 0, 0, 0
+	for ; i < len(earlier) && j < len(later); n++ {
+		a, b := &earlier[i], &later[j]
+		if a.key < b.key {
+			into[n] = *a
+			i++
+			continue
+		}
+		into[n] = *b
+		if j++; a.key == b.key {
+			into[n].first = a.first
+			i++
 		}
 	}
-	return append(append(all, earlier...), later...)
+	n += copy(into[n:], earlier[i:])
+	n += copy(into[n:], later[j:])
+	return into[:n]
 }
 
 // packKeys makes the blob of a set of keys, which are ascending.

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 
@@ -90,12 +91,20 @@ func (db *DB) netChanges(t *timeline, from, to int) ([]toggle, error) {
 
 // lastChanges are the last changes of endpoints in the sweeps behind one and up to another, by key.
 func (db *DB) lastChanges(t *timeline, from, to int) ([]toggle, error) {
-	var runs [][]toggle // of a binary counter: each is of more sweeps than those behind it
+	var runs, spare [][]toggle // runs are of a binary counter: each is of more sweeps than those behind it. Spare is memory of those that were joined
 	var sizes []int
 	join := func() {
 		n := len(runs)
-		runs[n-2], sizes[n-2] = mergeToggles(runs[n-2], runs[n-1]), sizes[n-2]+sizes[n-1]
+		a, b := runs[n-2], runs[n-1]
+		var into []toggle
+		if i := slices.IndexFunc(spare, func(s []toggle) bool { return cap(s) >= len(a)+len(b) }); i >= 0 {
+			into = spare[i]
+			spare = slices.Delete(spare, i, i+1)
+		}
+		runs[n-2], sizes[n-2] = mergeToggles(into, a, b), sizes[n-2]+sizes[n-1]
 		runs, sizes = runs[:n-1], sizes[:n-1]
+		spare = append(spare, a, b)
+		slices.SortFunc(spare, func(a, b []toggle) int { return cmp.Compare(cap(a), cap(b)) })
 	}
 	for i := from + 1; i <= to; i++ {
 		one, known, err := db.findDelta(t.sweeps[i].id)
@@ -126,7 +135,7 @@ func (db *DB) notAsked(t *timeline, from, to int, vantage string, changed []togg
 		return nil, err
 	}
 	asked := t.together(min(from+1, to), to)
-	_, t1 := t.sweeps[to].times()
+	_, t1 := t.bounds(to)
 	for _, k := range open {
 		at, err := db.addrPort(k)
 		if err != nil {
@@ -137,7 +146,7 @@ func (db *DB) notAsked(t *timeline, from, to int, vantage string, changed []togg
 			continue
 		}
 		all = append(all, keyed{k, results.Change{
-			Time: moment(t1), ScanID: t.sweeps[to].pieces[0].scanID, Change: results.ChangeUnknown, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
+			Time: moment(t1), ScanID: t.pieces(to)[0].scanID, Change: results.ChangeUnknown, Addr: at.Addr(), Port: at.Port(), Proto: "tcp",
 			Vantage: vantage, Before: stateOpen, After: stateUnknown,
 		}})
 	}

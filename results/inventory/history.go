@@ -102,7 +102,7 @@ func (t *timeline) interval(s *sqlite3.Stmt, vantage string, protos map[int64]st
 		return one, err
 	}
 	one.Last, one.LastScan = one.First, one.FirstScan
-	if last := t.lastAsked(k, at, len(t.sweeps)); last > t.index[since] {
+	if last := t.lastAsked(k, at, t.index[since], len(t.sweeps)); last > t.index[since] {
 		one.seenBy(t, at, last)
 	}
 	one.Service = protos[s.ColumnInt64(3)]
@@ -131,17 +131,6 @@ func (t *timeline) begin(k key, since int64, asked bool, gap int64, vantage stri
 		one.NotBefore = time.Unix(0, t0)
 	}
 	return one, at, nil
-}
-
-// pieceOf is the piece of a sweep that covers an endpoint, or the first where none is known to.
-func (t *timeline) pieceOf(at netip.AddrPort, sweep int) *piece {
-	pieces := t.sweeps[sweep].pieces
-	if len(pieces) > 1 {
-		if p := t.coveredBy(at, sweep); p != nil {
-			return p
-		}
-	}
-	return pieces[0]
 }
 
 // History are the intervals of the endpoints of a prefix, by address, port, vantage and time; port 0 is every port. Where since is not
@@ -240,7 +229,7 @@ func (t *timeline) ended(s *sqlite3.Stmt, vantage string) (Interval, error) {
 	if !known || s.ColumnInt64(4) >= int64(len(ends)) {
 		return one, errBlob
 	}
-	last := max(t.lastAsked(k, at, end), t.index[since])
+	last := t.lastAsked(k, at, t.index[since], end)
 	one.seenBy(t, at, last)
 	p := t.pieceOf(at, end)
 	one.Until, one.UntilScan, one.How = time.Unix(0, p.t1), p.scanID, ends[s.ColumnInt(4)].name

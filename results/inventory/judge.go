@@ -41,7 +41,7 @@ func (c *Coverage) Asked(at netip.AddrPort) (scanID string, begun int64, asked b
 	if !known { // an address of which nothing was ever open is nobody's suspect
 		k = key6(c.t.vantage, 0, at.Port())
 	}
-	if sweep := c.t.lastAsked(k, at, len(c.t.sweeps)); sweep >= 0 && c.t.err == nil {
+	if sweep := c.t.lastAsked(k, at, -1, len(c.t.sweeps)); sweep >= 0 && c.t.err == nil {
 		p := c.t.pieceOf(at, sweep)
 		return p.scanID, p.t0, true
 	}
@@ -133,7 +133,7 @@ func (db *DB) endedSince(vantage string, since time.Time, yield func(Interval) b
 			more := true
 			err := each(db.conn, `SELECT ep, since, gap, ended >> 2, ended & 3 FROM past WHERE ep BETWEEN ? AND ?`, func(s *sqlite3.Stmt) error {
 				if until, known := t.index[s.ColumnInt64(3)]; known {
-					if _, t1 := t.sweeps[until].times(); t1 <= since.UnixNano() {
+					if _, t1 := t.bounds(until); t1 <= since.UnixNano() {
 						return nil
 					}
 				}

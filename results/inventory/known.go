@@ -90,12 +90,12 @@ func (db *DB) searchChanges(id string, vantage int64, name string) error {
 		if err != nil {
 			return err
 		}
-		for _, p := range t.sweeps[sweep].pieces {
+		for _, p := range t.pieces(sweep) {
 			c := results.Change{ScanID: p.scanID, Change: results.ChangeService, Addr: at.Addr(), Port: at.Port(), Vantage: name, Before: stateOpen, After: stateOpen}
 			if c.EventID().String() == id {
 				return errFound
 			}
 		}
-		return nil
+		return t.err
 	})
 }

@@ -132,7 +132,7 @@ func (u *update) unask(at netip.AddrPort) error {
 		return nil
 	}
 	for i := u.at - 1; i >= 0; i-- {
-		p := u.t.sweeps[i].pieces[0]
+		p := u.t.pieces(i)[0]
 		if (s.notBefore == 0 || p.t0 <= s.notBefore) && (s.notAfter == 0 || p.t1 < s.notAfter) {
 			return u.t.err
 		}

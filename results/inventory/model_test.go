@@ -132,18 +132,21 @@ func intervalsOf(t *rapid.T, db *DB, vantage string) map[netip.AddrPort][]string
 		if err != nil {
 			t.Fatal(err)
 		}
-		slow := line.lastAsked(k, at, len(line.sweeps))
-		line.many = true
-		if quick := line.lastAsked(k, at, len(line.sweeps)); quick != slow {
-			t.Fatalf("%v was asked last in sweep %d, and not in %d", at, slow, quick)
+		slow := line.lastAsked(k, at, -1, len(line.sweeps))
+		for from := -1; from < len(line.sweeps); from++ {
+			for _, line.many = range []bool{true, false} {
+				if quick := line.lastAsked(k, at, from, len(line.sweeps)); quick != max(slow, from) {
+					t.Fatalf("%v was asked last in sweep %d, and behind %d not in %d (many: %v)", at, slow, from, quick, line.many)
+				}
+			}
+			line.latest = nil
 		}
-		line.many = false
 		for _, s := range u.stretches(rows, row, open) {
 			end, until := len(line.sweeps), any("open")
 			if s.until >= 0 {
 				end, until = s.until, s.until
 			}
-			all[at] = append(all[at], fmt.Sprint(s.after, s.since, max(line.lastAsked(k, at, end), s.since), until))
+			all[at] = append(all[at], fmt.Sprint(s.after, s.since, line.lastAsked(k, at, s.since, end), until))
 		}
 	}
 	return all

@@ -42,8 +42,8 @@ type DB struct {
 	conn   *sqlite3.Conn
 	packer *packer
 	spaces spaces
-	seek   *sqlite3.Stmt // of covered
-	writes uint64        // transactions that changed what a Watch has read
+	stmts  map[string]*sqlite3.Stmt // of queries that come again and again: see again
+	writes uint64                   // transactions that changed what a Watch has read
 }
 
 // Error is what is wrong with a database as a file. It wraps the cause.
@@ -100,8 +100,11 @@ func openToWrite(path string, c Config, fresh bool) (*DB, error) {
 	return db, err
 }
 
-// OpenReader opens a database that is there, for reading. Others may write to it meanwhile, which takes a file in its folder that readers share:
-// where that cannot be made, and nobody seems to write, the database is read as one that nobody changes.
+// ErrOlder is wrapped by the *Error of a reader whose database has the schema of an older version: Open and OpenExisting bring it up to date.
+var ErrOlder = errors.New("the schema is of an older version")
+
+// OpenReader opens a database that is there, for reading. One of an older schema is refused: see ErrOlder. Others may write to it meanwhile, which
+// takes a file in its folder that readers share: where that cannot be made, and nobody seems to write, the database is read as one that nobody changes.
 func OpenReader(path string, c Config) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
@@ -156,7 +159,7 @@ func open(path string, c Config, flags sqlite3.OpenFlag, mayBeFresh bool) (db *D
 	if c.Wait == 0 {
 		c.Wait = DefaultWait
 	}
-	db = &DB{path: path, config: c}
+	db = &DB{path: path, config: c, stmts: map[string]*sqlite3.Stmt{}}
 	db.spaces.forget()
 	if db.packer, err = newPacker(); err != nil {
 		return nil, err
@@ -207,7 +210,7 @@ func (db *DB) prepare(readOnly, mayBeFresh bool) error {
 			hint: "use a synoptic as new as the one that wrote it"}
 	case readOnly && version < int64(SchemaVersion):
 		return &Error{Path: db.path, msg: fmt.Sprintf("its schema has version %d, and this program reads %d", version, SchemaVersion),
-			hint: "synoptic inventory import without a file brings it up to date"}
+			hint: "let a user who may write it open it for writing, which brings it up to date", cause: ErrOlder}
 	}
 	if readOnly {
 		return db.failed(db.conn.Exec("PRAGMA query_only = 1; PRAGMA cache_size = -32768"))
@@ -224,8 +227,8 @@ func (db *DB) prepare(readOnly, mayBeFresh bool) error {
 func (db *DB) Close() error {
 	_ = db.packer.zip.Close()
 	db.packer.unzip.Close()
-	if db.seek != nil {
-		db.seek.Close()
+	for _, s := range db.stmts {
+		s.Close()
 	}
 	return db.failed(db.conn.Close())
 }

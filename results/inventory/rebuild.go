@@ -128,7 +128,7 @@ func (u *update) marks(k key, at netip.AddrPort, old []stretch) []mark {
 
 // askedByOthers tells whether other pieces of the scan's sweep cover an endpoint.
 func (u *update) askedByOthers(at netip.AddrPort) bool {
-	return slices.ContainsFunc(u.t.sweeps[u.at].pieces, func(p *piece) bool { return p != u.piece && u.t.covers(p, at) })
+	return slices.ContainsFunc(u.t.pieces(u.at), func(p *piece) bool { return p != u.piece && u.t.covers(p, at) })
 }
 
 // stretchesOf are the intervals that marks make.
@@ -170,7 +170,7 @@ func (u *update) replace(k key, at netip.AddrPort, rows []pastRow, row curRow, o
 	lasts := false
 	for i, s := range fresh {
 		since := u.t.sweeps[s.since].id
-		c := toggle{key: k, opened: true, first: true, sweep: since, again: i > 0}
+		c := toggle{key: k, opened: true, first: true, sweep: int32(since), again: i > 0}
 		if s.after >= 0 {
 			c.gap = since - u.t.sweeps[s.after].id
 		}
@@ -183,8 +183,8 @@ func (u *update) replace(k key, at netip.AddrPort, rows []pastRow, row curRow, o
 			continue
 		}
 		until := u.t.sweeps[s.until].id
-		last := max(u.t.lastAsked(k, at, s.until), s.since)
-		u.edit(until, k, &toggle{key: k, sweep: until, how: s.how, gap: until - u.t.sweeps[last].id})
+		last := u.t.lastAsked(k, at, s.since, s.until)
+		u.edit(until, k, &toggle{key: k, sweep: int32(until), how: s.how, gap: until - u.t.sweeps[last].id})
 		r := pastRow{since: since, until: until, how: s.how}
 		if c.gap != 0 {
 			r.gap = &c.gap

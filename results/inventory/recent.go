@@ -38,7 +38,7 @@ type succession struct {
 }
 
 func (s *step) end() int64 {
-	_, t1 := s.sweeps[s.sweep].times()
+	_, t1 := s.bounds(s.sweep)
 	return t1
 }
 
@@ -58,10 +58,14 @@ func (db *DB) changes(vantage string, since time.Time, yield func(results.Change
 			return err
 		}
 		for n := 1; n < len(t.sweeps); n++ {
-			steps = append(steps, step{t, names[i], n, services[t.sweeps[n].id]})
+			if s := (step{t, names[i], n, services[t.sweeps[n].id]}); !time.Unix(0, s.end()).Before(since) {
+				steps = append(steps, s)
+			}
+		}
+		if t.err != nil {
+			return t.err
 		}
 	}
-	steps = slices.DeleteFunc(steps, func(s step) bool { return time.Unix(0, s.end()).Before(since) })
 	slices.SortStableFunc(steps, func(a, b step) int { return compare(key(b.end()), key(a.end())) })
 	for i := range steps {
 		if err := steps[i].changes(yield); err != nil {
@@ -78,10 +82,10 @@ func (s *step) changes(yield func(results.Change) bool) error {
 		return err
 	}
 	tell := func(c results.Change) error {
-		if s.err != nil || !yield(c) {
-			return errors.Join(s.err, errEnough)
+		if s.err == nil && !yield(c) {
+			return errEnough
 		}
-		return nil
+		return s.err
 	}
 	for i := range toggles {
 		at, err := s.db.addrPort(toggles[i].key)
@@ -158,7 +162,7 @@ func (db *DB) lastEnded(vantage string, since time.Time, yield func(results.Chan
 				return err
 			}
 			record := t.change(c, at, names[i])
-			if record.Service, err = db.lastService(c.key, c.sweep); err != nil || t.err != nil {
+			if record.Service, err = db.lastService(c.key, int64(c.sweep)); err != nil || t.err != nil {
 				return errors.Join(err, t.err)
 			}
 			if !yield(record) {
@@ -173,7 +177,7 @@ func (db *DB) lastEnded(vantage string, since time.Time, yield func(results.Chan
 func (t *timeline) lastSince(since time.Time) ([]toggle, error) {
 	from := len(t.sweeps)
 	for ; from > 0; from-- {
-		if _, t1 := t.sweeps[from-1].times(); time.Unix(0, t1).Before(since) {
+		if _, t1 := t.bounds(from - 1); time.Unix(0, t1).Before(since) {
 			break
 		}
 		n, err := number(t.db.conn, `SELECT count(*) FROM delta WHERE sweep = ?`, t.sweeps[from-1].id)
@@ -183,6 +187,9 @@ func (t *timeline) lastSince(since time.Time) ([]toggle, error) {
 		if n == 0 {
 			break
 		}
+	}
+	if t.err != nil {
+		return nil, t.err
 	}
 	return t.db.lastChanges(t, from-1, len(t.sweeps)-1)
 }
@@ -243,7 +250,7 @@ func (a *Asked) Has(at netip.AddrPort) (bool, error) {
 		if !known {
 			k = key6(t.vantage, 0, at.Port()) // of no address: nothing is said of it
 		}
-		asked := t.lastAsked(k, at, len(t.sweeps)) >= 0
+		asked := t.lastAsked(k, at, -1, len(t.sweeps)) >= 0
 		if asked || t.err != nil {
 			return asked, a.db.failed(t.err)
 		}

@@ -70,7 +70,7 @@ func (in *Ingest) Candidates() (opened, ended []netip.AddrPort, err error) {
 		if !known {
 			k = key6(id, 0, at.Port()) // of no address: nothing is said of it
 		}
-		if t.lastAsked(k, at, len(t.sweeps)) >= 0 {
+		if t.lastAsked(k, at, -1, len(t.sweeps)) >= 0 {
 			opened = append(opened, at)
 		}
 	}

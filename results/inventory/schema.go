@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/ncruces/go-sqlite3"
@@ -129,6 +130,26 @@ func each(c *sqlite3.Conn, query string, row func(s *sqlite3.Stmt) error, args .
 		}
 	}
 	return s.Err()
+}
+
+// again is each of a query that comes often: it is prepared once. Its function does not ask the same query.
+func (db *DB) again(query string, row func(s *sqlite3.Stmt) error, args ...any) error {
+	s := db.stmts[query]
+	if s == nil {
+		var err error
+		if s, _, err = db.conn.Prepare(query); err != nil {
+			return err
+		}
+		db.stmts[query] = s
+	}
+	if err := bind(s, args); err != nil {
+		return err
+	}
+	var err error
+	for err == nil && s.Step() {
+		err = row(s)
+	}
+	return cmp.Or(err, s.Err(), s.Reset())
 }
 
 // run executes one statement.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -30,15 +31,26 @@ func dump(t *rapid.T, db *DB) string {
 		if err != nil {
 			t.Fatal(err)
 		}
+		atOnce, err := db.timeline(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		atOnce.looks = mostLooks - 1
+		for n := range line.sweeps {
+			_, _ = line.pieces(n), atOnce.pieces(n)
+		}
+		if !reflect.DeepEqual(line.sweeps, atOnce.sweeps) {
+			t.Fatal("sweeps are others where all but the first are read at once")
+		}
 		for n, s := range line.sweeps {
-			t0, t1 := s.times()
+			t0, t1 := line.bounds(n)
 			fmt.Fprintf(&b, "%s sweep %d: %d-%d", names[i], n, t0, t1)
-			for part := range line.sets(s.pieces[0]) {
+			for part := range line.sets(line.pieces(n)[0]) {
 				var all []coverage.Range
-				for _, p := range s.pieces {
+				for _, p := range line.pieces(n) {
 					all = slices.AppendSeq(all, line.sets(p)[part].covered.Ranges())
 				}
-				q := s.pieces[0].parts[part]
+				q := line.pieces(n)[0].parts[part]
 				fmt.Fprintf(&b, " space %d seed %d: %v", q.space, q.seed, slices.Collect(coverage.Of(all...).Ranges()))
 			}
 			sums(t, db, &b, s.id)
@@ -51,7 +63,7 @@ func dump(t *rapid.T, db *DB) string {
 				at, _ := db.addrPort(c.key)
 				from := -1
 				if c.gap != 0 {
-					from = line.index[c.sweep-c.gap]
+					from = line.index[int64(c.sweep)-c.gap]
 				}
 				said = append(said, fmt.Sprintf(" %v %v again %v how %v from %d", at, c.opened, c.again, c.how, from))
 			}

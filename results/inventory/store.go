@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -138,14 +139,14 @@ func (db *DB) forget() {
 func (t *timeline) place(p *piece, byTime bool) (int, error) {
 	at := len(t.sweeps)
 	for byTime && at > 0 {
-		if t0, _ := t.sweeps[at-1].times(); t0 <= p.t0 {
+		if t0, _ := t.bounds(at - 1); t0 <= p.t0 {
 			break
 		}
 		at--
 	}
 	for _, i := range []int{at - 1, at} {
-		if i >= 0 && i < len(t.sweeps) && t.continues(t.sweeps[i], p) {
-			t.sweeps[i].pieces = append(t.sweeps[i].pieces, p)
+		if i >= 0 && i < len(t.sweeps) && t.continues(i, p) {
+			t.sweeps[i].read = append(t.sweeps[i].read, p)
 			return i, t.err
 		}
 	}
@@ -153,17 +154,17 @@ func (t *timeline) place(p *piece, byTime bool) (int, error) {
 		return 0, err
 	}
 	id, err := number(t.db.conn, `INSERT INTO sweep (vantage, place) VALUES (?, ?) RETURNING id`, t.vantage, at)
-	t.sweeps = slices.Insert(t.sweeps, at, &sweep{id: id, pieces: []*piece{p}})
+	t.sweeps = slices.Insert(t.sweeps, at, &sweep{id: id, read: []*piece{p}})
 	for i, s := range t.sweeps[at:] {
 		t.index[s.id] = at + i
 	}
-	return at, err
+	return at, errors.Join(err, t.err)
 }
 
 // continues tells whether a scan is a piece of the plan of a sweep, of which nothing was asked before.
-func (t *timeline) continues(s *sweep, p *piece) bool {
+func (t *timeline) continues(i int, p *piece) bool {
 	some := false
-	for _, q := range s.pieces {
+	for _, q := range t.pieces(i) {
 		if q.monitor || p.monitor {
 			return false
 		}

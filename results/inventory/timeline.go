@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"cmp"
-	"errors"
 	"net/netip"
 	"slices"
 
@@ -26,11 +25,13 @@ type timeline struct {
 	places  []place
 	latest  *latest
 	many    bool // endpoints are going to be asked for
+	looks   int  // sweeps whose pieces were read by themselves
 }
 
+// sweep has pieces when they were asked for: see timeline.pieces.
 type sweep struct {
-	id     int64
-	pieces []*piece
+	id   int64
+	read []*piece
 }
 
 // piece is a scan in its sweep.
@@ -59,42 +60,6 @@ func (p *part) whole() bool { return p.covered.Len() == p.n }
 // suspicion is a run of sweeps in which a host seemed to open every port.
 type suspicion struct{ since, until int64 } // rows of sweeps; until 0: still
 
-// timeline reads that of a vantage.
-func (db *DB) timeline(vantage int64) (*timeline, error) {
-	t := &timeline{db: db, vantage: vantage, index: map[int64]int{}, suspects: map[key][]suspicion{}}
-	byScan := map[int64]*piece{}
-	err := each(db.conn, `SELECT w.id, c.id, c.scan_id, c.t0, c.t1, c.monitor FROM sweep w JOIN scan c ON c.sweep = w.id WHERE w.vantage = ? ORDER BY w.place, c.id`, func(s *sqlite3.Stmt) error {
-		id := s.ColumnInt64(0)
-		if len(t.sweeps) == 0 || t.sweeps[len(t.sweeps)-1].id != id {
-			t.index[id] = len(t.sweeps)
-			t.sweeps = append(t.sweeps, &sweep{id: id})
-		}
-		p := &piece{scan: s.ColumnInt64(1), scanID: s.ColumnText(2), t0: s.ColumnInt64(3), t1: s.ColumnInt64(4), monitor: s.ColumnBool(5)}
-		last := t.sweeps[len(t.sweeps)-1]
-		last.pieces = append(last.pieces, p)
-		byScan[p.scan] = p
-		return nil
-	}, vantage)
-	if err != nil {
-		return nil, err
-	}
-	err = each(db.conn, `SELECT p.scan, p.part, p.space, p.seed, s.n FROM part p JOIN space s ON s.id = p.space ORDER BY p.scan, p.part`, func(s *sqlite3.Stmt) error {
-		if piece := byScan[s.ColumnInt64(0)]; piece != nil {
-			piece.parts = append(piece.parts, part{s.ColumnInt64(1), s.ColumnInt64(2), s.ColumnInt64(3), uint64(s.ColumnInt64(4)), &coverage.Set{}})
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return t, each(db.conn, `SELECT host, since, coalesce(until, 0) FROM suspect ORDER BY host, since`, func(s *sqlite3.Stmt) error {
-		if host := key(s.ColumnInt64(0)); host.vantage() == vantage {
-			t.suspects[host] = append(t.suspects[host], suspicion{s.ColumnInt64(1), s.ColumnInt64(2)})
-		}
-		return nil
-	})
-}
-
 // sets reads what a scan covered, once.
 func (t *timeline) sets(p *piece) []part {
 	if p.loaded || t.err != nil {
@@ -102,15 +67,9 @@ func (t *timeline) sets(p *piece) []part {
 	}
 	p.loaded = true
 	for i := range p.parts {
-		var all []coverage.Range
-		t.err = each(t.db.conn, `SELECT begin, "end" FROM covered WHERE scan = ? AND part = ?`, func(s *sqlite3.Stmt) error {
-			all = append(all, coverage.Range{Begin: uint64(s.ColumnInt64(0)), End: uint64(s.ColumnInt64(1))})
-			return nil
-		}, p.scan, p.parts[i].number)
-		if t.err != nil {
+		if p.parts[i].covered, t.err = t.db.covered(p.scan, p.parts[i].number); t.err != nil {
 			return nil
 		}
-		p.parts[i].covered = coverage.Of(all...)
 	}
 	return p.parts
 }
@@ -122,7 +81,7 @@ func (t *timeline) asked(k key, at netip.AddrPort, sweep int) bool {
 
 // coveredBy is the piece of a sweep that covers an endpoint, or nil.
 func (t *timeline) coveredBy(at netip.AddrPort, sweep int) *piece {
-	for _, p := range t.sweeps[sweep].pieces {
+	for _, p := range t.pieces(sweep) {
 		if t.covers(p, at) {
 			return p
 		}
@@ -160,7 +119,7 @@ func (t *timeline) together(from, to int) (all []part) {
 	index := map[spaceKey]int{}
 	ranges := [][]coverage.Range{}
 	for i := from; i <= to; i++ {
-		for _, p := range t.sweeps[i].pieces {
+		for _, p := range t.pieces(i) {
 			for _, q := range t.sets(p) {
 				n, known := index[spaceKey{q.space, q.seed}]
 				if !known {
@@ -187,19 +146,11 @@ func (t *timeline) seeks(p *piece, q *part, at netip.AddrPort) (found bool) {
 	if !in || t.err != nil {
 		return false
 	}
-	if t.db.seek == nil {
-		t.db.seek, _, t.err = t.db.conn.Prepare(`SELECT "end" FROM covered WHERE scan = ? AND part = ? AND begin <= ? ORDER BY begin DESC LIMIT 1`)
-		if t.err != nil {
-			return false
-		}
-	}
-	s := t.db.seek
-	if t.err = bind(s, []any{p.scan, q.number, int64(position)}); t.err != nil {
-		return false
-	}
-	found = s.Step() && uint64(s.ColumnInt64(0)) > position
-	t.err = errors.Join(s.Err(), s.Reset())
-	return found
+	t.err = t.db.again(`SELECT "end" FROM covered WHERE scan = ? AND part = ? AND begin <= ? ORDER BY begin DESC LIMIT 1`, func(s *sqlite3.Stmt) error {
+		found = uint64(s.ColumnInt64(0)) > position
+		return nil
+	}, p.scan, q.number, int64(position))
+	return found && t.err == nil
 }
 
 // suspected tells whether a host seemed to open every port in a sweep.
@@ -212,35 +163,20 @@ func (t *timeline) suspected(k key, sweep int) bool {
 	})
 }
 
-// lastAsked is the last sweep before one that asked an endpoint, or -1.
-func (t *timeline) lastAsked(k key, at netip.AddrPort, before int) int {
+// lastAsked is the last sweep that asked an endpoint, of those behind one and before another; the former where none has. From -1 on it is the last of all
+// before.
+func (t *timeline) lastAsked(k key, at netip.AddrPort, from, before int) int {
 	if before == len(t.sweeps) && t.many {
-		if last := t.lastCovered(at); last < 0 || !t.suspected(k, last) {
-			return last
+		if last := t.lastCovered(at, from); last <= from || !t.suspected(k, last) {
+			return max(last, from)
 		}
 	}
-	for i := before - 1; i >= 0; i-- {
+	for i := before - 1; i > from && t.err == nil; i-- {
 		if t.asked(k, at, i) {
 			return i
 		}
 	}
-	return -1
-}
-
-// times are when a sweep asked an endpoint, as far as that is known: those of the piece that covers it.
-func (t *timeline) times(at netip.AddrPort, sweep int) (t0, t1 int64) {
-	if p := t.coveredBy(at, sweep); p != nil {
-		return p.t0, p.t1
-	}
-	return t.sweeps[sweep].times()
-}
-
-func (s *sweep) times() (t0, t1 int64) {
-	t0, t1 = s.pieces[0].t0, s.pieces[0].t1
-	for _, p := range s.pieces[1:] {
-		t0, t1 = min(t0, p.t0), max(t1, p.t1)
-	}
-	return t0, t1
+	return from
 }
 
 // addrPort is the endpoint of a key.

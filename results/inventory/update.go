@@ -126,8 +126,8 @@ func (u *update) appear(s *sighting) error {
 	if err := u.unask(at); err != nil {
 		return err
 	}
-	c := toggle{key: s.key, opened: true, first: true, sweep: now, again: len(before) > 0}
-	after := u.t.lastAsked(s.key, at, u.at)
+	c := toggle{key: s.key, opened: true, first: true, sweep: int32(now), again: len(before) > 0}
+	after := u.t.lastAsked(s.key, at, -1, u.at)
 	if after >= 0 {
 		c.gap = now - u.t.sweeps[after].id
 	}
@@ -208,8 +208,8 @@ func (u *update) finish(k key, at netip.AddrPort, row curRow, now int64) error {
 	if err := u.unask(at); err != nil {
 		return err
 	}
-	last := max(u.t.lastAsked(k, at, u.at), u.t.index[row.since])
-	c := toggle{key: k, sweep: now, how: u.in.howEnded(at), gap: now - u.t.sweeps[last].id}
+	last := u.t.lastAsked(k, at, u.t.index[row.since], u.at)
+	c := toggle{key: k, sweep: int32(now), how: u.in.howEnded(at), gap: now - u.t.sweeps[last].id}
 	u.edit(now, k, &c)
 	u.ended++
 	u.tellEnded(&c, at, row.svc)
@@ -306,7 +306,7 @@ func (db *DB) editDelta(sweep int64, edits map[key]*toggle) error {
 		}
 	}
 	slices.SortFunc(fresh, func(a, b toggle) int { return compare(a.key, b.key) })
-	all = mergeToggles(kept, fresh)
+	all = mergeToggles(nil, kept, fresh)
 	opened := 0
 	for i := range all {
 		if all[i].opened {
@@ -335,7 +335,7 @@ func (db *DB) findDelta(sweep int64) (all []toggle, known bool, err error) {
 func (db *DB) kept(t *timeline, sweep int) error {
 	_, known, err := db.findDelta(t.sweeps[sweep].id)
 	if err == nil && !known {
-		err = &Error{Path: db.path, msg: "scan " + t.sweeps[sweep].pieces[0].scanID + " is older than what synoptic inventory prune has left",
+		err = &Error{Path: db.path, msg: "scan " + t.pieces(sweep)[0].scanID + " is older than what synoptic inventory prune has left",
 			hint: "of what is so old only the endpoints that are still open are known"}
 	}
 	return err

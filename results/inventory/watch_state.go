@@ -49,7 +49,7 @@ func (w *Watch) read() (*watchState, error) {
 	if s.t, err = w.db.timeline(w.vantage); err != nil {
 		return nil, err
 	}
-	s.piece = s.t.sweeps[len(s.t.sweeps)-1].pieces[0]
+	s.piece = s.t.pieces(len(s.t.sweeps) - 1)[0]
 	s.written = s.t.sets(s.piece)[0].covered
 	if s.t.err != nil {
 		return nil, s.t.err
