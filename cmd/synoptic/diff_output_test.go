@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,17 +103,23 @@ func TestDiffToReceiver(t *testing.T) {
 		t.Skip("somebody else has the port by now: ", err)
 	}
 	defer l.Close()
-	got := make(chan string)
-	go func() {
-		all := make([]byte, 0, 1<<16)
-		c, err := l.Accept()
-		for buf := make([]byte, 4096); err == nil; {
-			var n int
-			n, err = c.Read(buf)
-			all = append(all, buf[:n]...)
+	var mu sync.Mutex
+	var got strings.Builder
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for { // who delivers may connect again
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			reading.Go(func() {
+				all, _ := io.ReadAll(c) // as much as came
+				mu.Lock()
+				defer mu.Unlock()
+				got.Write(all)
+			})
 		}
-		got <- string(all)
-	}()
+	})
 	o := answer(t, "diff", "a.jsonl", "a.jsonl.none", "-o", to)
 	if o.code != exitUsage {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
@@ -119,7 +127,9 @@ func TestDiffToReceiver(t *testing.T) {
 	if o := answer(t, "diff", "a.jsonl", "b.jsonl", "-o", to, "--spool", "spool", "--show", "gone"); o.code != 0 {
 		t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)
 	}
-	if n := strings.Count(<-got, `"type":"change"`); n != 4 {
+	l.Close()
+	reading.Wait()
+	if n := strings.Count(got.String(), `"type":"change"`); n != 4 {
 		t.Errorf("%d changes came, want 3 of the spool and 1", n)
 	}
 }
