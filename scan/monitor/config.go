@@ -43,7 +43,7 @@ const (
 	// headroom is the part of a target that is planned with: what is not foreseen (confirmations, growth) has the rest.
 	headroom = 0.98
 	// mostOften bounds how often one endpoint is asked, whatever the budget is.
-	mostOften = 1.0 / 20 // per second
+	mostOften = 1.0 / 30 // per second
 
 	perDay = 1.0 / 86400 // per second
 
