@@ -81,7 +81,7 @@ func (k *pieceKeeper) Keep(p *watch.Piece) (stay []netip.AddrPort, err error) {
 func (k *pieceKeeper) Dark(d monitor.Dark, since time.Time) error {
 	at := results.Time(since)
 	k.extra = append(k.extra, &results.Change{
-		Time: results.Time(time.Now()), ScanID: k.begun, Change: results.ChangeNetDark, Prefix: confirm.NetOf(d.Host), Vantage: k.vantage, Ports: d.Endpoints,
+		Time: results.Time(time.Now()), Change: results.ChangeNetDark, Prefix: confirm.NetOf(d.Host), Vantage: k.vantage, Ports: d.Endpoints,
 		NotAfter: &at, Reason: results.NoResponse.String(),
 	})
 	return nil
@@ -90,6 +90,11 @@ func (k *pieceKeeper) Dark(d monitor.Dark, since time.Time) error {
 // turned are the changes of a piece as the inventory takes them, by host where a host is what has changed; and those that are none.
 func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, extra []results.Notice, stay []netip.AddrPort, err error) {
 	extra, fresh := slices.Clone(k.extra), k.fresh.Load()
+	for _, n := range extra {
+		if c, ok := n.(*results.Change); ok {
+			c.ScanID = p.ScanID
+		}
+	}
 	by := map[netip.AddrPort]*watch.Turned{}
 	var findings []confirm.Finding
 	for i := range p.Changes {

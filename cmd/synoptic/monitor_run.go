@@ -105,17 +105,23 @@ func (d *daemon) run(ctx context.Context, w *watched, load func() (*watched, err
 	sent := uint64(0)
 	var failed error
 	var delivering sync.WaitGroup
-	delivering.Go(crash.Guarded(func() { d.deliver(ctx) }))
+	over, end := context.WithCancel(context.WithoutCancel(ctx)) // what is found last is delivered, too
+	defer end()
+	delivering.Go(crash.Guarded(func() { d.deliver(over) }))
 	for ctx.Err() == nil && failed == nil {
 		n, next, err := d.watch(ctx, w, load, reload)
 		sent, w, failed = sent+n, next, err
 	}
+	end()
 	delivering.Wait()
-	end := &results.ScanEnd{Time: results.Time(time.Now()), ScanID: d.scanID, Duration: time.Since(begun).Seconds(), Probes: sent, Sent: sent, Complete: failed == nil, Coverage: 1, Backend: plan.BackendAFPacket}
-	if failed != nil {
-		end.Error = failed.Error()
+	closing := &results.ScanEnd{
+		Time: results.Time(time.Now()), ScanID: d.scanID, Duration: time.Since(begun).Seconds(), Probes: sent, Sent: sent, Complete: failed == nil, Coverage: 1,
+		Backend: plan.BackendAFPacket,
 	}
-	return errors.Join(failed, d.out.End(end))
+	if failed != nil {
+		closing.Error = failed.Error()
+	}
+	return errors.Join(failed, d.out.End(closing))
 }
 
 // watch runs a monitor until ctx ends, or what is watched has changed: then it gives that.
@@ -275,6 +281,7 @@ func (d *daemon) deliverOnce() error {
 	for {
 		d.database.Lock()
 		events, err := d.outbox.next(d.scanID)
+		bad := d.outbox.bad
 		waiting, countErr := d.db.Waiting()
 		d.database.Unlock()
 		d.mu.Lock()
@@ -291,6 +298,7 @@ func (d *daemon) deliverOnce() error {
 		if err := d.out.Notices(events); err != nil {
 			return err
 		}
+		d.warn(bad)
 	}
 }
 

@@ -16,6 +16,7 @@ type outbox struct {
 	db   *inventory.DB
 	last int64  // the last that was given; 0: none
 	lost uint64 // records that outputs had lost when it was looked last
+	bad  error  // of the newest event that cannot be read: it is passed over
 }
 
 // mostEvents are given at a time: they are read at once.
@@ -26,7 +27,7 @@ func (o *outbox) each(scanID string, give func([]results.Notice) error) error {
 	for {
 		last := o.last
 		events, err := o.next(scanID)
-		if err != nil || len(events) == 0 {
+		if err != nil || o.last == last {
 			return err
 		}
 		if err := give(events); err != nil {
@@ -45,7 +46,8 @@ func (o *outbox) next(scanID string) (all []results.Notice, err error) {
 	for _, e := range waiting {
 		into := new(results.Records)
 		if err := results.NewReader(bytes.NewReader(append(slices.Clone(e.Record), '\n'))).Read(into); err != nil {
-			return nil, fmt.Errorf("event %d of the inventory: %w", e.ID, err)
+			o.bad = fmt.Errorf("event %d of the inventory is passed over: %w", e.ID, err)
+			continue
 		}
 		for _, n := range into.Notices {
 			restate(n, scanID)
