@@ -331,3 +331,27 @@ func TestNothingStarves(t *testing.T) {
 		}
 	})
 }
+
+// Who asks for an endpoint has it asked at once, also where its last probe counts as not asked and it would wait for a minute.
+func TestRequestedAgain(t *testing.T) {
+	p := newPlanner(t, config(10), spaceOf(t, "80", "10.0.0.0/24"))
+	ap := netip.MustParseAddrPort("10.0.0.9:80")
+	now := monday
+	given := func() bool {
+		for end := now + second; now < end; now += 5e6 {
+			for _, e := range p.Next(now, 100, nil) {
+				if e.Addr == ap {
+					return true
+				}
+				p.Result(e.Addr, results.Closed, now)
+			}
+		}
+		return false
+	}
+	for try := range 3 {
+		if !p.Request(ap, now) || !given() {
+			t.Fatalf("try %d: it was not asked", try)
+		}
+		p.Result(ap, results.Unknown, now)
+	}
+}

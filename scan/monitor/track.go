@@ -60,7 +60,14 @@ func (p *Planner) Request(ap netip.AddrPort, now int64) bool {
 	if !ok {
 		return false
 	}
-	if d, waits := p.doubts[index]; waits && d.reason != ReasonUnknown || p.inFlight(index) {
+	d, waits := p.doubts[index]
+	switch {
+	case p.inFlight(index):
+		return true
+	case waits && d.reason != ReasonUnknown && d.tries > 0: // its last probe counts as not asked
+		d.due = p.now
+		return p.doubted(p.zoneOf(index), index, d)
+	case waits && d.reason != ReasonUnknown:
 		return true
 	}
 	return p.doubted(p.zoneOf(index), index, doubt{reason: ReasonRequested, due: p.now})
