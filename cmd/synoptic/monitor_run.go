@@ -35,7 +35,7 @@ type daemon struct {
 
 	scanID string // of the run: the records that outputs get are those of one scan without an end
 	state  *monitorState
-	fresh  atomic.Bool // the first cycle of the vantage point is under way
+	fresh  atomic.Bool // nothing was known of the vantage point when the cycle began: what was never asked before is no news
 	paused atomic.Bool // by synoptic ctl
 
 	database sync.Mutex // its methods are called one at a time, as those of outbox
@@ -212,7 +212,6 @@ func (d *daemon) attend(ctx context.Context, m *watch.Monitor, load func() (*wat
 			}
 			if now := m.Cycle(); now != cycle && time.Since(predicted) > predictEvery {
 				cycle, predicted = now, time.Now()
-				d.fresh.Store(false)
 				m.Predict()
 			}
 		case <-supervise.C:

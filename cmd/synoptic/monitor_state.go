@@ -19,7 +19,7 @@ type monitorState struct {
 	Version int    `json:"synoptic_monitor"`
 	Seed    uint64 `json:"seed"`
 	Vantage string `json:"vantage"`
-	Fresh   bool   `json:"fresh"` // the first cycle of the vantage point is under way: what it finds is no news
+	Fresh   bool   `json:"fresh"` // nothing was known of the vantage point when the cycle began: what was never asked before is no news
 
 	snapshot []byte
 	lost     error // why the snapshot could not be used

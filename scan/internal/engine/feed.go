@@ -167,12 +167,26 @@ func (f *feed) send(ctx context.Context, cancel context.CancelCauseFunc) {
 			all = f.asker.Next(now, all[:0])
 			due = all
 		}
-		for n := -1; len(due) > 0 && n != 0; due = due[n:] {
-			if n = f.session.pacer.TryTake(len(due)); n > 0 {
-				f.ask(ctx, due[:n])
-			}
-		}
+		due = f.paced(ctx, due)
 	}
+}
+
+// paceWait is how long the pace is waited for before silence is looked at again: it may be paused.
+const paceWait = 20 * time.Millisecond
+
+// paced asks endpoints as the pace grants it, and gives those that it has not granted by then.
+func (f *feed) paced(ctx context.Context, due []netip.AddrPort) (left []netip.AddrPort) {
+	ctx, end := context.WithTimeout(ctx, paceWait)
+	defer end()
+	for len(due) > 0 {
+		n, err := f.session.pacer.Take(ctx, len(due))
+		if err != nil {
+			break
+		}
+		f.ask(ctx, due[:n])
+		due = due[n:]
+	}
+	return due
 }
 
 // ask sends a probe to each of some endpoints.
