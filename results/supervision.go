@@ -80,7 +80,9 @@ func (s *Supervision) Fit() *Supervision {
 		fit.Tiers[i].Tier = cut(fit.Tiers[i].Tier, roomName)
 	}
 	for _, v := range []*float64{&fit.BudgetPPS, &fit.UsedPPS, &fit.CycleDone} {
-		*v = math.Round(*v*1000) / 1000
+		if math.Abs(*v) < 1e12 { // larger ones have no thousandths
+			*v = math.Round(*v*1000) / 1000
+		}
 	}
 	return &fit
 }
