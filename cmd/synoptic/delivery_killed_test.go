@@ -223,7 +223,7 @@ func TestDeliveryKilled(t *testing.T) {
 		for _, id := range growing(t, db, n) {
 			wanted[id] = true
 		}
-		cmd := exec.Command(program(t), append([]string{"check", policy, "--inventory", db, "-o", file, "-o", "jsonl:syslog+tcp://" + receiver.Addr().String()}, toCollector...)...)
+		cmd := exec.Command(program(t), append([]string{"check", policy, "--inventory", db, "-o", file, "-o", "jsonl:syslog+tcp://" + receiver.Addr().String(), "--dead-letters", filepath.Join(dir, "dead.jsonl")}, toCollector...)...)
 		cmd.Env = append(os.Environ(), hecVariable+"token-1")
 		return cmd
 	}

@@ -20,6 +20,14 @@ func TestReadOnlyFolder(t *testing.T) {
 	check(t, db.Close())
 	check(t, os.Chmod(path, 0o644))
 	check(t, os.Chmod(dir, 0o555))
+	ordinary(t, func() {
+		if f, err := os.Create(filepath.Join(dir, "x")); err == nil {
+			f.Close()
+		}
+	})
+	if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {
+		t.Skip("rights to files cannot be dropped here")
+	}
 	read := func() (n int64, err error) {
 		ordinary(t, func() {
 			var db *DB
