@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/sim"
 	"synoptic/rawsock"
 	"synoptic/rawsock/route"
@@ -176,6 +177,7 @@ func isOpen(k *keeper) (n int) {
 
 // Of a network in which nothing changes all open ports are found in the first cycle, as such, and nothing is told after it, whatever gets lost.
 func TestNothingChanges(t *testing.T) {
+	need.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		k, n, m := run(t, sim.Config{
 			Seed: 1, Targets: sim.Targets{Dead: 0.2, Open: 0.3, Closed: 0.3}, Out: sim.Leg{Loss: 0.01}, Back: sim.Leg{Loss: 0.01},
@@ -246,7 +248,11 @@ func TestChanges(t *testing.T) {
 
 // A host that answers again before it was told to be down has not changed, and one that has been told changes again in the next piece.
 func TestBack(t *testing.T) {
-	for _, out := range []time.Duration{11 * time.Minute, 11*time.Minute + 30*time.Second, 12 * time.Minute, 12*time.Minute + 30*time.Second, 13 * time.Minute} {
+	outages := []time.Duration{12 * time.Minute, 11 * time.Minute, 11*time.Minute + 30*time.Second, 12*time.Minute + 30*time.Second, 13 * time.Minute}
+	if testing.Short() {
+		outages = outages[:1]
+	}
+	for _, out := range outages {
 		synctest.Test(t, func(t *testing.T) {
 			host := netip.MustParsePrefix("10.0.0.9/32")
 			k, _, m := run(t, sim.Config{Seed: 5, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{
@@ -280,6 +286,7 @@ func TestPieces(t *testing.T) {
 
 // What the Keeper does not take is given again, what stays open all the same is watched as such, and a network that has gone dark is told as that.
 func TestKeeping(t *testing.T) {
+	need.Long(t)
 	synctest.Test(t, func(t *testing.T) {
 		dark := netip.MustParsePrefix("10.0.0.0/27")
 		k, _, _ := run(t, sim.Config{Seed: 3, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{
