@@ -74,6 +74,3 @@ func (f *Feed) Status() FeedStatus {
 	s.Outage, _ = f.phase.Outage()
 	return s
 }
-
-// Lost tells whether Run has ended because evidence did not come back.
-func (f *Feed) Lost() bool { return f.session.Lost() }

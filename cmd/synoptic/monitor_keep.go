@@ -89,7 +89,7 @@ func (k *pieceKeeper) Dark(d monitor.Dark, since time.Time) error {
 
 // turned are the changes of a piece as the inventory takes them, by host where a host is what has changed; and those that are none.
 func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, extra []results.Notice, stay []netip.AddrPort, err error) {
-	extra, fresh := slices.Clone(k.extra), k.fresh.Load()
+	extra = slices.Clone(k.extra)
 	for _, n := range extra {
 		if c, ok := n.(*results.Change); ok {
 			c.ScanID = p.ScanID
@@ -134,7 +134,7 @@ func (k *pieceKeeper) turned(p *watch.Piece) (all []inventory.Turned, extra []re
 				t.NotBefore = time.Unix(0, c.NotBefore)
 			}
 			switch {
-			case g.Quiet, fresh && c.Fresh:
+			case g.Quiet, k.w.fresh && c.Fresh:
 			case event != nil && i == 0:
 				t.Event = event
 			case event == nil:
@@ -213,7 +213,7 @@ func (k *pieceKeeper) shake(changes []watch.Turned) error {
 	var ports []results.Port
 	for i := range changes {
 		c := &changes[i]
-		if _, done := k.shaken[c.Addr]; !done && c.After == results.Open && (!c.Fresh || !k.fresh.Load()) {
+		if _, done := k.shaken[c.Addr]; !done && c.After == results.Open && (!c.Fresh || !k.w.fresh) {
 			ports = append(ports, c.Port)
 		}
 	}

@@ -35,7 +35,6 @@ type daemon struct {
 
 	scanID string // of the run: the records that outputs get are those of one scan without an end
 	state  *monitorState
-	fresh  atomic.Bool // nothing was known of the vantage point when the cycle began: what was never asked before is no news
 	paused atomic.Bool // by synoptic ctl
 
 	database sync.Mutex // its methods are called one at a time, as those of outbox
@@ -141,15 +140,12 @@ func (d *daemon) watch(ctx context.Context, w *watched, load func() (*watched, e
 		d.view.Log().Warn(fmt.Sprintf("the cycle begins anew: %v", lost), hintKey, "what is open is known by the inventory")
 		d.state.lost = nil
 	}
-	d.fresh.Store(w.fresh)
+	d.state.Fresh = w.fresh
 	d.tellPlan(w)
-	m, err := watch.New(watch.Config{
-		Plan: w.newPlan, Planner: w.planner, Space: w.plan.Space, Seed: w.seed, Keeper: k, Events: d.out, Since: w.since, StopFile: w.config.StopFile,
+	m := watch.New(watch.Config{
+		Plan: w.newPlan, Planner: w.planner, Keeper: k, Events: d.out, Since: w.since, StopFile: w.config.StopFile,
 		Warn: d.warn,
 	})
-	if err != nil {
-		return 0, nil, err
-	}
 	if d.paused.Load() {
 		m.Pause()
 	}
@@ -314,7 +310,7 @@ func (d *daemon) save(m *watch.Monitor) error {
 	if err := m.Snapshot(&snapshot); err != nil {
 		return err
 	}
-	d.state.snapshot, d.state.Fresh = snapshot.Bytes(), d.fresh.Load()
+	d.state.snapshot = snapshot.Bytes()
 	return d.state.write(d.flags.state, d.state.snapshot)
 }
 

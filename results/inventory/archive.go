@@ -82,21 +82,32 @@ func (a *archive) overlay(db *DB) error {
 		return err
 	}
 	for _, sweep := range sweeps {
-		changes, err := db.delta(sweep)
+		err := a.eachEnded(db, sweep, func(e *era, k key) {
+			e.take(k)
+			e.pending++
+		})
 		if err != nil {
 			return err
 		}
-		for i := range changes {
-			if changes[i].opened {
-				continue
-			}
-			e, err := a.eraOf(changes[i].key, sweep)
-			if err != nil {
-				return err
-			}
-			e.take(changes[i].key)
-			e.pending++
+	}
+	return nil
+}
+
+// eachEnded calls a function for each endpoint that a sweep has ended, with the era of its interval.
+func (a *archive) eachEnded(db *DB, sweep int64, f func(*era, key)) error {
+	changes, err := db.delta(sweep)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		if changes[i].opened {
+			continue
 		}
+		e, err := a.eraOf(changes[i].key, sweep)
+		if err != nil {
+			return err
+		}
+		f(e, changes[i].key)
 	}
 	return nil
 }
@@ -117,21 +128,13 @@ func (a *archive) eraOf(k key, until int64) (*era, error) {
 
 // settle has the filters written with what the pieces of a vantage have added, which is the sweep in progress.
 func (a *archive) settle(db *DB, sweep int64) error {
-	changes, err := db.delta(sweep)
-	if err != nil {
-		return err
-	}
-	for i := range changes {
-		if changes[i].opened {
-			continue
-		}
-		e, err := a.eraOf(changes[i].key, sweep)
-		if err != nil {
-			return err
-		}
+	err := a.eachEnded(db, sweep, func(e *era, _ key) {
 		e.pending--
 		e.n++
 		e.dirty = true
+	})
+	if err != nil {
+		return err
 	}
 	return a.save()
 }

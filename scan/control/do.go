@@ -25,6 +25,11 @@ type Scan interface {
 // Do does what a request wants.
 func Do(s Scan, r Request) Answer {
 	a, err := do(s, r)
+	return outcome(r, a, err)
+}
+
+// outcome is an answer with what came of the request.
+func outcome(r Request, a Answer, err error) Answer {
 	a.Verb = r.Verb
 	if err != nil {
 		a.Error, a.Hint = err.Error(), hintOf(err)

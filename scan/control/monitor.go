@@ -49,12 +49,7 @@ func monitored(s *watch.Status) *Monitored {
 // DoMonitor does what a request wants of a monitor.
 func DoMonitor(m Monitor, r Request) Answer {
 	a, err := doMonitor(m, r)
-	a.Verb = r.Verb
-	if err != nil {
-		a.Error, a.Hint = err.Error(), hintOf(err)
-	}
-	a.OK = err == nil
-	return a
+	return outcome(r, a, err)
 }
 
 func doMonitor(m Monitor, r Request) (a Answer, err error) {

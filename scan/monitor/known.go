@@ -51,21 +51,33 @@ func (r *Rest) Of(addr netip.Addr) bool {
 
 // SetAsked says when an endpoint that is tracked was asked last, as far as that is known.
 func (p *Planner) SetAsked(ap netip.AddrPort, at int64) {
-	if index, ok := p.space.Index(ap.Addr(), ap.Port()); ok {
-		if id := p.table.find(index); id != 0 {
-			p.table.at(id).asked = p.table.seconds(at)
-		}
+	if id := p.tracked(ap); id != 0 {
+		p.table.at(id).asked = p.table.seconds(at)
 	}
 }
 
 // IsOpen tells whether an endpoint is known to be open.
 func (p *Planner) IsOpen(ap netip.AddrPort) bool {
+	id := p.tracked(ap)
+	return id != 0 && p.table.at(id).open()
+}
+
+// tracked is the number of an endpoint's entry, 0 if there is none.
+func (p *Planner) tracked(ap netip.AddrPort) uint32 {
 	index, ok := p.space.Index(ap.Addr(), ap.Port())
 	if !ok {
-		return false
+		return 0
 	}
-	id := p.table.find(index)
-	return id != 0 && p.table.at(id).open()
+	return p.table.find(index)
+}
+
+// Position is where an endpoint stands in the cycle; false where it is not in the space.
+func (p *Planner) Position(ap netip.AddrPort) (uint64, bool) {
+	index, ok := p.space.Index(ap.Addr(), ap.Port())
+	if !ok {
+		return 0, false
+	}
+	return p.order.Position(index), true
 }
 
 // Open yields the endpoints that are known to be open, in no order.
@@ -86,15 +98,11 @@ func (p *Planner) Open() iter.Seq[netip.AddrPort] {
 
 // Shut takes back that an endpoint is known to be open: it is found anew when it answers.
 func (p *Planner) Shut(ap netip.AddrPort) {
-	index, ok := p.space.Index(ap.Addr(), ap.Port())
-	if !ok {
-		return
-	}
-	id := p.table.find(index)
+	id := p.tracked(ap)
 	if id == 0 || !p.table.at(id).open() {
 		return
 	}
-	addr := ap.Addr().Unmap()
+	index, addr := p.table.at(id).index(), ap.Addr().Unmap()
 	if d, doubted := p.doubts[index]; doubted && d.reason == ReasonEnded {
 		p.resolve(addr, index, &d)
 	}

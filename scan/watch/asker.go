@@ -55,7 +55,7 @@ func (m *Monitor) Take(answers []results.Port) {
 			state = 0
 		}
 		change, changed := m.planner.Result(ap, state, at)
-		if position, ok := m.position(ap); ok && p.Reason != results.EvidenceLost {
+		if position, ok := m.planner.Position(ap); ok && p.Reason != results.EvidenceLost {
 			m.piece.asked.Add(position)
 		}
 		if changed {

@@ -37,20 +37,11 @@ type holding struct {
 
 // begin begins a piece.
 func (m *Monitor) begin(at, now time.Time) {
-	m.piece = &piece{scanID: newScanID(), begun: at, made: now, before: m.sent, asked: roaring64.New(), changed: map[netip.AddrPort]bool{}}
+	m.piece = &piece{scanID: results.NewScanID(), begun: at, made: now, before: m.sent, asked: roaring64.New(), changed: map[netip.AddrPort]bool{}}
 }
 
 // netOf is the address of an address' network.
 func netOf(addr netip.Addr) netip.Addr { return confirm.NetOf(addr).Addr() }
-
-// position is where an endpoint is asked in the cycle.
-func (m *Monitor) position(ap netip.AddrPort) (uint64, bool) {
-	index, ok := m.config.Space.Index(ap.Addr(), ap.Port())
-	if !ok {
-		return 0, false
-	}
-	return m.order.Position(index), true
-}
 
 // hold takes a change. What has gone silent waits for the others of its host, and is none where it answers again meanwhile.
 func (m *Monitor) hold(now time.Time, t Turned) {
@@ -101,7 +92,7 @@ func (m *Monitor) gather(now time.Time, last bool) *piece {
 		}
 		in[h.Addr], h.given = true, true
 		p.given = append(p.given, h)
-		if position, ok := m.position(h.Addr); ok {
+		if position, ok := m.planner.Position(h.Addr); ok {
 			p.always = append(p.always, position)
 		}
 	}

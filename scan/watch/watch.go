@@ -2,8 +2,6 @@ package watch
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -21,7 +19,6 @@ import (
 	"synoptic/scan"
 	"synoptic/scan/gate"
 	"synoptic/scan/monitor"
-	"synoptic/scan/permute"
 	"synoptic/scan/plan"
 )
 
@@ -31,8 +28,6 @@ type Config struct {
 	Plan    func() (*plan.Plan, error)
 	Options scan.Options
 	Planner *monitor.Planner
-	Space   Space
-	Seed    uint64
 
 	Keeper Keeper
 	// Events takes the events of feeds: outages, next hops that move.
@@ -47,12 +42,6 @@ type Config struct {
 	Piece time.Duration
 	// Hold is how long ports that have gone silent are held, so that a host that is down is told as that; 0 is two minutes.
 	Hold time.Duration
-}
-
-// Space is what is watched.
-type Space interface {
-	Len() uint64
-	Index(addr netip.Addr, port uint16) (uint64, bool)
 }
 
 // Turned is a change of a port, confirmed.
@@ -90,7 +79,6 @@ var ErrOver = errors.New("what was asked since the inventory was written last co
 // Monitor is one that runs.
 type Monitor struct {
 	config Config
-	order  *permute.Permutation
 
 	mu      sync.Mutex // of all that follows, the planner's methods included
 	planner *monitor.Planner
@@ -117,11 +105,7 @@ const (
 )
 
 // New prepares a monitor.
-func New(c Config) (*Monitor, error) {
-	order, err := permute.New(c.Space.Len(), c.Seed)
-	if err != nil {
-		return nil, err
-	}
+func New(c Config) *Monitor {
 	if c.Piece == 0 {
 		c.Piece = defaultPiece
 	}
@@ -131,21 +115,14 @@ func New(c Config) (*Monitor, error) {
 	if c.Warn == nil {
 		c.Warn = func(error) {}
 	}
-	m := &Monitor{config: c, order: order, planner: c.Planner, clock: newClock(time.Now(), c.Planner.Now()), dark: map[netip.Addr]*darkness{}}
+	m := &Monitor{config: c, planner: c.Planner, clock: newClock(time.Now(), c.Planner.Now()), dark: map[netip.Addr]*darkness{}}
 	now := time.Now()
 	if m.kept = now; !c.Since.IsZero() && c.Since.Before(now) {
 		m.kept = c.Since
 	}
 	m.begin(m.kept, now)
 	m.kept = now
-	return m, nil
-}
-
-// newScanID is 128 random bits, in hex.
-func newScanID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return hex.EncodeToString(id[:])
+	return m
 }
 
 // Run asks until ctx ends. What has been found is kept before it returns; the error is that of the Keeper, if it does not take it.

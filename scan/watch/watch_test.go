@@ -135,16 +135,13 @@ func run(t *testing.T, c sim.Config, d time.Duration, change func(*watch.Config,
 	}
 	k := &keeper{t: t, begun: time.Now(), open: map[netip.AddrPort]bool{}, asked: map[string]uint64{}, seen: map[string]map[netip.AddrPort]bool{}}
 	config := watch.Config{
-		Plan: made, Options: scan.Options{Medium: n}, Planner: planner, Space: p.Space, Seed: 7, Keeper: k, Events: results.SinkFuncs{},
+		Plan: made, Options: scan.Options{Medium: n}, Planner: planner, Keeper: k, Events: results.SinkFuncs{},
 		Warn: func(err error) { t.Log(time.Since(k.begun), err) },
 	}
 	if change != nil {
 		change(&config, k)
 	}
-	m, err := watch.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := watch.New(config)
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	if err := m.Run(ctx); err != nil {
