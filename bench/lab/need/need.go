@@ -43,10 +43,11 @@ func Seeds(t testing.TB) int {
 	return n
 }
 
-// Gate says that so many seeds are wanted as in the gate: there a test takes its time, and elsewhere it is smaller.
+// Gate says that so many seeds are wanted as in the gate: there a test takes its time, and elsewhere it is smaller. With
+// -short it is small wherever it runs, so that a developer sees the very tests that the gate's first ring has.
 func Gate(t testing.TB) bool {
 	t.Helper()
-	return Seeds(t) >= 10
+	return !testing.Short() && Seeds(t) >= 10
 }
 
 // Sample is how much of the same a test takes: the most in the gate, few with -short and where one seed is asked for, and
