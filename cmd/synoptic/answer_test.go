@@ -88,3 +88,10 @@ func rawSockets(t *testing.T) bool {
 	t.Helper()
 	return !strings.Contains(answer(t, "scan", "127.0.0.1", "-p", "1", "--dry-run").stdout, "(CAP_NET_RAW)")
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -35,6 +35,7 @@ func (k *kept) finish(ctx context.Context, s *scan.Scan, p *plan.Plan, view *scr
 	}
 	outErr := errors.Join(out.Ports(k.again), out.Notices(k.coverage()))
 	r := diff.Result{}
+	k.outbox.warn = func(err error) { view.Log().Warn(err.Error()) }
 	k.sink.keep(func() error {
 		return k.outbox.each(k.sink.end.ScanID, func(events []results.Notice) error {
 			for _, n := range events {

@@ -174,10 +174,3 @@ func TestControlAfterAKill(t *testing.T) {
 		t.Errorf("the socket is left: %v", err)
 	}
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

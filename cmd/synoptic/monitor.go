@@ -173,9 +173,10 @@ func runMonitor(cmd *cobra.Command, stop *stopper, f *monitorFlags, file string,
 		return err
 	}
 	d := &daemon{
-		flags: f, view: view, db: db, outbox: outbox{db: db}, outputs: outputs, out: &shared{Sink: stamp(outputs, tagged)}, vantage: f.vantage, outside: outside,
+		flags: f, view: view, db: db, outputs: outputs, out: &shared{Sink: stamp(outputs, tagged)}, vantage: f.vantage, outside: outside,
 		events: make(chan struct{}, 1), changes: map[results.ChangeKind]uint64{}, said: map[string]time.Time{},
 	}
+	d.outbox = outbox{db: db, warn: d.warn}
 	if d.vantage == "" {
 		d.vantage = hostName()
 	}

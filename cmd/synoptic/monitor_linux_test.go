@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,7 +21,7 @@ type monitored struct {
 	t                   *testing.T
 	dir, config, socket string
 	cmd                 *exec.Cmd
-	stderr              bytes.Buffer
+	stderr              lockedBuffer
 }
 
 const monitorRules = "version: 1\nbudget_pps: 500\nmax_age: 1h\nconfirm: [1s]\n"

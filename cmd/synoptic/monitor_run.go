@@ -275,8 +275,9 @@ func (d *daemon) deliverOnce() error {
 	}
 	for {
 		d.database.Lock()
+		last := d.outbox.last
 		events, err := d.outbox.next(d.scanID)
-		bad := d.outbox.bad
+		all := d.outbox.last == last
 		waiting, countErr := d.db.Waiting()
 		d.database.Unlock()
 		d.mu.Lock()
@@ -287,13 +288,12 @@ func (d *daemon) deliverOnce() error {
 			}
 		}
 		d.mu.Unlock()
-		if err = errors.Join(err, countErr); err != nil || len(events) == 0 {
+		if err = errors.Join(err, countErr); err != nil || all {
 			return err
 		}
 		if err := d.out.Notices(events); err != nil {
 			return err
 		}
-		d.warn(bad)
 	}
 }
 

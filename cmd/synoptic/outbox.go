@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
-	"slices"
+	"io"
 
+	"synoptic/cmd/synoptic/screen"
 	"synoptic/results"
 	"synoptic/results/inventory"
 	"synoptic/results/sink"
@@ -14,9 +17,9 @@ import (
 // outbox hands the events of an inventory to outputs: those of now, and of earlier times that not every output has.
 type outbox struct {
 	db   *inventory.DB
-	last int64  // the last that was given; 0: none
-	lost uint64 // records that outputs had lost when it was looked last
-	bad  error  // of the newest event that cannot be read: it is passed over
+	last int64       // the last that was given; 0: none
+	lost uint64      // records that outputs had lost when it was looked last
+	warn func(error) // is told of events that cannot be read: they are passed over
 }
 
 // mostEvents are given at a time: they are read at once.
@@ -43,16 +46,34 @@ func (o *outbox) next(scanID string) (all []results.Notice, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var lines []byte
 	for _, e := range waiting {
-		into := new(results.Records)
-		if err := results.NewReader(bytes.NewReader(append(slices.Clone(e.Record), '\n'))).Read(into); err != nil {
-			o.bad = fmt.Errorf("event %d of the inventory is passed over: %w", e.ID, err)
+		lines = append(append(lines, bytes.ReplaceAll(e.Record, []byte{'\n'}, []byte{' '})...), '\n')
+	}
+	in := results.NewReader(bytes.NewReader(lines))
+	var bad error // of the first that cannot be read
+	for into := (results.Records{}); ; {
+		err := in.Read(&into)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if line, ok := errors.AsType[*results.LineError](err); ok {
+			bad = cmp.Or(bad, fmt.Errorf("event %d of the inventory is passed over: %w", waiting[line.Line-1].ID, line.Err))
 			continue
+		}
+		if err != nil {
+			return nil, err
 		}
 		for _, n := range into.Notices {
 			restate(n, scanID)
 		}
 		all = append(all, into.Notices...)
+	}
+	if n := in.Unknown(); n > 0 && bad == nil {
+		bad = fmt.Errorf("%s of the inventory of a kind that this program does not know: passed over", screen.Count(n, "event", "events"))
+	}
+	if bad != nil {
+		o.warn(bad)
 	}
 	if len(waiting) > 0 {
 		o.last = waiting[len(waiting)-1].ID

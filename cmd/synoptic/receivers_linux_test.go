@@ -33,7 +33,7 @@ type receiver struct {
 	command []string
 	env     string
 	cmd     *exec.Cmd
-	stderr  bytes.Buffer
+	stderr  lockedBuffer
 }
 
 // file is where the receiver writes records.

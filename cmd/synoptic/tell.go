@@ -46,7 +46,7 @@ func runTell(stop *stopper, f *checkFlags, p *policy.Policy, file string, std st
 		abandon(outputs)
 		return inventoryError(err)
 	}
-	err = f.deliver(ctx, db, outputs)
+	err = f.deliver(ctx, db, outputs, log)
 	f.outputs.logDead(log, outputs.Deliveries())
 	warnVantages(log, p, report.Vantages)
 	if !f.lines(std) && !f.toStdout() {
@@ -95,8 +95,8 @@ func (f *checkFlags) toStdout() bool {
 }
 
 // deliver gives the outputs what waits in the inventory, and takes out what all of them have.
-func (f *checkFlags) deliver(ctx context.Context, db *inventory.DB, outputs *sink.Tee) error {
-	waiting := outbox{db: db}
+func (f *checkFlags) deliver(ctx context.Context, db *inventory.DB, outputs *sink.Tee, log *slog.Logger) error {
+	waiting := outbox{db: db, warn: func(err error) { log.Warn(err.Error()) }}
 	err := waiting.each("", func(events []results.Notice) error {
 		return errors.Join(outputs.Notices(events), ctx.Err())
 	})

@@ -103,8 +103,9 @@ func openToWrite(path string, c Config, fresh bool) (*DB, error) {
 // ErrOlder is wrapped by the *Error of a reader whose database has the schema of an older version: Open and OpenExisting bring it up to date.
 var ErrOlder = errors.New("the schema is of an older version")
 
-// OpenReader opens a database that is there, for reading. One of an older schema is refused: see ErrOlder. Others may write to it meanwhile, which
-// takes a file in its folder that readers share: where that cannot be made, and nobody seems to write, the database is read as one that nobody changes.
+// OpenReader opens a database that is there, for reading: all that is read of it is as it was then. One of an older schema is refused: see ErrOlder.
+// Others may write to it meanwhile, which takes a file in its folder that readers share: where that cannot be made, and nobody seems to write, the
+// database is read as one that nobody changes.
 func OpenReader(path string, c Config) (*DB, error) {
 	if err := checkFile(path); err != nil {
 		return nil, err
@@ -213,7 +214,8 @@ func (db *DB) prepare(readOnly, mayBeFresh bool) error {
 			hint: "let a user who may write it open it for writing, which brings it up to date", cause: ErrOlder}
 	}
 	if readOnly {
-		return db.failed(db.conn.Exec("PRAGMA query_only = 1; PRAGMA cache_size = -32768"))
+		// One transaction, which begins with the first look: a monitor may begin a piece between two statements.
+		return db.failed(db.conn.Exec("PRAGMA query_only = 1; PRAGMA cache_size = -32768; BEGIN; SELECT count(*) FROM sqlite_schema"))
 	}
 	// FULL: what is committed is on the disk before the scan's exit code says so.
 	err = db.conn.Exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 20000")

@@ -83,6 +83,9 @@ func (c *Config) Check() error {
 	case len(c.Networks) > maxNetworks:
 		return refuse(0, "networks", "put networks that share a limit into one prefix", "networks: %d are more than %d", len(c.Networks), maxNetworks)
 	}
+	if c.Windows.never() {
+		return refuse(0, "windows", "leave some time of the week to it", "windows: nothing may ever be asked")
+	}
 	for i, last := 0, time.Duration(0); i < len(c.Confirm); i++ {
 		if c.Confirm[i] <= last {
 			return refuse(0, "confirm", "give rising times, such as [2s, 60s, 10m]", "confirm: %v does not lie behind %v", c.Confirm[i], last)
@@ -102,6 +105,8 @@ func (c *Config) checkNetworks() error {
 			return refuse(0, "networks", "keep one of them", "networks: %v is there twice", n.Prefix)
 		case n.MaxRate < 0 || math.IsNaN(n.MaxRate):
 			return refuse(0, "networks", "give probes per second above zero", "networks: %v: max_pps below zero", n.Prefix)
+		case c.Windows.with(n.Windows).never():
+			return refuse(0, "networks", "leave some time of the week to it, or take its addresses out of the targets", "networks: %v may never be asked", n.Prefix)
 		}
 		seen[n.Prefix] = true
 	}

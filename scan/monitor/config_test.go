@@ -87,13 +87,16 @@ func TestParseRefuses(t *testing.T) {
 		head + "windows: [{not: 08:00-08:00}]": {`m.yaml:4: windows: "08:00-08:00" ends when it begins`, "00:00-24:00"},
 		head + "windows: [{not: 08:00-25:00}]": {`m.yaml:4: windows: "08:00-25:00" are no times`, "24:00"},
 		head + "windows: [{days: mon}]":        {"m.yaml:4: windows: an entry does not say when", "not:"},
-		head + "windows:\n  - not: 08:00-18:00\n    days: funday": {`m.yaml:6: windows: "funday" is no day`, "mon-fri"},
-		head + "networks: [{max_pps: 5}]":                         {"m.yaml:4: networks: an entry does not say", "to:"},
-		head + "networks: [{to: 10.0.0.1/8}]":                     {`m.yaml:4: networks: "10.0.0.1/8" is no network`, "write 10.0.0.0/8"},
-		head + "networks: [{to: 10.0.0.0/8, max_pps: 0}]":         {"m.yaml:4: networks: rate \"0\"", "above zero"},
-		head + "networks:\n- to: 10.0.0.0/8\n- to: 10.0.0.0/8":    {"m.yaml:6: networks: 10.0.0.0/8 is there twice", "keep one"},
-		head + "networks: [{to: 10.0.0.0/8, rate: 1}]":            {`m.yaml:4: networks: unknown key "rate"`, "max_pps, to, windows"},
-		head + "expect: {open: 0%}":                               {"m.yaml:4: expect: a rate of changes must be above zero", "1%"},
+		head + "windows:\n  - not: 08:00-18:00\n    days: funday":                                                       {`m.yaml:6: windows: "funday" is no day`, "mon-fri"},
+		head + "windows: [{not: 00:00-24:00}]":                                                                          {"m.yaml:4: windows: nothing may ever be asked", "some time"},
+		head + "windows: [{not: 00:00-24:00, days: mon-fri}, {not: 23:00-22:00}, {not: 22:00-23:00, days: [sat, sun]}]": {"m.yaml:4: windows: nothing may ever be asked", "some time"},
+		head + "windows: [{not: 08:00-24:00}]\nnetworks: [{to: 10.0.0.0/8, windows: [{not: 00:00-08:00}]}]":             {"m.yaml:5: networks: 10.0.0.0/8 may never be asked", "some time"},
+		head + "networks: [{max_pps: 5}]":                                                                               {"m.yaml:4: networks: an entry does not say", "to:"},
+		head + "networks: [{to: 10.0.0.1/8}]":                                                                           {`m.yaml:4: networks: "10.0.0.1/8" is no network`, "write 10.0.0.0/8"},
+		head + "networks: [{to: 10.0.0.0/8, max_pps: 0}]":                                                               {"m.yaml:4: networks: rate \"0\"", "above zero"},
+		head + "networks:\n- to: 10.0.0.0/8\n- to: 10.0.0.0/8":                                                          {"m.yaml:6: networks: 10.0.0.0/8 is there twice", "keep one"},
+		head + "networks: [{to: 10.0.0.0/8, rate: 1}]":                                                                  {`m.yaml:4: networks: unknown key "rate"`, "max_pps, to, windows"},
+		head + "expect: {open: 0%}":                                                                                     {"m.yaml:4: expect: a rate of changes must be above zero", "1%"},
 	} {
 		_, err := Parse("m.yaml", []byte(text), time.UTC)
 		bad, ok := errors.AsType[*Error](err)

@@ -44,6 +44,8 @@ type Summary struct {
 	Networks []NetworkSummary
 	// Closed are targets that cannot be kept while a window lasts, as it is longer.
 	Closed []ClosedTarget
+	// Empty are networks without a target.
+	Empty []netip.Prefix
 	// Every is how often an endpoint of each tier is asked while its windows are open, by network; 0: there is none.
 	Every [numTiers]Interval
 	// Detect is the mean time until a change is seen, if changes are as expected and the windows are open.
@@ -77,6 +79,10 @@ func Plan(c *Config, sizes []Size, now int64) Summary {
 	for _, size := range sizes {
 		n := c.network(size.Network)
 		w := c.Windows.with(n.Windows)
+		if size.Network.IsValid() && size.Positions == 0 {
+			s.Empty = append(s.Empty, size.Network)
+			continue
+		}
 		s.closed(c, w, size.Network, now)
 		need := c.needs(size, w, now)
 		total.Add(total, need)
@@ -230,6 +236,9 @@ func (s *Summary) String() string {
 			where = t.Network.String()
 		}
 		fmt.Fprintf(&b, "window     %s of %v cannot be kept while a window lasts (%s)\n", t.Key, t.Age, where)
+	}
+	for _, n := range s.Empty {
+		fmt.Fprintf(&b, "network    %v has none of the targets\n", n)
 	}
 	for t := TierOpen; t < numTiers; t++ {
 		switch every := s.Every[t]; every.Long {

@@ -49,7 +49,8 @@ func TestPlanWithLimits(t *testing.T) {
 	c.Windows = windowsOf(t, "UTC", "{not: 08:00-18:00}")
 	slow := netip.MustParsePrefix("10.20.0.0/16")
 	c.Networks = []Network{{Prefix: slow, MaxRate: 10}}
-	sizes := []Size{{Network: slow, Positions: 655_360}, {Positions: 167_116_800, Open: 1_700_000, Predicted: 5_000_000}}
+	foreign := netip.MustParsePrefix("10.99.0.0/16")
+	sizes := []Size{{Network: slow, Positions: 655_360}, {Network: foreign}, {Positions: 167_116_800, Open: 1_700_000, Predicted: 5_000_000}}
 	s := Plan(&c, sizes, 0)
 	need := 655_360 / (0.98 * 14 * 3600)
 	if len(s.Networks) != 1 || math.Abs(s.Networks[0].Needed-need) > 1e-9 || math.Abs(s.Networks[0].Short-(need-10*ceilingPart*headroom)) > 1e-9 {
@@ -61,7 +62,7 @@ func TestPlanWithLimits(t *testing.T) {
 	if all := (1_700_000/3600.0+165_416_800/(14*3600.0))/0.98 + need; math.Abs(s.Needed-all) > 1e-6 {
 		t.Errorf("needed %v, want %v", s.Needed, all)
 	}
-	for _, want := range []string{"network    10.20.0.0/16: 10 pps at most, of which the targets take 14: 3.7 pps too few", "window     open_max_age of 1h0m0s cannot be kept while a window lasts (10.20.0.0/16)", "(everywhere)"} {
+	for _, want := range []string{"network    10.20.0.0/16: 10 pps at most, of which the targets take 14: 3.7 pps too few", "window     open_max_age of 1h0m0s cannot be kept while a window lasts (10.20.0.0/16)", "(everywhere)", "network    10.99.0.0/16 has none of the targets"} {
 		if !strings.Contains(s.String(), want) && !strings.Contains(s.String(), strings.Replace(want, "3.7", "4", 1)) {
 			t.Errorf("no %q in\n%s", want, s.String())
 		}

@@ -81,6 +81,9 @@ func (w Windows) Least(span time.Duration, now int64) time.Duration {
 	return time.Duration(least) * time.Minute
 }
 
+// never tells whether they leave no time at all.
+func (w Windows) never() bool { return len(w.list) > 0 && w.Least(leastHorizon, 0) == 0 }
+
 // zoneFirst finds the time zone, which windows before it in the file need.
 func (r *reader) zoneFirst(root *yaml.Node) error {
 	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
