@@ -34,6 +34,20 @@ func Processor() string {
 	return "unknown"
 }
 
+// loadBefore is what the machine had to do when this program began.
+var loadBefore = func() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	load, _, ok := strings.Cut(string(data), " ")
+	if err != nil || !ok {
+		return "unknown"
+	}
+	return load
+}()
+
+// Load is how busy the machine was before this program had it do anything: the mean number of threads that ran or waited for a processor in the minute before, or
+// "unknown" (proc_loadavg(5)).
+func Load() string { return loadBefore }
+
 // ModuleFile is where a file of the module lies whose name is relative to the module, with slashes.
 func ModuleFile(name string) (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()

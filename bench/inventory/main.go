@@ -242,8 +242,8 @@ func (b *year) report(size int64) (string, error) {
 	first, fed := b.took[0], b.fed[len(b.fed)-1]
 	took := slices.Sorted(slices.Values(b.took[1:]))
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s, %d cores, Linux %s, Go %s, %s; other programs used the machine meanwhile. %d days, %d open ports of 167,772,160 asked, %d of them end every day and as many open.\n\n", bench.Processor(),
-		runtime.NumCPU(), bench.Kernel(), strings.TrimPrefix(runtime.Version(), "go"), time.Now().Format(time.DateOnly), b.days, b.open, int(float64(b.open)*b.changes))
+	fmt.Fprintf(&s, "%s, %d cores, Linux %s, Go %s, %s, load before %s. %d days, %d open ports of 167,772,160 asked, %d of them end every day and as many open.\n\n", bench.Processor(),
+		runtime.NumCPU(), bench.Kernel(), strings.TrimPrefix(runtime.Version(), "go"), time.Now().Format(time.DateOnly), bench.Load(), b.days, b.open, int(float64(b.open)*b.changes))
 	if b.events {
 		fmt.Fprintf(&s, "Each change is an event in the outbox, and delivered before the next day.\n\n")
 	}

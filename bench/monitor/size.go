@@ -75,7 +75,7 @@ func size() (string, error) {
 	begun = time.Now()
 	named := p.Predict()
 	line("a prediction", fmt.Sprintf("%v, %d named", time.Since(begun).Round(10*time.Millisecond), named))
-	fmt.Fprintf(&b, "\n%s, Linux %s, a busy machine.\n", bench.Processor(), bench.Kernel())
+	fmt.Fprintf(&b, "\n%s, Linux %s, load before %s.\n", bench.Processor(), bench.Kernel(), bench.Load())
 	fmt.Print(b.String())
 	return b.String(), nil
 }

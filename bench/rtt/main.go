@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,9 @@ func run() error {
 func compare(program *bench.Program, link, dir, rate, targets string) error {
 	file := filepath.Join(dir, rate+".pcap")
 	dump := exec.Command("tcpdump", "-i", link, "-w", file, "-s", "96", "-B", "65536", "--nano", "-Z", "root", "tcp")
+	bench.DieWithParent(dump)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	stderr, err := dump.StderrPipe()
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,6 +129,9 @@ func (t *trial) run(hosts int) (text string, ok bool, err error) {
 	output, socket := filepath.Join(dir, "changes.jsonl"), filepath.Join(dir, "control")
 	cmd := exec.Command(program.Path(), "monitor", config, "10.77.0.0/16", "-p", "22,80,443,8080", "--inventory", filepath.Join(dir, "inventory.db"), "-o", output, "--control", socket)
 	cmd.Stderr = os.Stderr
+	bench.DieWithParent(cmd)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return "", false, err
 	}
@@ -351,7 +355,7 @@ func (t *trial) judge(first time.Duration) (text string, ok bool) {
 	fmt.Fprintf(&b, "| | |\n|---|---:|\n| first cycle | %v |\n| ports shut and opened | %d, %d |\n| told, median (shut, opened) | %.1f s (%.1f s, %.1f s) |\n| 95 %% of them within | %.1f s |\n",
 		first.Round(time.Second), len(took[0]), len(took[1]), share(all, 0.5).Seconds(), share(took[0], 0.5).Seconds(), share(took[1], 0.5).Seconds(), share(all, 0.95).Seconds())
 	fmt.Fprintf(&b, "| missing, false, with a wrong kind or window | %d, %d, %d |\n| memory after a quarter of the time, at its end | %d MiB, %d MiB |\n", missing, len(left), wrong, quarter>>10, end>>10)
-	fmt.Fprintf(&b, "\n%v over 65,536 addresses and %d ports at %d probes a second; %s, Linux %s, a busy machine.\n", t.length, len(ports), t.rate, bench.Processor(), bench.Kernel())
+	fmt.Fprintf(&b, "\n%v over 65,536 addresses and %d ports at %d probes a second; %s, Linux %s, load before %s.\n", t.length, len(ports), t.rate, bench.Processor(), bench.Kernel(), bench.Load())
 	return b.String(), missing+len(left)+wrong == 0 && share(all, 0.5) <= 30*time.Second && end <= quarter+quarter/4+16<<10
 }
 
