@@ -7,14 +7,17 @@ import "math"
 // later answers are compared with.
 type drift struct {
 	base  sample // all before begin, but for surges
-	begin int64  // since when what is counted may be a surge; 0: nothing is looked at yet
+	begin int64  // since when what is counted may be a surge; 0: nothing is looked at yet, and all that has come is before it
 	start sample // what had been counted then,
 	newer sample // and by the last look
 	says  float64
 }
 
+// anew is begin where what was counted since is forgotten.
+const anew = -1
+
 // restart begins anew: what was counted since begin is forgotten, for it was a surge.
-func (d *drift) restart() { d.begin = 0 }
+func (d *drift) restart() { d.begin = anew }
 
 // absorb takes all that was counted until now for ordinary.
 func (d *drift) absorb(seen *sample, now int64) {
@@ -26,7 +29,12 @@ func (d *drift) absorb(seen *sample, now int64) {
 // look takes in what has been counted up to now, and tells whether the prefix has begun to refuse what it is sent. due of the probes sent
 // must have been answered by now.
 func (d *drift) look(p *pair, seen *sample, due float64, now int64) *slow {
-	if d.begin == 0 {
+	switch d.begin {
+	case 0:
+		d.newer = *seen
+		d.absorb(seen, now)
+		return nil
+	case anew:
 		d.begin, d.start, d.newer, d.says = now, *seen, *seen, 0
 	}
 	lately := seen.minus(&d.newer)

@@ -152,7 +152,7 @@ func (t *track) look(now int64, evenly float64, lag int) (Change, bool) {
 // surge tells whether the prefix has begun to refuse what it is sent; nil: not, or it gets too little to be slowed.
 func (t *track) surge(seen *sample, due float64, now int64) (found *slow) {
 	full := t.rate()
-	if full < 2*minRate {
+	if full < 2*minRate && t.looks > 1 { // at the first look no rate is known
 		return nil
 	}
 	for i := range pairs { // all of them look
