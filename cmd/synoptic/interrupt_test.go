@@ -97,16 +97,22 @@ func prompt(took time.Duration) error {
 	return nil
 }
 
-// interrupt tells a scan to stop when it has written 200 lines, and looks at what it then says of itself. With
+// enough ports are told of before a scan is interrupted.
+const enough = 200
+
+// interrupt tells a scan to stop when it has told of enough ports, and looks at what it then says of itself. With
 // raw, every position is known to be probed or not. It returns what was said and how long it took.
 func interrupt(t *testing.T, cmd *exec.Cmd, stdout io.Reader, stderr *strings.Builder, positions float64, raw bool) (s stream, took time.Duration) {
 	t.Helper()
 	lines := bufio.NewScanner(stdout)
 	var out strings.Builder
 	var told time.Time
-	for read := 1; lines.Scan(); read++ {
+	for read := 0; lines.Scan(); {
 		out.WriteString(lines.Text() + "\n")
-		if read == 200 {
+		if !strings.HasPrefix(lines.Text(), `{"v":1,"type":"port",`) {
+			continue
+		}
+		if read++; read == enough {
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +125,7 @@ func interrupt(t *testing.T, cmd *exec.Cmd, stdout io.Reader, stderr *strings.Bu
 		t.Errorf("exit %d, want 3; stderr %q", code, stderr)
 	}
 	s = parseStream(t, out.String())
-	if s.end.Complete || len(s.ports) < 199 || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
+	if s.end.Complete || len(s.ports) < enough || s.end.Coverage >= 1 || s.end.Coverage <= 0 {
 		t.Errorf("%d records, scan_end %+v", len(s.ports), s.end)
 	}
 	if settled := s.end.Open + s.end.Closed + s.end.Filtered; s.end.Sent <= settled {
