@@ -13,19 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"synoptic/bench/lab/testnet"
 	"synoptic/results"
 )
-
-// monitoredHost is a monitor of a network with a host of which a port is open, and what it can be given to say.
-func monitoredHost(t *testing.T) (n *testnet.Network, dir string) {
-	t.Helper()
-	n = beside(t, testnet.Config{Gateway: true})
-	n.Listen(t, "10.77.0.5:80")
-	dir = t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "targets"), []byte("10.77.0.0/28\n"), 0o600))
-	return n, dir
-}
 
 // pipe makes a named pipe that has a reader.
 func pipe(t *testing.T, dir string) (name string, reader *os.File) {

@@ -26,6 +26,16 @@ type monitored struct {
 
 const monitorRules = "version: 1\nbudget_pps: 500\nmax_age: 1h\nconfirm: [1s]\n"
 
+// monitoredHost is a network with a host of which a port is open, and the folder of a monitor that is to watch it.
+func monitoredHost(t *testing.T) (n *testnet.Network, dir string) {
+	t.Helper()
+	n = beside(t, testnet.Config{Gateway: true})
+	n.Listen(t, "10.77.0.5:80")
+	dir = t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "targets"), []byte("10.77.0.0/28\n"), 0o600))
+	return n, dir
+}
+
 func startMonitor(t *testing.T, dir string, more ...string) *monitored {
 	t.Helper()
 	m := &monitored{t: t, dir: dir, config: filepath.Join(dir, "monitor.yaml"), socket: filepath.Join(dir, "s")}
@@ -101,11 +111,8 @@ func (m *monitored) changes() (all []string) {
 // A monitor finds what is open without telling it as news, tells what opens and shuts behind its back, goes on where it stood after it was stopped, or
 // killed, reads its targets anew, and has kept all of it in the inventory.
 func TestMonitor(t *testing.T) {
-	n := beside(t, testnet.Config{Gateway: true})
-	n.Listen(t, "10.77.0.5:80")
+	n, dir := monitoredHost(t)
 	n.Listen(t, "10.77.0.9:443")
-	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "targets"), []byte("10.77.0.0/28\n"), 0o600))
 	m := startMonitor(t, dir, "--metrics", "9101")
 	m.up()
 	eventually(t, func() bool {
