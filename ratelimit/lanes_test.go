@@ -7,14 +7,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"synoptic/bench/lab/bubble"
 )
 
 // Several lanes together keep the rate, and none starves.
 func TestLanes(t *testing.T) {
 	for _, rate := range []float64{2, 50, 1000, 20e3, 1e6} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			l := mustNew(t, rate, System())
 			seconds := max(1, 100/rate)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds*1e9))

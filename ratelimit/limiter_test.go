@@ -6,10 +6,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"synoptic/bench/lab/bubble"
 )
 
 var rates = []float64{0.5, 1, 3, 9, 10, 11, 99.5, 500, 999, 1000, 1234.5, 5000, 10e3, 48e3, 100e3, 1e6, 14.88e6, 20e6, 80e6}
@@ -265,7 +266,7 @@ func TestReturn(t *testing.T) {
 // A lane stopped while it waits comes back within 50 ms even at one token in
 // two seconds, and at once if it need not wait.
 func TestStop(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := mustNew(t, 0.5, System())
 		ctx, cancel := context.WithCancel(t.Context())
 		if n, err := l.Take(ctx, 10); n != 1 || err != nil {

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"math"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"synoptic/bench/lab/bubble"
 )
 
 func TestPaceValidate(t *testing.T) {
@@ -33,7 +34,7 @@ func TestPacerKeepsItsBounds(t *testing.T) {
 }
 
 func TestPacerPauses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p, err := NewPacer(Constant(1000), System())
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +69,7 @@ func TestPacerPauses(t *testing.T) {
 
 // Who waits for a token of a slow rate gets none in a pause that begins meanwhile, and a faster rate at once.
 func TestPacerWhileWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p, err := NewPacer(Pace{1, MinRate, 100}, System())
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +112,7 @@ func TestPacerWhileWaiting(t *testing.T) {
 
 // A debt of a fast rate is not waited for at a slow one.
 func TestLowerRateKeepsNoDebt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p, err := NewPacer(Pace{100_000, MinRate, 100_000}, System())
 		if err != nil {
 			t.Fatal(err)

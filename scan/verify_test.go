@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/judge"
 )
@@ -115,7 +115,7 @@ func (b verification) run(t *testing.T) (c *counts, w *targets, took time.Durati
 	t.Helper()
 	c = &counts{}
 	w = &targets{banner: b.banner, now: map[netip.Addr]int{}, most: map[netip.Addr]int{}, all: map[netip.Addr]int{}}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		if b.stopAfter > 0 {
@@ -145,7 +145,7 @@ func (b verification) run(t *testing.T) (c *counts, w *targets, took time.Durati
 		}
 		must(t, v.End(&results.ScanEnd{}))
 		took = time.Since(begun)
-		synctest.Wait()
+		bubble.Wait()
 	})
 	return c, w, took
 }
@@ -247,7 +247,7 @@ func TestVerifyOutcomes(t *testing.T) {
 
 // No connection is made while nothing may be sent, nor to what was excluded; those under way there end at once.
 func TestVerifyIsChanged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := &targets{banner: silent, now: map[netip.Addr]int{}, most: map[netip.Addr]int{}, all: map[netip.Addr]int{}}
 		c := &counts{}
 		var excluded atomic.Bool
@@ -269,7 +269,7 @@ func TestVerifyIsChanged(t *testing.T) {
 		time.Sleep(verifyListen / 2) // both listen
 		excluded.Store(true)
 		v.Forget(is)
-		synctest.Wait()
+		bubble.Wait()
 		_, gone, _ := w.to(theirs)
 		if _, kept, all := w.to(ours); gone != 0 || kept != 1 || all != 1 {
 			t.Errorf("%d connections under way to what is excluded, %d to the other", gone, kept)
@@ -279,7 +279,7 @@ func TestVerifyIsChanged(t *testing.T) {
 		if made, _, _ := w.to(theirs); made != 1 || c.end.NotVerified != 1 || c.end.NotVerifiedWhy.Excluded != 1 || c.verified != 2 || time.Since(begun) > 63*time.Second {
 			t.Errorf("%d connections, %+v, %d verified after %v", made, c.end.NotVerifiedWhy, c.verified, time.Since(begun))
 		}
-		synctest.Wait()
+		bubble.Wait()
 	})
 }
 
@@ -292,7 +292,7 @@ func (w *targets) to(a netip.Addr) (made, now, all int) {
 
 // Connections are no faster than the scan is at the moment.
 func TestVerifyFollowsTheRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := &targets{banner: func(netip.AddrPort) (string, error) { return "", syscall.ECONNREFUSED }, now: map[netip.Addr]int{}, most: map[netip.Addr]int{}, all: map[netip.Addr]int{}}
 		c := &counts{}
 		v, err := judge.NewVerifier(t.Context(), c, judge.VerifierConfig{Rate: 1e6, Slots: 8, Ports: 1, Dial: w.dial, Pace: func() float64 { return 10 }})

@@ -8,12 +8,13 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
+
+	"synoptic/bench/lab/bubble"
 )
 
 var (
@@ -132,14 +133,14 @@ func TestEar(t *testing.T) {
 		}, []Claim{changed}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e, requests := ear(t, c.script...)
 				if c.heard == nil {
 					c.heard = func(e *Ear) { e.hear(announcement(t, 1, hopIP, newMAC)) }
 				}
 				c.heard(e)
 				time.Sleep(time.Minute)
-				synctest.Wait()
+				bubble.Wait()
 				if diff := cmp.Diff(c.want, claims(e), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 					t.Errorf("want -, got +\n%s", diff)
 				}
@@ -153,7 +154,7 @@ func TestEar(t *testing.T) {
 
 // A claim is looked into at once: a change is known within a moment.
 func TestEarIsQuick(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e, _ := ear(t, []who{{time.Millisecond, newMAC}})
 		begin := time.Now()
 		e.hear(announcement(t, 1, hopIP, newMAC))
@@ -164,7 +165,7 @@ func TestEarIsQuick(t *testing.T) {
 }
 
 func TestEarConfirm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e, requests := ear(t, []who{{1, oldMAC}}, []who{}, []who{{1, newMAC}}, []who{{1, newMAC}, {2, oldMAC}}, []who{})
 		confirm := func(want [6]byte, conflicts []Conflict) {
 			t.Helper()
@@ -193,13 +194,13 @@ func TestEarConfirm(t *testing.T) {
 		}
 		// Many at once are one question.
 		time.Sleep(time.Minute)
-		synctest.Wait()
+		bubble.Wait()
 		before := len(*requests)
 		for range 10 {
 			go e.Confirm(t.Context(), hopAddr)
 		}
 		time.Sleep(time.Minute)
-		synctest.Wait()
+		bubble.Wait()
 		if n := len(*requests) - before; n > 2*earTries {
 			t.Errorf("%d requests for ten questions at once", n)
 		}

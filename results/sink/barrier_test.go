@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
@@ -33,7 +33,7 @@ func (s *sender) set(t *testing.T, n int, limit time.Duration) chan error {
 
 func came(t *testing.T, back chan error) (err error, did bool) {
 	t.Helper()
-	synctest.Wait()
+	bubble.Wait()
 	select {
 	case err = <-back:
 		return err, true
@@ -44,12 +44,12 @@ func came(t *testing.T, back chan error) (err error, did bool) {
 
 // A barrier comes back when what is before it was taken and synced, not before; what is behind it does not wait.
 func TestBarrier(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		r.sync = make(chan error)
 		o, _ := output(t, r, "", Config{})
 		back := o.set(t, 10, time.Hour)
-		synctest.Wait() // or the batches are joined
+		bubble.Wait() // or the batches are joined
 		must(t, o.send(5))
 		if _, did := came(t, back); did {
 			t.Fatal("back before anything was taken")
@@ -81,7 +81,7 @@ func TestBarrier(t *testing.T) {
 
 // Several barriers come back in order, and one sync is for all of them that it covers.
 func TestBarriersInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		o, _ := output(t, r, "", Config{})
 		var backs []chan error
@@ -119,7 +119,7 @@ func TestBarrierWhileDown(t *testing.T) {
 		memory int64
 	}{"memory": {true, 0}, "memory and disk": {true, 5000}, "no spool": {false, 0}} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				dir := t.TempDir()
 				r, up := down()
 				spools := ""
@@ -130,7 +130,7 @@ func TestBarrierWhileDown(t *testing.T) {
 				for range 20 {
 					must(t, o.send(20))
 				}
-				synctest.Wait()
+				bubble.Wait()
 				began := time.Now()
 				err := o.Barrier(after(t, time.Minute))
 				if !c.spool {
@@ -163,7 +163,7 @@ const backoffDiskMost = 2 * time.Second
 
 // What a destination is slow with is in the spool soon.
 func TestBarrierWhileSlow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		r := slow{&receiver{}, 5 * time.Second}
 		o, _ := output(t, r, filepath.Join(dir, "spool"), Config{})
@@ -182,17 +182,17 @@ func TestBarrierWhileSlow(t *testing.T) {
 
 // A receiver that confirms nothing by itself leaves what it was given to the spool too.
 func TestBarrierUnconfirmed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		r := &keeping{receiver: &receiver{}}
 		o, _ := output(t, r, filepath.Join(dir, "spool"), Config{})
 		must(t, o.send(10))
-		synctest.Wait()
+		bubble.Wait()
 		r.mu.Lock()
 		r.answer = func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }
 		r.mu.Unlock()
 		must(t, o.send(10))
-		synctest.Wait()
+		bubble.Wait()
 		must(t, o.Barrier(after(t, time.Minute)))
 		all(t, copied(t, dir), 20, "unconfirmed")
 		if r.synced != 0 {
@@ -210,7 +210,7 @@ func TestBarrierUnconfirmed(t *testing.T) {
 
 // What was safe in the spool when a barrier came back stays there until the destination has synced it.
 func TestBarrierHolds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		r, up := down()
 		r.sync = make(chan error)
@@ -219,17 +219,17 @@ func TestBarrierHolds(t *testing.T) {
 		for range 20 {
 			must(t, o.send(20))
 		}
-		synctest.Wait()
+		bubble.Wait()
 		must(t, o.Barrier(after(t, time.Minute)))
 		up()
 		time.Sleep(time.Minute)
-		synctest.Wait()
+		bubble.Wait()
 		if d := o.Delivery(); d.Delivered != 400 {
 			t.Fatalf("counts %+v", d)
 		}
 		all(t, copied(t, dir), 400, "delivered, not synced")
 		close(r.sync)
-		synctest.Wait()
+		bubble.Wait()
 		if left := copied(t, dir); len(left) > 0 {
 			t.Errorf("%d records are left in the spool", len(left))
 		}
@@ -239,7 +239,7 @@ func TestBarrierHolds(t *testing.T) {
 
 // What cannot be durable is said, with the reason, and nobody waits for it.
 func TestBarrierFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		permanent := func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, &dest.Permanent{Err: errDown} }
 		for name, c := range map[string]struct {
 			make func() *sender
@@ -276,7 +276,7 @@ func TestBarrierFails(t *testing.T) {
 			"no room": {func() *sender {
 				o, _ := output(t, &receiver{stuck: make(chan struct{})}, "", Config{memory: 100})
 				go func() { _ = o.send(3000) }()
-				synctest.Wait()
+				bubble.Wait()
 				return o
 			}, "no room"},
 		} {
@@ -300,7 +300,7 @@ func TestBarrierFails(t *testing.T) {
 
 // One that waits when the output is finished comes back: durable if all has arrived.
 func TestBarrierAtTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		o, _ := output(t, r, "", Config{})
 		back := o.set(t, 10, time.Hour)
@@ -321,7 +321,7 @@ func TestBarrierAtTheEnd(t *testing.T) {
 
 // A tee's barrier is back when all outputs are durable, and names the one that is not.
 func TestBarrierOfATee(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		bad, _ := down()
 		a, _ := output(t, &receiver{}, "", Config{})
 		b, _ := output(t, bad, "", Config{})

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/vfs/errorfs"
@@ -58,7 +58,7 @@ func TestBarrierSurvivesAPowerFailure(t *testing.T) {
 	var back, failed int
 	rounds := need.Sample[uint64](t, 2, 4, 8)
 	for round := range rounds {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			b, f := powerFailure(t, seed+round)
 			back, failed = back+b, failed+f
 		})
@@ -108,7 +108,7 @@ func powerFailure(t *testing.T, seed uint64) (back, failed int) {
 			})
 		}
 		time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
-		synctest.Wait()
+		bubble.Wait()
 		check("in between")
 		if t.Failed() {
 			break
@@ -162,7 +162,7 @@ func TestBarrierOnAFailingDisk(t *testing.T) {
 
 // A spool whose sync fails is no safe place: the barrier waits for the destination.
 func TestBarrierOnAFailingSpool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		files := errorfs.New(errorfs.On(errorfs.Sync, "0000000100000000.spool", syscall.EIO)) // not that of copies
 		r, up := down()
@@ -170,7 +170,7 @@ func TestBarrierOnAFailingSpool(t *testing.T) {
 		for range 10 {
 			must(t, o.send(10))
 		}
-		synctest.Wait()
+		bubble.Wait()
 		if err := o.Barrier(after(t, time.Minute)); !errors.Is(err, syscall.EIO) {
 			t.Errorf("error %v", err)
 		}
@@ -187,7 +187,7 @@ func TestBarrierOnAFailingSpool(t *testing.T) {
 
 // A slow sync holds up the barrier and nobody else.
 func TestBarrierOnASlowDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		files := errorfs.New(func(op errorfs.Op) error {
 			if op.Kind == errorfs.Sync {
@@ -217,7 +217,7 @@ func TestBarrierOnASlowDisk(t *testing.T) {
 
 // Dead letters count when they are on the disk, and never where that fails.
 func TestBarrierOfDeadLetters(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		files := errorfs.New(nil)
 		r := &receiver{answer: refuseAll}

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
@@ -37,7 +37,7 @@ func TestTeeTellsOfFailures(t *testing.T) {
 			if working+broken == 0 {
 				continue
 			}
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				var sinks []results.Sink
 				var all []*receiver
 				for i := range working + broken {
@@ -54,10 +54,10 @@ func TestTeeTellsOfFailures(t *testing.T) {
 				errs := tee.Start(&results.ScanStart{ScanID: "s"})
 				for range 10 {
 					errs = errors.Join(errs, tee.Ports(make([]results.Port, 3)), tee.Flush())
-					synctest.Wait()
+					bubble.Wait()
 				}
 				errs = errors.Join(errs, tee.Flush(), tee.End(&results.ScanEnd{ScanID: "s"}))
-				synctest.Wait()
+				bubble.Wait()
 				errs = errors.Join(errs, tee.Close())
 				wantTold := broken
 				if working == 0 {
@@ -93,7 +93,7 @@ type breaking struct{ results.SinkFuncs }
 func (breaking) Ports([]results.Port) error { return errDown }
 
 func TestTableFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, _ := output(t, &receiver{}, "", Config{})
 		tee := NewTee(breaking{}, o.Output)
 		told := 0
@@ -135,7 +135,7 @@ func TestDeliveryTimeout(t *testing.T) {
 		"slower":                      {func(stuck chan struct{}) dest.Destination { return slow{&receiver{}, limit + time.Second} }, 100, 1000, false, true, limit},
 		"down and back, then at once": {func(stuck chan struct{}) dest.Destination { return &receiver{answer: downUntil(limit - time.Minute)} }, 10, 0, false, false, limit / 4},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			stuck := make(chan struct{})
 			defer close(stuck)
 			dir := ""
@@ -373,7 +373,7 @@ func TestNoReport(t *testing.T) {
 
 // A queue that has waited for room for too long fails.
 func TestPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		q := queue.New(queue.Config{Memory: 10, Patience: time.Minute})
 		full := func() *batch.Batch {
 			return &batch.Batch{Data: make([]byte, 20), Events: []batch.Event{{End: 20, Records: 1}}}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
@@ -27,12 +27,12 @@ func (s slow) Deliver(ctx context.Context, b *batch.Batch) (dest.Outcome, error)
 // A destination that is slow, but takes one batch after the other, has more time to take the rest; but the
 // stop ends all the same.
 func TestFinishWaitsForWhatMoves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := slow{&receiver{}, 90 * time.Millisecond}
 		o, _ := output(t, r, "", Config{})
 		for waiting(o) < 4 { // beside the one that is under way
 			must(t, o.send(100))
-			synctest.Wait()
+			bubble.Wait()
 		}
 		began := time.Now()
 		must(t, o.Finish(ended()))
@@ -58,7 +58,7 @@ func TestFinishWaitsForWhatMoves(t *testing.T) {
 // What comes after Stop is bounded too: it is dropped and counted, and what arrives has no gap.
 func TestOutputDropsAfterStop(t *testing.T) {
 	for _, spooled := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			r := &receiver{stuck: make(chan struct{})}
 			const most = 10_000
 			var dir string
@@ -81,7 +81,7 @@ func TestOutputDropsAfterStop(t *testing.T) {
 				t.Errorf("counts %+v", d)
 			}
 			close(r.stuck)
-			synctest.Wait()
+			bubble.Wait()
 			must(t, o.send(10)) // for which there is room, behind a gap
 			sent += 10
 			lost, ok := errors.AsType[*UndeliveredError](o.Finish(ended()))
@@ -100,13 +100,13 @@ func TestOutputDropsAfterStop(t *testing.T) {
 // An output that is stuck, deaf to everything, keeps nobody from stopping: its records are lost, and it
 // says how many.
 func TestOutputStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		defer func() { close(r.stuck) }()
 		o, _ := output(t, r, "", Config{memory: 10_000})
 		sent := make(chan error)
 		go func() { sent <- o.send(1000) }()
-		synctest.Wait()
+		bubble.Wait()
 		began := time.Now()
 		o.Stop()
 		must(t, <-sent)
@@ -125,7 +125,7 @@ func TestOutputStops(t *testing.T) {
 
 // One that goes on in time loses nothing.
 func TestOutputStopsInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		o, _ := output(t, r, "", Config{memory: 100_000})
 		time.AfterFunc(grace/2, func() { close(r.stuck) })

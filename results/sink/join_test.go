@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 )
@@ -81,12 +81,12 @@ func TestOutputJoins(t *testing.T) {
 
 // A batch by itself is not waited with, and one that is joined leaves the queue's bound as it was.
 func TestOutputJoinsWhatIsThere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{}
 		o, _ := output(t, joiner{r, 1 << 20}, "", Config{})
 		for i := range 3 {
 			must(t, o.send(10))
-			synctest.Wait()
+			bubble.Wait()
 			if r.calls != i+1 {
 				t.Fatalf("%d requests after %d batches", r.calls, i+1)
 			}

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
@@ -56,7 +56,7 @@ func TestOutputDeliversWholeLines(t *testing.T) {
 // While the destination is stuck the memory is bounded, and what is full blocks; nothing is lost or out of
 // order when it goes on, however small the portions.
 func TestOutputBackPressure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{stuck: make(chan struct{})}
 		const most = 100_000
 		o, _ := output(t, r, "", Config{memory: most})
@@ -67,7 +67,7 @@ func TestOutputBackPressure(t *testing.T) {
 				must(t, o.send(3))
 			}
 		}()
-		synctest.Wait()
+		bubble.Wait()
 		select {
 		case <-sent:
 			t.Fatal("nothing blocked")
@@ -92,7 +92,7 @@ func TestOutputBackPressure(t *testing.T) {
 // A destination that is down is tried again, at longer and longer intervals that are drawn at random, and
 // the operator is told once when it begins and once when it goes on.
 func TestOutputRetries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var tries []time.Time
 		r := &receiver{}
 		r.answer = func(call int, b *batch.Batch) (dest.Outcome, error) {
@@ -144,7 +144,7 @@ func TestOutputRetries(t *testing.T) {
 // Of a batch that is taken in part, only the rest is sent again, and what is refused goes to the dead
 // letters, with the reason.
 func TestOutputPartialFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{}
 		var sizes []int
 		r.answer = func(call int, b *batch.Batch) (dest.Outcome, error) {
@@ -197,7 +197,7 @@ func TestOutputPartialFailure(t *testing.T) {
 
 // What fails for good frees who waits for room, and every call says so from then on.
 func TestOutputFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		r := &receiver{stuck: release, answer: func(int, *batch.Batch) (dest.Outcome, error) {
 			return dest.Outcome{}, &dest.Permanent{Err: errDown}
@@ -212,7 +212,7 @@ func TestOutputFails(t *testing.T) {
 				}
 			}
 		}()
-		synctest.Wait()
+		bubble.Wait()
 		close(release)
 		if err := <-failed; !errors.Is(err, errDown) || strings.Count(err.Error(), errDown.Error()) > 2 {
 			t.Errorf("error %v", err)
@@ -234,7 +234,7 @@ func TestOutputFails(t *testing.T) {
 // A file that cannot be written at all is known before the first probe; a receiver on the network that
 // says nothing is not waited for long.
 func TestOutputStartWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, _ := output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) {
 			time.Sleep(time.Minute)
 			return dest.Outcome{}, &dest.Permanent{Err: errDown}
@@ -257,7 +257,7 @@ func TestOutputStartWaits(t *testing.T) {
 
 // Settle waits for what moves, not for what is stuck.
 func TestOutputSettles(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) {
 			time.Sleep(50 * time.Millisecond)
 			return dest.Outcome{}, nil
@@ -270,7 +270,7 @@ func TestOutputSettles(t *testing.T) {
 		}
 		o, _ = output(t, &receiver{answer: func(int, *batch.Batch) (dest.Outcome, error) { return dest.Outcome{}, errDown }}, "", Config{})
 		must(t, o.send(10))
-		synctest.Wait()
+		bubble.Wait()
 		began := time.Now()
 		o.Settle(200 * time.Millisecond)
 		if time.Since(began) != 0 {
@@ -281,11 +281,11 @@ func TestOutputSettles(t *testing.T) {
 
 // A file is opened anew between two batches, also where none comes, and while it takes nothing.
 func TestOutputReopens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{}
 		o, _ := output(t, r, "", Config{})
 		o.Reopen()
-		synctest.Wait()
+		bubble.Wait()
 		if r.reopen != 1 {
 			t.Error("an idle output was not reopened")
 		}
@@ -298,7 +298,7 @@ func TestOutputReopens(t *testing.T) {
 		}
 		r.mu.Unlock()
 		must(t, o.send(10))
-		synctest.Wait()
+		bubble.Wait()
 		o.Reopen()
 		must(t, o.Close())
 		if inOrder(t, r.ports(t), 10); r.reopen != 2 {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/delivery"
 	"synoptic/results/sink/dest"
@@ -24,7 +24,7 @@ func but(n int, b *batch.Batch) (retry []int) {
 // A receiver that takes every batch in part is told of once, with its own reason, and once when it takes a
 // batch as it is.
 func TestOutputInTroubleIsToldOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		healthy := false
 		r := &receiver{answer: func(_ int, b *batch.Batch) (o dest.Outcome, err error) {
 			if len(b.Events) == 10 && !healthy {
@@ -35,7 +35,7 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 		o, said := output(t, r, "", Config{})
 		for range 5 {
 			must(t, o.send(10))
-			synctest.Wait()
+			bubble.Wait()
 			time.Sleep(time.Minute)
 		}
 		failing := o.delivery.Health() == delivery.Failing
@@ -47,7 +47,7 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 		}
 		healthy = true
 		must(t, o.send(10))
-		synctest.Wait()
+		bubble.Wait()
 		if len(said.all) != 2 || said.all[1].After != 5*time.Minute {
 			t.Errorf("said %+v", said.all)
 		}
@@ -60,7 +60,7 @@ func TestOutputInTroubleIsToldOnce(t *testing.T) {
 
 // What a receiver is in trouble with to the end is over with the last batch.
 func TestOutputTroubleEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r := &receiver{answer: func(call int, b *batch.Batch) (o dest.Outcome, err error) {
 			if call == 0 {
 				o.Retry = []int{3}
@@ -89,7 +89,7 @@ func TestOutputPausesBetweenParts(t *testing.T) {
 		"most":      {func(n int) int { return n - n/2 }, errDown, 0, 12 * 100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				var tries []time.Time
 				r := &receiver{answer: func(call int, b *batch.Batch) (o dest.Outcome, err error) {
 					if tries = append(tries, time.Now()); call < 12 {

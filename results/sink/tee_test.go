@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
@@ -14,7 +14,7 @@ import (
 // One output that fails says so once, and the others get everything.
 func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 	for at := range 4 {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			// Of a queue in between, the error may show in any call after the one that it came from.
 			broken := &receiver{answer: func(call int, _ *batch.Batch) (dest.Outcome, error) {
 				if call == at {
@@ -36,7 +36,7 @@ func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 				func() error { return tee.End(&results.ScanEnd{ScanID: "s"}) }, tee.Close,
 			} {
 				err := call()
-				synctest.Wait()
+				bubble.Wait()
 				if err != nil {
 					failures++
 					if !errors.Is(err, errDown) || strings.Count(err.Error(), errDown.Error()) != 1 {
@@ -64,7 +64,7 @@ func TestTeeGoesOnWithoutABrokenSink(t *testing.T) {
 
 // An output that is stuck keeps nothing from the others when the scan stops.
 func TestTeeStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		stuck, healthy := &receiver{stuck: make(chan struct{})}, &receiver{}
 		defer func() { close(stuck.stuck) }()
 		a, _ := output(t, stuck, "", Config{memory: 1000})
@@ -79,7 +79,7 @@ func TestTeeStops(t *testing.T) {
 			}
 			sent <- tee.End(&results.ScanEnd{})
 		}()
-		synctest.Wait()
+		bubble.Wait()
 		tee.Stop()
 		must(t, <-sent)
 		err := tee.Finish(ended())

@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 )
 
@@ -42,7 +42,7 @@ func scripted(calls *[]asked, script ...map[string]Answer) Ask {
 
 // Each candidate is asked until it is decided, at 2 s, a minute and ten minutes.
 func TestRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var calls []asked
 		shaken, synack := Answer{results.SYNACK, true}, Answer{results.SYNACK, false}
 		rst, lost := Answer{Reason: results.RST}, Answer{Reason: results.EvidenceLost}
@@ -87,7 +87,7 @@ func TestSilence(t *testing.T) {
 		loss float64
 		want Verdict
 	}{{0, Confirmed}, {math.NaN(), Confirmed}, {0.1, Confirmed}, {Loss(0, 0.3), Confirmed}, {Loss(0.01, 0.012), Confirmed}, {Loss(0.3, 0.4), Undecided}, {0.17, Confirmed}, {0.2, Undecided}, {1, Undecided}} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			config := DefaultConfig()
 			config.Before, config.Loss = 3, c.loss
 			var calls []asked
@@ -101,7 +101,7 @@ func TestSilence(t *testing.T) {
 
 // Who is stopped knows nothing more; who cannot ask says so.
 func TestRunIsStopped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer time.AfterFunc(30*time.Second, cancel).Stop()
 		var calls []asked

@@ -9,9 +9,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/sim"
 	"synoptic/rawsock"
@@ -249,7 +249,7 @@ func (e *estate) truth(day int) map[netip.AddrPort]string {
 func TestSweeps(t *testing.T) {
 	for name, changes := range map[string]int{"nothing changes": 0, "changes": 10} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				days := need.Sample(t, 2, 4, 12)
 				e := &estate{t: t, prefix: netip.MustParsePrefix("10.77.0.0/20"), ports: 1, changes: changes, altered: map[netip.Addr]altered{}, known: map[netip.AddrPort]bool{}, rng: rand.New(rand.NewPCG(*seed, 0))}
 				if *numSweeps > 0 {

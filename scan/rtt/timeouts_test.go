@@ -6,23 +6,24 @@ import (
 	"net/netip"
 	"os"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"synoptic/bench/lab/bubble"
 )
 
 // A time-out lets in what comes at the very end of its time, and is told from an end that the caller makes.
 func TestPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const d = time.Second
 		ctx, cancel := WithTimeout(t.Context(), d)
 		defer cancel()
 		time.Sleep(d + SecondLook - 1)
-		synctest.Wait()
+		bubble.Wait()
 		if ctx.Err() != nil {
 			t.Errorf("over before its second look: %v", context.Cause(ctx))
 		}
 		time.Sleep(time.Nanosecond)
-		synctest.Wait()
+		bubble.Wait()
 		if err := context.Cause(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("ends with %v", err)
 		}
@@ -30,7 +31,7 @@ func TestPatience(t *testing.T) {
 		ctx, cancel = WithTimeout(t.Context(), d)
 		cancel()
 		time.Sleep(2 * d)
-		synctest.Wait()
+		bubble.Wait()
 		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("a caller's end is %v", err)
 		}

@@ -10,16 +10,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"synoptic/bench/lab/bubble"
 )
 
 func TestResolveOnceAndBounded(t *testing.T) {
 	// In the bubble a look-up takes a second of fake time, which passes only when every worker there is
 	// has one under way: the highest count is exact.
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		asked := map[string]int{}
 		running, most := 0, 0

@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/sim"
 	"synoptic/rawsock"
@@ -175,7 +175,7 @@ func isOpen(k *keeper) (n int) {
 // Of a network in which nothing changes all open ports are found in the first cycle, as such, and nothing is told after it, whatever gets lost.
 func TestNothingChanges(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k, n, m := run(t, sim.Config{
 			Seed: 1, Targets: sim.Targets{Dead: 0.2, Open: 0.3, Closed: 0.3}, Out: sim.Leg{Loss: 0.01}, Back: sim.Leg{Loss: 0.01},
 			Faults: []sim.Fault{{Kind: sim.PathOut, Begin: 20 * time.Minute, End: 22 * time.Minute}, {Kind: sim.LinkDown, Link: "eth0", Begin: 30 * time.Minute, End: 31 * time.Minute}},
@@ -201,7 +201,7 @@ func TestNothingChanges(t *testing.T) {
 
 // What closes is told within seconds, what has gone silent when it was asked for ten minutes, all ports of its host together, and what opens again too.
 func TestChanges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		closes, falls := netip.MustParsePrefix("10.0.0.5/32"), netip.MustParsePrefix("10.0.0.9/32")
 		const begin, end = 10 * time.Minute, 40 * time.Minute
 		k, _, _ := run(t, sim.Config{Seed: 2, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{
@@ -250,7 +250,7 @@ func TestBack(t *testing.T) {
 		outages = outages[:1]
 	}
 	for _, out := range outages {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			host := netip.MustParsePrefix("10.0.0.9/32")
 			k, _, m := run(t, sim.Config{Seed: 5, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{
 				{Kind: sim.PrefixOut, Prefix: host, Begin: 10 * time.Minute, End: 10*time.Minute + out},
@@ -265,7 +265,7 @@ func TestBack(t *testing.T) {
 // What has been found when the monitor is stopped is kept, and of a piece that has ended without its doing changes are given again, in one that begins when
 // the Keeper had all.
 func TestPieces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		falls := netip.MustParsePrefix("10.0.0.9/32")
 		k, _, _ := run(t, sim.Config{Seed: 6, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{{Kind: sim.PrefixOut, Prefix: falls, Begin: 10 * time.Minute}}},
 			21*time.Minute+30*time.Second, func(_ *watch.Config, k *keeper) { k.over = 20 * time.Minute })
@@ -284,7 +284,7 @@ func TestPieces(t *testing.T) {
 // What the Keeper does not take is given again, what stays open all the same is watched as such, and a network that has gone dark is told as that.
 func TestKeeping(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dark := netip.MustParsePrefix("10.0.0.0/27")
 		k, _, _ := run(t, sim.Config{Seed: 3, Targets: sim.Targets{Open: 1}, Faults: []sim.Fault{
 			{Kind: sim.PrefixOut, Prefix: dark, Begin: 10 * time.Minute, End: 40 * time.Minute},
@@ -307,7 +307,7 @@ func TestKeeping(t *testing.T) {
 
 // While there is a stop file nothing leaves, and what the path loses for good ends a feed, and begins another.
 func TestStopFile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		file := t.TempDir() // is there all the time
 		_, n, m := run(t, sim.Config{Seed: 4, Targets: sim.Targets{Open: 1}}, 10*time.Minute, func(c *watch.Config, _ *keeper) { c.StopFile = file })
 		if s := m.Status(); len(n.Log().Probes) > 0 || !s.Stopped || s.Counts.Sent > 0 {

@@ -3,9 +3,9 @@ package sim
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan/plan"
@@ -81,7 +81,7 @@ func TestAutomaticRate(t *testing.T) {
 	seed := uint64(1)
 	for _, c := range steeredCells[:need.Sample(t, 1, 4, len(steeredCells))] {
 		t.Run(c.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				d := c.scan(seed)
 				o := d.run(t, nil)
 				e, responsive := o.records.Closing, d.responsive(o)
@@ -128,7 +128,7 @@ func TestAutomaticRateOfNothing(t *testing.T) {
 		{0, 9_000, 10_500, "blind"},
 		{0.3, 55_000, 62_000, "maximum"},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			cell := steeredCell{capacity: 20_000, trip: 20 * ms, hit: c.hit}
 			d := cell.scan(1)
 			d.network.Out.Capacity = 0

@@ -6,9 +6,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan/gate"
@@ -87,7 +87,7 @@ func TestBackoff(t *testing.T) {
 		for seed := range uint64(need.Sample(t, 1, 3, 10)) {
 			t.Run(fmt.Sprint(c.how, " ", seed), func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					d := guardedScan(seed, 50, Guard{Prefix: guarded, Rate: 100, Burst: c.burst, How: c.how})
 					o := d.run(t, nil)
 					e, all := o.records.Closing, o.backoffs()
@@ -128,7 +128,7 @@ func TestBackoff(t *testing.T) {
 // everything is refused passes for an outage some times.
 func TestBackoffOfAll(t *testing.T) {
 	for seed := range uint64(need.Sample(t, 1, 3, 10)) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := guardedScan(seed, 50, Guard{Prefix: guarded, Rate: 3, Burst: 1500, How: Prohibits})
 			d.targets, d.config.Rate = []string{guarded.String()}, 1000
 			o := d.run(t, nil)
@@ -143,7 +143,7 @@ func TestBackoffOfAll(t *testing.T) {
 
 // Whoever does not want it has all prefixes sent alike.
 func TestNoBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := guardedScan(1, 20, Guard{Prefix: guarded, Rate: 100, Burst: 500, How: Prohibits})
 		d.config.NoBackoff = true
 		o := d.run(t, nil)
@@ -156,7 +156,7 @@ func TestNoBackoff(t *testing.T) {
 // A firewall that shuts us out for a while, and then forgets us: the prefix goes as fast as others again.
 func TestBackoffEnds(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := guardedScan(2, 200, Guard{Prefix: guarded, Begin: 3 * time.Second, End: 15 * time.Second, How: Prohibits, Errors: 50})
 		o := d.run(t, nil)
 		all := o.backoffs()
@@ -170,7 +170,7 @@ func TestBackoffEnds(t *testing.T) {
 // A prefix that refuses everything from some time on, however slow, stretches a scan by no more than a minute or two.
 func TestBackoffInVain(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := guardedScan(3, 50, Guard{Prefix: guarded, Begin: 3 * time.Second, How: Prohibits})
 		o := d.run(t, nil)
 		if all := o.backoffs(); len(all) != 2 || o.Ended > 150*time.Second || !o.records.Closing.Complete {
@@ -182,7 +182,7 @@ func TestBackoffInVain(t *testing.T) {
 // A prefix behind a firewall that refuses everything from the start takes as long as any other.
 func TestStaticFirewall(t *testing.T) {
 	for _, errors := range []float64{1, 0}[:need.Sample(t, 1, 2, 2)] {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := guardedScan(4, 50, Guard{Prefix: guarded, How: Prohibits, Errors: errors})
 			o := d.run(t, nil)
 			if all := o.backoffs(); len(all) > 0 || o.Ended > 40*time.Second || !o.records.Closing.Complete {
@@ -195,7 +195,7 @@ func TestStaticFirewall(t *testing.T) {
 // Where what is put off has no room any more, the prefix goes faster, and the others are not held up.
 func TestBackoffGivesWay(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := guardedScan(5, 1000, Guard{Prefix: guarded, Rate: 100, Burst: 3000, How: Prohibits})
 		d.config.Rate, d.config.Attempts, d.config.Show = 40_000, 1, results.Open
 		o := d.run(t, nil)
@@ -219,7 +219,7 @@ func TestNoBackoffInOrdinaryNetworks(t *testing.T) {
 	for seed := range seedsOf(t, 80, 1) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 77))
 				d := guardedScan(seed, 20)
 				d.drawNetwork(rng)

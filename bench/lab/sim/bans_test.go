@@ -6,9 +6,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -23,7 +23,7 @@ func TestBanned(t *testing.T) {
 		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { banned(t, seed) })
+			bubble.Test(t, func(t *testing.T) { banned(t, seed) })
 		})
 	}
 }
@@ -72,7 +72,7 @@ func TestStormThenSilence(t *testing.T) {
 		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				o := stormed(seed).run(t, nil)
 				switch e := o.records.Closing; {
 				case o.endless || e == nil:

@@ -2,9 +2,9 @@ package sim
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -32,7 +32,7 @@ func TestFirstContacts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var unseen uint64
 			for seed := range seeds {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					d := &drawn{
 						network: Config{
 							Seed: seed, Routes: routes(false, false), Targets: Targets{Dead: 0.99, Open: 0.5, Closed: 0.5}, Back: Leg{Delay: ms}, Neighbours: 1024,

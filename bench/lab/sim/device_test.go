@@ -4,9 +4,9 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/rawsock"
 	"synoptic/scan/probe"
 )
@@ -29,7 +29,7 @@ func TestFaults(t *testing.T) {
 		{Fault{Kind: TxError}, Refused},
 		{Fault{Kind: TxError, Link: "eth1"}, Answered},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			c.fault.Begin, c.fault.End = begin, end
 			p := newProber(t, allOpen(Config{Faults: []Fault{c.fault}}))
 			for range 3 {
@@ -56,7 +56,7 @@ func TestOutageCutsWhatIsUnderWay(t *testing.T) {
 		at   time.Duration
 		want int
 	}{{0, 1}, {5 * ms, 1}, {45 * ms, 0}, {90 * ms, 0}, {130 * ms, 1}} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newProber(t, allOpen(Config{Out: Leg{Delay: 40 * ms}, Back: Leg{Delay: 40 * ms}, Faults: []Fault{{Kind: PathOut, Begin: 86 * ms, End: 128 * ms}}}))
 			time.Sleep(c.at)
 			p.send(addr("10.0.0.1"), 80, 0)
@@ -69,7 +69,7 @@ func TestOutageCutsWhatIsUnderWay(t *testing.T) {
 
 // A gateway that changes its link address swallows nothing of what goes to the new one.
 func TestNewMAC(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Faults: []Fault{{Kind: NewMAC, Begin: 50 * ms}}}))
 		gateway := p.net.config.Routes[0].Gateway
 		old := p.net.hopMAC(gateway, p.net.Now())
@@ -92,7 +92,7 @@ func TestNewMAC(t *testing.T) {
 // A transmitter without room takes some or none, waits as long as a real one, and says so.
 func TestBackpressure(t *testing.T) {
 	for _, kind := range []Kind{TxFull, CarrierOut} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newProber(t, allOpen(Config{Faults: []Fault{{Kind: kind, Begin: 10 * ms, End: 130 * ms}}}))
 			time.Sleep(10 * ms)
 			at, errs := 0, 0
@@ -124,7 +124,7 @@ func TestBackpressure(t *testing.T) {
 
 // What a driver refuses is neither sent nor taken for sent; frames before it are, and those after it not yet.
 func TestTxError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Faults: []Fault{{Kind: TxError, Share: 0.3}}}))
 		for i := range 8 {
 			p.craft(i, addr("10.0.0.1"), uint16(i+1), 0)
@@ -146,7 +146,7 @@ func TestTxError(t *testing.T) {
 
 // Memory changes hands: a frame that was sent is not that of the next batch.
 func TestFramesChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{}))
 		before := &p.tx.Frames()[0][0]
 		p.send(addr("10.0.0.1"), 80, 0)
@@ -163,7 +163,7 @@ func TestFramesChange(t *testing.T) {
 
 // A link that is down tells senders and receivers, and no socket can be opened.
 func TestLinkDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Back: Leg{Delay: 20 * ms}, Faults: []Fault{{Kind: LinkDown, Begin: 50 * ms, End: 100 * ms}}}))
 		p.send(addr("10.0.0.1"), 80, 0)
 		if got := p.receive(20 * ms); len(got) != 1 {
@@ -186,7 +186,7 @@ func TestLinkDown(t *testing.T) {
 
 // A receiver waits as long as it is told, sees what has come when it has, and holds what fits.
 func TestReceiver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Back: Leg{Delay: 30 * ms}, Retire: 5 * ms, Ring: 3}))
 		rx := p.rx[0]
 		if ready, err := rx.Wait(10 * ms); ready || err != nil || p.net.Now() != 10*ms {
@@ -228,7 +228,7 @@ func TestReceiver(t *testing.T) {
 
 // Standing still takes time and loses nothing but what the ring cannot hold.
 func TestStalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Ring: 6, Faults: []Fault{
 			{Kind: ReceiveStall, Begin: 10 * ms, End: 500 * ms}, {Kind: SendStall, Begin: 20 * ms, End: 80 * ms},
 		}}))
@@ -247,7 +247,7 @@ func TestStalls(t *testing.T) {
 
 // Receivers share what comes in, by position; what comes in where nobody receives is unheard.
 func TestReceiversShare(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := allOpen(Config{Routes: gatewayOnly(), Back: Leg{Duplicate: 1}})
 		p := newProber(t, c)
 		for _, rx := range p.rx {
@@ -285,7 +285,7 @@ func TestReceiversShare(t *testing.T) {
 
 // Stray packets come at their rate and prove nothing.
 func TestStray(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, Config{Stray: 500})
 		p.net.Aim([]netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:443")})
 		time.Sleep(4 * time.Second)
@@ -306,7 +306,7 @@ func TestStray(t *testing.T) {
 
 // Who hears every link hears answers that come back by another one, and outlives links that go down.
 func TestReceiverOfEveryLink(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		routes := gatewayOnly()
 		back := routes[0]
 		back.Prefix, back.Link.Index, back.Link.Name = netip.MustParsePrefix("192.0.2.0/24"), 7, "eth1"

@@ -1,12 +1,12 @@
 // Package sim is a network in the process: between the transmitters and receivers of the real engine it puts
-// targets, delay, loss, queues and faults, and no kernel. Inside a bubble of testing/synctest an outage of ten
+// targets, delay, loss, queues and faults, and no kernel. Inside a bench/lab/bubble an outage of ten
 // minutes takes milliseconds.
 //
 // Call New with a Config, give Network.Host to the plan and the Network to scan.NewWith as its Medium, and run the scan into a
 // Records. Network.Log then says what became of every packet, and Check holds the scan against the reference
 // model: what had to be found, sent at most, and counted.
 //
-//	synctest.Test(t, func(t *testing.T) {
+//	bubble.Test(t, func(t *testing.T) {
 //		n := sim.New(sim.Config{Seed: seed, Routes: …, Targets: sim.Targets{Open: 0.1}, Back: sim.Leg{Loss: 0.05}})
 //		…
 //	})

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan"
 	"synoptic/scan/plan"
@@ -112,7 +112,7 @@ func fed(t *testing.T, c Config, rate float64, d, patience time.Duration) (*aske
 
 // Without faults every answer is that of its target, silence is told as such, and nothing but what is under way at the end counts as not asked.
 func TestFeed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		a, _, n, err := fed(t, Config{
 			Seed: 1, Routes: routes(false, false), Targets: Targets{Dead: 0.2, Open: 0.2, Closed: 0.4, Filtered: 0.1, Repeat: 0.5}, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 20 * ms, Duplicate: 0.1},
 		}, 1000, time.Minute, time.Minute)
@@ -166,7 +166,7 @@ func TestFeedFaults(t *testing.T) {
 }
 
 func feedFault(t *testing.T, all []Fault, rate float64) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		all[0].Begin, all[0].End = 10*time.Second, 25*time.Second
 		a, r, _, err := fed(t, Config{
 			Seed: 2, Routes: routes(false, false), Targets: Targets{Open: 0.3, Closed: 0.3}, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 20 * ms}, Faults: all,
@@ -192,7 +192,7 @@ func feedFault(t *testing.T, all []Fault, rate float64) {
 
 // A path that does not come back ends the feed when patience is over, and all that was sent meanwhile counts as not asked.
 func TestFeedLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		a, r, n, err := fed(t, Config{
 			Seed: 3, Routes: routes(false, false), Targets: Targets{Open: 0.3, Closed: 0.3}, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 20 * ms},
 			Faults: []Fault{{Kind: PathOut, Begin: 10 * time.Second}},

@@ -2,9 +2,9 @@ package sim
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -29,7 +29,7 @@ func TestGatewayFails(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			left := 0
 			for seed := uint64(1); seed <= seeds; seed++ {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					d := &drawn{targets: []string{"10.0.0.0/24", "10.1.3.0/24", "10.0.6.0/24", "10.1.9.0/24"}, ports: []uint16{80, 443}}
 					d.network = Config{
 						Seed: seed, Routes: routes(true, false), Targets: c.targets, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 10 * ms, Loss: 0.05},

@@ -9,9 +9,9 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan/plan"
@@ -151,7 +151,7 @@ func (h *histories) few() bool {
 func (h *histories) history(t *testing.T, seed uint64, faults bool) {
 	replay := fmt.Sprintf("replay with: go test ./bench/lab/sim -run %s -history %d", map[bool]string{true: "TestFaultHistories", false: "TestFalseAlarms"}[faults], seed)
 	defer time.AfterFunc(2*time.Minute, func() { panic("a scan takes two minutes of real time; " + replay) }).Stop()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := drawHistory(seed, faults)
 		o := d.run(t, nil)
 		errs := o.check()

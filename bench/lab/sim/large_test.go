@@ -3,9 +3,9 @@ package sim
 import (
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/scan/gate"
@@ -16,7 +16,7 @@ import (
 // be, and nothing but that.
 func TestMoreHeldThanCanBeParked(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := &drawn{
 			network: Config{Seed: 5, Routes: routes(false, false), Targets: Targets{Open: 0.05, Closed: 0.05}, Back: Leg{Delay: 10 * ms, Loss: 0.1}},
 			config: plan.Config{
@@ -44,7 +44,7 @@ func TestMoreHeldThanCanBeParked(t *testing.T) {
 // A rate of a million a second is kept for as long as it takes, and answers come at half of it.
 func TestFastScan(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := &drawn{
 			network: Config{Seed: 6, Routes: routes(false, false), Targets: Targets{Open: 0.3, Closed: 0.2}, Back: Leg{Delay: 10 * ms}, Retire: 5 * ms},
 			config: plan.Config{

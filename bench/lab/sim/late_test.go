@@ -2,9 +2,9 @@ package sim
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -35,7 +35,7 @@ func TestLateNews(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			for seed := uint64(1); seed <= seeds; seed++ {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					d := &drawn{targets: []string{"10.0.0.0/25", "10.1.0.0/25"}}
 					for port := range uint16(20) {
 						d.ports = append(d.ports, port+1)

@@ -4,14 +4,15 @@ import (
 	"math"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"synoptic/bench/lab/bubble"
 )
 
 const ms = time.Millisecond
 
 func TestDelay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 30 * ms, PerPrefix: 40 * ms}}))
 		trips := map[netip.Addr]time.Duration{}
 		for _, a := range []string{"10.0.0.1", "10.0.0.200", "10.0.1.1", "10.0.2.1"} {
@@ -56,7 +57,7 @@ func TestShares(t *testing.T) {
 		{"bursts", Leg{BurstGood: 30 * ms, BurstBad: 10 * ms}, Leg{}, 0.75, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				p := newProber(t, allOpen(Config{Seed: 3, Out: c.out, Back: c.back}))
 				p.sendAt(1000, n, addr("10.0.0.0"))
 				var late, fake int
@@ -96,7 +97,7 @@ func TestShares(t *testing.T) {
 
 // Losses of the two directions, and of the attempts at one position, have nothing to do with each other.
 func TestLossIsIndependent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Seed: 9, Out: Leg{Loss: 0.5}}))
 		const n = 4000
 		a := addr("10.0.0.0")
@@ -130,7 +131,7 @@ func TestLossIsIndependent(t *testing.T) {
 func TestQueueGrows(t *testing.T) {
 	const capacity = 5000.0
 	for _, back := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			c := allOpen(Config{Out: Leg{Delay: 25 * ms}, Back: Leg{Delay: 25 * ms}})
 			leg := &c.Out
 			if back {
@@ -168,7 +169,7 @@ func TestQueueGrows(t *testing.T) {
 
 // A full queue drops, and what gets through comes at the bottleneck's rate, never later than the queue is long.
 func TestQueueIsFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := newProber(t, allOpen(Config{Out: Leg{Capacity: 1000, Queue: 100 * ms}}))
 		p.sendAt(4000, 4000, addr("10.0.0.0"))
 		got := p.receive(time.Second)

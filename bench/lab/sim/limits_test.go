@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/ratelimit"
 	"synoptic/results"
@@ -108,7 +108,7 @@ func TestLimitsByPrefix(t *testing.T) {
 		if testing.Short() && c.rate != 300 {
 			continue
 		}
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := limitedScan(100, 2, 4, c.limit)
 			d.config.Lanes, d.config.Attempts, d.config.Rate = c.lanes, c.tries, c.rateAll
 			o := d.run(t, nil)
@@ -142,7 +142,7 @@ func TestLimitsByPrefix(t *testing.T) {
 // More is put off than there is room for: the prefix that decides goes on at its rate all the same, and the scan ends when it does.
 func TestLimitsBeyondParking(t *testing.T) {
 	need.Long(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := limitedScan(3, 0, 0, "24:2000")
 		d.config.Rate, d.config.Lanes = 50_000, 2
 		d.targets, d.ports = []string{"10.0.1.0/24", "10.0.2.0/28", "10.0.3.0-10.0.3.3"}, nil
@@ -165,7 +165,7 @@ func TestLimitsBeyondParking(t *testing.T) {
 
 // Each host is held to a rate, and its prefix to another one.
 func TestLimitsByHost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := limitedScan(4, 12, 40, "24:50")
 		d.config.RatePerHost = 5
 		o := d.run(t, nil)
@@ -190,7 +190,7 @@ func TestLimitsAfterStalls(t *testing.T) {
 			if testing.Short() && last != 400*ms {
 				continue
 			}
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				d := limitedScan(20, 10, 4, "24:40")
 				for i := range 4 {
 					g := f
@@ -213,7 +213,7 @@ func TestLimitsAfterStalls(t *testing.T) {
 func TestLimitThatNeverBinds(t *testing.T) {
 	var logs [][]Probe
 	for _, limits := range [][]string{nil, {"24:30k"}} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := limitedScan(2, 50, 10, limits...)
 			o := d.run(t, nil)
 			o.log.settle()

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan"
 	"synoptic/scan/plan"
@@ -58,7 +58,7 @@ func (o *outcome) sentBetween(from, to time.Duration, some func(netip.Addr) bool
 // A pause of ten minutes sends nothing, beacons neither, and is no outage: the same is found as without, and the time is told.
 func TestPause(t *testing.T) {
 	for seed := range seedsOf(t, 20, 5) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			const from, to = 2 * time.Second, 602 * time.Second
 			d := changed(seed, func(s *scan.Scan) {
 				at(from, s.Pause)
@@ -91,7 +91,7 @@ func TestPause(t *testing.T) {
 // Patience does not run out in a pause: an outage that is over by then is mended, and nothing is lost.
 func TestPauseInAnOutage(t *testing.T) {
 	for seed := range seedsOf(t, 20, 5) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := changed(seed, func(s *scan.Scan) {
 				at(5*time.Second, s.Pause)
 				at(10*time.Minute, s.Resume)
@@ -111,7 +111,7 @@ func TestPauseInAnOutage(t *testing.T) {
 
 // A rate holds within 100 ms, within its bounds.
 func TestRateChanges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var held []float64
 		d := changed(1, func(s *scan.Scan) {
 			for i, c := range []float64{100, 1e9, 0.5, 2000} {
@@ -158,7 +158,7 @@ func TestExcludeLive(t *testing.T) {
 		"whoever answers": {exclude: []string{"10.0.0.0/25"}, rest: true},
 	} {
 		for seed := range seedsOf(t, 10, 3) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				const from = 2500 * ms
 				x := exclusions(t, c.exclude...)
 				var sum scan.Excluded
@@ -240,7 +240,7 @@ func TestExcludeLive(t *testing.T) {
 
 // What is excluded before the first probe is probed never, beacons that were named neither; a pause from before holds, too.
 func TestChangedBeforeItRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := changed(1, nil)
 		x := exclusions(t, "10.0.0.0/25")
 		d.config.Beacons = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:100")}
@@ -265,7 +265,7 @@ func TestChangedBeforeItRuns(t *testing.T) {
 
 // The status says what the closing record says in the end, and may be asked all the time.
 func TestStatus(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var s *scan.Scan
 		var mid scan.Status
 		d := changed(1, func(running *scan.Scan) {

@@ -4,9 +4,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 )
 
@@ -129,7 +129,7 @@ func TestModelSees(t *testing.T) {
 			}
 		}},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			o := everything().run(t, nil)
 			if errs := o.check(); len(errs) > 0 {
 				t.Fatalf("unchanged: %v", errs)

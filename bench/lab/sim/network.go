@@ -60,7 +60,7 @@ type tuple struct {
 	ports uint32
 }
 
-// New makes a network, whose time begins now. Inside a bubble of testing/synctest it is the bubble's.
+// New makes a network, whose time begins now. Inside a bench/lab/bubble it is the bubble's.
 func New(c Config) *Network {
 	n := &Network{
 		config: c, chance: chance{mix(c.Seed)}, whose: chance{mix(cmp.Or(c.Targets.Seed, c.Seed))}, faults: c.Faults, start: time.Now(),

@@ -2,9 +2,9 @@ package sim
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -13,7 +13,7 @@ import (
 // of the batch that never left like the rest of their pass.
 func TestCutWhileAskedAgain(t *testing.T) {
 	for seed := uint64(1); seed <= 4; seed++ {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := &drawn{targets: []string{"10.0.0.0/26"}, ports: []uint16{22, 80, 443, 8080, 8443, 9000}}
 			d.network = Config{
 				Seed: seed, Routes: routes(false, false), Targets: Targets{Open: 0.06, Closed: 0.02}, Out: Leg{Delay: 20 * ms}, Back: Leg{Delay: 3 * ms},
@@ -47,7 +47,7 @@ func TestCutWhileAskedAgain(t *testing.T) {
 // its work on links waits for others' (net/core/link_watch.c, Linux 6.18).
 func TestNoCarrierWithoutNews(t *testing.T) {
 	for seed := uint64(1); seed <= 4; seed++ {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := &drawn{targets: []string{"10.0.0.0/24"}, ports: []uint16{22, 80, 443, 8080}}
 			d.network = Config{
 				Seed: seed, Routes: routes(false, false), Targets: Targets{Open: 1}, Out: Leg{Delay: ms}, Back: Leg{Delay: ms},

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/coverage"
@@ -268,7 +268,7 @@ func randomScan(t *testing.T, seed uint64, s *sums) {
 	}()
 	var errs []error
 	scan := func(context.Context) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := draw(seed)
 			o := d.run(t, nil)
 			if o == nil {
@@ -301,7 +301,7 @@ func TestSeedReplays(t *testing.T) {
 	for seed := uint64(1); seed < 12; seed++ {
 		var logs []*Log
 		for range 2 {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				d := draw(seed)
 				d.config.Lanes, d.config.Canaries, d.stop = 1, false, 0
 				d.config.Auto, d.config.MinRate, d.config.MaxRate = false, 0, 0
@@ -336,7 +336,7 @@ func (l *Log) settle() {
 // has been asked when patience ends is told from what has not.
 func TestLongOutage(t *testing.T) {
 	for _, patience := range []time.Duration{15 * time.Minute, time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := draw(1)
 			d.network = Config{Routes: routes(false, false), Targets: Targets{Open: 1}, Faults: []Fault{{Kind: PathOut, Begin: 10 * time.Second, End: 610 * time.Second}}}
 			d.config = plan.Config{
@@ -366,7 +366,7 @@ func TestLongOutage(t *testing.T) {
 
 // Packets that come without end, as from hosts that answer again and again, do not keep a scan from ending.
 func TestEndsInAStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := everything()
 		d.network.Stray = 5000
 		o := d.run(t, nil)

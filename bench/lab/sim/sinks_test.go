@@ -5,9 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/bench/lab/need"
 	"synoptic/results"
 	"synoptic/results/sink"
@@ -19,7 +19,7 @@ func TestRealSinks(t *testing.T) {
 	last := need.Sample[uint64](t, 6, 15, 30)
 	for seed := uint64(1); seed <= last; seed++ {
 		var want, got []byte
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			d := draw(seed)
 			if seed == 1 {
 				d = everything()
@@ -98,7 +98,7 @@ func (r *Records) lines(t *testing.T) (b []byte) {
 
 // A destination that is slow makes senders pause, and loses nothing.
 func TestSlowSink(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := everything()
 		d.slow = 500 * time.Millisecond
 		o := d.run(t, nil)

@@ -2,9 +2,9 @@ package sim
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/plan"
 )
@@ -23,7 +23,7 @@ func TestFirstContactsSteered(t *testing.T) {
 			{"a target", 0.999, 1024, 0.95},
 			{"no table", 0, 0, 1},
 		} {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				d := &drawn{
 					network: Config{Seed: seed, Routes: routes(false, false), Targets: Targets{Dead: 0.99, Open: 1}, Back: Leg{Delay: ms}, Neighbours: c.table},
 					config: plan.Config{

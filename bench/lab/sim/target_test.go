@@ -5,12 +5,12 @@ import (
 	"math"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/rawsock"
 	"synoptic/results"
 	"synoptic/scan/probe"
@@ -23,7 +23,7 @@ func mixed(seed uint64) Config {
 
 // Targets answer as State says, by a hash of the seed, in the shares asked for.
 func TestTargets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const n = 20000
 		p := newProber(t, mixed(4))
 		p.sendAt(1e5, n, addr("10.0.0.0"))
@@ -66,7 +66,7 @@ func TestTargets(t *testing.T) {
 // Every answer is a packet as gopacket makes it, checksums and all, which scan/probe reads as what it was meant
 // to be.
 func TestAnswersAreRealPackets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := mixed(11)
 		c.Targets.Both = 0.5
 		p := newProber(t, c)
@@ -134,7 +134,7 @@ func TestMalformedProbes(t *testing.T) {
 		{"link address", 3, 0x77}, {"IPv6", 14, 0x65}, {"EtherType", 12, 0x86}, {"total length", 17, 45}, {"checksum of IP", 24, 1}, {"time to live", 22, 0}, {"UDP", 23, 17},
 		{"checksum of TCP", 50, 1}, {"flags", 47, 0x12}, {"TCP header", 46, 0x50}, {"target", 33, 77}, {"port", 37, 1},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			p := newProber(t, allOpen(Config{}))
 			p.craft(0, addr("10.0.0.1"), 80, 0)
 			p.tx.Frames()[0][c.at] = c.to
@@ -150,7 +150,7 @@ func TestMalformedProbes(t *testing.T) {
 
 // Hosts that say more than once: a firewall before an open port, and a SYN-ACK that nobody has acknowledged.
 func TestBothAndRepeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := allOpen(Config{})
 		c.Targets.Both, c.Targets.Repeat = 1, 1
 		p := newProber(t, c)

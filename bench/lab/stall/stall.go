@@ -15,7 +15,7 @@
 // right nor that it is wrong. So the test is skipped, which go test counts apart from both; and it fails where
 // SYNOPTIC_TEST_REQUIRE has "admissible", as in the gate, for there "nothing learned" must not pass unseen.
 //
-// Where a property needs no real kernel, none of this is wanted: test it under testing/synctest.
+// Where a property needs no real kernel, none of this is wanted: test it in a bench/lab/bubble.
 package stall
 
 import (

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/dest"
 	"synoptic/results/sink/queue"
@@ -55,7 +55,7 @@ func put(t *testing.T, q *queue.Queue) {
 
 // Trouble shows in the health, is told once, and is over with the first success.
 func TestHealth(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		down := errors.New("down")
 		s := &scripted{says: []error{down, down, &dest.Busy{Err: down, After: time.Hour}}}
 		v, q, o := run(t, s)
@@ -63,7 +63,7 @@ func TestHealth(t *testing.T) {
 			t.Errorf("health %v before the first batch", v.Health())
 		}
 		put(t, q)
-		synctest.Wait()
+		bubble.Wait()
 		if v.Health() != Failing || !errors.Is(v.Trouble(), down) {
 			t.Errorf("health %v, trouble %v", v.Health(), v.Trouble())
 		}
@@ -97,10 +97,10 @@ func TestBackoff(t *testing.T) {
 
 // What ends a delivery ends it in a pause too, and is no failure.
 func TestCancel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		v, q, _ := run(t, &scripted{says: []error{&dest.Busy{Err: errors.New("down"), After: time.Hour}}})
 		put(t, q)
-		synctest.Wait()
+		bubble.Wait()
 		began := time.Now()
 		v.Cancel()
 		<-v.Ended()

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results/sink/batch"
 	"synoptic/results/sink/vfs"
 )
@@ -55,7 +55,7 @@ func TestWouldBlock(t *testing.T) {
 		"then nobody reads":    {[]error{again, again, syscall.EPIPE}, []int{2, 0, 0}, syscall.EPIPE, "a\n"},
 		"interrupted":          {[]error{syscall.EINTR}, []int{0}, syscall.EINTR, ""}, // package os goes on by itself
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			m := &moody{says: c.says, takes: c.takes}
 			a := appender{w: m}
 			b := &batch.Batch{Data: []byte("a\nbb\nccc\n"), Events: []batch.Event{{End: 2}, {End: 5}, {End: 9}}}
@@ -76,7 +76,7 @@ func repeat(err error, n int) (all []error) {
 
 // The wait ends with the scan's.
 func TestWouldBlockStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Hour, cancel)
 		m := &moody{says: repeat(syscall.EAGAIN, 1<<20), takes: make([]int, 1<<20)}
@@ -111,7 +111,7 @@ func (r *reluctant) Read(p []byte) (int, error) {
 
 // So it is with what is read.
 func TestWouldBlockReading(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		got, err := io.ReadAll(vfs.PatientReader{Reader: &reluctant{text: "10.0.0.1\n"}})
 		if err != nil || string(got) != "10.0.0.1\n" {
 			t.Errorf("%q, %v", got, err)

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 )
 
@@ -112,7 +112,7 @@ func exact(t *testing.T, ph *Phase) {
 
 // Beacons are asked, a bounded number at a time, and no counter of positions knows of them.
 func TestConnectBeaconsDoNotCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var n connectNet
 		b, ph := n.begin(t)
 		b.spare = make(chan struct{}, 1)
@@ -144,7 +144,7 @@ func TestConnectOutage(t *testing.T) {
 		{500 * time.Millisecond, 5 * time.Second}, {1900 * time.Millisecond, 5 * time.Second},
 		{time.Second, 1500 * time.Millisecond}, {time.Second, 1700 * time.Millisecond}, {time.Second, 1900 * time.Millisecond},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			n := connectNet{cut: during(c.from, c.from+c.lasts)}
 			b, ph := n.begin(t)
 			if err := b.run(t.Context(), ph); err != nil {
@@ -162,7 +162,7 @@ func TestConnectOutage(t *testing.T) {
 
 // A path that is cut for good: what is said to be filtered was asked to its end before that, and the rest is unknown.
 func TestConnectOutageForGood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const from = 1700 * time.Millisecond // the first time-outs are 1.2 s after the begin
 		n := connectNet{cut: during(from, time.Hour)}
 		b, ph := n.begin(t)
@@ -199,7 +199,7 @@ func TestConnectOutageForGood(t *testing.T) {
 
 // A part that falls silent while the others go on: its positions are unknown, those of the others are not.
 func TestConnectPartLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		part := netip.MustParsePrefix("10.78.0.0/24")
 		n := connectNet{cut: func(at time.Duration, a netip.Addr) bool { return at > time.Second && part.Contains(a) }}
 		b, ph := n.begin(t)
@@ -232,7 +232,7 @@ func between(begin, end time.Duration, err error) func(time.Duration) error {
 
 // An interface that is down is waited for: what could not be sent is no silence.
 func TestConnectInterfaceDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		n := connectNet{fault: between(time.Second, 4*time.Second, os.NewSyscallError("connect", syscall.ENETDOWN))}
 		b, ph := n.begin(t)
 		if err := b.run(t.Context(), ph); err != nil {
@@ -246,7 +246,7 @@ func TestConnectInterfaceDown(t *testing.T) {
 // Errors that the host makes up without a route are no answers: they are asked again when there is evidence again.
 func TestConnectNoRoute(t *testing.T) {
 	for _, err := range []error{syscall.ENETUNREACH, syscall.EHOSTUNREACH} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			n := connectNet{fault: func(at time.Duration) error {
 				if at > time.Second && at < 4*time.Second {
 					return os.NewSyscallError("connect", err)
@@ -280,7 +280,7 @@ func TestConnectRepeatedByTheKernel(t *testing.T) {
 
 // A host that is out of files for a while sends nothing, which is no silence of the path.
 func TestConnectShortageIsNoOutage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		n := connectNet{fault: between(time.Second, 2500*time.Millisecond, os.NewSyscallError("socket", syscall.EMFILE))}
 		b, ph := n.begin(t)
 		if err := b.run(t.Context(), ph); err != nil {
@@ -296,7 +296,7 @@ func TestConnectShortageIsNoOutage(t *testing.T) {
 
 // A beacon for which the host has no file was not asked.
 func TestConnectBeaconWithoutFile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var n connectNet
 		b, ph := n.begin(t)
 		answered := map[netip.AddrPort]bool{}

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/ratelimit"
 	"synoptic/scan/gate"
 )
@@ -16,7 +16,7 @@ import (
 // again under the limit. The slow prefix does not hold up the other.
 func TestConnectUnderLimits(t *testing.T) {
 	for _, room := range []int{gate.MaxParked, 3} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			const rate, attempts = 20, 3
 			var n connectNet
 			b, ph := n.begin(t)
@@ -90,7 +90,7 @@ func TestConnectUnderLimits(t *testing.T) {
 
 // A scan that is stopped while silent positions are to be tried again says nothing of them.
 func TestConnectStoppedUnderLimits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var n connectNet
 		b, ph := n.begin(t)
 		ph.plan.Asked.Attempts = 3

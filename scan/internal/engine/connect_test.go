@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/ratelimit"
 	"synoptic/results"
 	"synoptic/scan/permute"
@@ -96,7 +96,7 @@ func (ph *Phase) records() (all []results.Port) {
 func TestConnectWaitsForTheFar(t *testing.T) {
 	near := netip.MustParsePrefix("10.77.1.0/28")
 	for _, targets := range []string{"10.77.1.0/28 10.77.2.0/28", "10.77.1.0/28 10.77.1.128/28"} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			b, ph := connectScan(t, targets, "1-100", 64, func(remote netip.AddrPort) reaction {
 				switch {
 				case remote.Port() > 50: // silent
@@ -129,7 +129,7 @@ func TestConnectWaitsForTheFar(t *testing.T) {
 // A host without a source address, for instance with IPv6 disabled, ends the scan with a reason
 // instead of trying for ever.
 func TestConnectGivesUpForWantOfAnAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const ports = 2000
 		b, ph := connectScan(t, "::1", "1-2000", 100, func(netip.AddrPort) reaction {
 			return reaction{err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}
@@ -151,7 +151,7 @@ func TestConnectGivesUpForWantOfAnAddress(t *testing.T) {
 // A shortage that others' connections cause is waited out: nothing is given up while it can end.
 func TestConnectWaitsOutAShortage(t *testing.T) {
 	for _, shortage := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			const files = 8
 			var open atomic.Int64
 			b, ph := connectScan(t, "10.77.0.1", "1-64", 32, nil)
@@ -177,7 +177,7 @@ func TestConnectWaitsOutAShortage(t *testing.T) {
 
 // What is in flight at a stop is neither settled nor an error of sending.
 func TestConnectStopped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const slots = 50
 		b, ph := connectScan(t, "10.77.0.1", "1-1000", slots, func(remote netip.AddrPort) reaction {
 			if remote.Port()%2 == 0 {
@@ -227,7 +227,7 @@ func TestConnectReplies(t *testing.T) {
 		{syscall.EACCES, results.AdminProhibited, false, false, true},
 		{syscall.EINVAL, results.ReasonNone, false, false, false},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			b, ph := connectScan(t, "10.77.0.1", "80", 1, func(netip.AddrPort) reaction {
 				return reaction{after: 600 * time.Millisecond, err: c.err}
 			})

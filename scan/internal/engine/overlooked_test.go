@@ -4,9 +4,9 @@ import (
 	"math"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 	"synoptic/scan/beacon"
 )
@@ -104,7 +104,7 @@ func TestLullAfterOutages(t *testing.T) {
 // A host that is too busy for an alarm sees the outage when it is over, and trusts nothing that was sent in it meanwhile.
 func TestOutageOverlooked(t *testing.T) {
 	for _, lasts := range []time.Duration{0, 4 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			const from = 6 * time.Second
 			n := connectNet{cut: during(from, from+lasts)}
 			b, ph := n.begin(t)

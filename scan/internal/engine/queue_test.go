@@ -6,9 +6,9 @@ import (
 	"reflect"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"synoptic/bench/lab/bubble"
 	"synoptic/results"
 )
 
@@ -116,7 +116,7 @@ func (s *flushedSink) Flush() error                 { s.flushed = s.got; return 
 // A record is in the output within 200 ms, whatever comes or does not come after it.
 func TestQueueFlushes(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond, 99 * time.Millisecond, 101 * time.Millisecond, 12345 * time.Millisecond} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			n, sink := newQueue(), &flushedSink{}
 			stop, done := make(chan struct{}), make(chan struct{})
 			go func() { n.pump(sink, stop, func(err error) { t.Error(err) }); close(done) }()
@@ -124,7 +124,7 @@ func TestQueueFlushes(t *testing.T) {
 			n.put(make([]results.Port, 1, queueBatch))
 			n.put(make([]results.Port, 1, queueBatch))
 			time.Sleep(200 * time.Millisecond)
-			synctest.Wait()
+			bubble.Wait()
 			if sink.flushed != 2 {
 				t.Errorf("records of %v are not in the output 200 ms later: %d of 2", after, sink.flushed)
 			}
