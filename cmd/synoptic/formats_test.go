@@ -28,7 +28,7 @@ const formatsBound = 5 * time.Minute
 // The formats of nmap and masscan say the same as these two do of the same network, in the same bytes
 // but for times and order.
 func TestFormatsAreThePeers(t *testing.T) {
-	if raceEnabled {
+	if need.RaceEnabled {
 		t.Skip("what is waited for here are other programs")
 	}
 	prefix := netip.MustParsePrefix("10.77.16.0/28")

@@ -94,7 +94,7 @@ func TestLoopbackAgreesWithTheKernel(t *testing.T) {
 					t.Errorf("not every port was probed: %+v", s.end)
 				}
 				// What is read late is asked again, or has timed out; and the race detector makes the reader late.
-				if s.end.Open+s.end.Closed != number || s.end.Retransmitted > 0 && !raceEnabled {
+				if s.end.Open+s.end.Closed != number || s.end.Retransmitted > 0 && !need.RaceEnabled {
 					return fmt.Errorf("not every port answered at once: %+v", s.end)
 				}
 				return nil

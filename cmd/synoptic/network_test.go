@@ -67,7 +67,7 @@ func scanFindsTheTruth(t *testing.T, b backend) {
 	switch {
 	case !need.Gate(t):
 		prefix = netip.MustParsePrefix("10.77.96.0/20")
-	case b.kernel, raceEnabled:
+	case b.kernel, need.RaceEnabled:
 		prefix = netip.MustParsePrefix("10.77.64.0/18")
 	}
 	size := uint64(1) << (32 - prefix.Bits())

@@ -15,7 +15,7 @@ import (
 
 // The same network gives the same open ports by nmap, by masscan and by us.
 func TestPeersFindTheSame(t *testing.T) {
-	if raceEnabled {
+	if need.RaceEnabled {
 		t.Skip("what is waited for here are other programs")
 	}
 	prefix := netip.MustParsePrefix("10.77.16.0/22")

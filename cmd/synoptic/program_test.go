@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"synoptic/bench/lab/need"
 )
 
 // program is the path of the program, built once for all tests as this binary was: so they run the real thing as a
@@ -40,7 +42,7 @@ func build() (path string, err error) {
 	}
 	path = filepath.Join(builtDir, "synoptic")
 	args := []string{"build", "-buildvcs=false", "-ldflags=-s -w", "-o", path}
-	if raceEnabled {
+	if need.RaceEnabled {
 		args = append(args, "-race")
 	}
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
@@ -53,7 +55,7 @@ func build() (path string, err error) {
 // runs see all of it.
 func inOrder(t testing.TB) {
 	t.Helper()
-	if raceEnabled {
+	if need.RaceEnabled {
 		t.Skip("nothing of it runs at the same time")
 	}
 }

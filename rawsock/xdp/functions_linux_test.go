@@ -15,6 +15,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
 	"synoptic/scan/permute"
@@ -193,7 +194,7 @@ func parse(t testing.TB, targets, exclude, ports string) *target.Space {
 func TestFunctionsMatchGo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	rounds := 16
-	if raceEnabled {
+	if need.RaceEnabled {
 		rounds = 4
 	}
 	for name, space := range spaces(t) {

@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"synoptic/bench/lab/need"
 	"synoptic/bench/lab/responder"
 	"synoptic/bench/lab/testnet"
 	"synoptic/rawsock"
@@ -173,7 +174,7 @@ func TestLoadAndClose(t *testing.T) {
 	programsOf(t, s)
 	fds, shared := descriptors(t), mappings(t, 1<<20)
 	rounds := 50
-	if raceEnabled {
+	if need.RaceEnabled {
 		rounds = 10
 	}
 	for range rounds {

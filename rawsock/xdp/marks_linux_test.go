@@ -188,7 +188,7 @@ func TestReceiveWhileWindowMoves(t *testing.T) {
 // counts twice.
 func TestMarksTogether(t *testing.T) {
 	all := uint64(1 << 15)
-	if need.Gate(t) && !raceEnabled {
+	if need.Gate(t) && !need.RaceEnabled {
 		all = 1 << 19
 	}
 	for name, c := range map[string]struct {

@@ -69,7 +69,7 @@ func nextRecord(t testing.TB, p *Programs) Record {
 // The program and the model take the same packets: a million of all kinds in the gate.
 func TestReceiveMatchesGo(t *testing.T) {
 	packets := 20_000
-	if need.Gate(t) && !raceEnabled {
+	if need.Gate(t) && !need.RaceEnabled {
 		packets = 210_000
 	}
 	for i, c := range []struct {

@@ -11,12 +11,14 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"synoptic/bench/lab/need"
 )
 
 // Test calls f in a bubble, as synctest.Test does.
 func Test(t *testing.T, f func(*testing.T)) {
 	t.Helper()
-	if raceEnabled {
+	if need.RaceEnabled {
 		enter()
 		defer leave()
 	}

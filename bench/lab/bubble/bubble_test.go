@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"synoptic/bench/lab/need"
 )
 
 // Timers that fire while others are asked for by their channels: what the runtime's fault needs. With two processors
@@ -12,7 +14,7 @@ import (
 func TestTimersOfABubble(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	Test(t, func(t *testing.T) {
-		if raceEnabled && runtime.GOMAXPROCS(0) != 1 {
+		if need.RaceEnabled && runtime.GOMAXPROCS(0) != 1 {
 			t.Errorf("%d processors under the race detector", runtime.GOMAXPROCS(0))
 		}
 		end := time.Now().Add(10 * time.Second)

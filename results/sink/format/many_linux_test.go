@@ -124,7 +124,7 @@ const manyMemory = 256 << 20
 func TestNmapXMLOfAMillionPorts(t *testing.T) {
 	need.Long(t)
 	n := 1_000_000
-	if raceEnabled {
+	if need.RaceEnabled {
 		t.Skip("the race detector's memory is not ours")
 	}
 	r := encodeMany(t, n)

@@ -1,6 +1,0 @@
-//go:build !race
-
-package bubble
-
-// raceEnabled tells that the race detector watches.
-const raceEnabled = false

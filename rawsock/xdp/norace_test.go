@@ -1,6 +1,0 @@
-//go:build !race
-
-package xdp
-
-// raceEnabled tells that the race detector slows the tests down.
-const raceEnabled = false

@@ -1,6 +1,0 @@
-//go:build race
-
-package format
-
-// raceEnabled tells that the race detector takes memory of its own.
-const raceEnabled = true
